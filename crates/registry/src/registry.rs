@@ -1,0 +1,83 @@
+//! The registry: the newest snapshot, and the way to make the next.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use vimsim_types::{Moref, Object};
+
+use crate::changes::{Change, ChangeLog};
+use crate::managed_object::ManagedObject;
+use crate::snapshot::{IndexKey, Snapshot, World};
+use crate::transaction::Transaction;
+
+/// What the registry asks those who know vSphere.
+pub trait Rules: Send + Sync + 'static {
+    /// Brings properties that follow from others (`summary`, counts, totals) up to date in a transaction that touched
+    /// these objects. What it touches in turn is asked for again, until nothing more is touched.
+    fn derive(&self, transaction: &mut Transaction<'_>, touched: &[Moref]);
+
+    /// The keys under which an object is to be found.
+    fn index(&self, object: &ManagedObject, keys: &mut Vec<IndexKey>);
+
+    /// Whether the two differ in who contains whom.
+    fn moves(&self, old: &Object, new: &Object) -> bool;
+}
+
+/// All managed objects of one simulator.
+pub struct Registry {
+    current: ArcSwap<World>,
+    writer: Mutex<()>,
+    changes: Mutex<ChangeLog>,
+    version: watch::Sender<u64>,
+    rules: Box<dyn Rules>,
+}
+
+impl Registry {
+    /// A registry with nothing in it.
+    pub fn new(rules: impl Rules) -> Self {
+        Self {
+            current: ArcSwap::from_pointee(World::empty()),
+            writer: Mutex::new(()),
+            changes: Mutex::default(),
+            version: watch::Sender::new(0),
+            rules: Box::new(rules),
+        }
+    }
+
+    /// The newest snapshot.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(self.current.load_full())
+    }
+
+    /// The number of the newest version, to wait on for one above a known one.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    /// The objects that changed after version `from`, up to and with `to`, with repetitions; `None` if that is too long
+    /// ago to say.
+    pub fn changes(&self, from: u64, to: u64) -> Option<Vec<Moref>> {
+        lock(&self.changes).between(from, to)
+    }
+
+    /// Runs `work` on a transaction and publishes what it changed as one new version. If it fails or panics, nothing has
+    /// changed. Writers take turns: `work` must be short and must not write to this registry itself.
+    pub fn write<T, E>(&self, work: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>) -> Result<T, E> {
+        // A writer that panicked left nothing half done, so its poison says nothing.
+        let _turn = lock(&self.writer);
+        let mut transaction = Transaction::new(self.current.load_full(), &*self.rules);
+        let answer = work(&mut transaction)?;
+        if let Some((world, objects)) = transaction.finish() {
+            let version = world.version;
+            lock(&self.changes).push(Change { version, objects: objects.into() });
+            self.current.store(Arc::new(world));
+            self.version.send_replace(version);
+        }
+        Ok(answer)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
