@@ -16,7 +16,7 @@ The format of a `.schema` file, one fact a line, words separated by blanks:
      prop NAME TYPE SINCE [optional] [link] [linkable] [secret]
     managed NAME BASE SINCE
      prop NAME TYPE SINCE [optional] [...] [priv=P]
-     method WIRE-NAME SINCE returns=TYPE [optional] [task=TYPE] [priv=P] [faults=F,...]
+     method WIRE-NAME SINCE vmodl=TYPE.NAME returns=TYPE [optional] [task=TYPE] [priv=P] [faults=F,...]
       param NAME TYPE SINCE [optional] [...] [priv=P]
 
 A TYPE is a primitive (`string`, `int`, `dateTime`, `any` ...), the wire name of a data type or enum, or `&` and the name of
@@ -195,7 +195,7 @@ class Schema:
             lines.append(f"version {self.version_ids[version][1]} {version}")
         order = {"enum": 0, "data": 1, "managed": 2}
         declarations = sorted(self.declarations[namespace], key=lambda d: (order[d[0]], d[2]))
-        for kind, _, wire, base, version, props, methods in declarations:
+        for kind, vmodl, wire, base, version, props, methods in declarations:
             since = self.since(namespace, version)
             if kind == "enum":
                 lines.append(" ".join(["enum", wire, since, *props]))
@@ -204,12 +204,15 @@ class Schema:
             for prop in props:
                 lines.append(" " + self.field(namespace, "prop", *prop))
             for method in methods:
-                lines += self.method(namespace, *method)
+                lines += self.method(namespace, vmodl, *method)
         return "\n".join(lines) + "\n"
 
-    def method(self, namespace, _name, wire, version, params, result, privilege, faults, *_rest):
+    def method(self, namespace, owner, name, wire, version, params, result, privilege, faults, *_rest):
         flags, returns, task_result = result
-        words = ["method", wire, self.since(namespace, version), f"returns={self.type(namespace, returns)}"]
+        # The name that task and event descriptions use: `Folder.createVm`, without the leading `vim.`.
+        described = f"{owner.partition('.')[2]}.{name}"
+        words = ["method", wire, self.since(namespace, version), f"vmodl={described}"]
+        words.append(f"returns={self.type(namespace, returns)}")
         if flags and "optional" in flags:
             words.append("optional")
         if task_result != returns:

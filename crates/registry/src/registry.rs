@@ -15,7 +15,7 @@ use crate::transaction::Transaction;
 pub trait Rules: Send + Sync + 'static {
     /// Brings properties that follow from others (`summary`, counts, totals) up to date in a transaction that touched
     /// these objects. What it touches in turn is asked for again, until nothing more is touched.
-    fn derive(&self, transaction: &mut Transaction<'_>, touched: &[Moref]);
+    fn derive(&self, transaction: &mut Transaction, touched: &[Moref]);
 
     /// The keys under which an object is to be found.
     fn index(&self, object: &ManagedObject, keys: &mut Vec<IndexKey>);
@@ -30,7 +30,7 @@ pub struct Registry {
     writer: Mutex<()>,
     changes: Mutex<ChangeLog>,
     version: watch::Sender<u64>,
-    rules: Box<dyn Rules>,
+    rules: Arc<dyn Rules>,
 }
 
 impl Registry {
@@ -41,7 +41,7 @@ impl Registry {
             writer: Mutex::new(()),
             changes: Mutex::default(),
             version: watch::Sender::new(0),
-            rules: Box::new(rules),
+            rules: Arc::new(rules),
         }
     }
 
@@ -63,10 +63,10 @@ impl Registry {
 
     /// Runs `work` on a transaction and publishes what it changed as one new version. If it fails or panics, nothing has
     /// changed. Writers take turns: `work` must be short and must not write to this registry itself.
-    pub fn write<T, E>(&self, work: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>) -> Result<T, E> {
+    pub fn write<T, E>(&self, work: impl FnOnce(&mut Transaction) -> Result<T, E>) -> Result<T, E> {
         // A writer that panicked left nothing half done, so its poison says nothing.
         let _turn = lock(&self.writer);
-        let mut transaction = Transaction::new(self.current.load_full(), &*self.rules);
+        let mut transaction = Transaction::new(self.current.load_full(), self.rules.clone());
         let answer = work(&mut transaction)?;
         if let Some((world, objects)) = transaction.finish() {
             let version = world.version;

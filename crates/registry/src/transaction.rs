@@ -10,7 +10,7 @@ use crate::registry::Rules;
 use crate::snapshot::{IndexKey, World};
 
 /// A write in progress: the inventory as the writer sees it. Dropped unless its closure succeeds.
-pub struct Transaction<'r> {
+pub struct Transaction {
     base: Arc<World>,
     world: World,
     touched: FxHashMap<ArcStr, Touch>,
@@ -18,7 +18,7 @@ pub struct Transaction<'r> {
     order: Vec<Moref>,
     /// Those not yet shown to [`Rules::derive`].
     fresh: Vec<Moref>,
-    rules: &'r dyn Rules,
+    rules: Arc<dyn Rules>,
 }
 
 /// Where an object stands in [`Transaction::fresh`].
@@ -28,8 +28,8 @@ enum Touch {
     Derived,
 }
 
-impl<'r> Transaction<'r> {
-    pub(crate) fn new(base: Arc<World>, rules: &'r dyn Rules) -> Self {
+impl Transaction {
+    pub(crate) fn new(base: Arc<World>, rules: Arc<dyn Rules>) -> Self {
         let world = World::clone(&base);
         Self { base, world, touched: FxHashMap::default(), order: Vec::new(), fresh: Vec::new(), rules }
     }
@@ -141,7 +141,7 @@ impl<'r> Transaction<'r> {
     /// Derives what follows from the edits and compares with the version before: the next world and what changed in it,
     /// or `None` if nothing did.
     pub(crate) fn finish(mut self) -> Option<(World, Vec<Moref>)> {
-        let rules = self.rules;
+        let rules = self.rules.clone();
         // Derivations settle in two or three rounds; a cycle of rules must not hang the writer.
         for _ in 0..8 {
             let fresh = std::mem::take(&mut self.fresh);
@@ -207,7 +207,7 @@ mod tests {
     struct TestRules;
 
     impl Rules for TestRules {
-        fn derive(&self, transaction: &mut Transaction<'_>, touched: &[Moref]) {
+        fn derive(&self, transaction: &mut Transaction, touched: &[Moref]) {
             for moref in touched {
                 if let Ok(folder) = transaction.get::<Folder>(moref) {
                     let status = folder.overall_status();
@@ -310,7 +310,7 @@ mod tests {
         use vimsim_types::enums::ManagedEntityStatus::Red;
         let (registry, moref) = registry_with_folder();
         let change =
-            |tx: &mut Transaction<'_>| tx.edit::<Folder>(&moref).map(|folder| _ = folder.set_overall_status(Red));
+            |tx: &mut Transaction| tx.edit::<Folder>(&moref).map(|folder| _ = folder.set_overall_status(Red));
         registry.write::<_, Fault>(change).expect("ok");
         let snapshot = registry.snapshot();
         assert_eq!(snapshot.version(), 2);

@@ -287,6 +287,8 @@ fn privilege(index: u16) -> Option<&'static str> {
 pub struct Method {
     /// The name on the wire, case and `_Task` included.
     pub name: &'static str,
+    /// The name that task descriptions and permissions use: `Folder.createVm`.
+    pub vmodl: &'static str,
     /// The managed type that declares it.
     pub owner: TypeId,
     /// The type of its parameters.

@@ -321,9 +321,10 @@ impl<'a> Model<'a> {
             let faults = method.faults.iter().map(|fault| self.lookup(namespace, fault)).collect::<Result<Vec<_>>>()?;
             writeln!(
                 out,
-                "    Method {{ name: {:?}, owner: I({owner}), request: I({id}), since: V({}), returns: {}, flags: {flags}, \
+                "    Method {{ name: {:?}, vmodl: {:?}, owner: I({owner}), request: I({id}), since: V({}), returns: {}, flags: {flags}, \
                  task_result: {task}, privilege: {}, faults: &{faults:?} }},",
                 method.name,
+                method.vmodl,
                 method.since,
                 ty(&method.returns)?,
                 self.privilege(method.privilege.as_ref()),

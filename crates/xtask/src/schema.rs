@@ -51,6 +51,8 @@ pub(crate) struct Field {
 pub(crate) struct Method {
     pub(crate) name: String,
     pub(crate) since: usize,
+    /// `Folder.createVm`
+    pub(crate) vmodl: String,
     pub(crate) returns: TypeRef,
     pub(crate) optional: bool,
     pub(crate) task: Option<TypeRef>,
@@ -173,6 +175,7 @@ fn method(versions: &[String], words: &[&str], internal: bool) -> Result<Method>
     Ok(Method {
         name: name.to_string(),
         since: ordinal(versions, since)?,
+        vmodl: attribute(flags, "vmodl=").context("a method needs vmodl=")?.into(),
         returns: TypeRef::parse(attribute(flags, "returns=").context("a method needs returns=")?),
         optional: flags.contains(&"optional"),
         task: attribute(flags, "task=").map(TypeRef::parse),
