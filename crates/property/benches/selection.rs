@@ -1,0 +1,2 @@
+//! Times what a property collector does on a large inventory.
+fn main() {}

@@ -1,0 +1,77 @@
+//! What selections hold now.
+
+use std::collections::HashMap;
+
+use vimsim_types::views::{DynamicProperty, MissingProperty, ObjectContent};
+use vimsim_types::{Fault, Moref, Object, View};
+
+use crate::path::Path;
+use crate::selection::{Plans, Selection};
+use crate::walk::Walk;
+use crate::world::World;
+
+/// The objects that the selections hold, with the properties that they ask for, first met first.
+///
+/// A property that has no value is left out; one that the caller may not read is in the object's `missingSet`. An object
+/// that several selections hold comes once, with the properties of all (API reference, `PropertySpec`).
+///
+/// Fails with `ManagedObjectNotFound` if an object that a selection starts from is not there; one that reports missing
+/// objects leaves it out.
+pub fn retrieve(world: &(impl World + ?Sized), selections: &[Selection]) -> Result<Vec<ObjectContent>, Fault> {
+    let mut contents: Vec<ObjectContent> = Vec::new();
+    let mut index: HashMap<Moref, usize> = HashMap::new();
+    for selection in selections {
+        selection.check(world)?;
+        let mut plans = Plans::default();
+        let walk = Walk::new(world, selection, &mut plans);
+        contents.reserve(walk.visits.len());
+        for visit in walk.visits.into_iter().filter(|visit| visit.is_selected) {
+            let Some(object) = visit.object else { continue };
+            let Some(paths) = &plans.of(selection, object.kind()).paths else { continue };
+            let known = match selections {
+                [_] => contents.len(),
+                _ => *index.entry(visit.moref.clone()).or_insert(contents.len()),
+            };
+            match contents.get_mut(known) {
+                Some(content) => {
+                    let paths = paths.iter().filter(|path| !holds(content, path)).cloned().collect::<Vec<_>>();
+                    fill(content, world, &visit.moref, &object, &paths);
+                }
+                None => contents.push(ObjectContent::with(|content| {
+                    content.set_obj(visit.moref.clone());
+                    fill(content, world, &visit.moref, &object, paths);
+                })),
+            }
+        }
+    }
+    Ok(contents)
+}
+
+/// Adds these properties of the object.
+fn fill(content: &mut ObjectContent, world: &(impl World + ?Sized), moref: &Moref, object: &Object, paths: &[Path]) {
+    for path in paths {
+        if let Err(fault) = world.readable(moref, object, path.slot()) {
+            content.push_missing_set(missing(path, &fault));
+            continue;
+        }
+        let value = path.get(object);
+        if !value.is_unset() {
+            content.push_prop_set(DynamicProperty::with(|property| {
+                property.set_name(path.name()).set_val(value.into_owned());
+            }));
+        }
+    }
+}
+
+/// Whether another selection put this property into the content.
+fn holds(content: &ObjectContent, path: &Path) -> bool {
+    content.prop_set().iter().any(|property| property.name() == path.name())
+        || content.missing_set().iter().any(|missing| missing.path() == path.name())
+}
+
+/// A `MissingProperty`.
+pub(crate) fn missing(path: &Path, fault: &Fault) -> MissingProperty {
+    MissingProperty::with(|missing| {
+        missing.set_path(path.name()).set_fault(fault.localized());
+    })
+}

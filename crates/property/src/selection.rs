@@ -1,0 +1,262 @@
+//! `PropertyFilterSpec`s, checked and compiled.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use vimsim_types::table::Kind;
+use vimsim_types::views::{InvalidType, ManagedObjectNotFound, PropertyFilterSpec, SelectionSpec, TraversalSpec};
+use vimsim_types::{ArcStr, Fault, Items, Moref, Namespace, TypeId, Version, View};
+
+use crate::path::Path;
+use crate::world::World;
+
+/// More `TraversalSpec`s in one `PropertyFilterSpec` are refused. Real ones have some twenty; the cost of a walk is bounded
+/// by their number times that of the objects.
+const MAX_TRAVERSALS: usize = 256;
+
+/// A compiled `PropertyFilterSpec`: which objects are selected, and which of their properties.
+///
+/// - An object is reported once, however often it is met, and only if a `PropertySpec` names its type or a type that this
+///   is derived from. If several do, it has the properties of all of them (API reference, `PropertySpec`).
+/// - `all` is all properties of the object, not only those of the type named.
+/// - A name in a `selectSet` is that of a `TraversalSpec` anywhere in the same `ObjectSpec`, or else in another
+///   `ObjectSpec` of the filter. Selection sets may be cyclic.
+#[derive(Debug)]
+pub struct Selection {
+    properties: Vec<Properties>,
+    pub(crate) roots: Vec<Root>,
+    pub(crate) traversals: Vec<Traversal>,
+    reports_missing: bool,
+    version: Version,
+}
+
+/// A `PropertySpec`.
+#[derive(Debug)]
+struct Properties {
+    kind: TypeId,
+    all: bool,
+    paths: Vec<Path>,
+}
+
+/// An `ObjectSpec`.
+#[derive(Debug)]
+pub(crate) struct Root {
+    pub(crate) moref: Moref,
+    pub(crate) reach: Reach,
+}
+
+/// A `TraversalSpec`.
+#[derive(Debug)]
+pub(crate) struct Traversal {
+    pub(crate) kind: TypeId,
+    pub(crate) path: Path,
+    pub(crate) reach: Reach,
+}
+
+/// What happens with the objects that an `ObjectSpec` or `TraversalSpec` leads to.
+#[derive(Debug)]
+pub(crate) struct Reach {
+    /// Not reported for this.
+    pub(crate) skip: bool,
+    /// The traversals that go on from them.
+    pub(crate) next: Vec<usize>,
+}
+
+/// What a selection wants of objects of one concrete type.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) kind: TypeId,
+    /// The properties to report; `None` if objects of the type are not reported.
+    pub(crate) paths: Option<Vec<Path>>,
+    /// The slots that these and the traversals read.
+    pub(crate) slots: Vec<usize>,
+}
+
+impl Selection {
+    /// Compiles a filter's specification, for a client of this version.
+    ///
+    /// Fails with `InvalidProperty` for a path that its type does not have, `InvalidType` for a name that is no managed
+    /// type's, and `InvalidArgument` for a selection set that names no `TraversalSpec`.
+    pub fn compile(spec: &PropertyFilterSpec, version: Version) -> Result<Selection, Fault> {
+        let properties = spec.prop_set().iter().map(|spec| {
+            let kind = managed_type(spec.type_())?;
+            let all = spec.all() == Some(true);
+            let texts = spec.path_set().iter().filter(|_| !all);
+            let paths = texts.map(|text| Path::compile(text, kind, version)).collect::<Result<_, _>>()?;
+            Ok(Properties { kind, all, paths })
+        });
+        let properties = properties.collect::<Result<_, Fault>>()?;
+        let (roots, traversals) = Compiler::default().compile(spec, version)?;
+        let reports_missing = spec.report_missing_objects_in_results() == Some(true);
+        Ok(Selection { properties, roots, traversals, reports_missing, version })
+    }
+
+    /// Fails with `ManagedObjectNotFound` if an object that the filter starts from is not there, unless it was told to
+    /// report those (`reportMissingObjectsInResults`).
+    pub fn check(&self, world: &(impl World + ?Sized)) -> Result<(), Fault> {
+        if self.reports_missing {
+            return Ok(());
+        }
+        let missing = self.roots.iter().find(|root| world.object(&root.moref).is_none());
+        missing.map_or(Ok(()), |root| Err(not_found(&root.moref)))
+    }
+
+    /// Whether missing objects are reported and no fault.
+    pub(crate) fn reports_missing(&self) -> bool {
+        self.reports_missing
+    }
+
+    /// Which traversals go on from an object that was come to by `from`, and whether this does not report it.
+    pub(crate) fn reach(&self, from: From) -> &Reach {
+        match from {
+            From::Root(root) => &self.roots[root].reach,
+            From::Traversal(traversal) => &self.traversals[traversal].reach,
+        }
+    }
+
+    fn plan(&self, kind: TypeId) -> Plan {
+        let mut paths: Option<Vec<Path>> = None;
+        for spec in self.properties.iter().filter(|spec| kind.is_a(spec.kind)) {
+            let paths = paths.get_or_insert_default();
+            let mut add = |path: Path| {
+                if !paths.iter().any(|known| known.name() == path.name()) {
+                    paths.push(path);
+                }
+            };
+            if spec.all {
+                Path::all(kind, self.version).for_each(&mut add);
+            }
+            spec.paths.iter().cloned().for_each(add);
+        }
+        let traversals = self.traversals.iter().filter(|traversal| kind.is_a(traversal.kind));
+        let read = traversals.map(|traversal| &traversal.path).chain(paths.iter().flatten());
+        let mut slots: Vec<usize> = read.map(Path::slot).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        Plan { kind, paths, slots }
+    }
+}
+
+/// How a walk came to an object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum From {
+    /// It is where the `ObjectSpec` of this place starts.
+    Root(usize),
+    /// The `TraversalSpec` of this place led to it.
+    Traversal(usize),
+}
+
+/// The plans of a selection for the concrete types that were met so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plans(Vec<Arc<Plan>>);
+
+impl Plans {
+    /// The plan for a type, made if it is met for the first time.
+    pub(crate) fn of(&mut self, selection: &Selection, kind: TypeId) -> &Arc<Plan> {
+        let known = self.0.iter().position(|plan| plan.kind == kind);
+        let place = known.unwrap_or_else(|| {
+            self.0.push(Arc::new(selection.plan(kind)));
+            self.0.len() - 1
+        });
+        &self.0[place]
+    }
+
+    /// The plan for a type that was met.
+    pub(crate) fn get(&self, kind: TypeId) -> Option<&Plan> {
+        self.0.iter().find(|plan| plan.kind == kind).map(|plan| &**plan)
+    }
+}
+
+/// `ManagedObjectNotFound` for this object.
+pub(crate) fn not_found(moref: &Moref) -> Fault {
+    ManagedObjectNotFound::with(|fault| {
+        fault.set_obj(moref.clone());
+    })
+    .into()
+}
+
+/// The managed type of this name.
+fn managed_type(name: &str) -> Result<TypeId, Fault> {
+    let found = TypeId::find(Namespace::VIM25, name).filter(|kind| kind.info().kind == Kind::Managed);
+    found.ok_or_else(|| {
+        let detail = InvalidType::with(|fault| {
+            fault.set_argument(name);
+        });
+        Fault::new(detail, format!("Unable to resolve WSDL type name {name}"))
+    })
+}
+
+/// Numbers the `TraversalSpec`s of a filter, then resolves the names in its selection sets.
+#[derive(Default)]
+struct Compiler {
+    traversals: Vec<Traversal>,
+    /// By the `ObjectSpec` they are in, and name.
+    names: HashMap<(usize, ArcStr), usize>,
+    /// By name alone, the first in the filter.
+    any_names: HashMap<ArcStr, usize>,
+    /// References by name: the `ObjectSpec`, whose selection set and which place in it, and the name.
+    references: Vec<(usize, From, usize, ArcStr)>,
+}
+
+impl Compiler {
+    fn compile(mut self, spec: &PropertyFilterSpec, version: Version) -> Result<(Vec<Root>, Vec<Traversal>), Fault> {
+        let mut roots = Vec::new();
+        for (root, spec) in spec.object_set().iter().enumerate() {
+            let mut pending = Vec::new();
+            let next = self.number(root, From::Root(root), spec.select_set(), version, &mut pending)?;
+            while let Some((traversal, selections)) = pending.pop() {
+                let from = From::Traversal(traversal);
+                self.traversals[traversal].reach.next = self.number(root, from, selections, version, &mut pending)?;
+            }
+            roots.push(Root { moref: spec.obj(), reach: Reach { skip: spec.skip() == Some(true), next } });
+        }
+        for (root, from, place, name) in self.references {
+            let found = self.names.get(&(root, name.clone())).or_else(|| self.any_names.get(&name));
+            let undefined =
+                || Fault::invalid_argument("selectSet", format_args!("undefined TraversalSpec name '{name}'"));
+            let next = match from {
+                From::Root(root) => &mut roots[root].reach.next,
+                From::Traversal(traversal) => &mut self.traversals[traversal].reach.next,
+            };
+            next[place] = *found.ok_or_else(undefined)?;
+        }
+        Ok((roots, self.traversals))
+    }
+
+    /// Numbers the traversals of one selection set and puts theirs on the pile. A reference by name is filled in later.
+    fn number<'a>(
+        &mut self,
+        root: usize,
+        from: From,
+        selections: Items<'a, SelectionSpec>,
+        version: Version,
+        pending: &mut Vec<(usize, Items<'a, SelectionSpec>)>,
+    ) -> Result<Vec<usize>, Fault> {
+        let mut next = Vec::with_capacity(selections.len());
+        for selection in selections {
+            let name = selection.name().filter(|name| !name.is_empty());
+            let Some(spec) = selection.downcast::<TraversalSpec>() else {
+                let unnamed = || Fault::invalid_argument("selectSet", "a SelectionSpec has no name");
+                self.references.push((root, from, next.len(), name.ok_or_else(unnamed)?.clone()));
+                next.push(usize::MAX);
+                continue;
+            };
+            let number = self.traversals.len();
+            if number == MAX_TRAVERSALS {
+                let why = format_args!("there are more than {MAX_TRAVERSALS} TraversalSpecs");
+                return Err(Fault::invalid_argument("selectSet", why));
+            }
+            let kind = managed_type(spec.type_())?;
+            let path = Path::compile(spec.path(), kind, version)?;
+            let reach = Reach { skip: spec.skip() == Some(true), next: Vec::new() };
+            self.traversals.push(Traversal { kind, path, reach });
+            if let Some(name) = name {
+                self.names.entry((root, name.clone())).or_insert(number);
+                self.any_names.entry(name.clone()).or_insert(number);
+            }
+            pending.push((number, spec.select_set()));
+            next.push(number);
+        }
+        Ok(next)
+    }
+}
