@@ -1,0 +1,54 @@
+//! What asks us to stop: SIGINT, SIGTERM, and standard input if it was told to.
+
+use std::io::Read;
+
+use tokio::sync::mpsc;
+
+/// Requests to stop, in the order they arrive.
+pub(crate) struct StopRequests {
+    sender: mpsc::UnboundedSender<()>,
+    receiver: mpsc::UnboundedReceiver<()>,
+}
+
+impl StopRequests {
+    /// Takes over the signals from here on.
+    pub(crate) fn listen() -> std::io::Result<Self> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        spawn_signals(&sender)?;
+        Ok(Self { sender, receiver })
+    }
+
+    /// Takes one byte, or the end, of standard input as a request too.
+    ///
+    /// The read blocks and cannot be cancelled, so it has a thread that nobody waits for.
+    pub(crate) fn listen_to_stdin(&self) {
+        let sender = self.sender.clone();
+        std::thread::spawn(move || {
+            let _ = std::io::stdin().read(&mut [0]);
+            let _ = sender.send(());
+        });
+    }
+
+    /// Waits for the next request.
+    pub(crate) async fn next(&mut self) {
+        self.receiver.recv().await.expect("we hold a sender ourselves");
+    }
+}
+
+#[cfg(unix)]
+fn spawn_signals(sender: &mpsc::UnboundedSender<()>) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+        let mut signal = signal(kind)?;
+        let sender = sender.clone();
+        tokio::spawn(async move { while signal.recv().await.is_some() && sender.send(()).is_ok() {} });
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn spawn_signals(sender: &mpsc::UnboundedSender<()>) -> std::io::Result<()> {
+    let sender = sender.clone();
+    tokio::spawn(async move { while tokio::signal::ctrl_c().await.is_ok() && sender.send(()).is_ok() {} });
+    Ok(())
+}
