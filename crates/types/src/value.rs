@@ -177,6 +177,12 @@ impl From<i64> for Value {
     }
 }
 
+impl From<Vec<u8>> for Value {
+    fn from(bytes: Vec<u8>) -> Self {
+        Value::Binary(Arc::new(bytes))
+    }
+}
+
 impl From<DateTime> for Value {
     fn from(value: DateTime) -> Self {
         Value::DateTime(value)

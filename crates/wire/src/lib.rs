@@ -1,1 +1,17 @@
-//! vimsim-wire
+//! How the vSphere API looks on the wire: SOAP 1.1 and JSON, both driven by the tables of `vimsim-types`.
+//!
+//! Nothing else in the project knows XML or JSON. A request comes in as bytes and goes out of here as a [`Request`]; a
+//! [`Value`](vimsim_types::Value) or a [`Fault`](vimsim_types::Fault) comes in and goes out as bytes. Whatever the bytes
+//! are, decoding ends, in memory and depth that [`Limits`] bounds, and says with a fault what is wrong and where.
+
+mod limits;
+mod names;
+mod soap;
+mod xml;
+
+pub use limits::Limits;
+pub use soap::{
+    Header, Request, decode_request, decode_response, encode_fault, encode_request, encode_response, parse_action,
+};
+pub use xml::decode::decode_value;
+pub use xml::encode::encode_value;
