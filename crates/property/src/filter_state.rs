@@ -283,10 +283,12 @@ impl FilterState {
         let denies = |delivered: &Delivered, at: usize| delivered.missing.iter().any(|(path, _)| *path == at);
         for (at, path) in paths.iter().enumerate().filter(|(at, _)| !denies(&now, *at)) {
             match old {
+                Some(_) if self.partial && plan.is_within_another(path) => {}
                 Some(old) if !denies(old, at) => diff(path, &old.object, &now.object, self.partial, &mut changes),
                 _ => {
                     let value = path.get(&now.object);
-                    if !value.is_unset() {
+                    // That a property can be read again is told even where it turns out to have no value.
+                    if !value.is_unset() || old.is_some() {
                         changes.push(change(path.name(), PropertyChangeOp::Assign, value.into_owned()));
                     }
                 }

@@ -101,6 +101,12 @@ impl Path {
         matches!(self.rest.last(), Some(Step::Item(_)))
     }
 
+    /// Whether this path goes on from where the other ends.
+    pub(crate) fn is_within(&self, other: &Path) -> bool {
+        let rest = self.name.strip_prefix(other.name.as_str());
+        rest.is_some_and(|rest| rest.starts_with(['.', '[']))
+    }
+
     /// Whether the path goes through a list without a key.
     pub(crate) fn is_projection(&self) -> bool {
         self.items.is_some()

@@ -72,6 +72,14 @@ pub(crate) struct Plan {
     pub(crate) slots: Vec<usize>,
 }
 
+impl Plan {
+    /// Whether another path of the plan leads to what contains this one's value, so that its finer changes are told
+    /// under the other.
+    pub(crate) fn is_within_another(&self, path: &Path) -> bool {
+        !path.is_projection() && self.paths.iter().flatten().any(|other| path.is_within(other))
+    }
+}
+
 impl Selection {
     /// Compiles a filter's specification, for a client of this version.
     ///
