@@ -4,14 +4,18 @@
 //! [`Value`](vimsim_types::Value) or a [`Fault`](vimsim_types::Fault) comes in and goes out as bytes. Whatever the bytes
 //! are, decoding ends, in memory and depth that [`Limits`] bounds, and says with a fault what is wrong and where.
 
+mod json;
 mod limits;
 mod names;
+#[cfg(test)]
+mod samples;
 mod soap;
 mod xml;
 
+pub use json::{from_json, to_json};
 pub use limits::Limits;
 pub use soap::{
     Header, Request, decode_request, decode_response, encode_fault, encode_request, encode_response, parse_action,
 };
 pub use xml::decode::decode_value;
-pub use xml::encode::encode_value;
+pub use xml::encode::{encode_document, encode_value};

@@ -40,7 +40,7 @@ pub fn encode_fault(fault: &Fault, namespace: Namespace, version: Version, out: 
     out.extend_from_slice(b"</faultstring><detail>");
     let known = Known { namespace, version };
     let detail = fault.detail().as_object();
-    let kind = known.nearest(detail.kind());
+    let kind = known.nearest(detail.kind(), Ty::Any);
     let name = format!("{}Fault", kind.name());
     let mut encoder = Encoder::new(known, out);
     encoder.open(&name);

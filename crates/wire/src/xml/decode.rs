@@ -122,35 +122,22 @@ impl<'a, 'l> Decoder<'a, 'l> {
         Ok(())
     }
 
-    /// Checks that every field is set that must be. A list may be empty, which on the wire is the same as absent.
+    /// Checks that every field is set that must be.
     pub(crate) fn check_required(&self, object: &Object) -> Result<(), Fault> {
-        let kind = object.kind();
-        let fields = kind.info().fields().iter().enumerate();
-        let mut missing = fields.filter(|(slot, field)| {
-            object.get(*slot).is_unset()
-                && !field.is_optional()
-                && !field.is_list()
-                && self.known.has(names::declared_in(kind, *slot), field.since)
-        });
-        match missing.next() {
+        match names::missing(object, self.known) {
             None => Ok(()),
-            Some((_, field)) => Err(self.reader.fault(format_args!("missing required element {}", field.name))),
+            Some(field) => Err(self.reader.fault(format_args!("missing required element {}", field.name))),
         }
     }
 
-    /// A reference: the content of the element just opened. A type that is not known, or not given, is the declared one
-    /// or, if the reference may be to anything, `ManagedObject`: the identifier says which object is meant.
+    /// A reference: the content of the element just opened.
     pub(crate) fn moref(&mut self, tag: &Tag<'a>, declared: TypeId) -> Result<Moref, Fault> {
-        let find = |name: &str| TypeId::find(self.known.namespace, name).filter(|id| id.info().kind == Kind::Managed);
-        let local = |name: &str| name.rsplit(':').next().and_then(find);
-        let given = tag.kind.as_deref().and_then(local);
-        let kind = given.unwrap_or(declared);
-        if !kind.is_a(declared) && !declared.is_a(kind) {
-            return Err(self.invalid_type(format_args!("{} is not a {}", kind.name(), declared.name())));
+        let name = tag.kind.as_deref().unwrap_or_default();
+        let local = name.rsplit_once(':').map_or(name, |(_, local)| local);
+        match self.known.managed_type(local, declared) {
+            Ok(kind) => Ok(Moref::new(kind, self.reader.text()?.trim())),
+            Err(kind) => Err(self.invalid_type(format_args!("{} is not a {}", kind.name(), declared.name()))),
         }
-        let value = self.reader.text()?;
-        self.spend(1)?;
-        Ok(Moref::new(kind, value.trim()))
     }
 
     /// The slot of the field with this name that the client may know; the next one in order is the likely one.
@@ -158,9 +145,7 @@ impl<'a, 'l> Decoder<'a, 'l> {
     fn slot(&self, kind: TypeId, fields: &[Field], expected: usize, name: &str) -> Option<usize> {
         let ahead = fields[expected..].iter().position(|field| field.name == name).map(|offset| expected + offset);
         let slot = ahead.or_else(|| fields[..expected].iter().position(|field| field.name == name))?;
-        let visible = fields[slot].since <= self.known.version
-            || self.known.has(names::declared_in(kind, slot), fields[slot].since);
-        visible.then_some(slot)
+        self.known.has(kind.info().namespace, fields[slot].since).then_some(slot)
     }
 
     fn unknown(&mut self, tag: &Tag<'a>, kind: TypeId) -> Result<(), Fault> {
@@ -190,8 +175,7 @@ impl<'a, 'l> Decoder<'a, 'l> {
                 _ => self.primitive(ty),
             };
         }
-        let namespace = self.namespace(name.space);
-        match name.local.strip_prefix("ArrayOf").and_then(|item| names::list_item(namespace, item)) {
+        match self.names(name.space).list_type(&name.local) {
             Some(element) => self.list(element),
             None => Err(self.invalid_type(format_args!("unknown type {}", name.local))),
         }
@@ -210,30 +194,21 @@ impl<'a, 'l> Decoder<'a, 'l> {
         Ok(Value::List(List::new(element, items)))
     }
 
-    /// The type of one value that this name means, if the client may know it. Lists are not found.
+    /// The type of one value that this name means, if the client may know it. Lists are not found. Any prefix will do for
+    /// a primitive, except that no name of the API is hidden by it.
     fn value_type(&self, name: &TypeName<'a>) -> Option<Ty> {
-        if name.local == "ManagedObjectReference" {
-            return Some(Ty::Moref(ManagedObject::TYPE));
-        }
-        // Any prefix will do for a primitive, except that no name of the API is hidden by it.
-        if name.space == Space::Schema {
-            return names::primitive(&name.local);
-        }
-        match TypeId::find(self.namespace(name.space), &name.local) {
-            Some(id) => self.visible(id).then(|| names::value_type(id)).flatten(),
-            None => names::primitive(&name.local),
+        match name.space {
+            Space::Schema => names::primitive(&name.local),
+            space => self.names(space).value_type(&name.local),
         }
     }
 
-    fn namespace(&self, space: Space<'_>) -> Namespace {
+    /// What is known, seen from the namespace of a type's name.
+    fn names(&self, space: Space<'_>) -> Known {
         match space {
-            Space::Api(namespace) => namespace,
-            _ => self.known.namespace,
+            Space::Api(namespace) if namespace != self.known.namespace => Known { namespace, version: Version::NEWEST },
+            _ => self.known,
         }
-    }
-
-    fn visible(&self, id: TypeId) -> bool {
-        self.known.has(id.info().namespace, id.info().since)
     }
 
     /// The type of a data object declared as `base`.
@@ -311,8 +286,7 @@ impl<'a, 'l> Decoder<'a, 'l> {
 
     fn wrong(&self, element: &str, text: &str, ty: Ty) -> Fault {
         let start: String = text.chars().take(40).collect();
-        let article = if ty.name().starts_with(['a', 'i']) { "an" } else { "a" };
-        let why = format_args!("'{start}' is not {article} {}", ty.name());
+        let why = format_args!("'{start}' is not {}", names::with_article(ty));
         invalid_type(element, self.reader.located_in(element, why))
     }
 

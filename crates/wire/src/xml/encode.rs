@@ -15,6 +15,18 @@ pub fn encode_value(name: &str, value: &Value, declared: Ty, list: bool, version
     Encoder::new(Known { namespace: Namespace::VIM25, version }, out).value(name, value, declared, list);
 }
 
+/// Writes a value as an XML document of its own, such as a saved object: what [`decode_value`](crate::decode_value) reads.
+pub fn encode_document(name: &str, value: &Value, declared: Ty, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let start = out.len() + 1 + name.len();
+    encode_value(name, value, declared, false, Version::NEWEST, out);
+    let urn = Namespace::VIM25.urn();
+    let (schema, instance) = (names::SCHEMA, names::INSTANCE);
+    let declarations = format!(" xmlns=\"{urn}\" xmlns:xsd=\"{schema}\" xmlns:xsi=\"{instance}\"");
+    out.splice(start..start, declarations.into_bytes());
+    out.push(b'\n');
+}
+
 /// Writes values into a buffer.
 pub(crate) struct Encoder<'o> {
     pub(crate) out: &'o mut Vec<u8>,
@@ -53,16 +65,17 @@ impl<'o> Encoder<'o> {
 
     /// The fields of an object, as far as `kind`, its type or an ancestor of that, has them.
     pub(crate) fn fields(&mut self, object: &Object, kind: TypeId) {
-        let all_here = kind.info().namespace == Namespace::VIM25 && self.space == Namespace::VIM25;
-        let version = if self.known.namespace == Namespace::VIM25 { self.known.version } else { Version::NEWEST };
+        let namespace = kind.info().namespace;
+        let all_here = namespace == Namespace::VIM25 && self.space == Namespace::VIM25;
+        let version = if self.known.namespace == namespace { self.known.version } else { Version::NEWEST };
         for (slot, (field, value)) in kind.info().fields().iter().zip(object.slots()).enumerate() {
-            if value.is_unset() {
+            if value.is_unset() || field.since > version {
                 continue;
             }
-            if !all_here {
-                self.foreign_field(field, value, names::declared_in(kind, slot));
-            } else if field.since <= version {
+            if all_here {
                 self.field(field, value);
+            } else {
+                self.foreign_field(field, value, names::declared_in(kind, slot));
             }
         }
     }
@@ -77,9 +90,6 @@ impl<'o> Encoder<'o> {
 
     /// A field declared in a namespace that may be another than the default one here.
     fn foreign_field(&mut self, field: &Field, value: &Value, declared_in: Namespace) {
-        if !self.known.has(declared_in, field.since) {
-            return;
-        }
         if declared_in == self.space {
             return self.field(field, value);
         }
@@ -103,7 +113,7 @@ impl<'o> Encoder<'o> {
         match value {
             Value::Unset => (),
             Value::Object(object) => {
-                let kind = self.known.nearest(object.kind());
+                let kind = self.known.nearest(object.kind(), declared);
                 self.open(name);
                 if declared != Ty::Data(kind) {
                     self.type_attribute(kind);
@@ -147,12 +157,11 @@ impl<'o> Encoder<'o> {
     /// A list where anything may stand: one element, and in it one for each item.
     fn array(&mut self, name: &str, list: &List) {
         let item = names::item(list.element());
-        let (first, rest) = item.split_at(1);
-        let capital = format!("ArrayOf{}{rest}", first.to_ascii_uppercase());
+        let array = names::list(list.element());
         self.open(name);
         match list.element() {
-            Ty::Data(kind) | Ty::Enum(kind) => self.qualified_type(kind.info().namespace, &capital),
-            _ => self.vim_type("", &capital),
+            Ty::Data(kind) | Ty::Enum(kind) => self.qualified_type(kind.info().namespace, &array),
+            _ => self.vim_type("", &array),
         }
         self.out.push(b'>');
         for value in list.items() {
@@ -164,7 +173,7 @@ impl<'o> Encoder<'o> {
     /// The rest of a reference's start tag, and its content.
     pub(crate) fn moref(&mut self, kind: TypeId, identifier: &str) {
         self.out.extend_from_slice(b" type=\"");
-        self.out.extend_from_slice(self.known.nearest(kind).name().as_bytes());
+        self.out.extend_from_slice(self.known.nearest(kind, Ty::Any).name().as_bytes());
         self.out.extend_from_slice(b"\">");
         escape(identifier, self.out);
     }
@@ -300,3 +309,113 @@ const SPECIAL: [bool; 256] = {
     special[0xEF] = true;
     special
 };
+
+#[cfg(test)]
+mod tests {
+    use vimsim_types::table::Kind;
+    use vimsim_types::views::HostConnectInfo;
+    use vimsim_types::{Fault, View};
+
+    use super::*;
+    use crate::{Limits, decode_value, samples};
+
+    /// Encodes for a client that knows so much, and decodes knowing everything.
+    fn through(value: &Value, ty: Ty, known: Known) -> Result<Value, Fault> {
+        let mut out = Vec::new();
+        Encoder::new(known, &mut out).value("value", value, ty, false);
+        let text = String::from_utf8(out).expect("UTF-8");
+        let prefixes: String = Namespace::all()
+            .filter(|declared| [known.namespace, Namespace::VIM25].contains(declared))
+            .map(|declared| format!(" xmlns:{}='{}'", declared.name(), declared.urn()))
+            .collect();
+        let start = format!(
+            "<value xmlns='{}'{prefixes} xmlns:xsi='{}' xmlns:xsd='{}'",
+            known.namespace.urn(),
+            names::INSTANCE,
+            names::SCHEMA
+        );
+        let text = text.replacen("<value", &start, 1);
+        decode_value(text.as_bytes(), ty, known.namespace, &Limits::default())
+            .map_err(|fault| Fault::invalid_request(format_args!("{fault} in {text}")))
+    }
+
+    #[test]
+    fn every_data_object_is_read_as_it_was_written() {
+        for kind in TypeId::all().filter(|id| id.info().kind == Kind::Data) {
+            let known = Known { namespace: kind.info().namespace, version: Version::NEWEST };
+            let value = Value::Object(samples::object(kind, 1));
+            assert_eq!(through(&value, Ty::Data(kind), known), Ok(value.clone()), "{kind:?}");
+            assert_eq!(through(&value, Ty::Any, known), Ok(value), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn an_older_client_loses_what_is_newer_and_nothing_else() {
+        let version = Version::parse(Namespace::VIM25, "6.7").expect("a version");
+        let known = Known { namespace: Namespace::VIM25, version };
+        let everything = Known { namespace: Namespace::VIM25, version: Version::NEWEST };
+        let mut lost = 0;
+        for kind in TypeId::all().filter(|id| id.info().kind == Kind::Data) {
+            if !known.has(kind.info().namespace, kind.info().since) {
+                continue;
+            }
+            let value = Value::Object(samples::object(kind, 1));
+            let seen = samples::seen(&value, Ty::Data(kind), known);
+            assert_eq!(through(&value, Ty::Data(kind), known), Ok(seen.clone()), "{kind:?}");
+            lost += usize::from(seen != samples::seen(&value, Ty::Data(kind), everything));
+        }
+        assert!(lost > 100, "6.7 lacks fields of many types, not of {lost}");
+    }
+
+    #[test]
+    fn another_namespace_is_declared_where_it_begins() {
+        let sms = Namespace::from_urn("urn:sms").expect("known");
+        let kind = TypeId::all().find(|id| {
+            let inherits = id.info().base().is_some_and(|base| base.info().namespace == Namespace::VIM25);
+            id.info().namespace == sms && inherits && names::declared_in(*id, 0) == Namespace::VIM25
+        });
+        let value = Value::Object(samples::object(kind.expect("some fault"), 0));
+        let mut out = Vec::new();
+        Encoder::new(Known { namespace: sms, version: Version::NEWEST }, &mut out).value(
+            "value",
+            &value,
+            Ty::Any,
+            false,
+        );
+        let text = String::from_utf8(out).expect("UTF-8");
+        assert!(text.starts_with("<value xsi:type=\"sms:") && text.contains(" xmlns=\"urn:vim25\""), "{text}");
+    }
+
+    #[test]
+    fn a_list_of_any_is_repeated_and_a_list_in_any_is_an_array() {
+        let list = Value::List(List::new(Ty::Any, vec![Value::from(1), Value::from("b")]));
+        let mut out = Vec::new();
+        encode_value("val", &list, Ty::Any, true, Version::NEWEST, &mut out);
+        assert_eq!(out, b"<val xsi:type=\"xsd:int\">1</val><val xsi:type=\"xsd:string\">b</val>");
+        out.clear();
+        encode_value("val", &list, Ty::Any, false, Version::NEWEST, &mut out);
+        let expected = concat!(
+            "<val xsi:type=\"ArrayOfAnyType\"><anyType xsi:type=\"xsd:int\">1</anyType>",
+            "<anyType xsi:type=\"xsd:string\">b</anyType></val>"
+        );
+        assert_eq!(String::from_utf8(out).expect("UTF-8"), expected);
+    }
+
+    #[test]
+    fn a_document_is_read_back() {
+        let value = Value::Object(samples::object(HostConnectInfo::TYPE, 2));
+        let mut out = Vec::new();
+        encode_document("HostConnectInfo", &value, Ty::Any, &mut out);
+        assert_eq!(decode_value(&out, Ty::Any, Namespace::VIM25, &Limits::default()), Ok(value));
+    }
+
+    #[test]
+    fn an_unset_object_has_an_element_and_an_unset_field_none() {
+        let mut out = Vec::new();
+        encode_value("info", &Value::Object(HostConnectInfo::new().into()), Ty::Any, false, Version::NEWEST, &mut out);
+        assert_eq!(out, b"<info xsi:type=\"HostConnectInfo\"></info>");
+        out.clear();
+        encode_value("info", &Value::Unset, Ty::Any, false, Version::NEWEST, &mut out);
+        assert!(out.is_empty());
+    }
+}
