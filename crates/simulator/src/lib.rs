@@ -1,1 +1,25 @@
-//! vimsim-simulator
+//! A vCenter or ESXi host in memory: managed objects, their methods, and the inventory they start with.
+//!
+//! [`Service::call`] is where every request comes in, whatever wire it came over: it checks the session, finds the object
+//! and its method, and runs the method's handler on a snapshot (a read), in a transaction (a write), or as a future (a
+//! wait). The handlers are in `objects/`, one file for each managed object, by its vSphere name.
+
+mod call;
+mod clock;
+mod config;
+mod kind;
+mod kinds;
+mod model;
+pub(crate) mod objects;
+mod rules;
+mod service;
+mod session;
+mod spawn;
+mod task;
+mod uuid;
+mod walk;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use config::{Config, Credentials, Model, Product};
+pub use service::{Error, Reply, Request, Service};
+pub use session::{Peer, Session};

@@ -22,6 +22,7 @@ mod date_time;
 pub mod fault;
 #[rustfmt::skip]
 mod generated;
+mod into_value;
 mod items;
 mod moref;
 mod object;
@@ -34,6 +35,7 @@ pub use arcstr::{self, ArcStr, literal};
 pub use date_time::DateTime;
 pub use fault::Fault;
 pub use generated::{enums, method, views};
+pub use into_value::IntoValue;
 pub use items::{Items, ItemsMut, Slot};
 pub use moref::Moref;
 pub use object::Object;

@@ -1,6 +1,7 @@
 //! The project's chores: `cargo xtask --help`.
 
 mod codegen;
+mod kinds;
 mod schema;
 
 use std::path::{Path, PathBuf};
@@ -40,10 +41,11 @@ fn codegen(check: bool) -> Result<()> {
     let schema = schema::Schema::load(&root().join("wsdl"))?;
     let folder = root().join("crates/types/src/generated");
     let mut stale = Vec::new();
-    for (name, text) in codegen::generate(&schema)? {
-        let path = folder.join(name);
+    let objects = root().join("crates/simulator/src/objects");
+    let generated = codegen::generate(&schema)?.into_iter().map(|(name, text)| (folder.join(name), text));
+    for (path, text) in generated.chain([(objects.join("mod.rs"), kinds::generate(&objects)?)]) {
         if std::fs::read_to_string(&path).ok().as_ref() != Some(&text) {
-            stale.push(name);
+            stale.push(path.display().to_string());
             if !check {
                 std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
             }

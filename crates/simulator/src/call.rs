@@ -1,0 +1,193 @@
+//! What a method's handler is given: the object it is called on, and the inventory around it.
+
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use vimsim_registry::{Snapshot, Transaction};
+use vimsim_types::{ArcStr, DateTime, Fault, Method, Moref, Version, View};
+
+use crate::config::Product;
+use crate::service::Service;
+use crate::session::{Peer, Session};
+use crate::task::Job;
+
+/// Who is calling, when, and what is to happen once the call has been carried out.
+pub(crate) struct Context {
+    pub(crate) service: Arc<Service>,
+    pub(crate) session: Option<Arc<Session>>,
+    pub(crate) peer: Peer,
+    pub(crate) version: Version,
+    pub(crate) now: DateTime,
+    pub(crate) method: Option<&'static Method>,
+    /// Whether tasks are carried out at once, inside the call that starts them, as when the model is built.
+    pub(crate) at_once: bool,
+    /// The task that this call is the body of.
+    pub(crate) task: Option<Moref>,
+    /// Tasks that begin when this call's changes are published.
+    pub(crate) jobs: RefCell<Vec<Job>>,
+    /// A session that this call began (`Some`) or ended (`None`), to be told to the client.
+    pub(crate) cookie: RefCell<Option<Option<ArcStr>>>,
+}
+
+impl Context {
+    /// A context without a client.
+    pub(crate) fn internal(service: Arc<Service>, at_once: bool) -> Self {
+        let now = service.clock().now();
+        Self {
+            service,
+            session: None,
+            peer: Peer::default(),
+            version: Version::NEWEST,
+            now,
+            method: None,
+            at_once,
+            task: None,
+            jobs: RefCell::default(),
+            cookie: RefCell::default(),
+        }
+    }
+
+    /// The name of the user on whose behalf this happens; empty for the service itself.
+    pub(crate) fn user(&self) -> ArcStr {
+        self.session.as_ref().map(|session| session.user().clone()).unwrap_or_default()
+    }
+
+    /// The session; `NotAuthenticated` without one.
+    pub(crate) fn session(&self) -> Result<&Arc<Session>, Fault> {
+        self.session.as_ref().ok_or_else(|| vimsim_types::views::NotAuthenticated::new().into())
+    }
+
+    pub(crate) fn is_virtual_center(&self) -> bool {
+        self.service.config().product == Product::VirtualCenter
+    }
+}
+
+/// A call that reads.
+pub(crate) struct Look<'a, T> {
+    snapshot: &'a Snapshot,
+    context: &'a Context,
+    this: Moref,
+    of: PhantomData<T>,
+}
+
+impl<'a, T: View> Look<'a, T> {
+    pub(crate) fn new(snapshot: &'a Snapshot, context: &'a Context, this: Moref) -> Self {
+        Self { snapshot, context, this, of: PhantomData }
+    }
+
+    /// The object's reference.
+    pub(crate) fn moref(&self) -> &Moref {
+        &self.this
+    }
+
+    /// The object's properties.
+    pub(crate) fn this(&self) -> Result<&'a T, Fault> {
+        self.get(&self.this)
+    }
+
+    /// Another object's properties; `ManagedObjectNotFound` if there is no such object.
+    pub(crate) fn get<V: View>(&self, moref: &Moref) -> Result<&'a V, Fault> {
+        self.snapshot.view(moref).ok_or_else(|| not_found(moref))
+    }
+
+    pub(crate) fn snapshot(&self) -> &'a Snapshot {
+        self.snapshot
+    }
+
+    pub(crate) fn context(&self) -> &'a Context {
+        self.context
+    }
+}
+
+/// `ManagedObjectNotFound` for this reference.
+pub(crate) fn not_found(moref: &Moref) -> Fault {
+    vimsim_types::views::ManagedObjectNotFound::with(|fault| {
+        fault.set_obj(moref.clone());
+    })
+    .into()
+}
+
+/// A call that changes something. It is the transaction, too: `call.get`, `call.edit`, `call.insert` ...
+pub(crate) struct Call<'a, T> {
+    transaction: &'a mut Transaction,
+    context: &'a Context,
+    this: Moref,
+    of: PhantomData<T>,
+}
+
+impl<'a, T> Call<'a, T> {
+    pub(crate) fn new(transaction: &'a mut Transaction, context: &'a Context, this: Moref) -> Self {
+        Self { transaction, context, this, of: PhantomData }
+    }
+
+    /// The object's reference.
+    pub(crate) fn moref(&self) -> Moref {
+        self.this.clone()
+    }
+
+    /// Who is calling, and when.
+    pub(crate) fn context(&self) -> &'a Context {
+        self.context
+    }
+
+    /// When this happens.
+    pub(crate) fn now(&self) -> DateTime {
+        self.context.now
+    }
+
+    /// The call as one on another object.
+    pub(crate) fn on<V>(&mut self, moref: &Moref) -> Call<'_, V> {
+        Call { transaction: self.transaction, context: self.context, this: moref.clone(), of: PhantomData }
+    }
+}
+
+impl<T: View> Call<'_, T> {
+    /// The object's properties.
+    pub(crate) fn this(&self) -> Result<&T, Fault> {
+        self.transaction.get(&self.this)
+    }
+
+    /// The object's properties, to change.
+    pub(crate) fn this_mut(&mut self) -> Result<&mut T, Fault> {
+        self.transaction.edit(&self.this)
+    }
+}
+
+impl<T> Deref for Call<'_, T> {
+    type Target = Transaction;
+    fn deref(&self) -> &Transaction {
+        self.transaction
+    }
+}
+
+impl<T> DerefMut for Call<'_, T> {
+    fn deref_mut(&mut self) -> &mut Transaction {
+        self.transaction
+    }
+}
+
+/// A call that may have to wait: it owns what it needs.
+#[derive(Clone)]
+pub(crate) struct Wait {
+    pub(crate) service: Arc<Service>,
+    pub(crate) session: Option<Arc<Session>>,
+    pub(crate) version: Version,
+    pub(crate) this: Moref,
+}
+
+impl Wait {
+    /// The session; `NotAuthenticated` without one.
+    pub(crate) fn session(&self) -> Result<&Arc<Session>, Fault> {
+        self.session.as_ref().ok_or_else(|| vimsim_types::views::NotAuthenticated::new().into())
+    }
+
+    /// A context for reads and writes of this call.
+    pub(crate) fn context(&self) -> Context {
+        let mut context = Context::internal(self.service.clone(), false);
+        context.session.clone_from(&self.session);
+        context.version = self.version;
+        context
+    }
+}

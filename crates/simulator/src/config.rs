@@ -1,0 +1,106 @@
+//! What a simulator is told before it starts.
+
+use std::path::PathBuf;
+
+/// Which product is simulated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Product {
+    /// A vCenter Server with an inventory of datacenters (`VPX`).
+    #[default]
+    VirtualCenter,
+    /// One ESXi host (`ESX`).
+    EsxHost,
+}
+
+/// The inventory to start with. The counts are those of `vcsim`'s flags of the same names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// Datacenters.
+    pub datacenter: usize,
+    /// Clusters in each datacenter.
+    pub cluster: usize,
+    /// Hosts in each cluster.
+    pub cluster_host: usize,
+    /// Standalone hosts in each datacenter.
+    pub host: usize,
+    /// Local datastores in each datacenter (on `EsxHost`: of the host).
+    pub datastore: usize,
+    /// Virtual machines in each resource pool, standalone host and vApp (on `EsxHost`: of the host).
+    pub machine: usize,
+    /// Resource pools in each cluster, below its root pool.
+    pub pool: usize,
+    /// vApps in each cluster.
+    pub app: usize,
+    /// Storage pods in each datacenter.
+    pub pod: usize,
+    /// Distributed portgroups in each datacenter.
+    pub portgroup: usize,
+    /// Distributed portgroups with an NSX backing in each datacenter.
+    pub portgroup_nsx: usize,
+    /// Opaque NSX networks in each datacenter.
+    pub opaque_network: usize,
+    /// Datacenters (the last ones) that are put into folders, and whose folders get sub-folders.
+    pub folder: usize,
+    /// Whether the virtual machines are powered on.
+    pub autostart: bool,
+}
+
+impl Model {
+    /// The inventory of `vcsim` without flags.
+    pub fn virtual_center() -> Self {
+        Self {
+            datacenter: 1,
+            cluster: 1,
+            cluster_host: 3,
+            host: 1,
+            datastore: 1,
+            machine: 2,
+            pool: 0,
+            app: 0,
+            pod: 0,
+            portgroup: 1,
+            portgroup_nsx: 0,
+            opaque_network: 0,
+            folder: 0,
+            autostart: true,
+        }
+    }
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self::virtual_center()
+    }
+}
+
+/// Who may log in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Credentials {
+    /// Anybody with a user name and a password that are not empty.
+    #[default]
+    Any,
+    /// This user with this password.
+    Fixed {
+        /// The user name; `name@domain` and `DOMAIN\name` are also taken for it.
+        user: String,
+        /// The password.
+        password: String,
+    },
+}
+
+/// Everything a simulator is told before it starts.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// What is simulated.
+    pub product: Product,
+    /// The inventory.
+    pub model: Model,
+    /// Who may log in.
+    pub credentials: Credentials,
+    /// The API version that is served and claimed in `about`, such as `8.0.3.0`; `None` for the default.
+    pub api_version: Option<String>,
+    /// The address at which clients reach the service, as hosts' management address shows it.
+    pub address: Option<std::net::SocketAddr>,
+    /// A folder with a saved inventory to start with instead of the model.
+    pub load: Option<PathBuf>,
+}

@@ -1,0 +1,194 @@
+//! `ClusterComputeResource`: hosts together.
+
+use vimsim_types::enums::{DrsBehavior, VirtualMachinePowerState};
+use vimsim_types::method::{AddHostTask, MoveHostIntoTask, MoveIntoTask};
+use vimsim_types::views::{
+    ClusterComputeResource, ClusterComputeResourceSummary, ClusterConfigInfoEx, ClusterConfigSpecEx,
+    ClusterDasConfigInfo, ClusterDpmConfigInfo, ClusterDrsConfigInfo, ComputeResource, DuplicateName,
+    EnvironmentBrowser, HostSystem, InvalidState, NotSupported, ResourcePool, VirtualMachine,
+};
+use vimsim_types::{Fault, Moref, View};
+
+use super::{compute_resource, host_system, managed_entity, resource_pool};
+use crate::call::Call;
+use crate::kind::Kind;
+use crate::walk::remove_reference;
+
+pub(crate) fn kind() -> Kind<ClusterComputeResource> {
+    managed_entity::kind()
+        .write(add_host)
+        .write(move_into)
+        .write(move_host_into)
+        .derive(compute_resource::derive)
+        .destroy(|call| {
+            let this = call.moref();
+            compute_resource::destroy(call, &this)
+        })
+}
+
+/// Creates a cluster; the caller lists it in `parent`.
+pub(crate) fn create<T>(
+    call: &mut Call<'_, T>,
+    parent: &Moref,
+    name: &str,
+    spec: &ClusterConfigSpecEx,
+) -> Result<Moref, Fault> {
+    // The order in which identifiers are given out is vcsim's: browser, pool, cluster.
+    let browser = call.create(EnvironmentBrowser::new());
+    let pool = call.create_moref(ResourcePool::TYPE);
+    let moref = call.create_moref(ClusterComputeResource::TYPE);
+    let cluster = ClusterComputeResource::with(|cluster| {
+        managed_entity::initialize(cluster, name, parent);
+        compute_resource::initialize(cluster, &browser, &pool);
+        cluster.set_summary(ClusterComputeResourceSummary::with(|summary| {
+            summary.set_current_failover_level(0);
+            summary.set_num_vmotions(0);
+            summary.set_current_balance(-1000);
+            summary.set_target_balance(-1000);
+        }));
+        cluster.set_configuration_ex(configuration(spec));
+        cluster.set_drs_recommendation(std::iter::empty::<vimsim_types::views::ClusterDrsRecommendation>());
+        cluster.set_migration_history(std::iter::empty::<vimsim_types::views::ClusterDrsMigration>());
+    });
+    call.insert(moref.clone(), cluster);
+    resource_pool::insert(call, pool, "Resources", &moref, &moref, &mut resource_pool::default_config());
+    Ok(moref)
+}
+
+/// The configuration of a new cluster: the defaults of the API reference, and over them what the spec sets.
+fn configuration(spec: &ClusterConfigSpecEx) -> ClusterConfigInfoEx {
+    ClusterConfigInfoEx::with(|config| {
+        config.set_vm_swap_placement("vmDirectory");
+        let das = ClusterDasConfigInfo::with(|das| {
+            das.set_enabled(false);
+            das.set_vm_monitoring("vmMonitoringDisabled");
+            das.set_host_monitoring("enabled");
+            das.set_failover_level(1);
+            das.set_admission_control_enabled(true);
+        });
+        let drs = ClusterDrsConfigInfo::with(|drs| {
+            drs.set_enabled(false);
+            drs.set_enable_vm_behavior_overrides(true);
+            drs.set_default_vm_behavior(DrsBehavior::FullyAutomated);
+            drs.set_vmotion_rate(3);
+        });
+        config.set_das_config(spec.das_config().map_or(das.clone(), |wanted| overlay(&das, wanted)));
+        config.set_drs_config(spec.drs_config().map_or(drs.clone(), |wanted| overlay(&drs, wanted)));
+        config.set_dpm_config_info(spec.dpm_config().cloned().unwrap_or_else(|| {
+            ClusterDpmConfigInfo::with(|dpm| {
+                dpm.set_enabled(false);
+                dpm.set_host_power_action_rate(3);
+            })
+        }));
+    })
+}
+
+/// `base` with every field replaced that `wanted` sets.
+pub(crate) fn overlay<V: View>(base: &V, wanted: &V) -> V {
+    let mut result = base.clone();
+    for (slot, value) in wanted.as_object().slots().iter().enumerate() {
+        if !value.is_unset() {
+            result.as_object_mut().set(slot, value.clone());
+        }
+    }
+    result
+}
+
+/// Adds a new host to the cluster.
+///
+/// - `NoHost` if the spec names none, `DuplicateName` if the inventory has it.
+fn add_host(call: &mut Call<'_, ClusterComputeResource>, request: AddHostTask) -> Result<Moref, Fault> {
+    compute_resource::check_connect_spec(call, request.spec())?;
+    call.start_task(move |call| {
+        let this = call.moref();
+        let managers = host_system::create_managers(call);
+        let host = call.create_moref(HostSystem::TYPE);
+        host_system::insert(call, &host, request.spec(), &this, managers)?;
+        call.edit::<ComputeResource>(&this)?.push_host(host.clone());
+        host_system::added(call, &host, request.as_connected())?;
+        Ok(host)
+    })
+}
+
+/// Moves hosts of this datacenter into the cluster. A standalone host comes as it is; one of another cluster must be in
+/// maintenance mode.
+///
+/// - `DuplicateName` if a host is in the cluster already; `InvalidState` if one is in another cluster and not in
+///   maintenance mode; `NotSupported` if one is of another datacenter.
+fn move_into(call: &mut Call<'_, ClusterComputeResource>, request: MoveIntoTask) -> Result<Moref, Fault> {
+    let hosts: Vec<Moref> = request.host().iter().collect();
+    hosts.iter().try_for_each(|host| check_move(call, host))?;
+    call.start_task(move |call| hosts.iter().try_for_each(|host| move_one(call, host, None)))
+}
+
+/// [`move_into`] for one host, whose virtual machines come into `resourcePool` if it is given.
+///
+/// - As `MoveInto_Task`; `InvalidArgument` for a pool of another compute resource.
+fn move_host_into(call: &mut Call<'_, ClusterComputeResource>, request: MoveHostIntoTask) -> Result<Moref, Fault> {
+    let host = request.host();
+    check_move(call, &host)?;
+    if let Some(pool) = request.resource_pool() {
+        let owner = call.get::<ResourcePool>(&pool)?.owner();
+        if owner != call.moref() {
+            return Err(Fault::invalid_argument("resourcePool", format!("{pool} is not of this cluster")));
+        }
+    }
+    call.start_task(move |call| move_one(call, &host, request.resource_pool()))
+}
+
+fn check_move(call: &Call<'_, ClusterComputeResource>, moref: &Moref) -> Result<(), Fault> {
+    let this = call.moref();
+    let host = call.get::<HostSystem>(moref)?;
+    let parent = host.parent();
+    if parent.as_ref() == Some(&this) {
+        return Err(DuplicateName::with(|fault| {
+            fault.set_name(host.name());
+            fault.set_object(moref.clone());
+        })
+        .into());
+    }
+    if call.datacenter_of(moref) != call.datacenter_of(&this) {
+        let message = format!("{moref} is of another datacenter");
+        return Err(Fault::new(NotSupported::new(), message));
+    }
+    let in_cluster = parent.is_some_and(|parent| parent.is::<ClusterComputeResource>());
+    if in_cluster && !host.runtime().in_maintenance_mode() {
+        let message = format!("the host '{}' is in another cluster and not in maintenance mode", host.name());
+        return Err(Fault::new(InvalidState::new(), message));
+    }
+    Ok(())
+}
+
+fn move_one(call: &mut Call<'_, ClusterComputeResource>, moref: &Moref, pool: Option<Moref>) -> Result<(), Fault> {
+    let this = call.moref();
+    check_move(call, moref)?;
+    let host = call.get::<HostSystem>(moref)?;
+    let old = host.parent().ok_or_else(|| Fault::new(NotSupported::new(), format!("{moref} is nowhere")))?;
+    let machines: Vec<Moref> = host.vm().iter().collect();
+    let root = call.this()?.resource_pool();
+    let pool = pool.or(root).ok_or_else(|| Fault::invalid_argument("resourcePool", "the cluster has none"))?;
+    let powered_on = |machine: &Moref| {
+        let machine = call.view::<VirtualMachine>(machine);
+        machine.is_some_and(|machine| machine.runtime().power_state() == VirtualMachinePowerState::PoweredOn)
+    };
+    if old.is::<ClusterComputeResource>() && machines.iter().any(powered_on) {
+        let message = format!("virtual machines are running on {moref}");
+        return Err(Fault::new(InvalidState::new(), message));
+    }
+    for machine in &machines {
+        let from = call.view::<VirtualMachine>(machine).and_then(|machine| machine.resource_pool());
+        if let Some(from) = from {
+            remove_reference(&mut call.edit::<ResourcePool>(&from)?.vm_mut(), machine);
+        }
+        call.edit::<VirtualMachine>(machine)?.set_resource_pool(pool.clone());
+        call.edit::<ResourcePool>(&pool)?.push_vm(machine.clone());
+    }
+    remove_reference(&mut call.edit::<ComputeResource>(&old)?.host_mut(), moref);
+    call.edit::<HostSystem>(moref)?.set_parent(this.clone());
+    call.edit::<ComputeResource>(&this)?.push_host(moref.clone());
+    if !old.is::<ClusterComputeResource>() {
+        // What is left is the empty shell of a standalone host.
+        compute_resource::destroy(call, &old)?;
+    }
+    host_system::moved(call, moref)
+}

@@ -1,0 +1,163 @@
+//! `ComputeResource`: hosts that share resource pools. By itself it is a standalone host.
+
+use vimsim_types::enums::ManagedEntityStatus;
+use vimsim_types::method::AddStandaloneHostTask;
+use vimsim_types::views::{
+    ComputeResource, ComputeResourceConfigInfo, ComputeResourceSummary, EnvironmentBrowser, HostConnectSpec,
+    HostSystem, ManagedEntity, NoHost, ResourcePool,
+};
+use vimsim_types::{Fault, Moref, View};
+
+use super::{host_system, managed_entity, resource_pool};
+use crate::call::Call;
+use crate::kind::Kind;
+
+pub(crate) fn kind() -> Kind<ComputeResource> {
+    managed_entity::kind().derive(derive).destroy(|call| {
+        let this = call.moref();
+        destroy(call, &this)
+    })
+}
+
+/// `NoHost` if the spec names no host; `DuplicateName` if the inventory has a host of that name.
+pub(crate) fn check_connect_spec<T>(call: &Call<'_, T>, spec: &HostConnectSpec) -> Result<(), Fault> {
+    let name = spec.host_name().map_or("", |name| name.as_str());
+    if name.is_empty() {
+        let detail = NoHost::with(|fault| {
+            fault.set_name("");
+        });
+        return Err(Fault::new(detail, "the spec names no host"));
+    }
+    host_system::check_unknown(call, name)
+}
+
+/// Creates the compute resource of a standalone host, with the host; the caller lists it in `parent`.
+pub(crate) fn create_standalone<T>(
+    call: &mut Call<'_, T>,
+    parent: &Moref,
+    request: &AddStandaloneHostTask,
+) -> Result<Moref, Fault> {
+    let name = request.spec().host_name().cloned().unwrap_or_default();
+    let name = managed_entity::check_name(call, parent, &name)?;
+    // The order in which identifiers are given out is vcsim's: host, browser, pool, compute resource.
+    let managers = host_system::create_managers(call);
+    let host = call.create_moref(HostSystem::TYPE);
+    let browser = call.create(EnvironmentBrowser::new());
+    let pool = call.create_moref(ResourcePool::TYPE);
+    let moref = call.create_moref(ComputeResource::TYPE);
+    insert(call, &moref, &name, parent, &browser, &pool);
+    host_system::insert(call, &host, request.spec(), &moref, managers)?;
+    call.edit::<ComputeResource>(&moref)?.set_host([host.clone()]);
+    host_system::added(call, &host, request.add_connected())?;
+    Ok(moref)
+}
+
+/// Adds a standalone host's compute resource with its root pool, under references of the caller's.
+pub(crate) fn insert<T>(
+    call: &mut Call<'_, T>,
+    moref: &Moref,
+    name: &str,
+    parent: &Moref,
+    browser: &Moref,
+    pool: &Moref,
+) {
+    let compute_resource = ComputeResource::with(|compute_resource| {
+        managed_entity::initialize(compute_resource, name, parent);
+        initialize(compute_resource, browser, pool);
+        compute_resource.set_summary(ComputeResourceSummary::new());
+        compute_resource.set_configuration_ex(ComputeResourceConfigInfo::with(|config| {
+            config.set_vm_swap_placement("vmDirectory");
+        }));
+    });
+    call.insert(moref.clone(), compute_resource);
+    resource_pool::insert(call, pool.clone(), "Resources", moref, moref, &mut resource_pool::default_config());
+}
+
+/// Sets what every compute resource, a cluster too, begins with.
+pub(crate) fn initialize(compute_resource: &mut ComputeResource, browser: &Moref, pool: &Moref) {
+    compute_resource.set_environment_browser(browser.clone());
+    compute_resource.set_resource_pool(pool.clone());
+    compute_resource.set_host(std::iter::empty::<Moref>());
+    compute_resource.set_datastore(std::iter::empty::<Moref>());
+    compute_resource.set_network(std::iter::empty::<Moref>());
+}
+
+/// Removes the compute resource with its hosts, pools and browser.
+///
+/// - What keeps a host from being removed keeps this from it.
+pub(crate) fn destroy<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fault> {
+    let compute_resource = call.get::<ComputeResource>(moref)?;
+    let hosts: Vec<Moref> = compute_resource.host().iter().collect();
+    let pool = compute_resource.resource_pool();
+    let browser = compute_resource.environment_browser();
+    for host in &hosts {
+        host_system::remove(&mut call.on(host))?;
+    }
+    if let Some(pool) = pool {
+        remove_pools(call, &pool)?;
+    }
+    if let Some(browser) = browser {
+        call.remove(&browser);
+    }
+    managed_entity::remove(call, moref)
+}
+
+fn remove_pools<T>(call: &mut Call<'_, T>, pool: &Moref) -> Result<(), Fault> {
+    let below: Vec<Moref> = call.get::<ResourcePool>(pool)?.resource_pool().iter().collect();
+    below.iter().try_for_each(|pool| remove_pools(call, pool))?;
+    call.remove(pool);
+    Ok(())
+}
+
+/// Brings `summary`, `datastore` and `network` up to what the hosts say.
+pub(crate) fn derive(transaction: &mut vimsim_registry::Transaction, moref: &Moref) -> Result<(), Fault> {
+    let compute_resource = transaction.get::<ComputeResource>(moref)?;
+    let mut changed = compute_resource.clone();
+    let (mut datastores, mut networks) = (Vec::<Moref>::new(), Vec::<Moref>::new());
+    let mut seen = rustc_hash::FxHashSet::default();
+    let (mut cpu, mut memory, mut cores, mut threads) = (0, 0, 0, 0);
+    let (mut effective_cpu, mut effective_memory, mut effective_hosts, mut hosts) = (0, 0, 0, 0);
+    for host in compute_resource.host() {
+        let Some(host) = transaction.view::<HostSystem>(&host) else { continue };
+        let hardware = host.summary().hardware().cloned().unwrap_or_else(View::new);
+        hosts += 1;
+        let host_cpu = hardware.cpu_mhz() * i32::from(hardware.num_cpu_cores());
+        cpu += host_cpu;
+        memory += hardware.memory_size();
+        cores += hardware.num_cpu_cores();
+        threads += hardware.num_cpu_threads();
+        if host_system::is_effective(host) {
+            effective_hosts += 1;
+            effective_cpu += host_cpu;
+            effective_memory += hardware.memory_size() / (1024 * 1024);
+        }
+        datastores.extend(host.datastore().iter().filter(|moref| seen.insert(moref.value().clone())));
+        networks.extend(host.network().iter().filter(|moref| seen.insert(moref.value().clone())));
+    }
+    let summary = changed.summary_mut();
+    summary.set_total_cpu(cpu);
+    summary.set_total_memory(memory);
+    summary.set_num_cpu_cores(cores);
+    summary.set_num_cpu_threads(threads);
+    summary.set_effective_cpu(effective_cpu);
+    summary.set_effective_memory(effective_memory);
+    summary.set_num_hosts(hosts);
+    summary.set_num_effective_hosts(effective_hosts);
+    summary.set_overall_status(ManagedEntityStatus::Green);
+    if !changed.datastore().iter().eq(datastores.iter().cloned()) {
+        changed.set_datastore(datastores);
+    }
+    if !changed.network().iter().eq(networks.iter().cloned()) {
+        changed.set_network(networks);
+    }
+    let current = transaction.get::<ComputeResource>(moref)?;
+    if current.as_object() != changed.as_object() {
+        let pool = changed.resource_pool();
+        *transaction.edit::<ComputeResource>(moref)? = changed;
+        // The pool's limits are the sum of what the hosts give.
+        if let Some(pool) = pool.filter(|pool| transaction.object(pool).is_some()) {
+            transaction.edit::<ManagedEntity>(&pool)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! `Datacenter`: four folders, and what is in them.
+
+use vimsim_types::views::{Datacenter, DatacenterConfigInfo, Folder, VirtualMachine};
+use vimsim_types::{Fault, Moref, View};
+
+use super::{folder, managed_entity};
+use crate::call::Call;
+use crate::kind::Kind;
+use crate::walk::descendants;
+
+pub(crate) fn kind() -> Kind<Datacenter> {
+    managed_entity::kind().destroy(destroy)
+}
+
+/// Creates a datacenter with its folders; the caller lists it in `parent`.
+pub(crate) fn create<T>(call: &mut Call<'_, T>, parent: &Moref, name: &str) -> Result<Moref, Fault> {
+    let moref = call.create_moref(Datacenter::TYPE);
+    let machines = folder::add_folder(call, &moref, "vm", &["Folder", "VirtualMachine", "VirtualApp"])?;
+    let hosts = folder::add_folder(call, &moref, "host", &["Folder", "ComputeResource"])?;
+    let datastores = folder::add_folder(call, &moref, "datastore", &["Folder", "Datastore", "StoragePod"])?;
+    let networks = folder::add_folder(call, &moref, "network", &["Folder", "Network", "DistributedVirtualSwitch"])?;
+    let datacenter = Datacenter::with(|datacenter| {
+        managed_entity::initialize(datacenter, name, parent);
+        datacenter.set_vm_folder(machines);
+        datacenter.set_host_folder(hosts);
+        datacenter.set_datastore_folder(datastores);
+        datacenter.set_network_folder(networks);
+        datacenter.set_datastore(std::iter::empty::<Moref>());
+        datacenter.set_network(std::iter::empty::<Moref>());
+        datacenter.set_configuration(DatacenterConfigInfo::with(|config| {
+            config.set_default_hardware_version_key("vmx-21");
+        }));
+    });
+    call.insert(moref.clone(), datacenter);
+    Ok(moref)
+}
+
+/// Destroys the datacenter and all that is in it: virtual machines, then hosts, then the rest.
+fn destroy(call: &mut Call<'_, Datacenter>) -> Result<(), Fault> {
+    let this = call.moref();
+    let datacenter = call.this()?;
+    let folders =
+        [datacenter.vm_folder(), datacenter.host_folder(), datacenter.network_folder(), datacenter.datastore_folder()];
+    // Virtual machines in vApps and pools are in no folder, or in one of another kind.
+    let mut machines = Vec::new();
+    descendants(&**call, &this, true, &mut |moref| {
+        if moref.is::<VirtualMachine>() {
+            machines.push(moref.clone());
+        }
+    });
+    for machine in &machines {
+        managed_entity::destroy_entity(call, machine)?;
+    }
+    for moref in &folders {
+        if call.object(moref).is_some() {
+            folder::destroy(&mut call.on::<Folder>(moref))?;
+        }
+    }
+    managed_entity::remove(call, &this)
+}
+
+/// Adds what a host brings into its datacenter: the datastores and networks that the datacenter lists.
+pub(crate) fn refresh_lists<T>(call: &mut Call<'_, T>, datacenter: &Moref) -> Result<(), Fault> {
+    let (mut datastores, mut networks) = (Vec::new(), Vec::new());
+    let folders = {
+        let datacenter = call.get::<Datacenter>(datacenter)?;
+        [datacenter.datastore_folder(), datacenter.network_folder()]
+    };
+    for folder in &folders {
+        descendants(&**call, folder, true, &mut |moref| {
+            if moref.is::<vimsim_types::views::Datastore>() {
+                datastores.push(moref.clone());
+            } else if moref.is::<vimsim_types::views::Network>() {
+                networks.push(moref.clone());
+            }
+        });
+    }
+    let datacenter = call.edit::<Datacenter>(datacenter)?;
+    datacenter.set_datastore(datastores);
+    datacenter.set_network(networks);
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! `Folder`: containers of entities of certain types.
+
+use vimsim_types::method::{
+    AddStandaloneHostTask, CreateClusterEx, CreateDatacenter, CreateFolder, MoveIntoFolderTask,
+};
+use vimsim_types::views::{
+    ClusterComputeResource, ComputeResource, Datacenter, Folder, HostSystem, InvalidFolder, ManagedEntity,
+    NotSupported, StoragePod, VirtualMachine,
+};
+use vimsim_types::{Fault, Moref, View};
+
+use super::{cluster_compute_resource, compute_resource, datacenter, event_manager, managed_entity};
+use crate::call::Call;
+use crate::kind::Kind;
+use crate::walk::remove_reference;
+
+pub(crate) fn kind() -> Kind<Folder> {
+    entity_kind()
+}
+
+/// The methods of a folder, for it and `StoragePod`.
+pub(crate) fn entity_kind<T: View>() -> Kind<T> {
+    managed_entity::kind::<T>()
+        .write(create_folder)
+        .write(create_datacenter)
+        .write(create_cluster_ex)
+        .write(add_standalone_host)
+        .write(move_into_folder)
+        .destroy(|call| destroy(&mut call.on(&call.moref())))
+}
+
+/// Puts a new folder below `parent`, which has none of its name (the caller has checked).
+pub(crate) fn add_folder<T>(
+    call: &mut Call<'_, T>,
+    parent: &Moref,
+    name: &str,
+    child_type: &[&str],
+) -> Result<Moref, Fault> {
+    let folder = Folder::with(|folder| {
+        managed_entity::initialize(folder, name, parent);
+        folder.set_child_type(child_type.iter().copied());
+        folder.set_child_entity(std::iter::empty::<Moref>());
+    });
+    Ok(call.create(folder))
+}
+
+/// Lists an entity among the children of its folder.
+pub(crate) fn add_child<T>(call: &mut Call<'_, T>, folder: &Moref, child: &Moref) -> Result<(), Fault> {
+    call.edit::<Folder>(folder)?.push_child_entity(child.clone());
+    Ok(())
+}
+
+/// `NotSupported` unless the folder takes children of type `V`.
+pub(crate) fn expect_child_type<V: View>(folder: &Folder) -> Result<(), Fault> {
+    if accepts(folder, V::TYPE) {
+        return Ok(());
+    }
+    let message = format!("the folder '{}' takes no {}", folder.name(), V::TYPE.name());
+    Err(Fault::new(NotSupported::new(), message))
+}
+
+/// Whether the folder's `childType` names this type or one of its bases.
+fn accepts(folder: &Folder, kind: vimsim_types::TypeId) -> bool {
+    kind.lineage().any(|kind| folder.child_type().contains(kind.name()))
+}
+
+/// Creates a folder that takes what this one takes.
+///
+/// - `DuplicateName`, `InvalidName`; `NotSupported` if folders are not taken.
+fn create_folder(call: &mut Call<'_, Folder>, request: CreateFolder) -> Result<Moref, Fault> {
+    let this = call.moref();
+    expect_child_type::<Folder>(call.this()?)?;
+    let name = managed_entity::check_name(call, &this, request.name())?;
+    let child_type: Vec<String> = call.this()?.child_type().iter().map(ToString::to_string).collect();
+    let child_type: Vec<&str> = child_type.iter().map(String::as_str).collect();
+    let folder = add_folder(call, &this, &name, &child_type)?;
+    add_child(call, &this, &folder)?;
+    Ok(folder)
+}
+
+/// Creates a datacenter with its four folders.
+///
+/// - `DuplicateName`, `InvalidName`; `NotSupported` if this is no folder of datacenters.
+fn create_datacenter(call: &mut Call<'_, Folder>, request: CreateDatacenter) -> Result<Moref, Fault> {
+    let this = call.moref();
+    expect_child_type::<Datacenter>(call.this()?)?;
+    let name = managed_entity::check_name(call, &this, request.name())?;
+    let datacenter = datacenter::create(call, &this, &name)?;
+    add_child(call, &this, &datacenter)?;
+    event_manager::datacenter_created(call, &this, &datacenter)?;
+    Ok(datacenter)
+}
+
+/// Creates a cluster.
+///
+/// - `DuplicateName`, `InvalidName`; `NotSupported` if this is no folder of hosts.
+fn create_cluster_ex(call: &mut Call<'_, Folder>, request: CreateClusterEx) -> Result<Moref, Fault> {
+    let this = call.moref();
+    expect_child_type::<ComputeResource>(call.this()?)?;
+    let name = managed_entity::check_name(call, &this, request.name())?;
+    let cluster = cluster_compute_resource::create(call, &this, &name, request.spec())?;
+    add_child(call, &this, &cluster)?;
+    event_manager::cluster_created(call, &this, &cluster)?;
+    Ok(cluster)
+}
+
+/// Adds a host by itself, in a compute resource of its own.
+///
+/// - `DuplicateName` if the inventory has the host already; `NoHost` if the spec names none;
+/// - `NotSupported` if this is no folder of hosts.
+fn add_standalone_host(call: &mut Call<'_, Folder>, request: AddStandaloneHostTask) -> Result<Moref, Fault> {
+    expect_child_type::<ComputeResource>(call.this()?)?;
+    compute_resource::check_connect_spec(call, request.spec())?;
+    call.start_task(move |call| {
+        let this = call.moref();
+        let compute_resource = compute_resource::create_standalone(call, &this, &request)?;
+        add_child(call, &this, &compute_resource)?;
+        Ok(compute_resource)
+    })
+}
+
+/// Moves entities into this folder, all or none.
+///
+/// - `DuplicateName` if one of that name is here already;
+/// - `NotSupported` if this folder does not take one of them, or it is a host of a cluster or a root;
+/// - `InvalidFolder` if a folder would come into itself.
+fn move_into_folder(call: &mut Call<'_, Folder>, request: MoveIntoFolderTask) -> Result<Moref, Fault> {
+    for moref in request.list() {
+        call.get::<ManagedEntity>(&moref)?;
+    }
+    call.start_task(move |call| request.list().iter().try_for_each(|moref| move_one(call, moref)))
+}
+
+fn move_one(call: &mut Call<'_, Folder>, moref: Moref) -> Result<(), Fault> {
+    let this = call.moref();
+    // A standalone host moves with its compute resource.
+    let moref = match call.view::<HostSystem>(&moref).and_then(|host| host.parent()) {
+        Some(parent) if !parent.is::<ClusterComputeResource>() => parent,
+        _ => moref,
+    };
+    let entity = call.get::<ManagedEntity>(&moref)?;
+    let (name, parent) = (entity.name().clone(), entity.parent());
+    let kind = moref.kind();
+    let Some(parent) = parent.filter(|parent| parent.is::<Folder>()) else {
+        return Err(Fault::new(NotSupported::new(), format!("{moref} cannot be moved into a folder")));
+    };
+    if !accepts(call.this()?, kind) || call.datacenter_of(&moref) != call.datacenter_of(&this) && !moves_anywhere(kind)
+    {
+        let message = format!("the folder '{}' does not take {moref}", call.this()?.name());
+        return Err(Fault::new(NotSupported::new(), message));
+    }
+    if call.is_within(&this, &moref) {
+        return Err(InvalidFolder::with(|fault| {
+            fault.set_target(this);
+        })
+        .into());
+    }
+    if parent == this {
+        return Ok(());
+    }
+    managed_entity::check_name(call, &this, &name)?;
+    remove_reference(&mut call.edit::<Folder>(&parent)?.child_entity_mut(), &moref);
+    call.edit::<ManagedEntity>(&moref)?.set_parent(this.clone());
+    add_child(call, &this, &moref)?;
+    event_manager::moved(call, &moref, &parent, &this)
+}
+
+/// Folders and datacenters are not bound to a datacenter; what is in one stays in it.
+fn moves_anywhere(kind: vimsim_types::TypeId) -> bool {
+    kind.is_a(Datacenter::TYPE) || (kind.is_a(Folder::TYPE) && !kind.is_a(StoragePod::TYPE))
+}
+
+/// Destroys all that is in the folder, and it. Virtual machines are deleted from disk, hosts removed.
+pub(crate) fn destroy(call: &mut Call<'_, Folder>) -> Result<(), Fault> {
+    let this = call.moref();
+    let children: Vec<Moref> = call.this()?.child_entity().iter().collect();
+    // Virtual machines first: what holds them cannot go while they are there.
+    let (machines, others): (Vec<_>, Vec<_>) = children.into_iter().partition(|child| child.is::<VirtualMachine>());
+    for child in machines.iter().chain(&others) {
+        managed_entity::destroy_entity(call, child)?;
+    }
+    managed_entity::remove(call, &this)
+}

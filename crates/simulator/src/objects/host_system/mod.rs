@@ -1,0 +1,228 @@
+//! `HostSystem`: an ESXi host.
+
+mod data;
+mod managers;
+
+use vimsim_types::enums::{HostSystemConnectionState, HostSystemPowerState};
+use vimsim_types::method::{DisconnectHostTask, EnterMaintenanceModeTask, ExitMaintenanceModeTask, ReconnectHostTask};
+use vimsim_types::views::{
+    ComputeResource, DuplicateName, EnteredMaintenanceModeEvent, EnteringMaintenanceModeEvent,
+    ExitMaintenanceModeEvent, HostAddedEvent, HostConnectSpec, HostConnectedEvent, HostDisconnectedEvent,
+    HostRemovedEvent, HostSystem, InvalidState, ManagedEntity, NotSupported, ResourceInUse, VirtualMachine,
+};
+use vimsim_types::{Fault, Moref, View};
+
+use super::{compute_resource, managed_entity};
+use crate::call::Call;
+use crate::kind::Kind;
+use crate::walk::remove_reference;
+
+pub(crate) use data::derive;
+pub(crate) use managers::{Managers, create_managers};
+
+pub(crate) fn kind() -> Kind<HostSystem> {
+    managed_entity::kind()
+        .write(disconnect)
+        .write(reconnect)
+        .write(enter_maintenance_mode)
+        .write(exit_maintenance_mode)
+        .derive(derive)
+        .destroy(destroy)
+}
+
+/// `DuplicateName` if the inventory has a host of this name already.
+pub(crate) fn check_unknown<T>(call: &Call<'_, T>, name: &str) -> Result<(), Fault> {
+    let known = call.indexed_before(crate::rules::dns_key(name)).chain(call.touched());
+    let known = known.filter(|object| object.view::<HostSystem>().is_some_and(|host| host.name() == name));
+    match known.into_iter().next() {
+        None => Ok(()),
+        Some(object) => Err(DuplicateName::with(|fault| {
+            fault.set_name(name);
+            fault.set_object(object.moref().clone());
+        })
+        .into()),
+    }
+}
+
+/// Adds a host with its managers; the caller lists it in its compute resource.
+pub(crate) fn insert<T>(
+    call: &mut Call<'_, T>,
+    moref: &Moref,
+    spec: &HostConnectSpec,
+    parent: &Moref,
+    managers: Managers,
+) -> Result<(), Fault> {
+    let name = spec.host_name().cloned().unwrap_or_default();
+    let mut host = data::host(call.context(), &name);
+    managed_entity::initialize(&mut host, &name, parent);
+    managers::insert(call, moref, &mut host, managers);
+    host.summary_mut().set_host(moref.clone());
+    call.insert(moref.clone(), host);
+    super::network::join_default_networks(call, moref)
+}
+
+/// Tells of a new host, and connects it unless that is not wanted.
+pub(crate) fn added<T>(call: &mut Call<'_, T>, moref: &Moref, connected: bool) -> Result<(), Fault> {
+    call.post(moref, HostAddedEvent::new())?;
+    if connected {
+        call.post(moref, HostConnectedEvent::new())
+    } else {
+        set_connection_state(call, moref, HostSystemConnectionState::Disconnected)
+    }
+}
+
+/// Tells that a host came into another compute resource.
+pub(crate) fn moved<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fault> {
+    super::network::join_default_networks(call, moref)
+}
+
+/// Whether the host's resources count: connected, on, and not in maintenance mode.
+pub(crate) fn is_effective(host: &HostSystem) -> bool {
+    let runtime = host.runtime();
+    runtime.connection_state() == HostSystemConnectionState::Connected
+        && runtime.power_state() == HostSystemPowerState::PoweredOn
+        && !runtime.in_maintenance_mode()
+}
+
+fn set_connection_state<T>(
+    call: &mut Call<'_, T>,
+    moref: &Moref,
+    state: HostSystemConnectionState,
+) -> Result<(), Fault> {
+    call.edit::<HostSystem>(moref)?.runtime_mut().set_connection_state(state);
+    touch_compute_resource(call, moref)
+}
+
+/// Has the totals of the host's compute resource worked out anew.
+fn touch_compute_resource<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fault> {
+    match call.get::<HostSystem>(moref)?.parent() {
+        Some(parent) => call.edit::<ComputeResource>(&parent).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
+fn invalid_state(why: String) -> Fault {
+    Fault::new(InvalidState::new(), why)
+}
+
+/// Ends the connection to the host. Its virtual machines go on and are not seen.
+///
+/// - `InvalidState` if it is not connected, as a fault of the task.
+fn disconnect(call: &mut Call<'_, HostSystem>, _: DisconnectHostTask) -> Result<Moref, Fault> {
+    only_virtual_center(call)?;
+    call.start_task(|call| {
+        let this = call.moref();
+        let host = call.this()?;
+        if host.runtime().connection_state() != HostSystemConnectionState::Connected {
+            return Err(invalid_state(format!("the host '{}' is not connected", host.name())));
+        }
+        set_connection_state(call, &this, HostSystemConnectionState::Disconnected)?;
+        call.post(&this, HostDisconnectedEvent::new())
+    })
+}
+
+/// Connects the host again.
+///
+/// - `InvalidState` if it is connected, as a fault of the task.
+fn reconnect(call: &mut Call<'_, HostSystem>, _: ReconnectHostTask) -> Result<Moref, Fault> {
+    only_virtual_center(call)?;
+    call.start_task(|call| {
+        let this = call.moref();
+        let host = call.this()?;
+        if host.runtime().connection_state() == HostSystemConnectionState::Connected {
+            return Err(invalid_state(format!("the host '{}' is connected", host.name())));
+        }
+        set_connection_state(call, &this, HostSystemConnectionState::Connected)?;
+        call.post(&this, HostConnectedEvent::new())
+    })
+}
+
+fn only_virtual_center(call: &Call<'_, HostSystem>) -> Result<(), Fault> {
+    if call.context().is_virtual_center() {
+        return Ok(());
+    }
+    Err(Fault::new(NotSupported::new(), "a host is connected to a vCenter, not to itself"))
+}
+
+/// Begins maintenance: no virtual machine runs on the host.
+///
+/// - `InvalidState` if the host is in maintenance mode, is not connected, or virtual machines run on it that cannot be
+///   moved away, as faults of the task.
+fn enter_maintenance_mode(call: &mut Call<'_, HostSystem>, request: EnterMaintenanceModeTask) -> Result<Moref, Fault> {
+    if request.timeout() < 0 {
+        return Err(Fault::invalid_argument("timeout", "is negative"));
+    }
+    call.start_task(|call| {
+        let this = call.moref();
+        let host = call.this()?;
+        let (name, runtime) = (host.name(), host.runtime());
+        if runtime.in_maintenance_mode() {
+            return Err(invalid_state(format!("the host '{name}' is in maintenance mode")));
+        }
+        if runtime.connection_state() != HostSystemConnectionState::Connected {
+            return Err(invalid_state(format!("the host '{name}' is not connected")));
+        }
+        call.post(&this, EnteringMaintenanceModeEvent::new())?;
+        call.this_mut()?.runtime_mut().set_in_maintenance_mode(true);
+        touch_compute_resource(call, &this)?;
+        call.post(&this, EnteredMaintenanceModeEvent::new())
+    })
+}
+
+/// Ends maintenance.
+///
+/// - `InvalidState` if the host is not in maintenance mode, as a fault of the task.
+fn exit_maintenance_mode(call: &mut Call<'_, HostSystem>, _: ExitMaintenanceModeTask) -> Result<Moref, Fault> {
+    call.start_task(|call| {
+        let this = call.moref();
+        let host = call.this()?;
+        if !host.runtime().in_maintenance_mode() {
+            return Err(invalid_state(format!("the host '{}' is not in maintenance mode", host.name())));
+        }
+        call.this_mut()?.runtime_mut().set_in_maintenance_mode(false);
+        touch_compute_resource(call, &this)?;
+        call.post(&this, ExitMaintenanceModeEvent::new())
+    })
+}
+
+/// Removes the host from the inventory. A standalone one goes with its compute resource.
+///
+/// - `ResourceInUse` while virtual machines are on it;
+/// - `InvalidState` for one of a cluster that is neither in maintenance mode nor disconnected, where vCenter wants that.
+fn destroy(call: &mut Call<'_, HostSystem>) -> Result<(), Fault> {
+    let parent = call.this()?.parent();
+    if !call.context().is_virtual_center() {
+        return Err(Fault::new(NotSupported::new(), "a host cannot remove itself"));
+    }
+    match parent {
+        Some(parent) if !parent.is::<vimsim_types::views::ClusterComputeResource>() => {
+            compute_resource::destroy(call, &parent)
+        }
+        _ => remove(call),
+    }
+}
+
+/// Takes the host out of its compute resource and removes all that is its own.
+pub(crate) fn remove(call: &mut Call<'_, HostSystem>) -> Result<(), Fault> {
+    let this = call.moref();
+    let host = call.this()?.clone();
+    if let Some(machine) = host.vm().first() {
+        let detail = ResourceInUse::with(|fault| {
+            fault.set_type(VirtualMachine::TYPE.name());
+            fault.set_name(host.name());
+        });
+        let name = call.view::<ManagedEntity>(&machine).map(|machine| machine.name().clone()).unwrap_or_default();
+        return Err(Fault::new(detail, format!("the virtual machine '{name}' is on the host '{}'", host.name())));
+    }
+    call.post(&this, HostRemovedEvent::new())?;
+    if let Some(parent) = host.parent() {
+        remove_reference(&mut call.edit::<ComputeResource>(&parent)?.host_mut(), &this);
+    }
+    super::network::leave_all(call, &this, &host)?;
+    super::datastore::unmount_all(call, &this, &host)?;
+    for manager in managers::of(&host) {
+        call.remove(&manager);
+    }
+    call.remove(&this);
+    Ok(())
+}

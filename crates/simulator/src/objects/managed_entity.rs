@@ -1,0 +1,157 @@
+//! `ManagedEntity`: what everything in the inventory has in common.
+
+use vimsim_types::enums::ManagedEntityStatus;
+use vimsim_types::method::{DestroyTask, Reload, RenameTask};
+use vimsim_types::views::{
+    Datacenter, DuplicateName, Folder, InvalidName, ManagedEntity, NotSupported, ResourcePool, StoragePod,
+};
+use vimsim_types::{ArcStr, Fault, Moref, View};
+
+use crate::call::{Call, Look};
+use crate::kind::Kind;
+use crate::rules::child_key;
+use crate::walk::{Inventory, remove_reference};
+
+/// The methods of every entity. `T` adds its own, and says with `destroy` how it is destroyed.
+pub(crate) fn kind<T: View>() -> Kind<T> {
+    Kind::new().write(rename).write(destroy).read(reload)
+}
+
+/// Sets what every new entity has: its name, parent and status.
+pub(crate) fn initialize(entity: &mut ManagedEntity, name: &str, parent: &Moref) {
+    entity.set_name(name);
+    entity.set_parent(parent.clone());
+    entity.set_overall_status(ManagedEntityStatus::Green);
+    entity.set_config_status(ManagedEntityStatus::Green);
+    // The caller's role: -1 is Admin.
+    entity.set_effective_role([-1]);
+}
+
+/// A name as the inventory keeps it: `%`, `/` and `\` are escaped, because paths are made of names.
+pub(crate) fn escape(name: &str) -> String {
+    // An escaped name stays as it is.
+    let mut out = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some(c) = rest.chars().next() {
+        let escaped = ["%25", "%2f", "%2F", "%5c", "%5C"].iter().any(|escape| rest.starts_with(escape));
+        match c {
+            '%' if !escaped => out.push_str("%25"),
+            '/' => out.push_str("%2f"),
+            '\\' => out.push_str("%5c"),
+            _ => out.push(c),
+        }
+        rest = &rest[c.len_utf8()..];
+    }
+    out
+}
+
+/// The name for a new or renamed child of `parent`. `InvalidName` if it is empty or longer than 80 characters, which is
+/// vCenter's limit; `DuplicateName` if another child has it.
+pub(crate) fn check_name<T>(call: &Call<'_, T>, parent: &Moref, name: &str) -> Result<ArcStr, Fault> {
+    let escaped = escape(name);
+    if name.is_empty() || name.chars().count() > 80 {
+        let detail = InvalidName::with(|fault| {
+            fault.set_name(name);
+        });
+        return Err(Fault::new(detail, format!("The name '{name}' is not valid: it must have 1 to 80 characters")));
+    }
+    if let Some(object) = child(call, parent, &escaped) {
+        return Err(DuplicateName::with(|fault| {
+            fault.set_name(name);
+            fault.set_object(object);
+        })
+        .into());
+    }
+    Ok(escaped.into())
+}
+
+/// The child of `parent` with this (escaped) name, as the transaction sees it.
+pub(crate) fn child<T>(call: &Call<'_, T>, parent: &Moref, name: &str) -> Option<Moref> {
+    let matches = |entity: &ManagedEntity| entity.name() == name && entity.parent().as_ref() == Some(parent);
+    // The index knows the children of before this write; new and moved ones are among those it touched.
+    let before = call.indexed_before(child_key(parent, name));
+    before
+        .chain(call.touched())
+        .find(|object| object.view::<ManagedEntity>().is_some_and(matches))
+        .map(|object| object.moref().clone())
+}
+
+/// Gives the entity another name.
+///
+/// - `DuplicateName` if a sibling has it, `InvalidName` if it cannot be one.
+fn rename(call: &mut Call<'_, ManagedEntity>, request: RenameTask) -> Result<Moref, Fault> {
+    let name = request.new_name().clone();
+    call.start_task(move |call| {
+        let this = call.this()?;
+        if *this.name() == escape(&name).as_str() {
+            return Ok(());
+        }
+        let name = match this.parent() {
+            Some(parent) => check_name(call, &parent, &name)?,
+            None => escape(&name).into(),
+        };
+        rename_to(call, name)
+    })
+}
+
+/// Writes a checked name and tells of it.
+fn rename_to(call: &mut Call<'_, ManagedEntity>, name: ArcStr) -> Result<(), Fault> {
+    let moref = call.moref();
+    let old = call.this()?.name().clone();
+    call.this_mut()?.set_name(&name);
+    super::event_manager::renamed(call, &moref, &old, &name)
+}
+
+/// Destroys the entity and everything in it, or nothing.
+///
+/// - `NotSupported` for the roots of the inventory and of a datacenter.
+fn destroy(call: &mut Call<'_, ManagedEntity>, _: DestroyTask) -> Result<Moref, Fault> {
+    let this = call.moref();
+    if is_root(call, &this) {
+        return Err(Fault::new(NotSupported::new(), format!("{this} cannot be destroyed")));
+    }
+    call.start_task(move |call| destroy_entity(call, &this))
+}
+
+/// Whether the entity belongs to what it is in: the root folder, the four folders of a datacenter, a root resource pool.
+fn is_root<T>(call: &Call<'_, T>, moref: &Moref) -> bool {
+    let transaction: &vimsim_registry::Transaction = call;
+    let Some(parent) = transaction.seen::<ManagedEntity>(moref).and_then(ManagedEntity::parent) else { return true };
+    (moref.is::<Folder>() && parent.is::<Datacenter>()) || (moref.is::<ResourcePool>() && !parent.is::<ResourcePool>())
+}
+
+/// Destroys an entity as its kind says.
+pub(crate) fn destroy_entity<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fault> {
+    let context = call.context();
+    let destroy = context.service.kinds().table(moref.kind()).and_then(|table| table.destroy.clone());
+    match destroy {
+        Some(destroy) => destroy(call, context, moref.clone()),
+        None => Err(Fault::new(NotSupported::new(), format!("a {} cannot be destroyed", moref.kind().name()))),
+    }
+}
+
+/// Takes the entity out of its parent folder, and out of the inventory.
+pub(crate) fn remove<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fault> {
+    let parent = call.get::<ManagedEntity>(moref)?.parent();
+    if let Some(parent) = parent.filter(|parent| parent.is::<Folder>() || parent.is::<StoragePod>())
+        && call.object(&parent).is_some()
+    {
+        remove_reference(&mut call.edit::<Folder>(&parent)?.child_entity_mut(), moref);
+    }
+    call.remove(moref);
+    Ok(())
+}
+
+/// Reads the entity's state anew. Ours is never stale.
+fn reload(look: &Look<'_, ManagedEntity>, _: Reload) -> Result<(), Fault> {
+    look.this().map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_are_escaped_once() {
+        assert_eq!(super::escape("a/b\\c%d"), "a%2fb%5cc%25d");
+        assert_eq!(super::escape("a%2fb"), "a%2fb");
+    }
+}

@@ -1,0 +1,56 @@
+//! What one session sees of a snapshot.
+
+use vimsim_property::World;
+use vimsim_registry::Snapshot;
+use vimsim_types::views::{ContainerView, PropertyCollector, ServiceInstance, SessionManager};
+use vimsim_types::{Fault, Moref, Object, Value};
+
+use crate::call::Context;
+use crate::service::not_authenticated;
+
+/// A snapshot through the eyes of a session, for the property collector.
+pub(crate) struct SessionWorld<'a> {
+    snapshot: &'a Snapshot,
+    context: &'a Context,
+}
+
+impl<'a> SessionWorld<'a> {
+    pub(crate) fn new(snapshot: &'a Snapshot, context: &'a Context) -> Self {
+        Self { snapshot, context }
+    }
+}
+
+impl World for SessionWorld<'_> {
+    fn object(&self, moref: &Moref) -> Option<&Object> {
+        let object = self.snapshot.object(moref)?;
+        let visible = match object.session() {
+            None => true,
+            Some(owner) => self.context.session.as_ref().is_some_and(|session| session.key() == owner),
+        };
+        visible.then(|| object.properties())
+    }
+
+    fn stamp(&self, _: &Moref, object: &Object) -> Option<u64> {
+        let table = self.context.service.kinds().table(object.kind())?;
+        if table.computed.is_empty() {
+            return None;
+        }
+        // What a container view holds changes only when something is created, removed or moved.
+        let follows_topology = object.is::<ContainerView>();
+        Some(if follows_topology { self.snapshot.topology() } else { self.snapshot.version() })
+    }
+
+    fn property(&self, moref: &Moref, object: &Object, slot: usize) -> Value {
+        let compute = self.context.service.kinds().compute(object.kind(), slot);
+        match (compute, self.snapshot.object(moref)) {
+            (Some(compute), Some(managed)) => compute(self.context, self.snapshot, managed),
+            _ => object.get(slot).clone(),
+        }
+    }
+
+    /// Without a session, only what leads to a login can be read, as in vCenter.
+    fn readable(&self, moref: &Moref, object: &Object, _: usize) -> Result<(), Fault> {
+        let open = object.is::<ServiceInstance>() || object.is::<SessionManager>() || object.is::<PropertyCollector>();
+        if self.context.session.is_some() || open { Ok(()) } else { Err(not_authenticated(moref, "System.Read")) }
+    }
+}

@@ -1,0 +1,199 @@
+//! `ServiceInstance`: the way in, and the managers that it names.
+
+use vimsim_registry::{ManagedObject, Snapshot};
+use vimsim_types::method::{CurrentTime, RetrieveServiceContent};
+use vimsim_types::views::{AboutInfo, Capability, Folder, ServiceContent, ServiceInstance};
+use vimsim_types::{DateTime, Fault, Moref, Namespace, Ty, TypeId, Value, Version, View};
+
+use crate::call::{Context, Look};
+use crate::config::{Config, Product};
+use crate::kind::Kind;
+
+pub(crate) fn kind() -> Kind<ServiceInstance> {
+    Kind::new().read(current_time).read(retrieve_service_content).computed(ServiceInstance::SERVER_CLOCK, server_clock)
+}
+
+/// The identifier of the one service instance.
+pub(crate) fn moref() -> Moref {
+    Moref::of::<ServiceInstance>("ServiceInstance")
+}
+
+/// The root folder of the inventory.
+pub(crate) fn root_folder(is_virtual_center: bool) -> Moref {
+    Moref::of::<Folder>(if is_virtual_center { "group-d1" } else { "ha-folder-root" })
+}
+
+/// What a vCenter names in its `ServiceContent`: the property and the identifier, as `vcsim` has them; vCenter has some
+/// more. The type is the property's own unless a third word says otherwise.
+const VIRTUAL_CENTER: &[(&str, &str, &str)] = &[
+    ("rootFolder", "group-d1", ""),
+    ("propertyCollector", "propertyCollector", ""),
+    ("viewManager", "ViewManager", ""),
+    ("setting", "VpxSettings", ""),
+    ("userDirectory", "UserDirectory", ""),
+    ("sessionManager", "SessionManager", ""),
+    ("authorizationManager", "AuthorizationManager", ""),
+    ("serviceManager", "ServiceMgr", ""),
+    ("perfManager", "PerfMgr", ""),
+    ("scheduledTaskManager", "ScheduledTaskManager", ""),
+    ("alarmManager", "AlarmManager", ""),
+    ("eventManager", "EventManager", ""),
+    ("taskManager", "TaskManager", ""),
+    ("extensionManager", "ExtensionManager", ""),
+    ("customizationSpecManager", "CustomizationSpecManager", ""),
+    ("guestCustomizationManager", "GuestCustomizationManager", ""),
+    ("customFieldsManager", "CustomFieldsManager", ""),
+    ("diagnosticManager", "DiagMgr", ""),
+    ("licenseManager", "LicenseManager", ""),
+    ("searchIndex", "SearchIndex", ""),
+    ("fileManager", "FileManager", ""),
+    ("datastoreNamespaceManager", "DatastoreNamespaceManager", ""),
+    ("virtualDiskManager", "virtualDiskManager", ""),
+    ("snmpSystem", "SnmpSystem", ""),
+    ("vmProvisioningChecker", "ProvChecker", ""),
+    ("vmCompatibilityChecker", "CompatChecker", ""),
+    ("ovfManager", "OvfManager", ""),
+    ("ipPoolManager", "IpPoolManager", ""),
+    ("dvSwitchManager", "DVSManager", ""),
+    ("hostProfileManager", "HostProfileManager", ""),
+    ("clusterProfileManager", "ClusterProfileManager", ""),
+    ("complianceManager", "MoComplianceManager", ""),
+    ("localizationManager", "LocalizationManager", ""),
+    ("storageResourceManager", "StorageResourceManager", ""),
+    ("guestOperationsManager", "guestOperationsManager", ""),
+    ("overheadMemoryManager", "OverheadMemoryManager", ""),
+    ("certificateManager", "certificateManager", ""),
+    ("ioFilterManager", "IoFilterManager", ""),
+    ("vStorageObjectManager", "VStorageObjectManager", "VcenterVStorageObjectManager"),
+    ("hostSpecManager", "HostSpecificationManager", ""),
+    ("cryptoManager", "CryptoManager", "CryptoManagerKmip"),
+    ("healthUpdateManager", "HealthUpdateManager", ""),
+    ("failoverClusterConfigurator", "FailoverClusterConfigurator", ""),
+    ("failoverClusterManager", "FailoverClusterManager", ""),
+    ("tenantManager", "TenantManager", ""),
+    ("siteInfoManager", "SiteInfoManager", ""),
+    ("storageQueryManager", "StorageQueryManager", ""),
+];
+
+/// What an ESXi host names in its `ServiceContent`.
+const ESX_HOST: &[(&str, &str, &str)] = &[
+    ("rootFolder", "ha-folder-root", ""),
+    ("propertyCollector", "ha-property-collector", ""),
+    ("viewManager", "ViewManager", ""),
+    ("setting", "HostAgentSettings", ""),
+    ("userDirectory", "ha-user-directory", ""),
+    ("sessionManager", "ha-sessionmgr", ""),
+    ("authorizationManager", "ha-authmgr", ""),
+    ("serviceManager", "ha-servicemanager", ""),
+    ("perfManager", "ha-perfmgr", ""),
+    ("eventManager", "ha-eventmgr", ""),
+    ("taskManager", "ha-taskmgr", ""),
+    ("accountManager", "ha-localacctmgr", ""),
+    ("diagnosticManager", "ha-diagnosticmgr", ""),
+    ("licenseManager", "ha-license-manager", ""),
+    ("searchIndex", "ha-searchindex", ""),
+    ("fileManager", "ha-nfc-file-manager", ""),
+    ("datastoreNamespaceManager", "ha-datastore-namespace-manager", ""),
+    ("virtualDiskManager", "ha-vdiskmanager", ""),
+    ("ovfManager", "ha-ovf-manager", ""),
+    ("dvSwitchManager", "ha-dvsmanager", ""),
+    ("localizationManager", "ha-l10n-manager", ""),
+    ("storageResourceManager", "ha-storage-resource-manager", ""),
+    ("guestOperationsManager", "ha-guest-operations-manager", ""),
+    ("vStorageObjectManager", "ha-vstorage-object-manager", "HostVStorageObjectManager"),
+    ("cryptoManager", "ha-crypto-manager", ""),
+];
+
+/// The references of a `ServiceContent`: the slot in it and the object.
+pub(crate) fn managers(product: Product) -> impl Iterator<Item = (usize, Moref)> {
+    let table = match product {
+        Product::VirtualCenter => VIRTUAL_CENTER,
+        Product::EsxHost => ESX_HOST,
+    };
+    table.iter().filter_map(|(property, id, kind)| {
+        let info = ServiceContent::TYPE.info();
+        let slot = info.slot(property)?;
+        let Ty::Moref(declared) = info.fields()[slot].ty else { return None };
+        let kind = TypeId::find(Namespace::VIM25, kind).unwrap_or(declared);
+        Some((slot, Moref::new(kind, *id)))
+    })
+}
+
+/// The newest version of the API that the service speaks and claims: the one asked for, or else 8.0.3.0.
+pub(crate) fn api_version(config: &Config) -> Version {
+    let version = config.api_version.as_deref().unwrap_or("8.0.3.0");
+    Version::parse(Namespace::VIM25, version).unwrap_or(Version::NEWEST)
+}
+
+fn about(config: &Config) -> AboutInfo {
+    let api = config.api_version.clone().unwrap_or_else(|| "8.0.3.0".into());
+    // Builds of the general releases: vCenter Server 8.0 U3 and ESXi 8.0 U3.
+    let (build, host_build) = ("24022515", "24022510");
+    let version = api.split('.').chain(["0", "0"]).take(3).collect::<Vec<_>>().join(".");
+    AboutInfo::with(|about| {
+        about.set_vendor("VMware, Inc.");
+        about.set_version(&version);
+        about.set_locale_version("INTL");
+        about.set_locale_build("000");
+        about.set_os_type("linux-x64");
+        about.set_api_version(&api);
+        match config.product {
+            Product::VirtualCenter => {
+                about.set_name("VMware vCenter Server");
+                about.set_full_name(format!("VMware vCenter Server {version} build-{build}"));
+                about.set_build(build);
+                about.set_product_line_id("vpx");
+                about.set_api_type("VirtualCenter");
+                about.set_instance_uuid(crate::uuid::named("vimsim"));
+                about.set_license_product_name("VMware VirtualCenter Server");
+            }
+            Product::EsxHost => {
+                about.set_name("VMware ESXi");
+                about.set_full_name(format!("VMware ESXi {version} build-{host_build}"));
+                about.set_build(host_build);
+                about.set_os_type("vmnix-x86");
+                about.set_product_line_id("embeddedEsx");
+                about.set_api_type("HostAgent");
+                about.set_license_product_name("VMware ESX Server");
+            }
+        }
+        about.set_license_product_version(format!("{}.0", version.split('.').next().unwrap_or("8")));
+    })
+}
+
+/// The service instance's own properties.
+pub(crate) fn properties(config: &Config) -> ServiceInstance {
+    let is_virtual_center = config.product == Product::VirtualCenter;
+    ServiceInstance::with(|instance| {
+        instance.set_capability(Capability::with(|capability| {
+            capability.set_provisioning_supported(is_virtual_center);
+            capability.set_multi_host_supported(is_virtual_center);
+            capability.set_user_shell_access_supported(!is_virtual_center);
+            capability.set_supported_evc_mode(std::iter::empty::<vimsim_types::views::EVCMode>());
+            capability.set_network_backup_and_restore_supported(is_virtual_center);
+        }));
+        let content = instance.content_mut();
+        content.set_about(about(config));
+        for (slot, moref) in managers(config.product) {
+            content.as_object_mut().set(slot, moref.into());
+        }
+    })
+}
+
+fn server_clock(context: &Context, _: &Snapshot, _: &ManagedObject) -> Value {
+    let now: DateTime = context.now;
+    now.into()
+}
+
+/// The server's time.
+fn current_time(look: &Look<'_, ServiceInstance>, _: CurrentTime) -> Result<DateTime, Fault> {
+    Ok(look.context().now)
+}
+
+/// The managers and what the server is.
+fn retrieve_service_content(
+    look: &Look<'_, ServiceInstance>,
+    _: RetrieveServiceContent,
+) -> Result<ServiceContent, Fault> {
+    Ok(look.this()?.content().clone())
+}

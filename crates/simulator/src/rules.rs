@@ -1,0 +1,131 @@
+//! What the registry asks about vSphere: dependent properties, the index, and what counts as a move.
+
+use std::sync::Arc;
+
+use vimsim_registry::{IndexKey, ManagedObject, Rules, Transaction};
+use vimsim_types::views::{
+    ClusterComputeResource, ComputeResource, Datacenter, DistributedVirtualSwitch, Folder, HostSystem, ManagedEntity,
+    ResourcePool, StoragePod, VirtualMachine,
+};
+use vimsim_types::{Moref, Object};
+
+use crate::kinds::Kinds;
+
+/// The rules of a vSphere inventory.
+pub(crate) struct InventoryRules {
+    kinds: Arc<Kinds>,
+}
+
+impl InventoryRules {
+    pub(crate) fn new(kinds: Arc<Kinds>) -> Self {
+        Self { kinds }
+    }
+}
+
+/// The index key of an entity by its parent and name.
+pub(crate) fn child_key(parent: &Moref, name: &str) -> IndexKey {
+    IndexKey::new(("child", parent.value().as_str(), name))
+}
+
+/// The index key of a host or virtual machine by its UUID.
+pub(crate) fn uuid_key(uuid: &str) -> IndexKey {
+    IndexKey::new(("uuid", uuid.to_ascii_lowercase()))
+}
+
+/// The index key of a virtual machine by its instance UUID.
+pub(crate) fn instance_uuid_key(uuid: &str) -> IndexKey {
+    IndexKey::new(("instanceUuid", uuid.to_ascii_lowercase()))
+}
+
+/// The index key of a host or virtual machine by an address.
+pub(crate) fn ip_key(ip: &str) -> IndexKey {
+    IndexKey::new(("ip", ip))
+}
+
+/// The index key of a host or virtual machine by its DNS name.
+pub(crate) fn dns_key(name: &str) -> IndexKey {
+    IndexKey::new(("dns", name.to_ascii_lowercase()))
+}
+
+/// The index key of a virtual machine by the path of its `.vmx` file.
+pub(crate) fn path_key(path: &str) -> IndexKey {
+    IndexKey::new(("path", path))
+}
+
+impl Rules for InventoryRules {
+    fn derive(&self, transaction: &mut Transaction, touched: &[Moref]) {
+        for moref in touched {
+            let Some(object) = transaction.object(moref) else { continue };
+            let Some(table) = self.kinds.table(object.moref().kind()) else { continue };
+            for rule in &table.derive {
+                if let Err(fault) = rule(transaction, moref) {
+                    tracing::error!(%moref, %fault, "a dependent property could not be brought up to date");
+                }
+            }
+        }
+    }
+
+    fn index(&self, object: &ManagedObject, keys: &mut Vec<IndexKey>) {
+        let Some(entity) = object.view::<ManagedEntity>() else { return };
+        keys.extend(entity.parent().map(|parent| child_key(&parent, entity.name())));
+        if let Some(machine) = object.view::<VirtualMachine>() {
+            if let Some(config) = machine.config() {
+                keys.push(uuid_key(config.uuid()));
+                keys.extend(config.instance_uuid().map(|uuid| instance_uuid_key(uuid)));
+                keys.push(path_key(config.files().vm_path_name().map_or("", |path| path)));
+            }
+            if let Some(guest) = machine.guest() {
+                keys.extend(guest.ip_address().map(|ip| ip_key(ip)));
+                keys.extend(guest.host_name().map(|name| dns_key(name)));
+                let addresses = guest.net().iter().flat_map(|nic| nic.ip_address().iter());
+                keys.extend(addresses.map(|ip| ip_key(ip)));
+            }
+        } else if let Some(host) = object.view::<HostSystem>() {
+            keys.extend(host.hardware().map(|hardware| uuid_key(hardware.system_info().uuid())));
+            keys.push(dns_key(host.name()));
+            if let Some(network) = host.config().and_then(|config| config.network()) {
+                let addresses = network.vnic().iter().filter_map(|vnic| vnic.spec().ip()?.ip_address());
+                keys.extend(addresses.map(|ip| ip_key(ip)));
+                if let Some(dns) = network.dns_config() {
+                    keys.push(dns_key(&format!("{}.{}", dns.host_name(), dns.domain_name())));
+                }
+            }
+        }
+        keys.sort_unstable();
+        keys.dedup();
+    }
+
+    fn moves(&self, old: &Object, new: &Object) -> bool {
+        containment(old).iter().any(|slot| {
+            let (old, new) = (old.get(*slot), new.get(*slot));
+            !old.same(new) && old != new
+        })
+    }
+}
+
+/// The properties of an object that say what it contains or is contained in.
+fn containment(object: &Object) -> &'static [usize] {
+    if object.is::<VirtualMachine>() {
+        &[ManagedEntity::PARENT, VirtualMachine::RESOURCE_POOL]
+    } else if object.is::<Folder>() || object.is::<StoragePod>() {
+        &[ManagedEntity::PARENT, Folder::CHILD_ENTITY]
+    } else if object.is::<Datacenter>() {
+        &[
+            ManagedEntity::PARENT,
+            Datacenter::VM_FOLDER,
+            Datacenter::HOST_FOLDER,
+            Datacenter::DATASTORE_FOLDER,
+            Datacenter::NETWORK_FOLDER,
+        ]
+    } else if object.is::<ComputeResource>() || object.is::<ClusterComputeResource>() {
+        &[ManagedEntity::PARENT, ComputeResource::HOST, ComputeResource::RESOURCE_POOL]
+    } else if object.is::<ResourcePool>() {
+        &[ManagedEntity::PARENT, ResourcePool::RESOURCE_POOL, ResourcePool::VM]
+    } else if object.is::<HostSystem>() {
+        &[ManagedEntity::PARENT, HostSystem::VM]
+    } else if object.is::<DistributedVirtualSwitch>() {
+        &[ManagedEntity::PARENT, DistributedVirtualSwitch::PORTGROUP]
+    } else {
+        &[ManagedEntity::PARENT]
+    }
+}

@@ -1,0 +1,340 @@
+//! The service: where every request comes in.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+use vimsim_registry::{Registry, Snapshot};
+use vimsim_types::table::Kind as TypeKind;
+use vimsim_types::{
+    ArcStr, DateTime, Fault, List, Method, Moref, Namespace, Object, TypeId, Value, Version, View, views,
+};
+
+use crate::call::{Context, Wait, not_found};
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::kind::Handler;
+use crate::kinds::Kinds;
+use crate::objects;
+use crate::rules::InventoryRules;
+use crate::session::{Peer, Session, Sessions};
+use crate::spawn::Spawner;
+
+/// Why a service could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration asks for something that does not exist.
+    #[error("{0}")]
+    Config(String),
+    /// The model could not be built.
+    #[error("cannot build the inventory")]
+    Model(#[source] Fault),
+}
+
+/// One method call, taken off the wire.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The method.
+    pub method: &'static Method,
+    /// The object that it is called on.
+    pub this: Moref,
+    /// The parameters: an object of the method's request type.
+    pub arguments: Object,
+    /// The version that the client speaks.
+    pub version: Version,
+    /// The session cookie, if the client sent one.
+    pub cookie: Option<ArcStr>,
+    /// Where the call comes from.
+    pub peer: Peer,
+}
+
+/// What a call answers.
+#[derive(Debug)]
+pub struct Reply {
+    /// The value that the method returns, unset for none; or the fault.
+    pub result: Result<Value, Fault>,
+    /// `Some(Some(cookie))`: a session began, the client is to keep this cookie. `Some(None)`: its session ended.
+    pub cookie: Option<Option<ArcStr>>,
+}
+
+/// One simulated vCenter or ESXi host.
+pub struct Service {
+    registry: Registry,
+    kinds: Arc<Kinds>,
+    config: Config,
+    clock: Arc<dyn Clock>,
+    sessions: Sessions,
+    collectors: objects::property_collector::Collectors,
+    spawner: Spawner,
+    stopping: watch::Sender<bool>,
+    idle_limit: AtomicI64,
+    /// The unwritten methods that were called, so that each is logged once.
+    unwritten: Mutex<BTreeSet<&'static str>>,
+}
+
+impl Service {
+    /// Builds the inventory that `config` asks for, with the time of day as its clock.
+    pub fn start(config: Config) -> Result<Arc<Self>, Error> {
+        Self::start_with_clock(config, Arc::new(SystemClock))
+    }
+
+    /// Builds the inventory that `config` asks for.
+    pub fn start_with_clock(config: Config, clock: Arc<dyn Clock>) -> Result<Arc<Self>, Error> {
+        let kinds = Arc::new(Kinds::new(objects::kinds()));
+        let service = Arc::new(Self {
+            registry: Registry::new(InventoryRules::new(kinds.clone())),
+            kinds,
+            config,
+            clock,
+            sessions: Sessions::default(),
+            collectors: objects::property_collector::Collectors::default(),
+            spawner: Spawner::default(),
+            stopping: watch::Sender::new(false),
+            idle_limit: AtomicI64::new(0),
+            unwritten: Mutex::default(),
+        });
+        crate::model::build(&service)?;
+        Ok(service)
+    }
+
+    /// What the service was started with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The newest snapshot of the inventory.
+    pub fn snapshot(&self) -> Snapshot {
+        self.registry.snapshot()
+    }
+
+    /// The number of sessions.
+    pub fn session_count(&self) -> usize {
+        self.sessions.all().len()
+    }
+
+    /// The methods that are written, as (managed type, method).
+    pub fn written_methods() -> Vec<(TypeId, TypeId)> {
+        Kinds::new(objects::kinds()).written().collect()
+    }
+
+    /// Ends everything that waits: long polls answer, tasks under way are dropped.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+        self.spawner.stop();
+    }
+
+    /// Ends the sessions that have been idle for longer than `config.vmacore.soap.sessionTimeout` allows, if it is set.
+    pub fn expire_sessions(&self) {
+        let limit = self.idle_limit.load(Ordering::Relaxed);
+        if limit > 0 {
+            let oldest = self.clock.now().plus_seconds(-limit);
+            for session in self.sessions.all() {
+                if session.last_active() < oldest {
+                    objects::session_manager::end(self, &session);
+                }
+            }
+        }
+    }
+
+    /// Sets the number of seconds after which an idle session ends; 0 for never.
+    pub(crate) fn set_idle_limit(&self, seconds: i64) {
+        self.idle_limit.store(seconds, Ordering::Relaxed);
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    pub(crate) fn kinds(&self) -> &Kinds {
+        &self.kinds
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    pub(crate) fn collectors(&self) -> &objects::property_collector::Collectors {
+        &self.collectors
+    }
+
+    pub(crate) fn spawner(&self) -> &Spawner {
+        &self.spawner
+    }
+
+    /// Becomes true when the service is to stop.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
+    }
+
+    /// Carries out one call. Never fails and never hangs for good: whatever is wrong becomes the fault in the reply.
+    pub async fn call(self: &Arc<Self>, request: Request) -> Reply {
+        let now = self.clock.now();
+        let session = self.live_session(request.cookie.as_deref(), now);
+        let (snapshot, handler) = match self.resolve(&request, session.as_deref()) {
+            Ok(found) => found,
+            Err(fault) => return Reply { result: Err(fault), cookie: None },
+        };
+        // Clients may name the object by a base type; from here on it is the object's own.
+        let this = snapshot.object(&request.this).map_or(request.this, |object| object.moref().clone());
+        let (result, cookie) = match handler {
+            Handler::Wait(run) => {
+                let wait = Wait { service: self.clone(), session, version: request.version, this };
+                (run(wait, request.arguments).await, None)
+            }
+            handler => {
+                let context = Context {
+                    service: self.clone(),
+                    session,
+                    peer: request.peer,
+                    version: request.version,
+                    now,
+                    method: Some(request.method),
+                    at_once: false,
+                    task: None,
+                    jobs: Default::default(),
+                    cookie: Default::default(),
+                };
+                let result = self.run(&snapshot, &handler, &context, this, request.arguments);
+                self.begin(context.jobs.take());
+                (result, context.cookie.take())
+            }
+        };
+        Reply { result: result.map(|value| declare(request.method, value)), cookie }
+    }
+
+    /// Runs a handler that does not wait. A panic in it becomes a fault, and its transaction changes nothing.
+    fn run(
+        self: &Arc<Self>,
+        snapshot: &Snapshot,
+        handler: &Handler,
+        context: &Context,
+        this: Moref,
+        arguments: Object,
+    ) -> Result<Value, Fault> {
+        let outcome = catch_unwind(AssertUnwindSafe(|| match handler {
+            Handler::Read(run) => run(snapshot, context, this, arguments),
+            Handler::Write(run) => self.registry.write(|transaction| run(transaction, context, this, arguments)),
+            Handler::Wait(_) => Err(Fault::invalid_request("a method that waits cannot be called here")),
+        }));
+        outcome.unwrap_or_else(|panic| {
+            context.jobs.take();
+            Err(panicked(context.method.map_or("task", |method| method.name), &*panic))
+        })
+    }
+
+    fn live_session(&self, cookie: Option<&str>, now: DateTime) -> Option<Arc<Session>> {
+        let session = self.sessions.find(cookie?)?;
+        let limit = self.idle_limit.load(Ordering::Relaxed);
+        if limit > 0 && session.last_active() < now.plus_seconds(-limit) {
+            objects::session_manager::end(self, &session);
+            return None;
+        }
+        session.touch(now);
+        Some(session)
+    }
+
+    /// Finds the object and the method's handler, or says what is wrong.
+    fn resolve(&self, request: &Request, session: Option<&Session>) -> Result<(Snapshot, Handler), Fault> {
+        let method = request.method;
+        if method.since > request.version && method.namespace() == Namespace::VIM25 {
+            let version = request.version.id(Namespace::VIM25);
+            return Err(Fault::invalid_request(format!("{} is not in version {version} of the API", method.name)));
+        }
+        if session.is_none() && !objects::session_manager::open_to_all(method) {
+            return Err(not_authenticated(&request.this, "System.View"));
+        }
+        let snapshot = self.registry.snapshot();
+        let object = snapshot.object(&request.this).ok_or_else(|| not_found(&request.this))?;
+        if object.session().is_some_and(|owner| session.is_none_or(|session| session.key() != owner)) {
+            return Err(not_found(&request.this));
+        }
+        let kind = object.moref().kind();
+        if !kind.is_a(method.owner) {
+            return Err(method_not_found(object.moref(), method));
+        }
+        match self.kinds.handler(kind, method.request) {
+            Some(handler) => {
+                let handler = handler.clone();
+                Ok((snapshot, handler))
+            }
+            None => Err(self.unwritten(method)),
+        }
+    }
+
+    /// The answer of every method that nobody has written.
+    fn unwritten(&self, method: &'static Method) -> Fault {
+        let mut known = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.insert(method.name) {
+            tracing::warn!(method = method.name, "called a method that is not simulated");
+        }
+        Fault::new(views::NotSupported::new(), format!("{} is not simulated", method.name))
+    }
+
+    /// Calls a method inside a transaction, as the service itself.
+    pub(crate) fn invoke<M: vimsim_types::MethodView>(
+        &self,
+        transaction: &mut vimsim_registry::Transaction,
+        context: &Context,
+        this: &Moref,
+        arguments: M,
+    ) -> Result<Value, Fault> {
+        let kind = transaction.object(this).ok_or_else(|| not_found(this))?.moref().kind();
+        match self.kinds.handler(kind, M::TYPE) {
+            Some(Handler::Write(run)) => run(transaction, context, this.clone(), arguments.into()),
+            Some(_) => Err(Fault::invalid_request(format!("{} does not write", M::NAME))),
+            None => Err(self.unwritten(M::method())),
+        }
+    }
+}
+
+/// A handler's panic, as the fault of its call.
+pub(crate) fn panicked(method: &str, panic: &(dyn std::any::Any + Send)) -> Fault {
+    let reason = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no reason given");
+    tracing::error!(method, reason, "a handler panicked");
+    let detail = views::SystemError::with(|fault| {
+        fault.set_reason(reason);
+    });
+    Fault::new(detail, format!("A general system error occurred in {method}: {reason}"))
+}
+
+/// `NotAuthenticated` for an object.
+pub(crate) fn not_authenticated(object: &Moref, privilege: &str) -> Fault {
+    views::NotAuthenticated::with(|fault| {
+        fault.set_object(object.clone());
+        fault.set_privilege_id(privilege);
+    })
+    .into()
+}
+
+fn method_not_found(receiver: &Moref, method: &Method) -> Fault {
+    let detail = views::MethodNotFound::with(|fault| {
+        fault.set_receiver(receiver.clone());
+        fault.set_method(method.name);
+    });
+    Fault::new(detail, format!("{receiver} does not implement: {}", method.name))
+}
+
+/// Gives a list that is answered its declared element type.
+fn declare(method: &Method, value: Value) -> Value {
+    match (method.returns, value) {
+        (Some(element), Value::List(list)) if method.returns_list() && list.element() != element => {
+            Value::List(List::new(element, list.items().to_vec()))
+        }
+        (_, value) => value,
+    }
+}
+
+/// Whether the type is one of a managed object.
+pub(crate) fn is_managed(kind: TypeId) -> bool {
+    kind.info().kind == TypeKind::Managed
+}

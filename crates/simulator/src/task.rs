@@ -1,0 +1,173 @@
+//! Starting tasks and carrying them out.
+//!
+//! ```text
+//!  start_task ──▶ queued ──▶ running ─┬─▶ success (result)
+//!  (the call)      the body's write   └─▶ error (the fault; the body has changed nothing)
+//! ```
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use vimsim_registry::Transaction;
+use vimsim_types::enums::TaskInfoState;
+use vimsim_types::views::{ManagedEntity, Task, TaskInfo, TaskReasonUser};
+use vimsim_types::{Fault, IntoValue, Method, Moref, Value, View};
+
+use crate::call::{Call, Context};
+use crate::objects::task_manager;
+use crate::service::{Service, panicked};
+
+/// The body of a task: what it does in its one transaction.
+type Body = Box<dyn FnOnce(&mut Transaction, &Context) -> Result<Value, Fault> + Send>;
+
+/// A task that has been started and is to be carried out.
+pub(crate) struct Job {
+    task: Moref,
+    method: &'static Method,
+    session: Option<Arc<crate::session::Session>>,
+    body: Body,
+}
+
+impl<T: View> Call<'_, T> {
+    /// Starts a task on this object that does what `body` does, all of it or nothing, and returns the task. Check first,
+    /// then start: what the method refuses to begin with is a fault of the method, not of the task.
+    pub(crate) fn start_task<R: IntoValue>(
+        &mut self,
+        body: impl FnOnce(&mut Call<'_, T>) -> Result<R, Fault> + Send + 'static,
+    ) -> Result<Moref, Fault> {
+        let method = self.context().method.ok_or_else(|| Fault::invalid_request("only a method starts a task"))?;
+        self.start_task_for(method, body)
+    }
+
+    /// [`Call::start_task`] under another method's name.
+    pub(crate) fn start_task_for<R: IntoValue>(
+        &mut self,
+        method: &'static Method,
+        body: impl FnOnce(&mut Call<'_, T>) -> Result<R, Fault> + Send + 'static,
+    ) -> Result<Moref, Fault> {
+        let this = self.moref();
+        let task = create(self, method)?;
+        let body: Body = Box::new(move |transaction, context| {
+            body(&mut Call::new(transaction, context, this)).map(IntoValue::into_value)
+        });
+        let context = self.context();
+        if context.at_once {
+            let result = body(self, context)?;
+            finish(self, &task, context, Ok(result))?;
+        } else {
+            let session = context.session.clone();
+            context.jobs.borrow_mut().push(Job { task: task.clone(), method, session, body });
+        }
+        Ok(task)
+    }
+}
+
+/// Adds the `Task` object of a method call, queued.
+fn create<T: View>(call: &mut Call<'_, T>, method: &'static Method) -> Result<Moref, Fault> {
+    let entity = call.moref();
+    let context = call.context();
+    let task = call.create_moref(Task::TYPE);
+    let properties = Task::with(|properties| {
+        let info = properties.info_mut();
+        info.set_key(task.value());
+        info.set_task(task.clone());
+        info.set_name(method.name);
+        info.set_description_id(description_id(entity.kind(), method));
+        if let Some(entity) = call.view::<ManagedEntity>(&entity) {
+            info.set_entity(call.moref());
+            info.set_entity_name(entity.name());
+        }
+        info.set_state(TaskInfoState::Queued);
+        info.set_cancelled(false);
+        info.set_cancelable(false);
+        info.set_queue_time(context.now);
+        info.set_event_chain_id(i32::try_from(task_manager::number(&task)).unwrap_or_default());
+        info.set_reason(TaskReasonUser::with(|reason| {
+            reason.set_user_name(context.user());
+        }));
+    });
+    call.insert(task.clone(), properties);
+    task_manager::remember(call, &task)?;
+    Ok(task)
+}
+
+/// `VirtualMachine.powerOn`: the method's description, under the name of the object's own type, as vCenter logs it.
+fn description_id(kind: vimsim_types::TypeId, method: &Method) -> String {
+    let name = method.vmodl.rsplit('.').next().unwrap_or(method.vmodl);
+    if kind.is_a(ManagedEntity::TYPE) && method.owner != kind && kind.name() != "ClusterComputeResource" {
+        return format!("{}.{name}", kind.name());
+    }
+    method.vmodl.into()
+}
+
+/// Writes a task's end into it.
+fn finish(
+    transaction: &mut Transaction,
+    task: &Moref,
+    context: &Context,
+    result: Result<Value, Fault>,
+) -> Result<(), Fault> {
+    // The task may be gone: its object may have been removed by its own body, or aged out.
+    if transaction.object(task).is_none() {
+        return Ok(());
+    }
+    let info = transaction.edit::<Task>(task)?.info_mut();
+    if info.start_time().is_none() {
+        info.set_start_time(context.now);
+    }
+    info.set_complete_time(context.service.clock().now());
+    match result {
+        Ok(result) => {
+            info.set_state(TaskInfoState::Success);
+            info.as_object_mut().set(TaskInfo::RESULT, result);
+        }
+        Err(fault) => {
+            info.set_state(TaskInfoState::Error);
+            info.set_error(fault.localized());
+        }
+    }
+    Ok(())
+}
+
+impl Service {
+    /// Carries out tasks, in the order in which they were started, outside the call that started them.
+    pub(crate) fn begin(self: &Arc<Self>, jobs: Vec<Job>) {
+        for job in jobs {
+            let service = self.clone();
+            self.spawner().spawn(async move { service.carry_out(job) });
+        }
+    }
+
+    fn carry_out(self: &Arc<Self>, job: Job) {
+        let mut context = Context::internal(self.clone(), false);
+        context.session = job.session;
+        context.method = Some(job.method);
+        context.task = Some(job.task.clone());
+        let (task, body) = (&job.task, job.body);
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            self.registry().write(|transaction| {
+                // A task that was cancelled while it was queued does nothing.
+                if transaction.get::<Task>(task)?.info().state() != TaskInfoState::Queued {
+                    return Ok(());
+                }
+                transaction
+                    .edit::<Task>(task)?
+                    .info_mut()
+                    .set_state(TaskInfoState::Running)
+                    .set_start_time(context.now);
+                let result = body(transaction, &context)?;
+                finish(transaction, task, &context, Ok(result))
+            })
+        }));
+        let result = outcome.unwrap_or_else(|panic| Err(panicked(job.method.name, &*panic)));
+        match result {
+            Ok(()) => self.begin(context.jobs.take()),
+            Err(fault) => {
+                let written = self.registry().write(|transaction| finish(transaction, task, &context, Err(fault)));
+                if let Err(fault) = written {
+                    tracing::error!(%task, %fault, "cannot write down that a task failed");
+                }
+            }
+        }
+    }
+}
