@@ -322,6 +322,10 @@ mod tests {
         ));
         assert!(fault.is::<InvalidArgument>(), "{fault}");
         assert_eq!(fault.detail().as_object().field("invalidProperty").text(), Some("operation"));
+        let empty = call("ReconfigVM_Task", "<spec><deviceChange><operation></operation></deviceChange></spec>");
+        let lenient = Limits { ignore_unknown_elements: true, ..Limits::default() };
+        assert!(decode_request(empty.as_bytes(), &lenient).is_ok());
+        assert!(read(&empty).is_err());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use vimsim_types::table::Kind;
 use vimsim_types::views::{InvalidArgument, InvalidType, ManagedObject};
 use vimsim_types::{ArcStr, DateTime, Fault, Field, List, Moref, Namespace, Object, Ty, TypeId, Value, Version, View};
 
-use super::reader::{Reader, Space, Tag, TypeName, document};
+use super::reader::{Reader, Space, Tag, TypeName, document, split};
 use crate::Limits;
 use crate::names::{self, Known};
 
@@ -132,8 +132,7 @@ impl<'a, 'l> Decoder<'a, 'l> {
 
     /// A reference: the content of the element just opened.
     pub(crate) fn moref(&mut self, tag: &Tag<'a>, declared: TypeId) -> Result<Moref, Fault> {
-        let name = tag.kind.as_deref().unwrap_or_default();
-        let local = name.rsplit_once(':').map_or(name, |(_, local)| local);
+        let (_, local) = split(tag.kind.unwrap_or_default());
         match self.known.managed_type(local, declared) {
             Ok(kind) => Ok(Moref::new(kind, self.reader.text()?.trim())),
             Err(kind) => Err(self.invalid_type(format_args!("{} is not a {}", kind.name(), declared.name()))),
@@ -175,7 +174,7 @@ impl<'a, 'l> Decoder<'a, 'l> {
                 _ => self.primitive(ty),
             };
         }
-        match self.names(name.space).list_type(&name.local) {
+        match self.names(name.space).list_type(name.local) {
             Some(element) => self.list(element),
             None => Err(self.invalid_type(format_args!("unknown type {}", name.local))),
         }
@@ -198,13 +197,13 @@ impl<'a, 'l> Decoder<'a, 'l> {
     /// a primitive, except that no name of the API is hidden by it.
     fn value_type(&self, name: &TypeName<'a>) -> Option<Ty> {
         match name.space {
-            Space::Schema => names::primitive(&name.local),
-            space => self.names(space).value_type(&name.local),
+            Space::Schema => names::primitive(name.local),
+            space => self.names(space).value_type(name.local),
         }
     }
 
     /// What is known, seen from the namespace of a type's name.
-    fn names(&self, space: Space<'_>) -> Known {
+    fn names(&self, space: Space) -> Known {
         match space {
             Space::Api(namespace) if namespace != self.known.namespace => Known { namespace, version: Version::NEWEST },
             _ => self.known,
@@ -242,6 +241,7 @@ impl<'a, 'l> Decoder<'a, 'l> {
         let name = text.trim();
         match id.info().values.iter().position(|known| *known == name) {
             Some(index) => Ok(Value::Enum(id, index as u16)),
+            None if self.limits.ignore_unknown_elements => Ok(Value::Unset),
             None => {
                 let why = self.reader.located_in(element, format_args!("'{name}' is not a {}", id.name()));
                 let detail = InvalidArgument::with(|fault| {

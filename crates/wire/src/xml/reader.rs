@@ -15,7 +15,7 @@ use crate::{Limits, names};
 
 /// What a namespace prefix stands for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Space<'a> {
+pub(crate) enum Space {
     /// No namespace.
     None,
     /// The SOAP 1.1 envelope.
@@ -29,17 +29,17 @@ pub(crate) enum Space<'a> {
     /// A namespace of the API.
     Api(Namespace),
     /// Any other.
-    Other(&'a str),
+    Other,
 }
 
-impl<'a> Space<'a> {
-    fn of(uri: &'a str) -> Self {
+impl Space {
+    fn of(uri: &str) -> Self {
         match uri {
             "" => Self::None,
             names::SOAP => Self::Soap,
             names::SCHEMA => Self::Schema,
             names::INSTANCE => Self::Instance,
-            _ => Namespace::from_urn(uri).map_or(Self::Other(uri), Self::Api),
+            _ => Namespace::from_urn(uri).map_or(Self::Other, Self::Api),
         }
     }
 }
@@ -50,29 +50,29 @@ pub(crate) struct Tag<'a> {
     /// The name without its prefix.
     pub(crate) name: &'a str,
     /// The namespace of the name.
-    pub(crate) space: Space<'a>,
+    pub(crate) space: Space,
     /// The value of `xsi:type`.
     pub(crate) xsi_type: Option<TypeName<'a>>,
     /// Whether `xsi:nil` is true.
     pub(crate) nil: bool,
     /// The value of the attribute `type` that is in no namespace: what a reference refers to.
-    pub(crate) kind: Option<Cow<'a, str>>,
+    pub(crate) kind: Option<&'a str>,
 }
 
-/// A type's name as an attribute gives it.
-#[derive(Debug)]
+/// A type's name as an attribute gives it. References in it are not resolved: a name needs none.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct TypeName<'a> {
     /// The namespace that its prefix stands for, if it has one that is declared.
-    pub(crate) space: Space<'a>,
+    pub(crate) space: Space,
     /// The name without its prefix.
-    pub(crate) local: Cow<'a, str>,
+    pub(crate) local: &'a str,
 }
 
 /// A prefix and what it stands for in the elements at `depth` and below.
 struct Binding<'a> {
     depth: usize,
     prefix: &'a str,
-    space: Space<'a>,
+    space: Space,
 }
 
 /// The reader. [`Reader::child`] descends; after it, exactly one of `child` (until it returns `None`), [`Reader::text`]
@@ -103,7 +103,15 @@ impl<'a, 'l> Reader<'a, 'l> {
     /// Reads `input`, which [`document`] has checked.
     pub(crate) fn new(input: &'a str, limits: &'l Limits) -> Self {
         let tokens = Tokens::from_str(input);
-        Self { input, tokens, limits, path: Vec::new(), bindings: Vec::new(), position: 0, empty: false }
+        Self {
+            input,
+            tokens,
+            limits,
+            path: Vec::with_capacity(16),
+            bindings: Vec::with_capacity(8),
+            position: 0,
+            empty: false,
+        }
     }
 
     /// `InvalidRequest`, naming the element and the position that the reader is at.
@@ -274,51 +282,44 @@ impl<'a, 'l> Reader<'a, 'l> {
 
     fn attributes(&mut self, attributes: Attributes<'a>, tag: &mut Tag<'a>) -> Result<(), Fault> {
         let depth = self.path.len();
-        // A prefix may be used before it is declared in the same tag, so what may be meant by one waits.
+        // A prefix may be used before it is declared in the same tag, so what is meant by one waits.
         let mut prefixed = Vec::new();
         for (count, attribute) in attributes.enumerate() {
             if count == self.limits.attributes {
                 return Err(self.fault(format_args!("an element has more than {count} attributes")));
             }
             let attribute = attribute.map_err(|error| self.fault(format_args!("malformed XML: {error}")))?;
-            let Some((key, value)) = borrowed(attribute.key.0).zip(cow(attribute.value)) else {
+            let (Some(name), Cow::Borrowed(value)) = (borrowed(attribute.key.0), attribute.value) else {
                 return Err(self.fault("malformed attribute"));
             };
-            match split(key) {
-                ("", "xmlns") => self.bind(depth, "", value),
-                ("xmlns", prefix) => self.bind(depth, prefix, value),
-                ("", "type") => tag.kind = Some(self.unescape(value)?),
+            let value = borrowed(value).unwrap_or_default();
+            match split(name) {
+                ("", "xmlns") => self.bindings.push(Binding { depth, prefix: "", space: Space::of(value) }),
+                ("xmlns", prefix) => self.bindings.push(Binding { depth, prefix, space: Space::of(value) }),
+                ("", "type") => tag.kind = Some(value),
                 ("", _) => (),
-                (prefix, name @ ("type" | "nil")) => prefixed.push((prefix, name, value)),
-                (prefix, _) => prefixed.push((prefix, "", value)),
+                (prefix, name) => prefixed.push((prefix, name, value)),
             }
         }
         for (prefix, name, value) in prefixed {
             match (self.space(prefix)?, name) {
                 (Space::Instance, "nil") => tag.nil = matches!(value.trim(), "true" | "1"),
-                (Space::Instance, "type") => tag.xsi_type = Some(self.type_name(value)?),
+                (Space::Instance, "type") => tag.xsi_type = Some(self.type_name(value)),
                 _ => (),
             }
         }
         Ok(())
     }
 
-    fn bind(&mut self, depth: usize, prefix: &'a str, uri: Cow<'a, str>) {
-        let space = match uri {
-            Cow::Borrowed(uri) => Space::of(uri),
-            // A namespace written with references in it is none of ours, or is nobody's business to write so.
-            Cow::Owned(_) => Space::Other(""),
-        };
-        self.bindings.push(Binding { depth, prefix, space });
-    }
-
     /// What a prefix stands for here.
-    fn space(&self, prefix: &str) -> Result<Space<'a>, Fault> {
+    fn space(&self, prefix: &str) -> Result<Space, Fault> {
         self.bound(prefix).ok_or_else(|| self.fault(format_args!("the namespace prefix '{prefix}' is not declared")))
     }
 
-    fn bound(&self, prefix: &str) -> Option<Space<'a>> {
-        let binding = self.bindings.iter().rev().find(|binding| binding.prefix == prefix);
+    fn bound(&self, prefix: &str) -> Option<Space> {
+        // Most names have no prefix, and comparing two empty strings is a surprisingly slow call of `memcmp`.
+        let same = |known: &str| if prefix.is_empty() { known.is_empty() } else { known == prefix };
+        let binding = self.bindings.iter().rev().find(|binding| same(binding.prefix));
         match (binding, prefix) {
             (Some(binding), _) => Some(binding.space),
             (None, "") => Some(Space::None),
@@ -328,29 +329,9 @@ impl<'a, 'l> Reader<'a, 'l> {
     }
 
     /// The type that `xsi:type` names. Its prefix need not be declared: govmomi writes `xsd:` and `vim25:` as they are.
-    fn type_name(&self, value: Cow<'a, str>) -> Result<TypeName<'a>, Fault> {
-        Ok(match self.unescape(value)? {
-            Cow::Borrowed(name) => {
-                let (prefix, local) = split(name.trim());
-                TypeName { space: self.bound(prefix).unwrap_or(Space::None), local: Cow::Borrowed(local) }
-            }
-            Cow::Owned(name) => {
-                let (prefix, local) = split(name.trim());
-                TypeName { space: self.bound(prefix).unwrap_or(Space::None), local: Cow::Owned(local.to_string()) }
-            }
-        })
-    }
-
-    /// An attribute's value with its references resolved.
-    fn unescape(&self, value: Cow<'a, str>) -> Result<Cow<'a, str>, Fault> {
-        if !value.contains('&') {
-            return Ok(value);
-        }
-        let text = quick_xml::escape::unescape(&value).map_err(|error| self.fault(error))?;
-        if !text.chars().all(is_xml_char) {
-            return Err(self.fault("a character that XML does not allow"));
-        }
-        Ok(Cow::Owned(text.into_owned()))
+    fn type_name(&self, value: &'a str) -> TypeName<'a> {
+        let (prefix, local) = split(value.trim());
+        TypeName { space: self.bound(prefix).unwrap_or(Space::None), local }
     }
 
     fn close(&mut self) {
@@ -411,17 +392,13 @@ fn predefined(name: &str) -> Option<char> {
 }
 
 /// A qualified name as its prefix (empty if none) and its local part.
-fn split(name: &str) -> (&str, &str) {
-    name.split_once(':').unwrap_or(("", name))
+pub(crate) fn split(name: &str) -> (&str, &str) {
+    match name.bytes().position(|byte| byte == b':') {
+        Some(colon) => (&name[..colon], &name[colon + 1..]),
+        None => ("", name),
+    }
 }
 
 fn borrowed(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
-}
-
-fn cow(bytes: Cow<'_, [u8]>) -> Option<Cow<'_, str>> {
-    match bytes {
-        Cow::Borrowed(bytes) => borrowed(bytes).map(Cow::Borrowed),
-        Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
-    }
 }
