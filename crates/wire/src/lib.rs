@@ -10,6 +10,7 @@ mod names;
 #[cfg(test)]
 mod samples;
 mod soap;
+pub mod wsdl;
 mod xml;
 
 pub use json::{from_json, to_json};

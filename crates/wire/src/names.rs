@@ -13,7 +13,7 @@ pub(crate) const SCHEMA: &str = "http://www.w3.org/2001/XMLSchema";
 pub(crate) const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
 /// The primitive types by their names in XML Schema.
-const PRIMITIVES: [(&str, Ty); 12] = [
+pub(crate) const PRIMITIVES: [(&str, Ty); 12] = [
     ("string", Ty::String),
     ("int", Ty::Int),
     ("boolean", Ty::Bool),
