@@ -1,12 +1,14 @@
 //! The command line, as values.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
+use vimsim_simulator::Product;
 use vimsim_server::{Config, Delay, Limits, Tls, Trace, parse_method_delays};
 
 /// An inventory of more objects is a slip of the keyboard.
@@ -276,6 +278,46 @@ impl Options {
             limits: Limits { body: service.body_limit, ..Limits::default() },
             ..Config::default()
         }
+    }
+
+    /// What is simulated.
+    pub(crate) fn simulator(
+        &self,
+        address: SocketAddr,
+        credentials: Option<&Credentials>,
+    ) -> anyhow::Result<vimsim_simulator::Config> {
+        let model = &self.model;
+        let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        if let Some(folder) = &model.load {
+            anyhow::bail!("-load is not simulated yet: cannot load `{}`", folder.display());
+        }
+        Ok(vimsim_simulator::Config {
+            product: if model.esx { Product::EsxHost } else { Product::VirtualCenter },
+            model: vimsim_simulator::Model {
+                datacenter: count(model.datacenter),
+                cluster: count(model.cluster),
+                cluster_host: count(model.cluster_host),
+                host: count(model.standalone_host),
+                datastore: count(model.datastore),
+                machine: count(model.virtual_machine),
+                pool: count(model.pool),
+                app: count(model.app),
+                pod: count(model.pod),
+                portgroup: count(model.portgroup),
+                portgroup_nsx: count(model.portgroup_nsx),
+                opaque_network: count(model.opaque_network),
+                folder: count(model.folder),
+                autostart: model.autostart,
+            },
+            credentials: match credentials {
+                None => vimsim_simulator::Credentials::Any,
+                Some(Credentials { username, password }) => {
+                    vimsim_simulator::Credentials::Fixed { user: username.clone(), password: password.clone() }
+                }
+            },
+            api_version: model.api_version.clone().filter(|version| !version.is_empty()),
+            address: Some(address),
+        })
     }
 
     /// How long calls wait before they run.

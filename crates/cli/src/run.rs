@@ -1,13 +1,16 @@
 //! The service, from start to stop.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process;
 
 use anyhow::Context;
-use axum::Router;
+use std::sync::Arc;
+
 use tokio::runtime;
 use tracing::{info, warn};
-use vimsim_server::{Server, ServerBuilder};
+use vimsim_server::{Sdk, Server, ServerBuilder};
+use vimsim_simulator::Service;
 
 use crate::options::Options;
 use crate::signals::StopRequests;
@@ -29,8 +32,8 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
 async fn serve(options: Options) -> anyhow::Result<()> {
     let mut stop = StopRequests::listen()?;
     let stdin_exit = options.service.stdin_exit;
-    let server = tokio::select! {
-        server = start(options) => server?,
+    let (server, service) = tokio::select! {
+        started = start(options) => started?,
         () = stop.next() => return Ok(()),
     };
     if stdin_exit {
@@ -39,6 +42,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     }
     stop.next().await;
     info!("stopping");
+    service.stop();
     tokio::select! {
         () = server.stop() => Ok(()),
         () = stop.next() => process::exit(130),
@@ -46,12 +50,22 @@ async fn serve(options: Options) -> anyhow::Result<()> {
 }
 
 /// Starts the service and says so.
-async fn start(options: Options) -> anyhow::Result<Server> {
+async fn start(options: Options) -> anyhow::Result<(Server, Arc<Service>)> {
     let credentials = options.credentials()?;
-    // For the routes of the simulated service, which plug in here.
-    let (_trace, _delay) = (options.trace()?, options.delay());
+    let (trace, delay) = (options.trace()?, Arc::new(options.delay()));
     let builder = ServerBuilder::bind(options.server()).await?;
-    let server = builder.start(Router::new());
+    let config = options.simulator(builder.endpoint().address, credentials.as_ref())?;
+    // A large inventory takes its time, and somebody may ask us to stop meanwhile.
+    let service = tokio::task::spawn_blocking(move || Service::start(config)).await??;
+    let sdk = Sdk {
+        service: service.clone(),
+        trace,
+        delay,
+        metrics: builder.metrics().clone(),
+        body_limit: options.service.body_limit,
+    };
+    let about = service.clone();
+    let server = builder.about(move || about_page(&about)).start(sdk.routes());
 
     let line = environment::ready_line(server.endpoint(), credentials.as_ref(), process::id());
     let path = options.service.environment;
@@ -59,5 +73,13 @@ async fn start(options: Options) -> anyhow::Result<Server> {
         environment::write(&path, &line).with_context(|| format!("cannot write `{}`", path.display()))
     })
     .await??;
-    Ok(server)
+    Ok((server, service))
+}
+
+/// What `/about` shows: the methods that are simulated and the types that have some, as vcsim lists its own.
+fn about_page(service: &Service) -> serde_json::Value {
+    let written = Service::written_methods();
+    let methods: BTreeSet<&str> = written.iter().map(|(_, method)| method.name).collect();
+    let types: BTreeSet<&str> = written.iter().map(|(kind, _)| kind.name()).collect();
+    serde_json::json!({ "methods": methods, "types": types, "version": service.snapshot().version() })
 }

@@ -1,7 +1,5 @@
 //! What a simulator is told before it starts.
 
-use std::path::PathBuf;
-
 /// Which product is simulated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Product {
@@ -101,6 +99,4 @@ pub struct Config {
     pub api_version: Option<String>,
     /// The address at which clients reach the service, as hosts' management address shows it.
     pub address: Option<std::net::SocketAddr>,
-    /// A folder with a saved inventory to start with instead of the model.
-    pub load: Option<PathBuf>,
 }

@@ -19,9 +19,10 @@ impl Kinds {
         self.0.get(&kind).or_else(|| kind.lineage().find_map(|ancestor| self.0.get(&ancestor)))
     }
 
-    /// How `method` of an object of type `kind` is run, if anybody has written that.
+    /// How `method` of an object of type `kind` is run, if anybody has written that: for the type itself, or for the
+    /// nearest ancestor that has it.
     pub(crate) fn handler(&self, kind: TypeId, method: TypeId) -> Option<&Handler> {
-        self.table(kind)?.methods.get(&method)
+        kind.lineage().find_map(|kind| self.0.get(&kind)?.methods.get(&method))
     }
 
     /// How a property is worked out, if it is not stored.

@@ -16,7 +16,7 @@ mod service;
 mod session;
 mod spawn;
 mod task;
-mod uuid;
+pub mod uuid;
 mod walk;
 
 pub use clock::{Clock, ManualClock, SystemClock};

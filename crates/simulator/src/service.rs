@@ -1,6 +1,6 @@
 //! The service: where every request comes in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -104,6 +104,11 @@ impl Service {
         &self.config
     }
 
+    /// The newest version of the API that is served; older clients are served theirs.
+    pub fn api_version(&self) -> Version {
+        objects::service_instance::api_version(&self.config)
+    }
+
     /// The newest snapshot of the inventory.
     pub fn snapshot(&self) -> Snapshot {
         self.registry.snapshot()
@@ -114,9 +119,11 @@ impl Service {
         self.sessions.all().len()
     }
 
-    /// The methods that are written, as (managed type, method).
-    pub fn written_methods() -> Vec<(TypeId, TypeId)> {
-        Kinds::new(objects::kinds()).written().collect()
+    /// The methods that are written, and the managed types that they are written for.
+    pub fn written_methods() -> Vec<(TypeId, &'static Method)> {
+        let kinds = Kinds::new(objects::kinds());
+        let methods: HashMap<TypeId, &Method> = Method::all().iter().map(|method| (method.request, method)).collect();
+        kinds.written().filter_map(|(kind, request)| Some((kind, *methods.get(&request)?))).collect()
     }
 
     /// Ends everything that waits: long polls answer, tasks under way are dropped.

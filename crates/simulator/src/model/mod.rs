@@ -113,7 +113,7 @@ impl Builder<'_> {
             self.storage_pods(&place, &model)?;
             if let Some(folder) = in_folder {
                 let name = format!("F{folder}");
-                for folder in [&mut place.machines, &mut place.hosts, &mut place.datastores, &mut place.networks] {
+                for folder in [&mut place.datastores, &mut place.hosts, &mut place.networks, &mut place.machines] {
                     *folder = self.folder(folder, &name)?;
                 }
             }
