@@ -14,7 +14,7 @@
 //! Each target is compared with what was delivered of it, and an update made of the difference. Updates beyond the limit
 //! are simply not made: the target stays different, before the cursor and dirty or behind it, and is met again next time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rpds::{HashTrieMapSync, RedBlackTreeSetSync};
@@ -76,18 +76,34 @@ struct Targets {
 struct Target {
     moref: Moref,
     is_selected: bool,
+    /// Whether it has computed properties.
+    is_stamped: bool,
     /// Whether the walk came to it and found an object; `None` if it did not come to it.
     exists: Option<bool>,
     /// The object when the walk went on from it.
     traversed: Option<Object>,
 }
 
+impl Target {
+    /// One that the client still has and no walk came to.
+    fn left(moref: Moref) -> Self {
+        Self { moref, is_selected: false, is_stamped: false, exists: None, traversed: None }
+    }
+}
+
 /// What the client knows of an object.
 #[derive(Debug)]
 struct Delivered {
     object: Object,
-    /// The paths, by their place in the plan, that could not be read.
+    /// The paths, by their place in the plan and in that order, that could not be read.
     missing: Vec<(usize, Fault)>,
+}
+
+impl Delivered {
+    /// Whether the path at this place could not be read.
+    fn denies(&self, at: usize) -> bool {
+        self.missing.binary_search_by_key(&at, |(at, _)| *at).is_ok()
+    }
 }
 
 /// What comparing a target with what was delivered gave.
@@ -125,7 +141,8 @@ impl FilterState {
     /// next call. What is returned counts as told.
     ///
     /// `changed` names the objects that were created, changed or removed since the last call, if that is known. `None`
-    /// compares everything, which is also needed after what the caller may read has changed.
+    /// compares everything, which is also needed after what the caller may read has changed. For a clone, "the last call"
+    /// is the one before it was cloned.
     pub fn update(&mut self, world: &(impl World + ?Sized), changed: Option<&[Moref]>, limit: usize) -> Update {
         let targets = self.refresh(world, changed);
         let mut update = Update { missing: self.newly_missing(&targets), ..Update::default() };
@@ -158,9 +175,22 @@ impl FilterState {
                 return targets;
             }
         }
-        let targets = Arc::new(self.walk(world));
-        self.cursor = 0;
-        self.dirty = RedBlackTreeSetSync::new_sync();
+        let before = self.targets.take();
+        let targets = Arc::new(self.walk(world, before.as_deref()));
+        let was_compared = self.dirty.is_empty() && before.as_ref().is_some_and(|old| self.cursor == old.list.len());
+        (self.cursor, self.dirty) = (0, RedBlackTreeSetSync::new_sync());
+        // Where all had been compared, only what is new, gone or changed has to be compared again.
+        if let (Some(before), Some(changed), true) = (before, changed, was_compared) {
+            self.cursor = targets.list.len();
+            let changed: HashSet<&Moref> = changed.iter().collect();
+            for (at, target) in targets.list.iter().enumerate() {
+                let old = before.index.get(&target.moref).map(|at| &before.list[*at as usize]);
+                let is_settled = old.is_some_and(|old| old.is_selected == target.is_selected && !target.is_stamped);
+                if !is_settled || changed.contains(&target.moref) {
+                    self.dirty.insert_mut(at);
+                }
+            }
+        }
         self.targets = Some(targets.clone());
         targets
     }
@@ -180,10 +210,9 @@ impl FilterState {
         restamped
     }
 
-    fn walk(&mut self, world: &(impl World + ?Sized)) -> Targets {
-        let before = self.targets.take();
-        let mut plans = before.as_ref().map_or_else(Plans::default, |before| before.plans.clone());
-        let Walk { visits, mut index } = Walk::new(world, &self.selection, &mut plans);
+    fn walk(&mut self, world: &(impl World + ?Sized), before: Option<&Targets>) -> Targets {
+        let mut plans = before.map_or_else(Plans::default, |before| before.plans.clone());
+        let Walk { visits, mut index } = Walk::new(world, &self.selection, &mut plans, |_, _, _| {});
         self.stamps.clear();
         let mut list = Vec::with_capacity(visits.len());
         for visit in visits {
@@ -192,15 +221,16 @@ impl FilterState {
             self.stamps.extend(stamp.map(|stamp| (list.len(), stamp)));
             list.push(Target {
                 is_selected: visit.is_selected,
+                is_stamped: stamp.is_some(),
                 exists: Some(object.is_some()),
                 traversed: object.filter(|_| visit.is_traversed).cloned(),
                 moref: visit.moref,
             });
         }
-        for target in before.iter().flat_map(|before| &before.list) {
-            if self.delivered.contains_key(&target.moref) && !index.contains_key(&target.moref) {
+        for target in before.into_iter().flat_map(|before| &before.list) {
+            if !index.contains_key(&target.moref) && self.delivered.contains_key(&target.moref) {
                 index.insert(target.moref.clone(), list.len() as u32);
-                list.push(Target { moref: target.moref.clone(), is_selected: false, exists: None, traversed: None });
+                list.push(Target::left(target.moref.clone()));
             }
         }
         Targets { list, index, plans }
@@ -280,11 +310,10 @@ impl FilterState {
             return Difference::None;
         }
         let mut changes = Vec::new();
-        let denies = |delivered: &Delivered, at: usize| delivered.missing.iter().any(|(path, _)| *path == at);
-        for (at, path) in paths.iter().enumerate().filter(|(at, _)| !denies(&now, *at)) {
+        for (at, path) in paths.iter().enumerate().filter(|(at, _)| !now.denies(*at)) {
             match old {
-                Some(_) if self.partial && plan.is_within_another(path) => {}
-                Some(old) if !denies(old, at) => diff(path, &old.object, &now.object, self.partial, &mut changes),
+                Some(_) if self.partial && plan.is_nested[at] => {}
+                Some(old) if !old.denies(at) => diff(path, &old.object, &now.object, self.partial, &mut changes),
                 _ => {
                     let value = path.get(&now.object);
                     // That a property can be read again is told even where it turns out to have no value.
@@ -294,7 +323,7 @@ impl FilterState {
                 }
             }
         }
-        let newly = now.missing.iter().filter(|(at, _)| old.is_none_or(|old| !denies(old, *at)));
+        let newly = now.missing.iter().filter(|(at, _)| old.is_none_or(|old| !old.denies(*at)));
         let newly: Vec<_> = newly.map(|(at, fault)| missing(&paths[*at], fault)).collect();
         let kind = match old {
             Some(_) if changes.is_empty() && newly.is_empty() => return Difference::Silent(now),

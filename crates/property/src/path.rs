@@ -101,10 +101,9 @@ impl Path {
         matches!(self.rest.last(), Some(Step::Item(_)))
     }
 
-    /// Whether this path goes on from where the other ends.
-    pub(crate) fn is_within(&self, other: &Path) -> bool {
-        let rest = self.name.strip_prefix(other.name.as_str());
-        rest.is_some_and(|rest| rest.starts_with(['.', '[']))
+    /// The paths that this one goes on from.
+    pub(crate) fn prefixes(&self) -> impl Iterator<Item = &str> {
+        self.name.match_indices(['.', '[']).map(|(end, _)| &self.name[..end])
     }
 
     /// Whether the path goes through a list without a key.
@@ -416,5 +415,33 @@ mod tests {
         assert!(
             Path::all(VirtualMachine::TYPE, old).count() < Path::all(VirtualMachine::TYPE, Version::NEWEST).count()
         );
+    }
+
+    /// What the fuzz target `property_path` does, for a moment and from a fixed seed.
+    #[test]
+    fn no_text_panics() {
+        let words =
+            "config hardware device key backing fileName info error fault faultCause name [ ] . \" \\ 4000 -1 é \0";
+        let words: Vec<&str> = words.split(' ').collect();
+        let objects: Vec<Object> = vec![virtual_machine().into(), Task::new().into(), HostSystem::new().into()];
+        let (mut valid, mut random) = (0, 1_u64);
+        let mut below = |limit: usize| {
+            random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (random >> 33) as usize % limit
+        };
+        for _ in 0..20_000 {
+            let mut text = String::new();
+            for _ in 0..below(12) {
+                text += words[below(words.len())];
+                text += ["", ".", "[4000]"][below(3)];
+            }
+            for object in &objects {
+                if let Ok(path) = Path::compile(&text, object.kind(), Version::NEWEST) {
+                    path.get(object);
+                    valid += 1;
+                }
+            }
+        }
+        assert!(valid > 100, "{valid}");
     }
 }

@@ -10,7 +10,7 @@ use crate::selection::{Plans, Selection};
 use crate::walk::Walk;
 use crate::world::World;
 
-/// The objects that the selections hold, with the properties that they ask for, first met first.
+/// The objects that the selections hold, with the properties that they ask for, first selected first.
 ///
 /// A property that has no value is left out; one that the caller may not read is in the object's `missingSet`. An object
 /// that several selections hold comes once, with the properties of all (API reference, `PropertySpec`).
@@ -22,27 +22,23 @@ pub fn retrieve(world: &(impl World + ?Sized), selections: &[Selection]) -> Resu
     let mut index: HashMap<Moref, usize> = HashMap::new();
     for selection in selections {
         selection.check(world)?;
-        let mut plans = Plans::default();
-        let walk = Walk::new(world, selection, &mut plans);
-        contents.reserve(walk.visits.len());
-        for visit in walk.visits.into_iter().filter(|visit| visit.is_selected) {
-            let Some(object) = visit.object else { continue };
-            let Some(paths) = &plans.of(selection, object.kind()).paths else { continue };
+        Walk::new(world, selection, &mut Plans::default(), |moref, object, plan| {
+            let Some(paths) = &plan.paths else { return };
             let known = match selections {
                 [_] => contents.len(),
-                _ => *index.entry(visit.moref.clone()).or_insert(contents.len()),
+                _ => *index.entry(moref.clone()).or_insert(contents.len()),
             };
             match contents.get_mut(known) {
                 Some(content) => {
                     let paths = paths.iter().filter(|path| !holds(content, path)).cloned().collect::<Vec<_>>();
-                    fill(content, world, &visit.moref, &object, &paths);
+                    fill(content, world, moref, object, &paths);
                 }
                 None => contents.push(ObjectContent::with(|content| {
-                    content.set_obj(visit.moref.clone());
-                    fill(content, world, &visit.moref, &object, paths);
+                    content.set_obj(moref.clone());
+                    fill(content, world, moref, object, paths);
                 })),
             }
-        }
+        });
     }
     Ok(contents)
 }

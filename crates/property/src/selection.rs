@@ -1,6 +1,6 @@
 //! `PropertyFilterSpec`s, checked and compiled.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use vimsim_types::table::Kind;
@@ -68,16 +68,10 @@ pub(crate) struct Plan {
     pub(crate) kind: TypeId,
     /// The properties to report; `None` if objects of the type are not reported.
     pub(crate) paths: Option<Vec<Path>>,
-    /// The slots that these and the traversals read.
+    /// For each path whether another one leads to what contains its value, so that fine changes are told under that one.
+    pub(crate) is_nested: Vec<bool>,
+    /// The slots that the paths and the traversals read.
     pub(crate) slots: Vec<usize>,
-}
-
-impl Plan {
-    /// Whether another path of the plan leads to what contains this one's value, so that its finer changes are told
-    /// under the other.
-    pub(crate) fn is_within_another(&self, path: &Path) -> bool {
-        !path.is_projection() && self.paths.iter().flatten().any(|other| path.is_within(other))
-    }
 }
 
 impl Selection {
@@ -124,24 +118,20 @@ impl Selection {
 
     fn plan(&self, kind: TypeId) -> Plan {
         let mut paths: Option<Vec<Path>> = None;
+        let mut names: HashSet<ArcStr> = HashSet::new();
         for spec in self.properties.iter().filter(|spec| kind.is_a(spec.kind)) {
-            let paths = paths.get_or_insert_default();
-            let mut add = |path: Path| {
-                if !paths.iter().any(|known| known.name() == path.name()) {
-                    paths.push(path);
-                }
-            };
-            if spec.all {
-                Path::all(kind, self.version).for_each(&mut add);
-            }
-            spec.paths.iter().cloned().for_each(add);
+            let all = spec.all.then(|| Path::all(kind, self.version)).into_iter().flatten();
+            let wanted = all.chain(spec.paths.iter().cloned());
+            paths.get_or_insert_default().extend(wanted.filter(|path| names.insert(path.name().clone())));
         }
+        let is_nested = |path: &Path| !path.is_projection() && path.prefixes().any(|prefix| names.contains(prefix));
+        let is_nested = paths.iter().flatten().map(is_nested).collect();
         let traversals = self.traversals.iter().filter(|traversal| kind.is_a(traversal.kind));
         let read = traversals.map(|traversal| &traversal.path).chain(paths.iter().flatten());
         let mut slots: Vec<usize> = read.map(Path::slot).collect();
         slots.sort_unstable();
         slots.dedup();
-        Plan { kind, paths, slots }
+        Plan { kind, paths, is_nested, slots }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use vimsim_types::{Moref, Object, Value};
 
-use crate::selection::{From, Plans, Selection};
+use crate::selection::{From, Plan, Plans, Selection};
 use crate::world::{World, see};
 
 /// The objects that a selection comes to, first met first.
@@ -50,8 +50,14 @@ impl Frame {
 }
 
 impl<'w> Walk<'w> {
-    /// Walks depth first, and from each object in each way that it was come to only once, so that cycles end.
-    pub(crate) fn new(world: &'w (impl World + ?Sized), selection: &Selection, plans: &mut Plans) -> Walk<'w> {
+    /// Walks depth first, and from each object in each way that it was come to only once, so that cycles end. Each object
+    /// is handed to `select` when it is found to be selected.
+    pub(crate) fn new(
+        world: &'w (impl World + ?Sized),
+        selection: &Selection,
+        plans: &mut Plans,
+        mut select: impl FnMut(&Moref, &Object, &Plan),
+    ) -> Walk<'w> {
         let mut walk = Walk { visits: Vec::new(), index: HashMap::new() };
         let mut followed = Followed::new(selection.traversals.len());
         let roots = selection.roots.iter().enumerate().rev();
@@ -71,7 +77,10 @@ impl<'w> Walk<'w> {
             let at = walk.visit(world, selection, plans, moref);
             let visit = &mut walk.visits[at];
             let Some(object) = &visit.object else { continue };
-            visit.is_selected |= !reach.skip;
+            if !reach.skip && !visit.is_selected {
+                visit.is_selected = true;
+                select(&visit.moref, object, plans.of(selection, object.kind()));
+            }
             for &next in reach.next.iter().rev() {
                 let traversal = &selection.traversals[next];
                 if !object.kind().is_a(traversal.kind) || !followed.insert(at, next) {
@@ -80,6 +89,7 @@ impl<'w> Walk<'w> {
                 visit.is_traversed = true;
                 if world.readable(&visit.moref, object, traversal.path.slot()).is_ok() {
                     let targets = traversal.path.get(object).into_owned();
+                    walk.index.reserve(targets.items().len());
                     frames.push(Frame { targets, at: 0, from: From::Traversal(next) });
                 }
             }
@@ -95,21 +105,36 @@ impl<'w> Walk<'w> {
         plans: &mut Plans,
         moref: Moref,
     ) -> usize {
-        if let Some(at) = self.index.get(&moref) {
-            return *at as usize;
+        let at = self.visits.len();
+        let known = *self.index.entry(moref.clone()).or_insert(at as u32) as usize;
+        if known != at {
+            return known;
         }
         let object = world.object(&moref);
-        // A client may have written another type than the object's into a reference.
-        let moref = match object {
-            Some(object) if object.kind() != moref.kind() => Moref::new(object.kind(), moref.value().clone()),
-            _ => moref,
+        let Some(object) = object.filter(|object| object.kind() != moref.kind()) else {
+            self.arrive(world, selection, plans, moref, object);
+            return at;
         };
-        let at = *self.index.entry(moref.clone()).or_insert(self.visits.len() as u32) as usize;
-        if at == self.visits.len() {
-            let object = object.map(|object| see(world, &moref, object, &plans.of(selection, object.kind()).slots));
-            self.visits.push(Visit { moref, object, is_selected: false, is_traversed: false });
+        // A client wrote another type than the object's into the reference: both are the same visit.
+        let own = Moref::new(object.kind(), moref.value().clone());
+        let known = *self.index.entry(own.clone()).or_insert(at as u32) as usize;
+        self.index.insert(moref, known as u32);
+        if known == at {
+            self.arrive(world, selection, plans, own, Some(object));
         }
-        at
+        known
+    }
+
+    fn arrive(
+        &mut self,
+        world: &'w (impl World + ?Sized),
+        selection: &Selection,
+        plans: &mut Plans,
+        moref: Moref,
+        object: Option<&'w Object>,
+    ) {
+        let object = object.map(|object| see(world, &moref, object, &plans.of(selection, object.kind()).slots));
+        self.visits.push(Visit { moref, object, is_selected: false, is_traversed: false });
     }
 }
 

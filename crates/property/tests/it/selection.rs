@@ -109,7 +109,7 @@ fn skip_hides_but_does_not_stop() {
     assert_eq!(retrieved(&toy, &spec), ["host-2 name"]);
     // What one traversal skips another may report.
     let spec = filter(moref::<Folder>("group-1"), true, [vms, host, tree()], names());
-    assert_eq!(retrieved(&toy, &spec), ["vm-2 name", "host-2 name"]);
+    assert_eq!(retrieved(&toy, &spec), ["host-2 name", "vm-2 name"]);
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn names_are_found_in_the_whole_filter() {
     spec.push_object_set(ObjectSpec::with(|spec| {
         spec.set_obj(moref::<Folder>(ROOT)).set_skip(true).push_select_set(named("tree"));
     }));
-    assert_eq!(retrieved(&toy, &spec), ["group-1 name", "vm-2 name", "vm-0 name", "vm-1 name"]);
+    assert_eq!(retrieved(&toy, &spec), ["vm-2 name", "vm-0 name", "vm-1 name", "group-1 name"]);
 }
 
 #[test]
