@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
-use vimsim_simulator::Product;
 use vimsim_server::{Config, Delay, Limits, Tls, Trace, parse_method_delays};
+use vimsim_simulator::Product;
 
 /// An inventory of more objects is a slip of the keyboard.
 const MAX_OBJECTS: u32 = 2_000_000;

@@ -120,10 +120,7 @@ async fn call(
                 arguments: request.arguments,
                 version,
                 cookie,
-                peer: Peer {
-                    address: Some(connection.peer.ip()),
-                    user_agent: text(USER_AGENT).map(ArcStr::from),
-                },
+                peer: Peer { address: Some(connection.peer.ip()), user_agent: text(USER_AGENT).map(ArcStr::from) },
             };
             let reply = perform(&sdk, request).instrument(span).await;
             (encode(Some(method), reply, version, connection.encrypted), Some(method))

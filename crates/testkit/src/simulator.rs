@@ -1,0 +1,92 @@
+//! A simulator of a test's own.
+
+use std::sync::Arc;
+
+use vimsim_server::{Delay, Sdk, Server, ServerBuilder, Tls, Trace};
+use vimsim_simulator::{Config, Service};
+use vimsim_types::Fault;
+
+/// Why a simulator, or a call of it, failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server could not be started.
+    #[error("cannot serve")]
+    Server(#[from] vimsim_server::Error),
+    /// The inventory could not be built.
+    #[error("cannot start the service")]
+    Service(#[from] vimsim_simulator::Error),
+    /// The connection failed.
+    #[error("cannot talk to the simulator: {0}")]
+    Connection(String),
+    /// The simulator answered a fault.
+    #[error("{0}")]
+    Fault(#[from] Fault),
+}
+
+impl Error {
+    /// The fault that was answered, if it was one.
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            Error::Fault(fault) => Some(fault),
+            _ => None,
+        }
+    }
+}
+
+/// A simulator on a port of its own, over plain HTTP. Stops when it is dropped.
+pub struct Simulator {
+    server: Option<Server>,
+    service: Arc<Service>,
+    url: String,
+}
+
+impl Simulator {
+    /// Starts a simulator on a free port of the loopback interface. Needs a tokio runtime.
+    pub async fn start(config: Config) -> Result<Self, Error> {
+        let listen = "127.0.0.1:0".to_string();
+        let server = vimsim_server::Config { listen, tls: Tls::Off, ..vimsim_server::Config::default() };
+        Self::start_with(config, server).await
+    }
+
+    /// Starts a simulator that is served as `server` says.
+    pub async fn start_with(mut config: Config, server: vimsim_server::Config) -> Result<Self, Error> {
+        let body_limit = server.limits.body;
+        let builder = ServerBuilder::bind(server).await?;
+        config.address.get_or_insert(builder.endpoint().address);
+        let service = Service::start(config)?;
+        let sdk = Sdk {
+            service: service.clone(),
+            trace: Trace::off(),
+            delay: Arc::new(Delay::default()),
+            metrics: builder.metrics().clone(),
+            body_limit,
+        };
+        let server = builder.start(sdk.routes());
+        let url = server.endpoint().url();
+        Ok(Self { server: Some(server), service, url })
+    }
+
+    /// The URL of the server's root: `http://127.0.0.1:41234`. Clients connect to `/sdk` below it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The service behind the server.
+    pub fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    /// Stops, and returns when nothing is left of it.
+    pub async fn stop(mut self) {
+        self.service.stop();
+        if let Some(server) = self.server.take() {
+            server.stop().await;
+        }
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.service.stop();
+    }
+}

@@ -1,0 +1,35 @@
+//! What must be true for a client, seen from outside: over HTTP, one simulator a test.
+
+mod hostile;
+mod inventory;
+mod property_collector;
+mod sessions;
+mod versions;
+
+use vimsim::types::{MethodView, Moref, Value, View};
+use vimsim::{Client, Config, Simulator};
+
+/// A default vCenter, and a client that has logged in.
+async fn start() -> (Simulator, Client) {
+    let simulator = Simulator::start(Config::default()).await.unwrap();
+    let client = Client::login(&simulator).await.unwrap();
+    (simulator, client)
+}
+
+/// Checks that a call answers a fault of type `F`, with a message.
+#[track_caller]
+fn check_fault<F: View>(answer: Result<Value, vimsim::Error>) {
+    let error = answer.expect_err("must be a fault");
+    let fault = error.fault().expect("must be a fault and no other error");
+    assert!(fault.is::<F>(), "expected {:?}, found {fault}", F::TYPE);
+    assert!(!fault.message().is_empty());
+}
+
+/// Calls a method that must answer a reference.
+async fn create<M: MethodView>(client: &Client, this: &Moref, arguments: M) -> Moref {
+    client.call(this, arguments).await.unwrap().moref().expect("a reference")
+}
+
+fn root_folder() -> Moref {
+    Moref::of::<vimsim::types::views::Folder>("group-d1")
+}
