@@ -32,7 +32,7 @@ pub(crate) struct World {
     pub(crate) topology: u64,
     pub(crate) counter: u64,
     pub(crate) objects: Map<ArcStr, Arc<ManagedObject>>,
-    pub(crate) index: Map<IndexKey, Arc<[ArcStr]>>,
+    pub(crate) index: Map<IndexKey, Found>,
 }
 
 impl World {
@@ -45,22 +45,53 @@ impl World {
             index: Map::new_with_hasher_and_ptr_kind(BuildHasherDefault::default()),
         }
     }
+}
 
-    pub(crate) fn index_add(&mut self, key: IndexKey, value: &ArcStr) {
-        let found = self.index.get(&key).map_or(&[][..], |found| found);
-        if !found.contains(value) {
-            let found = found.iter().chain([value]).cloned().collect();
-            self.index.insert_mut(key, found);
+/// The objects under a key of the index. There is nearly always one.
+#[derive(Clone, Debug)]
+pub(crate) enum Found {
+    One(ArcStr),
+    Many(Arc<[ArcStr]>),
+}
+
+impl Found {
+    pub(crate) fn values(&self) -> &[ArcStr] {
+        match self {
+            Self::One(value) => std::slice::from_ref(value),
+            Self::Many(values) => values,
         }
     }
 
-    pub(crate) fn index_remove(&mut self, key: IndexKey, value: &ArcStr) {
-        let Some(found) = self.index.get(&key) else { return };
-        let left: Arc<[ArcStr]> = found.iter().filter(|known| *known != value).cloned().collect();
-        if left.is_empty() {
-            self.index.remove_mut(&key);
-        } else {
-            self.index.insert_mut(key, left);
+    pub(crate) fn into_values(self) -> impl Iterator<Item = ArcStr> {
+        (0..self.values().len()).map(move |at| self.values()[at].clone())
+    }
+
+    pub(crate) fn add(index: &mut Map<IndexKey, Self>, key: IndexKey, value: &ArcStr) {
+        let found = index.get(&key).map_or(&[][..], Self::values);
+        if found.is_empty() {
+            index.insert_mut(key, Self::One(value.clone()));
+        } else if !found.contains(value) {
+            let found = found.iter().chain([value]).cloned().collect();
+            index.insert_mut(key, Self::Many(found));
+        }
+    }
+
+    pub(crate) fn remove(index: &mut Map<IndexKey, Self>, key: IndexKey, value: &ArcStr) {
+        let Some(found) = index.get(&key) else { return };
+        let mut left = found.values().iter().filter(|known| *known != value).cloned();
+        match (left.next(), left.next()) {
+            (None, _) => {
+                drop(left);
+                index.remove_mut(&key);
+            }
+            (Some(first), None) => {
+                drop(left);
+                index.insert_mut(key, Self::One(first));
+            }
+            (Some(first), Some(second)) => {
+                let left = [first, second].into_iter().chain(left).collect();
+                index.insert_mut(key, Self::Many(left));
+            }
         }
     }
 }
@@ -107,8 +138,8 @@ impl Snapshot {
 
     /// The objects indexed under a key, in the order in which they came.
     pub fn indexed(&self, key: IndexKey) -> impl Iterator<Item = &Arc<ManagedObject>> {
-        let found = self.0.index.get(&key).map_or(&[][..], |found| found);
-        found.iter().filter_map(|value| self.0.objects.get(value))
+        let found = self.0.index.get(&key).into_iter().flat_map(Found::values);
+        found.filter_map(|value| self.0.objects.get(value))
     }
 
     /// All objects, in no particular order.

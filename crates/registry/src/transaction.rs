@@ -1,5 +1,6 @@
 //! One write.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -7,7 +8,7 @@ use vimsim_types::{ArcStr, Fault, Moref, Object, View, views};
 
 use crate::managed_object::ManagedObject;
 use crate::registry::Rules;
-use crate::snapshot::{IndexKey, World};
+use crate::snapshot::{Found, IndexKey, Map, World};
 
 /// A write in progress: the inventory as the writer sees it. Dropped unless its closure succeeds.
 pub struct Transaction {
@@ -18,20 +19,49 @@ pub struct Transaction {
     order: Vec<Moref>,
     /// Those not yet shown to [`Rules::derive`].
     fresh: Vec<Moref>,
+    /// Brought up to date when something is looked up in it, and at the end.
+    index: RefCell<Index>,
     rules: Arc<dyn Rules>,
 }
 
-/// Where an object stands in [`Transaction::fresh`].
-#[derive(Clone, Copy, PartialEq)]
-enum Touch {
-    Fresh,
-    Derived,
+/// Where an object stands.
+#[derive(Clone, Copy)]
+struct Touch {
+    /// Whether it is in [`Transaction::fresh`].
+    is_fresh: bool,
+    /// Whether it is in [`Index::stale`], as of this generation of it.
+    stale: u32,
+}
+
+/// The index as this write has changed it.
+struct Index {
+    found: Map<IndexKey, Found>,
+    /// The keys of the objects that have been indexed anew in this write.
+    keys: FxHashMap<ArcStr, Box<[IndexKey]>>,
+    /// The objects that were touched since they were last indexed.
+    stale: Vec<ArcStr>,
+    /// How often everything stale has been indexed.
+    generation: u32,
 }
 
 impl Transaction {
     pub(crate) fn new(base: Arc<World>, rules: Arc<dyn Rules>) -> Self {
         let world = World::clone(&base);
-        Self { base, world, touched: FxHashMap::default(), order: Vec::new(), fresh: Vec::new(), rules }
+        let index = Index {
+            found: world.index.clone(),
+            keys: FxHashMap::default(),
+            stale: Vec::new(),
+            generation: 1,
+        };
+        Self {
+            base,
+            world,
+            touched: FxHashMap::default(),
+            order: Vec::new(),
+            fresh: Vec::new(),
+            index: RefCell::new(index),
+            rules,
+        }
     }
 
     /// The version that this write builds on.
@@ -103,10 +133,18 @@ impl Transaction {
         }
     }
 
+    /// The objects indexed under a key, as this write has left them so far.
+    pub fn indexed(&self, key: IndexKey) -> impl Iterator<Item = &Arc<ManagedObject>> {
+        let mut index = self.index.borrow_mut();
+        self.reindex(&mut index);
+        let found = index.found.get(&key).cloned();
+        found.into_iter().flat_map(Found::into_values).filter_map(|value| self.world.objects.get(&value))
+    }
+
     /// The objects indexed under a key before this write.
     pub fn indexed_before(&self, key: IndexKey) -> impl Iterator<Item = &Arc<ManagedObject>> {
-        let found = self.base.index.get(&key).map_or(&[][..], |found| found);
-        found.iter().filter_map(|value| self.world.objects.get(value))
+        let found = self.base.index.get(&key).into_iter().flat_map(Found::values);
+        found.filter_map(|value| self.world.objects.get(value))
     }
 
     /// The objects that this write has touched so far and that still exist.
@@ -127,15 +165,49 @@ impl Transaction {
     }
 
     fn note(&mut self, moref: Moref) {
-        match self.touched.get_mut(moref.value()) {
-            Some(Touch::Fresh) => return,
-            Some(touch) => *touch = Touch::Fresh,
+        let index = self.index.get_mut();
+        let touch = match self.touched.get_mut(moref.value()) {
+            Some(touch) => touch,
             None => {
-                self.touched.insert(moref.value().clone(), Touch::Fresh);
                 self.order.push(moref.clone());
+                self.touched.entry(moref.value().clone()).or_insert(Touch { is_fresh: false, stale: 0 })
+            }
+        };
+        if touch.stale != index.generation {
+            touch.stale = index.generation;
+            index.stale.push(moref.value().clone());
+        }
+        if !touch.is_fresh {
+            touch.is_fresh = true;
+            self.fresh.push(moref);
+        }
+    }
+
+    /// Indexes anew what was touched since this was last done.
+    fn reindex(&self, index: &mut Index) {
+        if index.stale.is_empty() {
+            return;
+        }
+        index.generation += 1;
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        for value in std::mem::take(&mut index.stale) {
+            before.clear();
+            after.clear();
+            match index.keys.get(&value) {
+                Some(keys) => before.extend_from_slice(keys),
+                None => self.base.objects.get(&value).into_iter().for_each(|old| self.rules.index(old, &mut before)),
+            }
+            self.world.objects.get(&value).into_iter().for_each(|new| self.rules.index(new, &mut after));
+            for key in before.iter().filter(|key| !after.contains(key)) {
+                Found::remove(&mut index.found, *key, &value);
+            }
+            for key in after.iter().filter(|key| !before.contains(key)) {
+                Found::add(&mut index.found, *key, &value);
+            }
+            if before != after {
+                index.keys.insert(value, after.as_slice().into());
             }
         }
-        self.fresh.push(moref);
     }
 
     /// Derives what follows from the edits and compares with the version before: the next world and what changed in it,
@@ -149,38 +221,31 @@ impl Transaction {
                 break;
             }
             for moref in &fresh {
-                self.touched.insert(moref.value().clone(), Touch::Derived);
+                if let Some(touch) = self.touched.get_mut(moref.value()) {
+                    touch.is_fresh = false;
+                }
             }
             rules.derive(&mut self, &fresh);
         }
 
         let mut changed = Vec::new();
         let mut moved = false;
-        let (mut before, mut after) = (Vec::new(), Vec::new());
         for moref in std::mem::take(&mut self.order) {
             let old = self.base.objects.get(moref.value());
-            let new = self.world.objects.get(moref.value()).cloned();
-            match (old, &new) {
+            let new = self.world.objects.get(moref.value());
+            match (old, new) {
                 (None, None) => continue,
                 (Some(old), Some(new)) if old.same(new) => continue,
                 (Some(old), Some(new)) => moved = moved || rules.moves(old.properties(), new.properties()),
                 _ => moved = true,
-            }
-            before.clear();
-            after.clear();
-            old.into_iter().for_each(|old| rules.index(old, &mut before));
-            new.iter().for_each(|new| rules.index(new, &mut after));
-            for key in before.iter().filter(|key| !after.contains(key)) {
-                self.world.index_remove(*key, moref.value());
-            }
-            for key in after.iter().filter(|key| !before.contains(key)) {
-                self.world.index_add(*key, moref.value());
             }
             changed.push(moref);
         }
         if changed.is_empty() && self.world.counter == self.base.counter {
             return None;
         }
+        self.reindex(&mut self.index.borrow_mut());
+        self.world.index = self.index.into_inner().found;
         self.world.version += 1;
         if moved {
             self.world.topology = self.world.version;
@@ -303,6 +368,28 @@ mod tests {
         assert_eq!((found("a"), found("b")), (0, 1));
         registry.write::<_, Fault>(|tx| Ok(tx.remove(&moref))).expect("ok");
         assert_eq!((found("a"), found("b")), (0, 0));
+    }
+
+    #[test]
+    fn a_write_finds_what_it_has_changed() {
+        let (registry, moref) = registry_with_folder();
+        registry
+            .write::<_, Fault>(|tx| {
+                let found = |tx: &Transaction, name: &str| tx.indexed(IndexKey::new(name)).count();
+                assert_eq!((found(tx, "a"), found(tx, "b")), (1, 0));
+                tx.edit::<Folder>(&moref)?.set_name("b");
+                assert_eq!((found(tx, "a"), found(tx, "b")), (0, 1));
+                tx.edit::<Folder>(&moref)?.set_name("c");
+                tx.insert(Moref::of::<Folder>("group-2"), folder("c"));
+                assert_eq!((found(tx, "b"), found(tx, "c")), (0, 2));
+                tx.remove(&moref);
+                assert_eq!(found(tx, "c"), 1);
+                tx.edit::<Folder>(&Moref::of::<Folder>("group-2"))?.set_name("a");
+                Ok(())
+            })
+            .expect("succeeds");
+        let found = |name: &str| registry.snapshot().indexed(IndexKey::new(name)).count();
+        assert_eq!((found("a"), found("b"), found("c")), (1, 0, 0));
     }
 
     #[test]

@@ -68,10 +68,7 @@ pub(crate) fn check_name<T>(call: &Call<'_, T>, parent: &Moref, name: &str) -> R
 /// The child of `parent` with this (escaped) name, as the transaction sees it.
 pub(crate) fn child<T>(call: &Call<'_, T>, parent: &Moref, name: &str) -> Option<Moref> {
     let matches = |entity: &ManagedEntity| entity.name() == name && entity.parent().as_ref() == Some(parent);
-    // The index knows the children of before this write; new and moved ones are among those it touched.
-    let before = call.indexed_before(child_key(parent, name));
-    before
-        .chain(call.touched())
+    call.indexed(child_key(parent, name))
         .find(|object| object.view::<ManagedEntity>().is_some_and(matches))
         .map(|object| object.moref().clone())
 }

@@ -32,7 +32,7 @@ pub(crate) fn kind() -> Kind<HostSystem> {
 
 /// `DuplicateName` if the inventory has a host of this name already.
 pub(crate) fn check_unknown<T>(call: &Call<'_, T>, name: &str) -> Result<(), Fault> {
-    let known = call.indexed_before(crate::rules::dns_key(name)).chain(call.touched());
+    let known = call.indexed(crate::rules::dns_key(name));
     let known = known.filter(|object| object.view::<HostSystem>().is_some_and(|host| host.name() == name));
     match known.into_iter().next() {
         None => Ok(()),
