@@ -193,23 +193,24 @@ mod tests {
         "<RetrieveProperties xmlns=\"urn:vim25\"><_this type=\"PropertyCollector\">propertyCollector</_this>",
         "<specSet><propSet><type>ManagedEntity</type><pathSet>name</pathSet><pathSet>parent</pathSet></propSet>",
         "<objectSet><obj type=\"Folder\">group-d1</obj><skip>false</skip>",
-        "<selectSet XMLSchema-instance:type=\"TraversalSpec\" ",
-        "xmlns:XMLSchema-instance=\"http://www.w3.org/2001/XMLSchema-instance\">",
+        "<selectSet xmlns:_XMLSchema-instance=\"http://www.w3.org/2001/XMLSchema-instance\" ",
+        "_XMLSchema-instance:type=\"TraversalSpec\">",
         "<name>traverseParent</name><type>ManagedEntity</type><path>parent</path><skip>false</skip>",
-        "<selectSet XMLSchema-instance:type=\"SelectionSpec\" ",
-        "xmlns:XMLSchema-instance=\"http://www.w3.org/2001/XMLSchema-instance\"><name>traverseParent</name></selectSet>",
+        "<selectSet xmlns:_XMLSchema-instance=\"http://www.w3.org/2001/XMLSchema-instance\" ",
+        "_XMLSchema-instance:type=\"SelectionSpec\"><name>traverseParent</name></selectSet>",
         "</selectSet></objectSet></specSet></RetrieveProperties></Body></Envelope>",
     );
 
-    /// What pyVmomi sends: `versionId` and prefixes on the method's element, the type of `_this` with an `xsi:type`.
+    /// What pyVmomi sends: `versionId` on every argument.
     const PYVMOMI: &str = concat!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n",
         "<soapenv:Envelope xmlns:soapenc=\"http://schemas.xmlsoap.org/soap/encoding/\" ",
         "xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\" ",
         "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\">\n",
-        "<soapenv:Header><vcSessionCookie xsi:type=\"xsd:string\">52f0</vcSessionCookie></soapenv:Header><soapenv:Body>",
-        "<Fetch versionId=\"8.0.3.0\" xmlns=\"urn:vim25\"><_this type=\"ServiceInstance\">ServiceInstance</_this>",
-        "<prop>content</prop></Fetch></soapenv:Body>\n</soapenv:Envelope>",
+        "<soapenv:Header><vcSessionCookie xsi:type=\"xsd:string\">52f0</vcSessionCookie></soapenv:Header>\n",
+        "<soapenv:Body><Fetch xmlns=\"urn:vim25\">",
+        "<_this versionId=\"8.0.3.0\" type=\"ServiceInstance\">ServiceInstance</_this>",
+        "<prop versionId=\"8.0.3.0\">content</prop></Fetch></soapenv:Body>\n</soapenv:Envelope>",
     );
 
     #[test]
@@ -341,6 +342,7 @@ mod tests {
         assert_eq!(name(""), "");
         let marked = format!("\u{FEFF}{GOVMOMI}");
         assert!(read(&marked).is_ok());
+        assert!(read(&format!("\u{FEFF}{marked}")).is_err());
     }
 
     #[test]

@@ -350,7 +350,11 @@ pub(crate) fn document(body: &[u8]) -> Result<Cow<'_, str>, Fault> {
     if marked(b"\xFE\xFF") || marked(b"\xFF\xFE") || marked(b"<\0") || marked(b"\0<") {
         return Err(Fault::invalid_request("the encoding UTF-16 is not supported, only UTF-8 is"));
     }
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let body = body.strip_prefix(MARK).unwrap_or(body);
+    if body.starts_with(MARK) {
+        // A second one is text before the root. `quick_xml` would remove it and then count its positions without it.
+        return Err(Fault::invalid_request("more than one byte order mark"));
+    }
     let text = std::str::from_utf8(body)
         .map_err(|error| Fault::invalid_request(format_args!("the request is not UTF-8: {error}")))?;
     // One pass finds out whether there is anything unusual; U+FFFE and U+FFFF begin with 0xEF in UTF-8.
@@ -369,6 +373,9 @@ pub(crate) fn document(body: &[u8]) -> Result<Cow<'_, str>, Fault> {
         false => Cow::Borrowed(text),
     })
 }
+
+/// The byte order mark in UTF-8.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Whether XML 1.0 allows the character.
 pub(crate) fn is_xml_char(character: char) -> bool {
