@@ -1,5 +1,7 @@
 //! Sessions: who may call what, and what is gone when one ends.
 
+use std::sync::Arc;
+
 use vimsim::types::method::{
     AcquireCloneTicket, CloneSession, CreateContainerView, CreateFolder, CurrentTime, DestroyView, Login, Logout,
     RetrieveServiceContent, SessionIsActive, TerminateSession,
@@ -7,8 +9,8 @@ use vimsim::types::method::{
 use vimsim::types::views::{
     InvalidArgument, InvalidLogin, ManagedObjectNotFound, NotAuthenticated, SessionManager, UserSession, ViewManager,
 };
-use vimsim::types::{Moref, Value, View};
-use vimsim::{Client, Config, Credentials, Simulator};
+use vimsim::types::{DateTime, Moref, Value, View};
+use vimsim::{Client, Config, Credentials, ManualClock, Simulator};
 
 use crate::{check_fault, create, root_folder, start};
 
@@ -119,4 +121,21 @@ async fn a_clone_ticket_works_once() {
     assert_eq!(session.user_name(), "user");
     other.call(&Client::service_instance(), CurrentTime::new()).await.unwrap();
     check_fault::<InvalidLogin>(Client::new(&simulator).call(&session_manager(), clone()).await);
+}
+
+#[tokio::test]
+async fn an_idle_session_ends() {
+    let clock = Arc::new(ManualClock::new(DateTime::from_micros(1_700_000_000_000_000)));
+    let simulator = Simulator::start_with_clock(Config::default(), clock.clone()).await.unwrap();
+    let client = Client::login(&simulator).await.unwrap();
+    clock.advance(29 * 60);
+    client.call(&Client::service_instance(), CurrentTime::new()).await.unwrap();
+    clock.advance(29 * 60);
+    client.call(&Client::service_instance(), CurrentTime::new()).await.unwrap();
+    clock.advance(31 * 60);
+    check_fault::<NotAuthenticated>(client.call(&Client::service_instance(), CurrentTime::new()).await);
+    // Who logs in afterwards does not see it any more.
+    let other = Client::login(&simulator).await.unwrap();
+    let list = other.property(&session_manager(), "sessionList").await.unwrap();
+    assert_eq!(list.items().len(), 1);
 }

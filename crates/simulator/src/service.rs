@@ -22,6 +22,9 @@ use crate::rules::InventoryRules;
 use crate::session::{Peer, Session, Sessions};
 use crate::spawn::Spawner;
 
+/// How long a session may be idle unless `config.vmacore.soap.sessionTimeout` says otherwise: 30 minutes, as in vCenter.
+const DEFAULT_IDLE_LIMIT: i64 = 30 * 60 * 1_000_000;
+
 /// Why a service could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -69,6 +72,7 @@ pub struct Service {
     collectors: objects::property_collector::Collectors,
     spawner: Spawner,
     stopping: watch::Sender<bool>,
+    /// In microseconds; 0 for none.
     idle_limit: AtomicI64,
     /// The unwritten methods that were called, so that each is logged once.
     unwritten: Mutex<BTreeSet<&'static str>>,
@@ -92,7 +96,7 @@ impl Service {
             collectors: objects::property_collector::Collectors::default(),
             spawner: Spawner::default(),
             stopping: watch::Sender::new(false),
-            idle_limit: AtomicI64::new(0),
+            idle_limit: AtomicI64::new(DEFAULT_IDLE_LIMIT),
             unwritten: Mutex::default(),
         });
         crate::model::build(&service)?;
@@ -132,22 +136,24 @@ impl Service {
         self.spawner.stop();
     }
 
-    /// Ends the sessions that have been idle for longer than `config.vmacore.soap.sessionTimeout` allows, if it is set.
-    pub fn expire_sessions(&self) {
-        let limit = self.idle_limit.load(Ordering::Relaxed);
-        if limit > 0 {
-            let oldest = self.clock.now().plus_seconds(-limit);
-            for session in self.sessions.all() {
-                if session.last_active() < oldest {
-                    objects::session_manager::end(self, &session);
-                }
+    /// Ends the sessions that have been idle for too long. An idle session cannot be used whether this is called or not;
+    /// calling it frees what belongs to them.
+    fn expire_sessions(&self, now: DateTime) {
+        for session in self.sessions.all() {
+            if self.is_expired(&session, now) {
+                objects::session_manager::end(self, &session);
             }
         }
     }
 
-    /// Sets the number of seconds after which an idle session ends; 0 for never.
-    pub(crate) fn set_idle_limit(&self, seconds: i64) {
-        self.idle_limit.store(seconds, Ordering::Relaxed);
+    fn is_expired(&self, session: &Session, now: DateTime) -> bool {
+        let limit = self.idle_limit.load(Ordering::Relaxed);
+        limit > 0 && now.micros() - session.last_active().micros() > limit
+    }
+
+    /// Sets the number of microseconds after which an idle session ends; 0 for never.
+    pub(crate) fn set_idle_limit(&self, micros: i64) {
+        self.idle_limit.store(micros, Ordering::Relaxed);
     }
 
     pub(crate) fn registry(&self) -> &Registry {
@@ -182,6 +188,9 @@ impl Service {
     /// Carries out one call. Never fails and never hangs for good: whatever is wrong becomes the fault in the reply.
     pub async fn call(self: &Arc<Self>, request: Request) -> Reply {
         let now = self.clock.now();
+        if request.method.name == "Login" {
+            self.expire_sessions(now);
+        }
         let session = self.live_session(request.cookie.as_deref(), now);
         let (snapshot, handler) = match self.resolve(&request, session.as_deref()) {
             Ok(found) => found,
@@ -237,8 +246,7 @@ impl Service {
 
     fn live_session(&self, cookie: Option<&str>, now: DateTime) -> Option<Arc<Session>> {
         let session = self.sessions.find(cookie?)?;
-        let limit = self.idle_limit.load(Ordering::Relaxed);
-        if limit > 0 && session.last_active() < now.plus_seconds(-limit) {
+        if self.is_expired(&session, now) {
             objects::session_manager::end(self, &session);
             return None;
         }

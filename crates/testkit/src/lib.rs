@@ -19,5 +19,5 @@ mod simulator;
 
 pub use client::Client;
 pub use simulator::{Error, Simulator};
-pub use vimsim_simulator::{Config, Credentials, Model, Product};
+pub use vimsim_simulator::{Clock, Config, Credentials, ManualClock, Model, Product, SystemClock};
 pub use vimsim_types as types;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use vimsim_server::{Delay, Sdk, Server, ServerBuilder, Tls, Trace};
-use vimsim_simulator::{Config, Service};
+use vimsim_simulator::{Clock, Config, Service, SystemClock};
 use vimsim_types::Fault;
 
 /// Why a simulator, or a call of it, failed.
@@ -43,17 +43,25 @@ pub struct Simulator {
 impl Simulator {
     /// Starts a simulator on a free port of the loopback interface. Needs a tokio runtime.
     pub async fn start(config: Config) -> Result<Self, Error> {
-        let listen = "127.0.0.1:0".to_string();
-        let server = vimsim_server::Config { listen, tls: Tls::Off, ..vimsim_server::Config::default() };
-        Self::start_with(config, server).await
+        Self::start_with_clock(config, Arc::new(SystemClock)).await
     }
 
-    /// Starts a simulator that is served as `server` says.
-    pub async fn start_with(mut config: Config, server: vimsim_server::Config) -> Result<Self, Error> {
+    /// Starts a simulator whose time is that of `clock`.
+    pub async fn start_with_clock(config: Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let listen = "127.0.0.1:0".to_string();
+        let server = vimsim_server::Config { listen, tls: Tls::Off, ..vimsim_server::Config::default() };
+        Self::start_with(config, server, clock).await
+    }
+
+    async fn start_with(
+        mut config: Config,
+        server: vimsim_server::Config,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
         let body_limit = server.limits.body;
         let builder = ServerBuilder::bind(server).await?;
         config.address.get_or_insert(builder.endpoint().address);
-        let service = Service::start(config)?;
+        let service = Service::start_with_clock(config, clock)?;
         let sdk = Sdk {
             service: service.clone(),
             trace: Trace::off(),

@@ -29,6 +29,9 @@ fn module() -> String {
     )
 }
 
+/// The types derived from each: by namespace and name of the base, the namespace, name and declaration of the derived.
+type Children<'a> = BTreeMap<(usize, String), Vec<(usize, &'a str, &'a Class)>>;
+
 /// A row of the table of types.
 struct Row<'a> {
     namespace: usize,
@@ -62,7 +65,7 @@ impl<'a> Model<'a> {
     fn new(schema: &'a Schema) -> Result<Self> {
         let mut model = Model { schema, rows: Vec::new(), names: BTreeMap::new(), privileges: vec![String::new()] };
         for data in [true, false] {
-            let mut children: BTreeMap<(usize, String), Vec<(usize, &'a str, &'a Class)>> = BTreeMap::new();
+            let mut children: Children<'a> = BTreeMap::new();
             for (index, namespace) in schema.namespaces.iter().enumerate() {
                 let classes = if data { &namespace.data } else { &namespace.managed };
                 for (name, class) in classes {
@@ -110,7 +113,7 @@ impl<'a> Model<'a> {
         class: Option<&'a Class>,
         base: Option<usize>,
         data: bool,
-        children: &BTreeMap<(usize, String), Vec<(usize, &'a str, &'a Class)>>,
+        children: &Children<'a>,
     ) {
         // `dynamicType` and `dynamicProperty` are read and ignored, never sent: no slots for them.
         let own = class.filter(|_| name != "DynamicData").map_or(&[][..], |class| &class.props);

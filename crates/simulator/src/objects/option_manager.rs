@@ -14,22 +14,24 @@ pub(crate) fn kind() -> Kind<OptionManager> {
 /// The option that limits how long a session may be idle.
 const SESSION_TIMEOUT: &str = "config.vmacore.soap.sessionTimeout";
 
-/// The seconds of a time limit: a number, or a number with a unit (`100ms`, `30s`, `5m`, `1h`); 0 for anything else.
-fn seconds(value: &Value) -> i64 {
+/// The microseconds of a time limit: a number of minutes, as vCenter has it, or a number with a unit (`100ms`, `30s`),
+/// as vcsim has it; 0, which is no limit, for anything else.
+fn microseconds(value: &Value) -> i64 {
+    const MINUTE: i64 = 60 * 1_000_000;
     let text = match value {
-        Value::Int(number) => return i64::from(*number),
-        Value::Long(number) => return *number,
+        Value::Int(number) => return i64::from(*number).saturating_mul(MINUTE),
+        Value::Long(number) => return number.saturating_mul(MINUTE),
         value => value.text().unwrap_or_default(),
     };
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: i64 = text[..digits].parse().unwrap_or(0);
-    match &text[digits..] {
-        "" | "s" => number,
-        "m" => number.saturating_mul(60),
-        "h" => number.saturating_mul(3_600),
-        "ms" => number / 1_000,
+    number.saturating_mul(match &text[digits..] {
+        "ms" => 1_000,
+        "s" => 1_000_000,
+        "" | "m" => MINUTE,
+        "h" => 60 * MINUTE,
         _ => 0,
-    }
+    })
 }
 
 /// The settings whose key is `name` or starts with it: `Config.` names a whole branch. All settings if there is no name.
@@ -79,7 +81,7 @@ fn update_options(call: &mut Call<'_, OptionManager>, request: UpdateOptions) ->
         set(call.this_mut()?, option);
     }
     if let Some(limit) = call.this()?.setting().iter().find(|option| option.key() == SESSION_TIMEOUT) {
-        call.context().service.set_idle_limit(seconds(limit.value()));
+        call.context().service.set_idle_limit(microseconds(limit.value()));
     }
     Ok(())
 }
