@@ -1,5 +1,5 @@
-//! Whatever the JSON is, reading it as any value ends in a value or a fault, and a value is written as what reads as the
-//! same.
+//! Whatever the JSON is, reading it as any value ends in a value or a fault, and a value is written as what reads as
+//! the same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,6 @@
 //! How fast responses and requests go through the codec:
-//! `cargo run --release -p vimsim-wire --example throughput -- RESPONSE.xml...`, each a response to `RetrievePropertiesEx`.
+//! `cargo run --release -p vimsim-wire --example throughput -- RESPONSE.xml...`,
+//! each a response to `RetrievePropertiesEx`.
 #![allow(clippy::print_stdout)]
 
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! Values to JSON and back, in the way of VMware's VI/JSON: every object begins with `_typeName`, and where anything may
-//! stand, what is no object is boxed as `{"_typeName": "string", "_value": "..."}`.
+//! Values to JSON and back, in the way of VMware's VI/JSON: every object begins with `_typeName`, and where anything
+//! may stand, what is no object is boxed as `{"_typeName": "string", "_value": "..."}`.
 
 use std::fmt::Display;
 
@@ -87,8 +87,8 @@ fn float(value: f64) -> Json {
     }
 }
 
-/// Reads a value declared as `declared`, or as a list of those. Types are looked up in `namespace` first. `null` is unset,
-/// and an object of the declared type needs no `_typeName`, so a method's arguments are read as its request type.
+/// Reads a value declared as `declared`, or as a list of those. Types are looked up in `namespace` first. `null` is
+/// unset, and an object of the declared type needs no `_typeName`, so a method's arguments are read as its request type.
 ///
 /// The faults are those of [`decode_request`](crate::decode_request).
 pub fn from_json(json: &Json, declared: Ty, list: bool, namespace: Namespace, limits: &Limits) -> Result<Value, Fault> {

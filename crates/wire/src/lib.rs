@@ -1,8 +1,8 @@
 //! How the vSphere API looks on the wire: SOAP 1.1 and JSON, both driven by the tables of `vimsim-types`.
 //!
 //! Nothing else in the project knows XML or JSON. A request comes in as bytes and goes out of here as a [`Request`]; a
-//! [`Value`](vimsim_types::Value) or a [`Fault`](vimsim_types::Fault) comes in and goes out as bytes. Whatever the bytes
-//! are, decoding ends, in memory and depth that [`Limits`] bounds, and says with a fault what is wrong and where.
+//! [`Value`](vimsim_types::Value) or a [`Fault`](vimsim_types::Fault) comes in and goes out as bytes. Whatever the
+//! bytes are, decoding ends, in memory and depth that [`Limits`] bounds, and says with a fault what is wrong and where.
 
 mod json;
 mod limits;

@@ -5,8 +5,8 @@ use vimsim_types::{Namespace, Version};
 /// Reads a `SOAPAction` header, such as `"urn:vim25/8.0.3.0"`, with or without the quotes.
 ///
 /// No version means the newest: the reference implementation takes a bare `urn:vim25` for an old client of version
-/// 2.5u2, but whoever leaves it out today is a script written for the current API. The same goes for a version that is no
-/// number, and for actions that are none of ours, such as those of the security token service.
+/// 2.5u2, but whoever leaves it out today is a script written for the current API. The same goes for a version that is
+/// no number, and for actions that are none of ours, such as those of the security token service.
 pub fn parse_action(header: Option<&str>) -> (Namespace, Version) {
     let action = header.unwrap_or_default().trim().trim_matches('"').trim();
     let (urn, id) = action.split_once('/').unwrap_or((action, ""));

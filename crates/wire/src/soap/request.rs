@@ -105,8 +105,8 @@ fn read_body(
     }
 }
 
-/// The method that an element calls: that of the element's namespace or else that of vim25, which is also where elements
-/// of internal namespaces (`urn:internalvim25`, `urn:reflect`) and of none belong.
+/// The method that an element calls: that of the element's namespace or else that of vim25, which is also where
+/// elements of internal namespaces (`urn:internalvim25`, `urn:reflect`) and of none belong.
 fn find_method(
     decoder: &Decoder<'_, '_>,
     tag: &Tag<'_>,
@@ -350,12 +350,13 @@ mod tests {
         let request = read(&call("PowerOnVM_Task", "<host xsi:nil='true'/>")).expect("valid");
         assert!(request.arguments.field("host").is_unset());
         let request = concat!(
-            "<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'><e:Body><v:ReconfigVM_Task xmlns:v='urn:vim2' ",
-            "xmlns:i='http://www.w3.org/2001/XMLSchema-instance' xmlns:d='http://www.w3.org/2001/XMLSchema'>",
+            "<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'><e:Body>",
+            "<v:ReconfigVM_Task xmlns:v='urn:vim2' xmlns:i='http://www.w3.org/2001/XMLSchema-instance' xmlns:d='http://www.w3.org/2001/XMLSchema'>",
             "<v:_this type='v:VirtualMachine'>vm-1</v:_this><v:spec i:type='v:VirtualMachineConfigSpec'>",
             "<v:extraConfig><v:key>a</v:key><v:value i:type='d:string'>b</v:value></v:extraConfig>",
             "<v:extraConfig><v:key>c</v:key><v:value i:type='undeclared:string'>d</v:value></v:extraConfig>",
-            "<v:extraConfig><v:key>e</v:key><v:value i:type='v:ArrayOfString'><v:string>f</v:string></v:value></v:extraConfig>",
+            "<v:extraConfig><v:key>e</v:key><v:value i:type='v:ArrayOfString'>",
+            "<v:string>f</v:string></v:value></v:extraConfig>",
             "</v:spec></v:ReconfigVM_Task></e:Body></e:Envelope>",
         );
         let request = read(request).expect("valid");

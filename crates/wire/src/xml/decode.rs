@@ -193,8 +193,8 @@ impl<'a, 'l> Decoder<'a, 'l> {
         Ok(Value::List(List::new(element, items)))
     }
 
-    /// The type of one value that this name means, if the client may know it. Lists are not found. Any prefix will do for
-    /// a primitive, except that no name of the API is hidden by it.
+    /// The type of one value that this name means, if the client may know it. Lists are not found. Any prefix will do
+    /// for a primitive, except that no name of the API is hidden by it.
     fn value_type(&self, name: &TypeName<'a>) -> Option<Ty> {
         match name.space {
             Space::Schema => names::primitive(name.local),

@@ -15,7 +15,8 @@ pub fn encode_value(name: &str, value: &Value, declared: Ty, list: bool, version
     Encoder::new(Known { namespace: Namespace::VIM25, version }, out).value(name, value, declared, list);
 }
 
-/// Writes a value as an XML document of its own, such as a saved object: what [`decode_value`](crate::decode_value) reads.
+/// Writes a value as an XML document of its own, such as a saved object: what
+/// [`decode_value`](crate::decode_value) reads.
 pub fn encode_document(name: &str, value: &Value, declared: Ty, out: &mut Vec<u8>) {
     out.extend_from_slice(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let start = out.len() + 1 + name.len();
