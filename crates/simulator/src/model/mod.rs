@@ -53,8 +53,11 @@ impl Builder<'_> {
             let properties: Object = match moref.kind().name() {
                 "Folder" => self.root_folder().into(),
                 "SessionManager" => session_manager::properties().into(),
-                _ => crate::objects::service_managers::properties(moref.kind(), config),
+                _ => crate::objects::service_managers::properties(moref.kind(), self.context),
             };
+            self.transaction.insert(moref, properties);
+        }
+        for (moref, properties) in crate::objects::service_managers::extra(self.context) {
             self.transaction.insert(moref, properties);
         }
         Ok(())

@@ -16,13 +16,21 @@ use crate::walk::Inventory;
 /// The events that are kept: as many as vCenter's `event.maxAge` would on a quiet day, and bounded.
 const MOST_KEPT: usize = 1_000;
 
+/// How many collectors a session may have at a time.
+const MOST_COLLECTORS: i32 = 32;
+
 /// The identifier of the one event manager of a vCenter or host.
 pub(crate) fn moref(is_virtual_center: bool) -> Moref {
     Moref::of::<EventManager>(if is_virtual_center { "EventManager" } else { "ha-eventmgr" })
 }
 
 pub(crate) fn kind() -> Kind<EventManager> {
-    Kind::new()
+    Kind::new().computed(EventManager::DESCRIPTION, |_, _, _| super::event_description::description())
+}
+
+/// The event manager's own properties.
+pub(crate) fn properties() -> EventManager {
+    EventManager::with(|manager| _ = manager.set_max_collector(MOST_COLLECTORS))
 }
 
 /// The events, oldest first, as `Event` objects.

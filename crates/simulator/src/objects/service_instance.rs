@@ -125,7 +125,7 @@ pub(crate) fn api_version(config: &Config) -> Version {
     Version::parse(Namespace::VIM25, version).unwrap_or(Version::NEWEST)
 }
 
-fn about(config: &Config) -> AboutInfo {
+pub(crate) fn about(config: &Config) -> AboutInfo {
     let api = config.api_version.clone().unwrap_or_else(|| "8.0.3.0".into());
     // Builds of the general releases: vCenter Server 8.0 U3 and ESXi 8.0 U3.
     let (build, host_build) = ("24022515", "24022510");

@@ -14,13 +14,24 @@ use crate::walk::remove_reference;
 /// client starts thousands in a second.
 const MOST_KEPT: usize = 200;
 
+/// How many collectors a session may have at a time.
+const MOST_COLLECTORS: i32 = 32;
+
 /// The identifier of the one task manager of a vCenter or host.
 pub(crate) fn moref(is_virtual_center: bool) -> Moref {
     Moref::of::<TaskManager>(if is_virtual_center { "TaskManager" } else { "ha-taskmgr" })
 }
 
 pub(crate) fn kind() -> Kind<TaskManager> {
-    Kind::new()
+    Kind::new().computed(TaskManager::DESCRIPTION, |_, _, _| super::task_description::description())
+}
+
+/// The task manager's own properties.
+pub(crate) fn properties() -> TaskManager {
+    TaskManager::with(|manager| {
+        manager.set_max_collector(MOST_COLLECTORS);
+        manager.set_recent_task(std::iter::empty::<Moref>());
+    })
 }
 
 /// The tasks that exist, oldest first.

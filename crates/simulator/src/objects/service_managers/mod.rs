@@ -1,0 +1,64 @@
+//! What the managers that `ServiceContent` names begin with, and the objects that these refer to.
+
+mod small;
+
+use vimsim_types::views::{
+    Alarm, GuestAliasManager, GuestAuthManager, GuestFileManager, GuestProcessManager, GuestWindowsRegistryManager,
+    LicenseAssignmentManager,
+};
+use vimsim_types::{Moref, Object, TypeId, View};
+
+use super::{
+    alarm_manager, authorization_manager, custom_fields_manager, customization_spec_manager, event_manager,
+    extension_manager, license_manager, option_settings, performance_manager, task_manager, user_directory,
+};
+use crate::call::Context;
+
+/// The properties of a manager of this type.
+pub(crate) fn properties(kind: TypeId, context: &Context) -> Object {
+    let is_virtual_center = context.is_virtual_center();
+    match kind.name() {
+        "AlarmManager" => alarm_manager::properties().into(),
+        "AuthorizationManager" => authorization_manager::properties().into(),
+        "CryptoManager" => small::crypto_manager().into(),
+        "CryptoManagerKmip" => small::crypto_manager_kmip().into(),
+        "CustomFieldsManager" => custom_fields_manager::properties().into(),
+        "CustomizationSpecManager" => customization_spec_manager::properties(context.now).into(),
+        "EventManager" => event_manager::properties().into(),
+        "ExtensionManager" => extension_manager::properties(context.now).into(),
+        "GuestOperationsManager" => small::guest_operations_manager().into(),
+        "HostSnmpSystem" => small::snmp_system().into(),
+        "LicenseManager" => license_manager::properties(context).into(),
+        "LocalizationManager" => small::localization_manager(is_virtual_center).into(),
+        "OptionManager" => option_settings::properties(context).into(),
+        "OvfManager" => small::ovf_manager().into(),
+        "PerformanceManager" => performance_manager::properties(is_virtual_center).into(),
+        "ScheduledTaskManager" => small::scheduled_task_manager().into(),
+        "ServiceManager" => small::service_manager().into(),
+        "TaskManager" => task_manager::properties().into(),
+        "UserDirectory" => user_directory::properties(is_virtual_center).into(),
+        _ => Object::new(kind),
+    }
+}
+
+/// The objects that the managers refer to, and the alarms that a vCenter begins with.
+pub(crate) fn extra(context: &Context) -> Vec<(Moref, Object)> {
+    let plain = [
+        Moref::of::<GuestAuthManager>("guestOperationsAuthManager"),
+        Moref::of::<GuestFileManager>("guestOperationsFileManager"),
+        Moref::of::<GuestProcessManager>("guestOperationsProcessManager"),
+        Moref::of::<GuestWindowsRegistryManager>("guestOperationsWindowsRegistryManager"),
+        Moref::of::<GuestAliasManager>("guestOperationsAliasManager"),
+    ];
+    let mut objects: Vec<(Moref, Object)> =
+        plain.into_iter().map(|moref| (moref.clone(), Object::new(moref.kind()))).collect();
+    if context.is_virtual_center() {
+        objects.push((license_manager::assignment_manager(), LicenseAssignmentManager::new().into()));
+        let alarms = alarm_manager::built_in(context);
+        objects.extend(alarms.into_iter().map(|(moref, alarm): (Moref, Alarm)| (moref, alarm.into())));
+    }
+    objects
+}
+
+#[cfg(test)]
+mod tests;
