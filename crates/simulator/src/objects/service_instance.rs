@@ -1,16 +1,29 @@
 //! `ServiceInstance`: the way in, and the managers that it names.
 
 use vimsim_registry::{ManagedObject, Snapshot};
-use vimsim_types::method::{CurrentTime, RetrieveServiceContent};
-use vimsim_types::views::{AboutInfo, Capability, Folder, ServiceContent, ServiceInstance};
-use vimsim_types::{DateTime, Fault, Moref, Namespace, Ty, TypeId, Value, Version, View};
+use vimsim_types::enums::VMotionCompatibilityType;
+use vimsim_types::method::{
+    CurrentTime, QueryVMotionCompatibility, RetrieveProductComponents, RetrieveServiceContent, ValidateMigration,
+};
+use vimsim_types::views::{
+    AboutInfo, Capability, Folder, HostEventArgument, HostNotConnected, HostSystem, HostVMotionCompatibility,
+    MigrationHostErrorEvent, ProductComponentInfo, ResourcePool, ServiceContent, ServiceInstance, VirtualMachine,
+};
+use vimsim_types::{DateTime, EnumView, Fault, Moref, Namespace, Ty, TypeId, Value, Version, View};
 
+use super::host_system;
 use crate::call::{Context, Look};
 use crate::config::{Config, Product};
 use crate::kind::Kind;
 
 pub(crate) fn kind() -> Kind<ServiceInstance> {
-    Kind::new().read(current_time).read(retrieve_service_content).computed(ServiceInstance::SERVER_CLOCK, server_clock)
+    Kind::new()
+        .read(current_time)
+        .read(retrieve_service_content)
+        .read(query_vmotion_compatibility)
+        .read(validate_migration)
+        .read(retrieve_product_components)
+        .computed(ServiceInstance::SERVER_CLOCK, server_clock)
 }
 
 /// The identifier of the one service instance.
@@ -196,4 +209,68 @@ fn retrieve_service_content(
     _: RetrieveServiceContent,
 ) -> Result<ServiceContent, Fault> {
     Ok(look.this()?.content().clone())
+}
+
+/// On which of the hosts the virtual machine could run, and by what measure. The simulated hosts have one kind of
+/// processor and one kind of software, so that all measures hold wherever a host can be used at all.
+///
+/// - `InvalidArgument` for a measure that is none of `VMotionCompatibilityType`.
+fn query_vmotion_compatibility(
+    look: &Look<'_, ServiceInstance>,
+    request: QueryVMotionCompatibility,
+) -> Result<Vec<HostVMotionCompatibility>, Fault> {
+    look.get::<VirtualMachine>(&request.vm())?;
+    let mut measures: Vec<&str> = VMotionCompatibilityType::ALL.iter().map(|measure| measure.name()).collect();
+    if let Some(unknown) = request.compatibility().iter().find(|name| !measures.contains(&name.as_str())) {
+        return Err(Fault::invalid_argument("compatibility", format!("'{unknown}' is no VMotionCompatibilityType")));
+    }
+    measures.retain(|measure| request.compatibility().is_empty() || request.compatibility().contains(measure));
+    let compatibility = request.host().iter().map(|moref| {
+        let usable = host_system::is_effective(look.get::<HostSystem>(&moref)?);
+        Ok(HostVMotionCompatibility::with(|compatibility| {
+            compatibility.set_host(moref);
+            compatibility.set_compatibility(measures.iter().copied().filter(|_| usable));
+        }))
+    });
+    compatibility.collect()
+}
+
+/// What would keep the virtual machines from running on the host (or in the pool), as events.
+fn validate_migration(
+    look: &Look<'_, ServiceInstance>,
+    request: ValidateMigration,
+) -> Result<Vec<MigrationHostErrorEvent>, Fault> {
+    if let Some(pool) = request.pool() {
+        look.get::<ResourcePool>(&pool)?;
+    }
+    let mut events = Vec::new();
+    for machine in request.vm() {
+        look.get::<VirtualMachine>(&machine)?;
+        let Some(moref) = request.host() else { continue };
+        let host = look.get::<HostSystem>(&moref)?;
+        if !host_system::is_effective(host) {
+            let why = format!("the host '{}' is not connected, or in maintenance mode", host.name());
+            events.push(MigrationHostErrorEvent::with(|event| {
+                event.set_fault(Fault::new(HostNotConnected::new(), why.as_str()).localized());
+                let mut argument = HostEventArgument::new();
+                argument.set_host(moref.clone());
+                argument.set_name(host.name());
+                event.set_dst_host(argument);
+                event.set_created_time(look.context().now).set_user_name(look.context().user());
+                event.set_full_formatted_message(why);
+            }));
+        }
+    }
+    Ok(events)
+}
+
+/// The components of the product: itself.
+fn retrieve_product_components(
+    look: &Look<'_, ServiceInstance>,
+    _: RetrieveProductComponents,
+) -> Result<Vec<ProductComponentInfo>, Fault> {
+    let about = look.this()?.content().about();
+    Ok(vec![ProductComponentInfo::with(|component| {
+        component.set_id(about.product_line_id()).set_name(about.name()).set_version(about.version()).set_release(0);
+    })])
 }

@@ -3,9 +3,10 @@
 use vimsim_registry::{ManagedObject, Snapshot};
 use vimsim_types::method::{
     AcquireCloneTicket, CloneSession, ImpersonateUser, Login, Logout, SessionIsActive, SetLocale, TerminateSession,
+    UpdateServiceMessage,
 };
 use vimsim_types::views::{
-    InvalidLogin, NotFound, SessionManager, UserLoginSessionEvent, UserLogoutSessionEvent, UserSession,
+    InvalidLocale, InvalidLogin, NotFound, SessionManager, UserLoginSessionEvent, UserLogoutSessionEvent, UserSession,
 };
 use vimsim_types::{ArcStr, Fault, List, Method, Moref, Ty, Value, View};
 
@@ -26,6 +27,7 @@ pub(crate) fn kind() -> Kind<SessionManager> {
         .write(clone_session)
         .write(impersonate_user)
         .read(set_locale)
+        .write(update_service_message)
         .computed(SessionManager::SESSION_LIST, session_list)
         .computed(SessionManager::CURRENT_SESSION, current_session)
 }
@@ -219,7 +221,7 @@ fn impersonate_user(call: &mut Call<'_, SessionManager>, request: ImpersonateUse
 
 /// Chooses the language of messages. There is one.
 ///
-/// - `InvalidArgument` for a locale that is none of `supportedLocaleList`.
+/// - `InvalidLocale` for one that is none of `supportedLocaleList`.
 fn set_locale(look: &Look<'_, SessionManager>, request: SetLocale) -> Result<(), Fault> {
     look.context().session()?;
     let supported = look.this()?.supported_locale_list();
@@ -228,7 +230,13 @@ fn set_locale(look: &Look<'_, SessionManager>, request: SetLocale) -> Result<(),
     if supported.contains(&locale) || supported.contains(language) {
         return Ok(());
     }
-    Err(Fault::invalid_argument("locale", format!("'{}' is not supported", request.locale())))
+    Err(Fault::new(InvalidLocale::new(), format!("The locale '{}' is not supported", request.locale())))
+}
+
+/// Sets the message that every session is shown.
+fn update_service_message(call: &mut Call<'_, SessionManager>, request: UpdateServiceMessage) -> Result<(), Fault> {
+    call.this_mut()?.set_message(request.message());
+    Ok(())
 }
 
 /// The session manager's own properties.
