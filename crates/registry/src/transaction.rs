@@ -396,8 +396,7 @@ mod tests {
     fn derived_properties_are_part_of_the_same_version() {
         use vimsim_types::enums::ManagedEntityStatus::Red;
         let (registry, moref) = registry_with_folder();
-        let change =
-            |tx: &mut Transaction| tx.edit::<Folder>(&moref).map(|folder| _ = folder.set_overall_status(Red));
+        let change = |tx: &mut Transaction| tx.edit::<Folder>(&moref).map(|folder| _ = folder.set_overall_status(Red));
         registry.write::<_, Fault>(change).expect("ok");
         let snapshot = registry.snapshot();
         assert_eq!(snapshot.version(), 2);

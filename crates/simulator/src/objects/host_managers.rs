@@ -1,10 +1,257 @@
-//! What the managers of a host begin with.
+//! What the managers of a host show.
+//!
+//! The host's own properties are the truth: most managers show one of them, the same object, and [`derive`] keeps it so.
+//! The one exception is the advanced options, which [`OptionManager`] keeps, as it does those of the service; there the
+//! host's `config.option` follows ([`derive_options`]).
 
-use vimsim_types::views::HostSystem;
-use vimsim_types::{Object, TypeId};
+use vimsim_registry::{Snapshot, Transaction};
+use vimsim_types::enums::HostSnmpAgentCapability;
+use vimsim_types::views::{
+    CryptoManager, CryptoManagerHost, FileQuery, FloppyImageFileQuery, FolderFileQuery, HostAccessManager,
+    HostActiveDirectoryAuthentication, HostActiveDirectoryInfo, HostAssignableHardwareManager,
+    HostAuthenticationManager, HostAutoStartManager, HostCacheConfigurationManager, HostCertificateManager,
+    HostConfigInfo, HostCpuSchedulerSystem, HostDatastoreBrowser, HostDatastoreSystem, HostDateTimeSystem,
+    HostDiagnosticSystem, HostEsxAgentHostManager, HostEsxAgentHostManagerConfigInfo, HostFirewallSystem,
+    HostGraphicsManager, HostHealthStatusSystem, HostLocalAuthentication, HostLocalAuthenticationInfo,
+    HostMemorySystem, HostNetworkInfo, HostNetworkSystem, HostNvdimmSystem, HostPciPassthruSystem, HostPowerSystem,
+    HostRuntimeInfo, HostServiceSystem, HostSnmpSystem, HostStorageSystem, HostSystem, HostVFlashManager,
+    HostVMotionInfo, HostVMotionSystem, HostVirtualNicManager, HostVsanSystem, IsoImageFileQuery, LicenseManager,
+    NvdimmSystemInfo, OptionManager, TemplateConfigFileQuery, UserDirectory, VmConfigFileQuery, VmDiskFileQuery,
+    VmLogFileQuery, VmNvramFileQuery, VmSnapshotFileQuery,
+};
+use vimsim_types::{Fault, Moref, Object, TypeId, Value, View};
+
+use super::host_system::{self, put};
+use crate::call::{Call, not_found};
+
+/// A manager's property that is one of `HostSystem.config`.
+type Shown = (TypeId, usize, usize);
+
+const SHOWN: &[Shown] = &[
+    (HostAccessManager::TYPE, HostAccessManager::LOCKDOWN_MODE, HostConfigInfo::LOCKDOWN_MODE),
+    (
+        HostAssignableHardwareManager::TYPE,
+        HostAssignableHardwareManager::BINDING,
+        HostConfigInfo::ASSIGNABLE_HARDWARE_BINDING,
+    ),
+    (
+        HostAssignableHardwareManager::TYPE,
+        HostAssignableHardwareManager::CONFIG,
+        HostConfigInfo::ASSIGNABLE_HARDWARE_CONFIG,
+    ),
+    (HostAuthenticationManager::TYPE, HostAuthenticationManager::INFO, HostConfigInfo::AUTHENTICATION_MANAGER_INFO),
+    (HostAutoStartManager::TYPE, HostAutoStartManager::CONFIG, HostConfigInfo::AUTO_START),
+    (
+        HostCacheConfigurationManager::TYPE,
+        HostCacheConfigurationManager::CACHE_CONFIGURATION_INFO,
+        HostConfigInfo::CACHE_CONFIGURATION_INFO,
+    ),
+    (HostCpuSchedulerSystem::TYPE, HostCpuSchedulerSystem::HYPERTHREAD_INFO, HostConfigInfo::HYPER_THREAD),
+    (HostCpuSchedulerSystem::TYPE, HostCpuSchedulerSystem::CPU_SCHEDULER_INFO, HostConfigInfo::CPU_SCHEDULER),
+    (HostDatastoreSystem::TYPE, HostDatastoreSystem::CAPABILITIES, HostConfigInfo::DATASTORE_CAPABILITIES),
+    (HostDateTimeSystem::TYPE, HostDateTimeSystem::DATE_TIME_INFO, HostConfigInfo::DATE_TIME_INFO),
+    (HostDiagnosticSystem::TYPE, HostDiagnosticSystem::ACTIVE_PARTITION, HostConfigInfo::ACTIVE_DIAGNOSTIC_PARTITION),
+    (HostFirewallSystem::TYPE, HostFirewallSystem::FIREWALL_INFO, HostConfigInfo::FIREWALL),
+    (HostGraphicsManager::TYPE, HostGraphicsManager::GRAPHICS_INFO, HostConfigInfo::GRAPHICS_INFO),
+    (HostGraphicsManager::TYPE, HostGraphicsManager::GRAPHICS_CONFIG, HostConfigInfo::GRAPHICS_CONFIG),
+    (
+        HostGraphicsManager::TYPE,
+        HostGraphicsManager::SHARED_PASSTHRU_GPU_TYPES,
+        HostConfigInfo::SHARED_PASSTHRU_GPU_TYPES,
+    ),
+    (HostGraphicsManager::TYPE, HostGraphicsManager::SHARED_GPU_CAPABILITIES, HostConfigInfo::SHARED_GPU_CAPABILITIES),
+    (HostMemorySystem::TYPE, HostMemorySystem::CONSOLE_RESERVATION_INFO, HostConfigInfo::CONSOLE_RESERVATION),
+    (
+        HostMemorySystem::TYPE,
+        HostMemorySystem::VIRTUAL_MACHINE_RESERVATION_INFO,
+        HostConfigInfo::VIRTUAL_MACHINE_RESERVATION,
+    ),
+    (HostNetworkSystem::TYPE, HostNetworkSystem::CAPABILITIES, HostConfigInfo::CAPABILITIES),
+    (HostNetworkSystem::TYPE, HostNetworkSystem::NETWORK_INFO, HostConfigInfo::NETWORK),
+    (HostNetworkSystem::TYPE, HostNetworkSystem::OFFLOAD_CAPABILITIES, HostConfigInfo::OFFLOAD_CAPABILITIES),
+    (HostPciPassthruSystem::TYPE, HostPciPassthruSystem::PCI_PASSTHRU_INFO, HostConfigInfo::PCI_PASSTHRU_INFO),
+    (HostPciPassthruSystem::TYPE, HostPciPassthruSystem::SRIOV_DEVICE_POOL_INFO, HostConfigInfo::SRIOV_DEVICE_POOL),
+    (HostPowerSystem::TYPE, HostPowerSystem::CAPABILITY, HostConfigInfo::POWER_SYSTEM_CAPABILITY),
+    (HostPowerSystem::TYPE, HostPowerSystem::INFO, HostConfigInfo::POWER_SYSTEM_INFO),
+    (HostServiceSystem::TYPE, HostServiceSystem::SERVICE_INFO, HostConfigInfo::SERVICE),
+    (HostStorageSystem::TYPE, HostStorageSystem::STORAGE_DEVICE_INFO, HostConfigInfo::STORAGE_DEVICE),
+    (HostStorageSystem::TYPE, HostStorageSystem::FILE_SYSTEM_VOLUME_INFO, HostConfigInfo::FILE_SYSTEM_VOLUME),
+    (HostStorageSystem::TYPE, HostStorageSystem::SYSTEM_FILE, HostConfigInfo::SYSTEM_FILE),
+    (HostStorageSystem::TYPE, HostStorageSystem::MULTIPATH_STATE_INFO, HostConfigInfo::MULTIPATH_STATE),
+    (HostVFlashManager::TYPE, HostVFlashManager::V_FLASH_CONFIG_INFO, HostConfigInfo::V_FLASH_CONFIG_INFO),
+    (HostVirtualNicManager::TYPE, HostVirtualNicManager::INFO, HostConfigInfo::VIRTUAL_NIC_MANAGER_INFO),
+    (HostVsanSystem::TYPE, HostVsanSystem::CONFIG, HostConfigInfo::VSAN_HOST_CONFIG),
+];
+
+/// The host that a manager belongs to, kept beside its properties.
+#[derive(Clone, Default)]
+struct Owner(Option<Moref>);
+
+/// Says which host a manager belongs to.
+pub(crate) fn set_host<T>(call: &mut Call<'_, T>, manager: &Moref, host: &Moref) -> Result<(), Fault> {
+    call.private::<Owner>(manager)?.0 = Some(host.clone());
+    Ok(())
+}
+
+/// The host that a manager belongs to; `None` if it is one of the service's.
+pub(crate) fn host_of(transaction: &Transaction, manager: &Moref) -> Option<Moref> {
+    transaction.object(manager)?.private::<Owner>()?.0.clone()
+}
+
+/// [`host_of`] in a snapshot.
+pub(crate) fn host_seen(snapshot: &Snapshot, manager: &Moref) -> Option<Moref> {
+    snapshot.object(manager)?.private::<Owner>()?.0.clone()
+}
+
+/// The properties of the host that the manager belongs to, to change. `ManagedObjectNotFound` without one.
+pub(crate) fn edit_host<'a, T>(call: &'a mut Call<'_, T>) -> Result<&'a mut HostSystem, Fault> {
+    let manager = call.moref();
+    let host = host_of(call, &manager).ok_or_else(|| not_found(&manager))?;
+    call.edit::<HostSystem>(&host)
+}
 
 /// The properties of a new manager of this type, for this host.
 pub(crate) fn properties(kind: TypeId, host: &HostSystem) -> Object {
-    let _ = host;
-    Object::new(kind)
+    let mut object = Object::new(kind);
+    if let Some(manager) = HostAuthenticationManager::from_mut(&mut object) {
+        manager.set_supported_store(host_system::stores(host));
+    } else if let Some(store) = HostLocalAuthentication::from_mut(&mut object) {
+        store.set_info(HostLocalAuthenticationInfo::with(|info| _ = info.set_enabled(true)));
+    } else if let Some(store) = HostActiveDirectoryAuthentication::from_mut(&mut object) {
+        store.set_info(HostActiveDirectoryInfo::with(|info| {
+            info.set_enabled(false);
+            info.set_smart_card_authentication_enabled(false);
+        }));
+    } else if let Some(manager) = CryptoManager::from_mut(&mut object) {
+        manager.set_enabled(kind == CryptoManagerHost::TYPE);
+    } else if let Some(manager) = HostSnmpSystem::from_mut(&mut object) {
+        snmp(manager);
+    } else if let Some(manager) = HostNvdimmSystem::from_mut(&mut object) {
+        manager.set_nvdimm_system_info(NvdimmSystemInfo::new());
+    } else if let Some(manager) = HostCertificateManager::from_mut(&mut object) {
+        manager.set_certificate_info(host_system::certificate_info());
+    } else if let Some(manager) = HostDatastoreBrowser::from_mut(&mut object) {
+        manager.set_supported_type(file_queries());
+    } else if let Some(manager) = UserDirectory::from_mut(&mut object) {
+        manager.set_domain_list(std::iter::empty::<&str>());
+    } else if let Some(manager) = LicenseManager::from_mut(&mut object) {
+        host_system::licenses(manager);
+    } else if let Some(manager) = OptionManager::from_mut(&mut object)
+        && let Some(config) = host.config()
+    {
+        let config = config.as_object();
+        manager.as_object_mut().set(OptionManager::SETTING, config.get(HostConfigInfo::OPTION).clone());
+        manager.as_object_mut().set(OptionManager::SUPPORTED_OPTION, config.get(HostConfigInfo::OPTION_DEF).clone());
+    }
+    show(&mut object, host);
+    object
+}
+
+/// The agent is there and turned off.
+fn snmp(manager: &mut HostSnmpSystem) {
+    manager.configuration_mut().set_enabled(false).set_port(161);
+    let limits = manager.limits_mut();
+    limits.set_max_read_only_communities(10).set_max_trap_destinations(3).set_max_community_length(64);
+    limits.set_max_buffer_size(65_535).set_capability(HostSnmpAgentCapability::COMPLETE);
+}
+
+/// The kinds of files that a datastore browser tells apart.
+pub(crate) fn file_queries() -> impl Iterator<Item = FileQuery> {
+    let queries: [Object; 10] = [
+        FileQuery::new().into(),
+        FolderFileQuery::new().into(),
+        FloppyImageFileQuery::new().into(),
+        IsoImageFileQuery::new().into(),
+        TemplateConfigFileQuery::new().into(),
+        VmConfigFileQuery::new().into(),
+        VmDiskFileQuery::new().into(),
+        VmLogFileQuery::new().into(),
+        VmNvramFileQuery::new().into(),
+        VmSnapshotFileQuery::new().into(),
+    ];
+    queries.into_iter().filter_map(FileQuery::from_object)
+}
+
+/// Brings the properties of the host's managers up to what the host says.
+pub(crate) fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
+    let host = transaction.get::<HostSystem>(moref)?.clone();
+    for manager in host_system::managers(&host) {
+        let Some(object) = transaction.object(&manager) else { continue };
+        let mut properties = object.properties().clone();
+        show(&mut properties, &host);
+        if !properties.same(object.properties()) {
+            *transaction.edit::<vimsim_types::views::ManagedObject>(&manager)?.as_object_mut() = properties;
+        }
+    }
+    Ok(())
+}
+
+/// Brings `config.option` of the host up to what its option manager says.
+pub(crate) fn derive_options(transaction: &mut Transaction, manager: &Moref) -> Result<(), Fault> {
+    let Some(moref) = host_of(transaction, manager) else { return Ok(()) };
+    let options = transaction.get::<OptionManager>(manager)?.as_object().get(OptionManager::SETTING).clone();
+    let Some(config) = transaction.get::<HostSystem>(&moref)?.config() else { return Ok(()) };
+    if !config.as_object().get(HostConfigInfo::OPTION).same(&options) {
+        let config = transaction.edit::<HostSystem>(&moref)?.config_mut();
+        config.as_object_mut().set(HostConfigInfo::OPTION, options);
+    }
+    Ok(())
+}
+
+/// Makes a manager show what the host says. Leaves it as it is, and shared, if it does.
+fn show(manager: &mut Object, host: &HostSystem) {
+    let kind = manager.kind();
+    let Some(config) = host.config() else { return };
+    if kind == HostNetworkSystem::TYPE {
+        show_network(manager, config);
+    }
+    for (_, slot, from) in SHOWN.iter().filter(|(known, ..)| *known == kind) {
+        put(manager, *slot, config.as_object().get(*from).clone());
+    }
+    if kind == HostDatastoreSystem::TYPE {
+        put(manager, HostDatastoreSystem::DATASTORE, host.as_object().get(HostSystem::DATASTORE).clone());
+    } else if kind == HostDatastoreBrowser::TYPE {
+        put(manager, HostDatastoreBrowser::DATASTORE, host.as_object().get(HostSystem::DATASTORE).clone());
+    } else if kind == HostHealthStatusSystem::TYPE {
+        let health = host.runtime().as_object().get(HostRuntimeInfo::HEALTH_SYSTEM_RUNTIME).clone();
+        put(manager, HostHealthStatusSystem::RUNTIME, health);
+    } else if kind == HostVMotionSystem::TYPE {
+        let vmotion = |slot| config.vmotion().map_or(Value::Unset, |info| info.as_object().get(slot).clone());
+        put(manager, HostVMotionSystem::NET_CONFIG, vmotion(HostVMotionInfo::NET_CONFIG));
+        put(manager, HostVMotionSystem::IP_CONFIG, vmotion(HostVMotionInfo::IP_CONFIG));
+    } else if kind == HostEsxAgentHostManager::TYPE {
+        let summary = host.summary().config();
+        let info = HostEsxAgentHostManagerConfigInfo::with(|info| {
+            info.set_agent_vm_datastore(summary.agent_vm_datastore()).set_agent_vm_network(summary.agent_vm_network());
+        });
+        put(manager, HostEsxAgentHostManager::CONFIG_INFO, Value::Object(info.into()));
+    }
+}
+
+/// What a network system makes of `networkInfo`, unless it shows that already.
+fn show_network(manager: &mut Object, config: &HostConfigInfo) {
+    let Some(network) = config.network() else { return };
+    let object = network.as_object();
+    if manager.get(HostNetworkSystem::NETWORK_INFO).object().is_some_and(|known| known.same(object)) {
+        return;
+    }
+    put(manager, HostNetworkSystem::DNS_CONFIG, object.get(HostNetworkInfo::DNS_CONFIG).clone());
+    put(manager, HostNetworkSystem::IP_ROUTE_CONFIG, object.get(HostNetworkInfo::IP_ROUTE_CONFIG).clone());
+    let console = object.get(HostNetworkInfo::CONSOLE_IP_ROUTE_CONFIG).clone();
+    put(manager, HostNetworkSystem::CONSOLE_IP_ROUTE_CONFIG, console);
+    let current = Value::Object(host_system::network_config(network).into());
+    put(manager, HostNetworkSystem::NETWORK_CONFIG, current);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_is_of_the_property_s_type() {
+        for (kind, slot, from) in SHOWN {
+            let (to, from) = (&kind.info().fields()[*slot], &HostConfigInfo::TYPE.info().fields()[*from]);
+            assert!(to.ty == from.ty && to.is_list() == from.is_list(), "{}.{}", kind.name(), to.name);
+        }
+    }
 }

@@ -8,7 +8,7 @@ use crate::call::{Call, Look};
 use crate::kind::Kind;
 
 pub(crate) fn kind() -> Kind<OptionManager> {
-    Kind::new().read(query_options).write(update_options)
+    Kind::new().read(query_options).write(update_options).derive(super::host_managers::derive_options)
 }
 
 /// The option that limits how long a session may be idle.

@@ -1,8 +1,12 @@
 //! The managers that a host's `configManager` names.
 
-use vimsim_types::views::{HostConfigManager, HostSystem};
-use vimsim_types::{Moref, Namespace, Ty, TypeId, Value, View};
+use vimsim_types::views::{
+    CryptoManagerHost, HostActiveDirectoryAuthentication, HostConfigManager, HostDatastoreBrowser,
+    HostLocalAuthentication, HostSystem,
+};
+use vimsim_types::{Fault, Moref, Ty, TypeId, Value, View};
 
+use super::super::host_managers;
 use crate::call::Call;
 
 /// The managers that have numbers of their own, in the order in which `vcsim` gives them out.
@@ -70,7 +74,12 @@ pub(crate) fn create_managers<T>(call: &mut Call<'_, T>) -> Managers {
 }
 
 /// Adds the managers of a host, and names them in its `configManager`.
-pub(crate) fn insert<T>(call: &mut Call<'_, T>, moref: &Moref, host: &mut HostSystem, numbered: Managers) {
+pub(crate) fn insert<T>(
+    call: &mut Call<'_, T>,
+    moref: &Moref,
+    host: &mut HostSystem,
+    numbered: Managers,
+) -> Result<(), Fault> {
     let number = moref.value().rsplit('-').next().filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
     let suffix = number.map(|number| format!("-{number}")).unwrap_or_default();
     let numbered =
@@ -79,22 +88,40 @@ pub(crate) fn insert<T>(call: &mut Call<'_, T>, moref: &Moref, host: &mut HostSy
         let (slot, kind) = slot(name)?;
         Some((slot, Moref::new(kind, format!("{word}{suffix}"))))
     });
-    let crypto = slot("cryptoManager").and_then(|(slot, _)| {
-        let kind = TypeId::find(Namespace::VIM25, "CryptoManagerHost")?;
-        Some((slot, Moref::new(kind, format!("ha-crypto-manager{suffix}"))))
-    });
+    let crypto = slot("cryptoManager")
+        .map(|(slot, _)| (slot, Moref::of::<CryptoManagerHost>(format!("ha-crypto-manager{suffix}"))));
     let managers: Vec<(usize, Moref)> = numbered.chain(named).chain(crypto).collect();
-    for (slot, manager) in managers {
-        let properties = super::super::host_managers::properties(manager.kind(), host);
-        host.config_manager_mut().as_object_mut().set(slot, Value::from(&manager));
+    for (slot, manager) in &managers {
+        host.config_manager_mut().as_object_mut().set(*slot, Value::from(manager));
+    }
+    let browser = match number {
+        Some(_) => format!("datastoreBrowser-{}", moref.value()),
+        None => "ha-host-datastorebrowser".into(),
+    };
+    host.set_datastore_browser(Moref::of::<HostDatastoreBrowser>(browser));
+    for manager in of(host) {
         // On an ESXi host, some are managers of the service too, and there already.
         if call.object(&manager).is_none() {
-            call.insert(manager, properties);
+            let properties = host_managers::properties(manager.kind(), host);
+            call.insert(manager.clone(), properties);
         }
+        host_managers::set_host(call, &manager, moref)?;
     }
+    Ok(())
 }
 
-/// The managers of a host.
+/// The managers of a host, its datastore browser, and the stores of users that it knows.
 pub(crate) fn of(host: &HostSystem) -> Vec<Moref> {
-    host.config_manager().as_object().slots().iter().filter_map(Value::moref).collect()
+    let managers = host.config_manager().as_object().slots().iter().filter_map(Value::moref);
+    managers.chain(host.as_object().get(HostSystem::DATASTORE_BROWSER).moref()).chain(stores(host)).collect()
+}
+
+/// The stores of users that a host knows: its own, and the directory. They are numbered as its managers are.
+pub(crate) fn stores(host: &HostSystem) -> Vec<Moref> {
+    let Some(manager) = host.config_manager().authentication_manager() else { return Vec::new() };
+    let Some(suffix) = manager.value().strip_prefix("ha-auth-manager") else { return Vec::new() };
+    vec![
+        Moref::of::<HostLocalAuthentication>(format!("ha-local-auth{suffix}")),
+        Moref::of::<HostActiveDirectoryAuthentication>(format!("ha-ad-auth{suffix}")),
+    ]
 }

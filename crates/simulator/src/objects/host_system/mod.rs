@@ -1,7 +1,22 @@
 //! `HostSystem`: an ESXi host.
 
+mod capability;
+mod certificate;
+mod config;
 mod data;
+mod firewall;
+mod hardware;
+mod health;
+mod license;
 mod managers;
+mod network;
+mod network_config;
+mod option;
+mod option_table;
+mod pci;
+mod service;
+mod storage;
+mod summary;
 
 use vimsim_types::enums::{HostSystemConnectionState, HostSystemPowerState};
 use vimsim_types::method::{DisconnectHostTask, EnterMaintenanceModeTask, ExitMaintenanceModeTask, ReconnectHostTask};
@@ -17,8 +32,11 @@ use crate::call::Call;
 use crate::kind::Kind;
 use crate::walk::remove_reference;
 
-pub(crate) use data::derive;
-pub(crate) use managers::{Managers, create_managers};
+pub(crate) use certificate::certificate_info;
+pub(crate) use license::licenses;
+pub(crate) use managers::{Managers, create_managers, of as managers, stores};
+pub(crate) use network_config::network_config;
+pub(crate) use summary::{derive, put};
 
 pub(crate) fn kind() -> Kind<HostSystem> {
     managed_entity::kind()
@@ -55,8 +73,8 @@ pub(crate) fn insert<T>(
     let name = spec.host_name().cloned().unwrap_or_default();
     let mut host = data::host(call.context(), &name);
     managed_entity::initialize(&mut host, &name, parent);
-    managers::insert(call, moref, &mut host, managers);
-    host.summary_mut().set_host(moref.clone());
+    data::set_reference(&mut host, moref);
+    managers::insert(call, moref, &mut host, managers)?;
     call.insert(moref.clone(), host);
     super::network::join_default_networks(call, moref)
 }
