@@ -47,12 +47,7 @@ struct Index {
 impl Transaction {
     pub(crate) fn new(base: Arc<World>, rules: Arc<dyn Rules>) -> Self {
         let world = World::clone(&base);
-        let index = Index {
-            found: world.index.clone(),
-            keys: FxHashMap::default(),
-            stale: Vec::new(),
-            generation: 1,
-        };
+        let index = Index { found: world.index.clone(), keys: FxHashMap::default(), stale: Vec::new(), generation: 1 };
         Self {
             base,
             world,

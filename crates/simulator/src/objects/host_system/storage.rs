@@ -17,7 +17,7 @@ use super::pci;
 
 const DISK: &str = "mpx.vmhba0:C0:T0:L0";
 /// Big enough for the volumes: 1 TiB, 128 GiB, two of 4 GiB, and what a partition table takes.
-const DISK_BLOCKS: i64 = (1_160 << 30) / 512;
+const DISK_BLOCKS: i64 = (1_168 << 30) / 512;
 /// The number that the kernel makes of an `mpx` path: `vmhba0:0:0` in hexadecimal behind the device's class.
 const DISK_ID: &str = "0000000000766d686261303a303a30";
 const CD_DRIVE: &str = "mpx.vmhba1:C0:T0:L0";
