@@ -1,5 +1,6 @@
 //! The project's chores: `cargo xtask --help`.
 
+mod bench;
 mod codegen;
 mod kinds;
 mod names;
@@ -43,6 +44,8 @@ enum Command {
     },
     /// Look for what does not belong in the repository
     Tidy,
+    /// Measure vimsim, beside any other vcsim-compatible binary that is named
+    Bench(bench::Arguments),
     /// Measure a clean check and a clean release build of the workspace
     BuildTime,
 }
@@ -63,6 +66,7 @@ fn run(command: Command) -> Result<()> {
         Command::Coverage { check } => coverage(check),
         Command::Test { steps } => test::run(&steps),
         Command::Tidy => tidy::run(),
+        Command::Bench(arguments) => bench::run(arguments),
         Command::BuildTime => build_time(),
     }
 }

@@ -1,0 +1,64 @@
+//! Measures vcsim-compatible binaries side by side: `cargo xtask bench`.
+//!
+//! Each binary is started as a process of its own on a loopback address, with a folder of its own for temporary files,
+//! and is driven over plain HTTP by a client that does as little as it can, so that the figures are the server's. The
+//! binaries take turns, step by step, so that what else the machine does falls on all of them.
+
+mod client;
+mod figure;
+mod machine;
+mod report;
+mod server;
+mod soap;
+mod steps;
+mod table;
+mod work;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Parser;
+
+use crate::report::Report;
+use crate::server::Binary;
+use crate::steps::{Effort, STEPS};
+
+#[derive(Parser)]
+#[command(about = "Measures vcsim-compatible binaries and prints a table in Markdown")]
+struct Arguments {
+    /// Repeats less, and leaves out 100,000 VMs.
+    #[arg(long)]
+    quick: bool,
+    /// The longest that a binary may take to start. [default: 60, or 30 with --quick]
+    #[arg(long, value_name = "SECONDS")]
+    max_start: Option<u64>,
+    /// Does only the steps whose name contains this: default, 10, 1000, 10000, 100000.
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+    /// The binaries: the first is held against the budgets, the others are beside it.
+    #[arg(required = true, value_name = "BINARY")]
+    binaries: Vec<PathBuf>,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let binaries = arguments.binaries.iter().map(|path| Binary::new(path)).collect::<Result<Vec<_>>>()?;
+    let max_start = arguments.max_start.unwrap_or(if arguments.quick { 30 } else { 60 });
+    let effort = Effort { quick: arguments.quick, max_start: Duration::from_secs(max_start) };
+    // One thread: the client is to leave the machine to the server.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut report = Report::new(&binaries);
+    for step in STEPS {
+        if arguments.only.as_ref().is_some_and(|only| step.name != only) {
+            continue;
+        }
+        for (column, binary) in binaries.iter().enumerate() {
+            writeln!(io::stderr(), "{}: {}", binary.label, step.name)?;
+            runtime.block_on(step.run(binary, effort, &mut report.column(column)));
+        }
+    }
+    write!(io::stdout(), "{}\n{report}", machine::line())?;
+    Ok(())
+}
