@@ -5,7 +5,7 @@
 //! host's `config.option` follows ([`derive_options`]).
 
 use vimsim_registry::{Snapshot, Transaction};
-use vimsim_types::enums::HostSnmpAgentCapability;
+use vimsim_types::enums::{HostSnmpAgentCapability, HostSystemConnectionState};
 use vimsim_types::views::{
     CryptoManager, CryptoManagerHost, FileQuery, FloppyImageFileQuery, FolderFileQuery, HostAccessManager,
     HostActiveDirectoryAuthentication, HostActiveDirectoryInfo, HostAssignableHardwareManager,
@@ -13,16 +13,16 @@ use vimsim_types::views::{
     HostConfigInfo, HostCpuSchedulerSystem, HostDatastoreBrowser, HostDatastoreSystem, HostDateTimeSystem,
     HostDiagnosticSystem, HostEsxAgentHostManager, HostEsxAgentHostManagerConfigInfo, HostFirewallSystem,
     HostGraphicsManager, HostHealthStatusSystem, HostLocalAuthentication, HostLocalAuthenticationInfo,
-    HostMemorySystem, HostNetworkInfo, HostNetworkSystem, HostNvdimmSystem, HostPciPassthruSystem, HostPowerSystem,
-    HostRuntimeInfo, HostServiceSystem, HostSnmpSystem, HostStorageSystem, HostSystem, HostVFlashManager,
-    HostVMotionInfo, HostVMotionSystem, HostVirtualNicManager, HostVsanSystem, IsoImageFileQuery, LicenseManager,
-    NvdimmSystemInfo, OptionManager, TemplateConfigFileQuery, UserDirectory, VmConfigFileQuery, VmDiskFileQuery,
-    VmLogFileQuery, VmNvramFileQuery, VmSnapshotFileQuery,
+    HostMemorySystem, HostNetworkInfo, HostNetworkSystem, HostNotConnected, HostNvdimmSystem, HostPciPassthruSystem,
+    HostPowerSystem, HostRuntimeInfo, HostServiceSystem, HostSnmpSystem, HostStorageSystem, HostSystem,
+    HostVFlashManager, HostVMotionInfo, HostVMotionSystem, HostVirtualNicManager, HostVsanSystem, IsoImageFileQuery,
+    LicenseManager, NotFound, NvdimmSystemInfo, OptionManager, TemplateConfigFileQuery, UserDirectory,
+    VmConfigFileQuery, VmDiskFileQuery, VmLogFileQuery, VmNvramFileQuery, VmSnapshotFileQuery,
 };
 use vimsim_types::{Fault, Moref, Object, TypeId, Value, View};
 
 use super::host_system::{self, put};
-use crate::call::{Call, not_found};
+use crate::call::{Call, Look, not_found};
 
 /// A manager's property that is one of `HostSystem.config`.
 type Shown = (TypeId, usize, usize);
@@ -103,11 +103,40 @@ pub(crate) fn host_seen(snapshot: &Snapshot, manager: &Moref) -> Option<Moref> {
     snapshot.object(manager)?.private::<Owner>()?.0.clone()
 }
 
-/// The properties of the host that the manager belongs to, to change. `ManagedObjectNotFound` without one.
-pub(crate) fn edit_host<'a, T>(call: &'a mut Call<'_, T>) -> Result<&'a mut HostSystem, Fault> {
+/// The configuration of the host that the manager belongs to, to change.
+///
+/// - `ManagedObjectNotFound` if it belongs to none; `HostNotConnected` if vCenter cannot reach the host.
+pub(crate) fn edit_config<'a, T>(call: &'a mut Call<'_, T>) -> Result<&'a mut HostConfigInfo, Fault> {
     let manager = call.moref();
     let host = host_of(call, &manager).ok_or_else(|| not_found(&manager))?;
-    call.edit::<HostSystem>(&host)
+    expect_connected(call.get(&host)?)?;
+    Ok(call.edit::<HostSystem>(&host)?.config_mut())
+}
+
+/// The host that the manager belongs to; faults as [`edit_config`] does.
+pub(crate) fn look_host<'a, T: View>(look: &Look<'a, T>) -> Result<&'a HostSystem, Fault> {
+    let host = host_seen(look.snapshot(), look.moref()).ok_or_else(|| not_found(look.moref()))?;
+    let host = look.get(&host)?;
+    expect_connected(host)?;
+    Ok(host)
+}
+
+/// `HostNotConnected` unless the host is connected.
+pub(crate) fn expect_connected(host: &HostSystem) -> Result<(), Fault> {
+    match host.runtime().connection_state() {
+        HostSystemConnectionState::Connected => Ok(()),
+        _ => Err(Fault::new(HostNotConnected::new(), format!("the host '{}' is not connected", host.name()))),
+    }
+}
+
+/// `NotFound`, with what is not there.
+pub(crate) fn no_such(what: &str, id: &str) -> Fault {
+    Fault::new(NotFound::new(), format!("the host has no {what} '{id}'"))
+}
+
+/// A method that has the host look at its state anew. Ours is never stale.
+pub(crate) fn refreshed<T: View, M>(look: &Look<'_, T>, _: M) -> Result<(), Fault> {
+    look_host(look).map(|_| ())
 }
 
 /// The properties of a new manager of this type, for this host.

@@ -16,8 +16,17 @@ pub(crate) mod event_manager;
 pub(crate) mod event_text;
 pub(crate) mod extension_manager;
 pub(crate) mod folder;
+pub(crate) mod host_access_manager;
+pub(crate) mod host_auto_start_manager;
+pub(crate) mod host_date_time_system;
+pub(crate) mod host_firewall_system;
 pub(crate) mod host_managers;
+pub(crate) mod host_network_system;
+pub(crate) mod host_power_system;
+pub(crate) mod host_service_system;
+pub(crate) mod host_storage_system;
 pub(crate) mod host_system;
+pub(crate) mod host_virtual_nic_manager;
 pub(crate) mod inventory_view;
 pub(crate) mod license_manager;
 pub(crate) mod list_view;
@@ -57,7 +66,16 @@ pub(crate) fn kinds() -> Vec<Table> {
         event_manager::kind().into_table(),
         extension_manager::kind().into_table(),
         folder::kind().into_table(),
+        host_access_manager::kind().into_table(),
+        host_auto_start_manager::kind().into_table(),
+        host_date_time_system::kind().into_table(),
+        host_firewall_system::kind().into_table(),
+        host_network_system::kind().into_table(),
+        host_power_system::kind().into_table(),
+        host_service_system::kind().into_table(),
+        host_storage_system::kind().into_table(),
         host_system::kind().into_table(),
+        host_virtual_nic_manager::kind().into_table(),
         inventory_view::kind().into_table(),
         license_manager::kind().into_table(),
         list_view::kind().into_table(),

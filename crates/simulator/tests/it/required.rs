@@ -57,4 +57,5 @@ fn check(product: Product) {
 #[test]
 fn hosts_and_their_managers_have_all_that_is_required() {
     check(Product::VirtualCenter);
+    check(Product::EsxHost);
 }

@@ -14,6 +14,7 @@ mod network_config;
 mod option;
 mod option_table;
 mod pci;
+mod query;
 mod service;
 mod storage;
 mod summary;
@@ -39,7 +40,7 @@ pub(crate) use network_config::network_config;
 pub(crate) use summary::{derive, put};
 
 pub(crate) fn kind() -> Kind<HostSystem> {
-    managed_entity::kind()
+    query::add(managed_entity::kind())
         .write(disconnect)
         .write(reconnect)
         .write(enter_maintenance_mode)
