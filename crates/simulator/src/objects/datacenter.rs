@@ -3,7 +3,7 @@
 use vimsim_types::views::{Datacenter, DatacenterConfigInfo, Folder, VirtualMachine};
 use vimsim_types::{Fault, Moref, View};
 
-use super::{folder, managed_entity};
+use super::{folder, managed_entity, network};
 use crate::call::Call;
 use crate::kind::Kind;
 use crate::walk::descendants;
@@ -31,7 +31,10 @@ pub(crate) fn create<T>(call: &mut Call<'_, T>, parent: &Moref, name: &str) -> R
             config.set_default_hardware_version_key("vmx-21");
         }));
     });
+    let networks = datacenter.network_folder();
     call.insert(moref.clone(), datacenter);
+    // Fidelity: as in vcsim, a datacenter begins with the network that its first host would bring.
+    network::create(call, &networks, network::DEFAULT)?;
     Ok(moref)
 }
 
@@ -57,26 +60,4 @@ fn destroy(call: &mut Call<'_, Datacenter>) -> Result<(), Fault> {
         }
     }
     managed_entity::remove(call, &this)
-}
-
-/// Adds what a host brings into its datacenter: the datastores and networks that the datacenter lists.
-pub(crate) fn refresh_lists<T>(call: &mut Call<'_, T>, datacenter: &Moref) -> Result<(), Fault> {
-    let (mut datastores, mut networks) = (Vec::new(), Vec::new());
-    let folders = {
-        let datacenter = call.get::<Datacenter>(datacenter)?;
-        [datacenter.datastore_folder(), datacenter.network_folder()]
-    };
-    for folder in &folders {
-        descendants(&**call, folder, true, &mut |moref| {
-            if moref.is::<vimsim_types::views::Datastore>() {
-                datastores.push(moref.clone());
-            } else if moref.is::<vimsim_types::views::Network>() {
-                networks.push(moref.clone());
-            }
-        });
-    }
-    let datacenter = call.edit::<Datacenter>(datacenter)?;
-    datacenter.set_datastore(datastores);
-    datacenter.set_network(networks);
-    Ok(())
 }

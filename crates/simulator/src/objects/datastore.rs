@@ -1,23 +1,332 @@
 //! `Datastore`: where virtual machine files are.
+//!
+//! `datastore.host` and `host.datastore` are kept both ways here, as are `datastore.vm` and `vm.datastore`; `summary`,
+//! `info` and the capacity follow from them and from the space that is in use.
 
-use vimsim_types::views::{Datastore, DatastoreHostMount, HostSystem};
-use vimsim_types::{Fault, Moref, View};
+use vimsim_registry::Transaction;
+use vimsim_types::enums::DatastoreSummaryMaintenanceModeState;
+use vimsim_types::method::{
+    DatastoreEnterMaintenanceMode, DatastoreExitMaintenanceModeTask, DestroyDatastore, IsClusteredVmdkEnabled,
+    RefreshDatastore, RefreshDatastoreStorageInfo, RenameDatastore,
+};
+use vimsim_types::views::{
+    Datacenter, Datastore, DatastoreDestroyedEvent, DatastoreHostMount, DatastoreInfo, HostDatastoreBrowser,
+    HostSystem, InvalidState, LocalDatastoreInfo, StorageIORMInfo, StoragePlacementResult, VirtualMachine,
+};
+use vimsim_types::{ArcStr, EnumView, Fault, Moref, View};
 
-use super::managed_entity;
+use super::{folder, host_datastore_browser, managed_entity, network, storage_pod};
 use crate::call::Call;
 use crate::kind::Kind;
+use crate::walk::remove_reference;
 
 pub(crate) fn kind() -> Kind<Datastore> {
     managed_entity::kind()
+        .write(refresh)
+        .write(refresh_storage_info)
+        .write(rename_datastore)
+        .write(destroy_datastore)
+        .write(enter_maintenance_mode)
+        .write(exit_maintenance_mode)
+        .read(|look: &crate::call::Look<'_, Datastore>, _: IsClusteredVmdkEnabled| look.this().map(|_| false))
+        .derive(derive)
+        .destroy(destroy)
 }
 
-/// Takes a host that is being removed off its datastores.
+/// What a local datastore offers on each host that mounts it.
+// Fidelity: a local datastore of vcsim has 1 TiB for each host; a real one has what its disk has.
+pub(crate) const BYTES_PER_HOST: i64 = 1 << 40;
+
+/// The bytes of a datastore that are in use.
+#[derive(Clone, Copy, Default)]
+struct Used(Option<i64>);
+
+/// The identifier of a volume, as hosts form it: that of a UUID with its digits grouped in 8, 8, 4 and 12.
+pub(crate) fn volume_id(uuid: &str) -> String {
+    let digits: String = uuid.chars().filter(char::is_ascii_hexdigit).collect();
+    match (digits.get(..8), digits.get(8..16), digits.get(16..20), digits.get(20..32)) {
+        (Some(a), Some(b), Some(c), Some(d)) => format!("{a}-{b}-{c}-{d}"),
+        _ => digits,
+    }
+}
+
+/// Adds a datastore with its browser to `folder`. `info` says of what type it is and where; nobody mounts it yet.
+pub(crate) fn create<T>(
+    call: &mut Call<'_, T>,
+    folder: &Moref,
+    name: &str,
+    kind: &str,
+    info: impl View,
+) -> Result<Moref, Fault> {
+    let moref = call.create_moref(Datastore::TYPE);
+    let browser = call.create_moref(HostDatastoreBrowser::TYPE);
+    call.insert(browser.clone(), host_datastore_browser::properties([moref.clone()]));
+    let now = call.now();
+    let mut datastore = Datastore::new();
+    managed_entity::initialize(&mut datastore, name, folder);
+    datastore.as_object_mut().set(Datastore::INFO, vimsim_types::Value::Object(info.into()));
+    let url = {
+        let info = datastore.info_mut();
+        info.set_name(name).set_free_space(0).set_max_file_size(0).set_max_memory_file_size(0);
+        info.set_timestamp(now);
+        info.url().clone()
+    };
+    let summary = datastore.summary_mut();
+    summary.set_datastore(moref.clone()).set_name(name).set_url(url).set_type(kind);
+    summary.set_capacity(0).set_free_space(0).set_uncommitted(0).set_accessible(false);
+    summary.set_multiple_host_access(false).set_maintenance_mode(DatastoreSummaryMaintenanceModeState::Normal.name());
+    datastore.set_host(std::iter::empty::<DatastoreHostMount>());
+    datastore.set_vm(std::iter::empty::<Moref>());
+    datastore.set_browser(browser);
+    let capability = datastore.capability_mut();
+    capability.set_directory_hierarchy_supported(true).set_raw_disk_mappings_supported(false);
+    capability.set_per_file_thin_provisioning_supported(true).set_storage_iorm_supported(false);
+    capability.set_native_snapshot_supported(false).set_top_level_directory_create_supported(true);
+    capability.set_se_sparse_supported(false).set_vmfs_sparse_supported(true).set_vsan_sparse_supported(false);
+    capability.set_upit_supported(false).set_vmdk_expand_supported(true).set_clustered_vmdk_supported(false);
+    datastore.set_iorm_configuration(io_control());
+    call.insert(moref.clone(), datastore);
+    folder::add_child(call, folder, &moref)?;
+    if let Some(datacenter) = call.datacenter_of(folder) {
+        call.edit::<Datacenter>(&datacenter)?.push_datastore(moref.clone());
+    }
+    Ok(moref)
+}
+
+/// Storage I/O Control, off, with the defaults of the API reference.
+fn io_control() -> StorageIORMInfo {
+    StorageIORMInfo::with(|info| {
+        info.set_enabled(false).set_congestion_threshold_mode("automatic").set_congestion_threshold(30);
+        info.set_percent_of_peak_throughput(90).set_stats_collection_enabled(false);
+        info.set_reservation_enabled(false).set_stats_aggregation_disabled(false);
+    })
+}
+
+/// Mounts the datastore on a host.
+pub(crate) fn mount<T>(
+    call: &mut Call<'_, T>,
+    datastore: &Moref,
+    host: &Moref,
+    path: &str,
+    access_mode: &str,
+) -> Result<(), Fault> {
+    let mount = DatastoreHostMount::with(|mount| {
+        mount.set_key(host.clone());
+        let info = mount.mount_info_mut();
+        info.set_path(path).set_access_mode(access_mode).set_mounted(true).set_accessible(true);
+    });
+    call.edit::<Datastore>(datastore)?.push_host(mount);
+    call.edit::<HostSystem>(host)?.push_datastore(datastore.clone());
+    network::touch_parent(call, host)
+}
+
+/// Unmounts the datastore from a host.
+pub(crate) fn unmount<T>(call: &mut Call<'_, T>, datastore: &Moref, host: &Moref) -> Result<(), Fault> {
+    call.edit::<Datastore>(datastore)?.host_mut().retain(|mount| mount.key() != *host);
+    remove_reference(&mut call.edit::<HostSystem>(host)?.datastore_mut(), datastore);
+    network::touch_parent(call, host)
+}
+
+/// Takes a host that is being removed off its datastores. A datastore that no host mounts any more stays, inaccessible.
 pub(crate) fn unmount_all<T>(call: &mut Call<'_, T>, moref: &Moref, host: &HostSystem) -> Result<(), Fault> {
     for datastore in host.datastore() {
         if call.object(&datastore).is_some() {
-            let keep = |mount: &DatastoreHostMount| mount.key() != *moref;
-            call.edit::<Datastore>(&datastore)?.host_mut().retain(keep);
+            unmount(call, &datastore, moref)?;
         }
     }
     Ok(())
+}
+
+/// Lists a virtual machine as one that has files on the datastore, if it is not already.
+pub(crate) fn add_machine<T>(call: &mut Call<'_, T>, datastore: &Moref, machine: &Moref) -> Result<(), Fault> {
+    if call.get::<VirtualMachine>(machine)?.datastore().contains(datastore) {
+        return Ok(());
+    }
+    call.edit::<Datastore>(datastore)?.push_vm(machine.clone());
+    call.edit::<VirtualMachine>(machine)?.push_datastore(datastore.clone());
+    Ok(())
+}
+
+/// Lists a virtual machine no longer as one that has files on the datastore.
+pub(crate) fn remove_machine<T>(call: &mut Call<'_, T>, datastore: &Moref, machine: &Moref) -> Result<(), Fault> {
+    remove_reference(&mut call.edit::<Datastore>(datastore)?.vm_mut(), machine);
+    remove_reference(&mut call.edit::<VirtualMachine>(machine)?.datastore_mut(), datastore);
+    Ok(())
+}
+
+/// Takes this many bytes of the datastore, or gives them back if they are negative. What does not fit is thin.
+pub(crate) fn reserve<T>(call: &mut Call<'_, T>, datastore: &Moref, bytes: i64) -> Result<(), Fault> {
+    let known = call.private::<Used>(datastore)?.0;
+    let used = match known {
+        Some(used) => used,
+        // It may come from a saved inventory.
+        None => {
+            let summary = call.get::<Datastore>(datastore)?.summary();
+            summary.capacity() - summary.free_space()
+        }
+    };
+    call.private::<Used>(datastore)?.0 = Some(used.saturating_add(bytes).max(0));
+    Ok(())
+}
+
+/// Brings `summary`, `info` and the sizes up to what the other properties say.
+fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
+    let object = transaction.object(moref).ok_or_else(|| crate::call::not_found(moref))?;
+    let used = object.private::<Used>().and_then(|used| used.0);
+    let Some(datastore) = object.view::<Datastore>() else { return Ok(()) };
+    let summary = datastore.summary();
+    let mounts = datastore.host();
+    let hosts = mounts.iter().filter(|mount| mount.mount_info().accessible() != Some(false)).count();
+    let (name, capacity) = (datastore.name(), summary.capacity());
+    let free = used.map_or(summary.free_space(), |used| (capacity - used).max(0));
+    let is_current = summary.name() == name
+        && summary.free_space() == free
+        && summary.accessible() == (hosts > 0)
+        && summary.multiple_host_access() == Some(hosts > 1)
+        && datastore.info().free_space() == free
+        && datastore.info().name() == name;
+    if !is_current {
+        let name = name.clone();
+        let datastore = transaction.edit::<Datastore>(moref)?;
+        let summary = datastore.summary_mut();
+        summary.set_name(&name).set_free_space(free);
+        summary.set_accessible(hosts > 0).set_multiple_host_access(hosts > 1);
+        datastore.info_mut().set_name(&name).set_free_space(free);
+    }
+    storage_pod::touch_parent(transaction, moref)
+}
+
+/// Sets the size of a local datastore to what its hosts have.
+pub(crate) fn set_local_capacity(datastore: &mut Datastore) {
+    let hosts = i64::try_from(datastore.host().len()).unwrap_or(i64::MAX);
+    set_capacity(datastore, BYTES_PER_HOST.saturating_mul(hosts));
+}
+
+/// Sets the size of a datastore.
+pub(crate) fn set_capacity(datastore: &mut Datastore, capacity: i64) {
+    let used = datastore.summary().capacity() - datastore.summary().free_space();
+    datastore.summary_mut().set_capacity(capacity).set_free_space((capacity - used).max(0));
+    let info: &mut DatastoreInfo = datastore.info_mut();
+    info.set_max_file_size(capacity).set_max_memory_file_size(capacity).set_free_space((capacity - used).max(0));
+    info.set_max_virtual_disk_capacity(capacity);
+}
+
+/// Reads the datastore's state anew: its size follows from its hosts, and its time stamp is now.
+fn refresh(call: &mut Call<'_, Datastore>, _: RefreshDatastore) -> Result<(), Fault> {
+    let now = call.now();
+    let datastore = call.this_mut()?;
+    datastore.info_mut().set_timestamp(now);
+    if datastore.info().downcast::<LocalDatastoreInfo>().is_some() {
+        set_local_capacity(datastore);
+    }
+    Ok(())
+}
+
+/// Reads the datastore's usage anew. Ours is never stale.
+fn refresh_storage_info(call: &mut Call<'_, Datastore>, _: RefreshDatastoreStorageInfo) -> Result<(), Fault> {
+    call.this().map(|_| ())
+}
+
+/// `Rename_Task` without a task.
+///
+/// - `DuplicateName`, `InvalidName`.
+fn rename_datastore(call: &mut Call<'_, Datastore>, request: RenameDatastore) -> Result<(), Fault> {
+    let this = call.this()?;
+    if *this.name() == managed_entity::escape(request.new_name()).as_str() {
+        return Ok(());
+    }
+    let name: ArcStr = match this.parent() {
+        Some(parent) => managed_entity::check_name(call, &parent, request.new_name())?,
+        None => managed_entity::escape(request.new_name()).into(),
+    };
+    managed_entity::rename_to(call, name)
+}
+
+/// [`destroy`], without a task.
+fn destroy_datastore(call: &mut Call<'_, Datastore>, _: DestroyDatastore) -> Result<(), Fault> {
+    destroy(call)
+}
+
+/// Removes the datastore from its hosts and the inventory.
+///
+/// - `ResourceInUse` while virtual machines are on it.
+pub(crate) fn destroy(call: &mut Call<'_, Datastore>) -> Result<(), Fault> {
+    let this = call.moref();
+    let datastore = call.this()?.clone();
+    if let Some(machine) = datastore.vm().first() {
+        let name = call.view::<VirtualMachine>(&machine).map(|machine| machine.name().clone()).unwrap_or_default();
+        let why = format!("the virtual machine '{name}' is on the datastore '{}'", datastore.name());
+        return Err(managed_entity::in_use(Datastore::TYPE, datastore.name(), why));
+    }
+    call.post(&this, DatastoreDestroyedEvent::new())?;
+    for mount in datastore.host() {
+        unmount(call, &this, &mount.key())?;
+    }
+    call.remove(&datastore.browser());
+    if let Some(datacenter) = call.datacenter_of(&this) {
+        remove_reference(&mut call.edit::<Datacenter>(&datacenter)?.datastore_mut(), &this);
+    }
+    managed_entity::remove(call, &this)
+}
+
+fn set_mode(call: &mut Call<'_, Datastore>, mode: DatastoreSummaryMaintenanceModeState) -> Result<(), Fault> {
+    call.this_mut()?.summary_mut().set_maintenance_mode(mode.name());
+    Ok(())
+}
+
+fn is_in_maintenance(datastore: &Datastore) -> bool {
+    let mode = datastore.summary().maintenance_mode();
+    mode.is_some_and(|mode| mode != DatastoreSummaryMaintenanceModeState::Normal.name())
+}
+
+fn invalid_state(why: String) -> Fault {
+    Fault::new(InvalidState::new(), why)
+}
+
+/// Begins maintenance: no virtual machine has files here. One with virtual machines enters it once they are gone.
+///
+/// - `InvalidState` if it is in maintenance mode, or in no storage pod, whose Storage DRS would empty it.
+fn enter_maintenance_mode(
+    call: &mut Call<'_, Datastore>,
+    _: DatastoreEnterMaintenanceMode,
+) -> Result<StoragePlacementResult, Fault> {
+    let datastore = call.this()?;
+    let name = datastore.name();
+    if is_in_maintenance(datastore) {
+        return Err(invalid_state(format!("the datastore '{name}' is in maintenance mode")));
+    }
+    if !datastore.parent().is_some_and(|parent| parent.is::<vimsim_types::views::StoragePod>()) {
+        return Err(invalid_state(format!("the datastore '{name}' is in no storage pod")));
+    }
+    let is_empty = datastore.vm().is_empty();
+    set_mode(
+        call,
+        if is_empty {
+            DatastoreSummaryMaintenanceModeState::InMaintenance
+        } else {
+            DatastoreSummaryMaintenanceModeState::EnteringMaintenance
+        },
+    )?;
+    Ok(StoragePlacementResult::new())
+}
+
+/// Ends maintenance.
+///
+/// - `InvalidState` if it is not in maintenance mode, as a fault of the task.
+fn exit_maintenance_mode(call: &mut Call<'_, Datastore>, _: DatastoreExitMaintenanceModeTask) -> Result<Moref, Fault> {
+    call.start_task(|call| {
+        if !is_in_maintenance(call.this()?) {
+            return Err(invalid_state(format!("the datastore '{}' is not in maintenance mode", call.this()?.name())));
+        }
+        set_mode(call, DatastoreSummaryMaintenanceModeState::Normal)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn volumes_have_their_digits_grouped_as_hosts_do() {
+        let id = super::volume_id("63d40cc5-9cba-5cc1-884a-f7f19070ecea");
+        assert_eq!(id, "63d40cc5-9cba5cc1-884a-f7f19070ecea");
+    }
 }

@@ -4,8 +4,8 @@ use vimsim_types::method::{
     AddStandaloneHostTask, CreateClusterEx, CreateDatacenter, CreateFolder, MoveIntoFolderTask,
 };
 use vimsim_types::views::{
-    ClusterComputeResource, ComputeResource, Datacenter, Folder, HostSystem, InvalidFolder, ManagedEntity,
-    NotSupported, StoragePod, VirtualMachine,
+    ClusterComputeResource, ComputeResource, Datacenter, DistributedVirtualPortgroup, Folder, HostSystem,
+    InvalidFolder, ManagedEntity, NotSupported, StoragePod, VirtualMachine,
 };
 use vimsim_types::{Fault, Moref, View};
 
@@ -26,6 +26,8 @@ pub(crate) fn entity_kind<T: View>() -> Kind<T> {
         .write(create_cluster_ex)
         .write(add_standalone_host)
         .write(move_into_folder)
+        .write(super::distributed_virtual_switch::create_dvs)
+        .write(super::storage_pod::create_storage_pod)
         .destroy(|call| destroy(&mut call.on(&call.moref())))
 }
 
@@ -175,9 +177,13 @@ pub(crate) fn destroy(call: &mut Call<'_, Folder>) -> Result<(), Fault> {
     let this = call.moref();
     let children: Vec<Moref> = call.this()?.child_entity().iter().collect();
     // Virtual machines first: what holds them cannot go while they are there.
-    let (machines, others): (Vec<_>, Vec<_>) = children.into_iter().partition(|child| child.is::<VirtualMachine>());
+    let (machines, mut others): (Vec<_>, Vec<_>) = children.into_iter().partition(|child| child.is::<VirtualMachine>());
+    // A distributed switch takes its portgroups with it.
+    others.sort_by_key(|child| child.is::<DistributedVirtualPortgroup>());
     for child in machines.iter().chain(&others) {
-        managed_entity::destroy_entity(call, child)?;
+        if call.object(child).is_some() {
+            managed_entity::destroy_entity(call, child)?;
+        }
     }
     managed_entity::remove(call, &this)
 }

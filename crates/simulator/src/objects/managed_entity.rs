@@ -3,9 +3,10 @@
 use vimsim_types::enums::ManagedEntityStatus;
 use vimsim_types::method::{DestroyTask, Reload, RenameTask};
 use vimsim_types::views::{
-    Datacenter, DuplicateName, Folder, InvalidName, ManagedEntity, NotSupported, ResourcePool, StoragePod,
+    Datacenter, DuplicateName, Folder, InvalidName, ManagedEntity, NotSupported, ResourceInUse, ResourcePool,
+    StoragePod,
 };
-use vimsim_types::{ArcStr, Fault, Moref, View};
+use vimsim_types::{ArcStr, Fault, Moref, TypeId, View};
 
 use crate::call::{Call, Look};
 use crate::kind::Kind;
@@ -92,10 +93,11 @@ fn rename(call: &mut Call<'_, ManagedEntity>, request: RenameTask) -> Result<Mor
 }
 
 /// Writes a checked name and tells of it.
-fn rename_to(call: &mut Call<'_, ManagedEntity>, name: ArcStr) -> Result<(), Fault> {
+pub(crate) fn rename_to<T: View>(call: &mut Call<'_, T>, name: ArcStr) -> Result<(), Fault> {
     let moref = call.moref();
-    let old = call.this()?.name().clone();
-    call.this_mut()?.set_name(&name);
+    let entity = call.edit::<ManagedEntity>(&moref)?;
+    let old = entity.name().clone();
+    entity.set_name(&name);
     super::event_manager::renamed(call, &moref, &old, &name)
 }
 
@@ -108,6 +110,15 @@ fn destroy(call: &mut Call<'_, ManagedEntity>, _: DestroyTask) -> Result<Moref, 
         return Err(Fault::new(NotSupported::new(), format!("{this} cannot be destroyed")));
     }
     call.start_task(move |call| destroy_entity(call, &this))
+}
+
+/// `ResourceInUse` for an entity of this type and name.
+pub(crate) fn in_use(kind: TypeId, name: &str, why: String) -> Fault {
+    let detail = ResourceInUse::with(|fault| {
+        fault.set_type(kind.name());
+        fault.set_name(name);
+    });
+    Fault::new(detail, why)
 }
 
 /// Whether the entity belongs to what it is in: the root folder, the four folders of a datacenter, a root resource pool.

@@ -11,6 +11,8 @@ pub(crate) mod customization_spec_manager;
 pub(crate) mod datacenter;
 pub(crate) mod datastore;
 pub(crate) mod descriptions;
+pub(crate) mod distributed_virtual_portgroup;
+pub(crate) mod distributed_virtual_switch;
 pub(crate) mod event_description;
 pub(crate) mod event_manager;
 pub(crate) mod event_text;
@@ -18,6 +20,8 @@ pub(crate) mod extension_manager;
 pub(crate) mod folder;
 pub(crate) mod host_access_manager;
 pub(crate) mod host_auto_start_manager;
+pub(crate) mod host_datastore_browser;
+pub(crate) mod host_datastore_system;
 pub(crate) mod host_date_time_system;
 pub(crate) mod host_firewall_system;
 pub(crate) mod host_managers;
@@ -33,6 +37,7 @@ pub(crate) mod list_view;
 pub(crate) mod managed_entity;
 pub(crate) mod managed_object;
 pub(crate) mod network;
+pub(crate) mod opaque_network;
 pub(crate) mod option_manager;
 pub(crate) mod option_settings;
 pub(crate) mod performance_manager;
@@ -43,6 +48,7 @@ pub(crate) mod search_index;
 pub(crate) mod service_instance;
 pub(crate) mod service_managers;
 pub(crate) mod session_manager;
+pub(crate) mod storage_pod;
 pub(crate) mod task;
 pub(crate) mod task_description;
 pub(crate) mod task_manager;
@@ -63,11 +69,15 @@ pub(crate) fn kinds() -> Vec<Table> {
         customization_spec_manager::kind().into_table(),
         datacenter::kind().into_table(),
         datastore::kind().into_table(),
+        distributed_virtual_portgroup::kind().into_table(),
+        distributed_virtual_switch::kind().into_table(),
         event_manager::kind().into_table(),
         extension_manager::kind().into_table(),
         folder::kind().into_table(),
         host_access_manager::kind().into_table(),
         host_auto_start_manager::kind().into_table(),
+        host_datastore_browser::kind().into_table(),
+        host_datastore_system::kind().into_table(),
         host_date_time_system::kind().into_table(),
         host_firewall_system::kind().into_table(),
         host_network_system::kind().into_table(),
@@ -81,6 +91,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         list_view::kind().into_table(),
         managed_object::kind().into_table(),
         network::kind().into_table(),
+        opaque_network::kind().into_table(),
         option_manager::kind().into_table(),
         performance_manager::kind().into_table(),
         property_collector::kind().into_table(),
@@ -89,6 +100,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         search_index::kind().into_table(),
         service_instance::kind().into_table(),
         session_manager::kind().into_table(),
+        storage_pod::kind().into_table(),
         task::kind().into_table(),
         task_manager::kind().into_table(),
         user_directory::kind().into_table(),

@@ -1,0 +1,255 @@
+//! Changing a distributed switch.
+
+use vimsim_types::method::{EnableNetworkResourceManagement, ReconfigureDvsTask, UpdateDVSHealthCheckConfigTask};
+use vimsim_types::views::{
+    ConcurrentAccess, DVPortSetting, DVSConfigSpec, DVSNameArrayUplinkPortPolicy, DistributedVirtualPortgroup,
+    DistributedVirtualSwitch, DvsReconfiguredEvent, NotFound, VMwareDVSConfigInfo, VMwareDVSConfigSpec,
+};
+use vimsim_types::{EnumView, Fault, Moref, Value, View, enums::ConfigSpecOperation};
+
+use super::{MTU, create::vmware, members, setting};
+use crate::call::Call;
+
+/// Changes the switch as the spec says, all of it or nothing.
+///
+/// - `InvalidArgument` for a value that cannot be;
+/// - `ConcurrentAccess` if `configVersion` is given and is not the switch's, as a fault of the task, as are
+///   `DuplicateName` and `InvalidName` for a new name, and what adding, changing and removing hosts raises.
+pub(super) fn reconfigure_dvs(
+    call: &mut Call<'_, DistributedVirtualSwitch>,
+    request: ReconfigureDvsTask,
+) -> Result<Moref, Fault> {
+    check(request.spec())?;
+    call.start_task(move |call| {
+        let this = call.moref();
+        expect_version(call.this()?.config().config_version(), request.spec().config_version())?;
+        apply(call, request.spec())?;
+        let version = next_version(call.this()?.config().config_version());
+        call.this_mut()?.config_mut().set_config_version(version);
+        call.post(&this, DvsReconfiguredEvent::with(|event| _ = event.set_config_spec(request.spec().clone())))
+    })
+}
+
+/// `ConcurrentAccess` if the version that a client wants to change is not the current one.
+// Fidelity: vCenter wants the version given; vcsim takes a spec without one, and so do we.
+pub(crate) fn expect_version(current: &str, wanted: Option<&vimsim_types::ArcStr>) -> Result<(), Fault> {
+    match wanted {
+        Some(wanted) if !wanted.is_empty() && wanted != current => {
+            let why = format!("the configuration has changed: its version is {current}, not {wanted}");
+            Err(Fault::new(ConcurrentAccess::new(), why))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The version after this one.
+pub(crate) fn next_version(current: &str) -> String {
+    (current.parse::<u64>().unwrap_or_default() + 1).to_string()
+}
+
+/// `InvalidArgument` for a value that a switch cannot have.
+pub(super) fn check(spec: &DVSConfigSpec) -> Result<(), Fault> {
+    let spec = vmware(spec);
+    if let Some(mtu) = spec.max_mtu()
+        && !MTU.contains(&mtu)
+    {
+        let why = format!("{mtu} is not from {} to {}", MTU.start(), MTU.end());
+        return Err(Fault::invalid_argument("spec.maxMtu", why));
+    }
+    for (name, number) in [("maxPorts", spec.max_ports()), ("numStandalonePorts", spec.num_standalone_ports())] {
+        if number.is_some_and(|number| number < 0) {
+            return Err(Fault::invalid_argument(&format!("spec.{name}"), "is negative"));
+        }
+    }
+    if let Some(policy) = spec.uplink_port_policy().and_then(|policy| policy.downcast::<DVSNameArrayUplinkPortPolicy>())
+    {
+        let names = policy.uplink_port_name();
+        if names.is_empty() || names.len() > 32 || names.iter().any(|name| name.is_empty()) {
+            let why = "a switch has 1 to 32 uplinks, each with a name";
+            return Err(Fault::invalid_argument("spec.uplinkPortPolicy.uplinkPortName", why));
+        }
+    }
+    if let Some(discovery) = spec.link_discovery_protocol_config() {
+        known("spec.linkDiscoveryProtocolConfig.protocol", discovery.protocol(), &["cdp", "lldp"])?;
+        let operations = ["none", "listen", "advertise", "both"];
+        known("spec.linkDiscoveryProtocolConfig.operation", discovery.operation(), &operations)?;
+    }
+    if let Some(setting) = spec.default_port_config() {
+        setting::check(setting, &[])?;
+    }
+    Ok(())
+}
+
+fn known(property: &str, value: &str, values: &[&str]) -> Result<(), Fault> {
+    if values.contains(&value) {
+        return Ok(());
+    }
+    Err(Fault::invalid_argument(property, format!("'{value}' is none of {}", values.join(", "))))
+}
+
+/// What needs more than being copied from the spec.
+const SPECIAL: [&str; 5] = ["configVersion", "name", "host", "defaultPortConfig", "uplinkPortPolicy"];
+
+/// Applies a checked spec.
+pub(super) fn apply(call: &mut Call<'_, DistributedVirtualSwitch>, spec: &DVSConfigSpec) -> Result<(), Fault> {
+    if let Some(name) = spec.name() {
+        super::rename_to(call, name)?;
+    }
+    let spec = vmware(spec);
+    copy(call.this_mut()?, &spec);
+    if let Some(policy) = spec.uplink_port_policy() {
+        set_uplinks(call.this_mut()?, policy);
+    }
+    private_vlans(call, &spec)?;
+    mirror_sessions(call, &spec)?;
+    if let Some(wanted) = spec.default_port_config() {
+        set_default(call, wanted)?;
+    }
+    spec.host().iter().try_for_each(|host| members::configure(call, host))
+}
+
+/// Copies the fields that the spec and the configuration both have.
+fn copy(switch: &mut DistributedVirtualSwitch, spec: &VMwareDVSConfigSpec) {
+    let config = switch.config_mut().as_object_mut();
+    let fields = spec.as_object().kind().info().fields();
+    for (field, value) in fields.iter().zip(spec.as_object().slots()) {
+        if value.is_unset() || SPECIAL.contains(&field.name) {
+            continue;
+        }
+        if let Some(slot) = config.kind().info().slot(field.name) {
+            config.set(slot, value.clone());
+        }
+    }
+}
+
+/// New uplinks; where all were active in the default teaming, all of the new ones are.
+fn set_uplinks(switch: &mut DistributedVirtualSwitch, policy: &vimsim_types::views::DVSUplinkPortPolicy) {
+    let config = switch.config_mut();
+    let names = |policy: &vimsim_types::views::DVSUplinkPortPolicy| {
+        let names = policy.downcast::<DVSNameArrayUplinkPortPolicy>().map(|policy| policy.uplink_port_name().iter());
+        names.into_iter().flatten().cloned().collect::<Vec<_>>()
+    };
+    let (old, new) = (names(config.uplink_port_policy()), names(policy));
+    config.set_uplink_port_policy(policy.clone());
+    let Some(setting) = config.default_port_config_mut().downcast_mut::<vimsim_types::views::VMwareDVSPortSetting>()
+    else {
+        return;
+    };
+    let order = setting.uplink_teaming_policy_mut().uplink_port_order_mut();
+    if order.active_uplink_port().iter().eq(old.iter()) {
+        order.set_active_uplink_port(new);
+    }
+}
+
+/// Changes the default setting; portgroups follow where they inherit.
+fn set_default(call: &mut Call<'_, DistributedVirtualSwitch>, wanted: &DVPortSetting) -> Result<(), Fault> {
+    setting::merge(call.this_mut()?.config_mut().default_port_config_mut().as_object_mut(), wanted.as_object());
+    let parent = call.this()?.config().default_port_config().clone();
+    let portgroups: Vec<Moref> = call.this()?.portgroup().iter().collect();
+    for portgroup in &portgroups {
+        let config = call.edit::<DistributedVirtualPortgroup>(portgroup)?.config_mut();
+        let setting = setting::below(&parent, config.default_port_config(), None);
+        config.set_default_port_config(setting);
+    }
+    Ok(())
+}
+
+fn operation(property: &str, operation: &str) -> Result<ConfigSpecOperation, Fault> {
+    ConfigSpecOperation::from_name(operation)
+        .ok_or_else(|| Fault::invalid_argument(property, format!("'{operation}' is none")))
+}
+
+/// The configuration as that of a VMware switch, which every one is that we make.
+fn configuration<'a>(call: &'a mut Call<'_, DistributedVirtualSwitch>) -> Result<&'a mut VMwareDVSConfigInfo, Fault> {
+    let config = call.this_mut()?.config_mut();
+    let config = config.downcast_mut::<VMwareDVSConfigInfo>();
+    config.ok_or_else(|| Fault::invalid_request("the switch is none of VMware's"))
+}
+
+/// Adds and removes private VLANs. `NotFound` for one to remove that there is not.
+fn private_vlans(call: &mut Call<'_, DistributedVirtualSwitch>, spec: &VMwareDVSConfigSpec) -> Result<(), Fault> {
+    for change in spec.pvlan_config_spec() {
+        let entry = change.pvlan_entry();
+        let config = configuration(call)?;
+        let before = config.pvlan_config().len();
+        match operation("spec.pvlanConfigSpec.operation", change.operation())? {
+            ConfigSpecOperation::Remove => {
+                config.pvlan_config_mut().retain(|known| known.as_object() != entry.as_object());
+                if config.pvlan_config().len() == before {
+                    let why = format!("there is no private VLAN {}", entry.secondary_vlan_id());
+                    return Err(Fault::new(NotFound::new(), why));
+                }
+            }
+            _ => {
+                let ids = [entry.primary_vlan_id(), entry.secondary_vlan_id()];
+                if let Some(id) = ids.iter().find(|id| !(1..=4094).contains(*id)) {
+                    let why = format!("{id} is no VLAN: they go from 1 to 4094");
+                    return Err(Fault::invalid_argument("spec.pvlanConfigSpec.pvlanEntry", why));
+                }
+                known(
+                    "spec.pvlanConfigSpec.pvlanEntry.pvlanType",
+                    entry.pvlan_type(),
+                    &["promiscuous", "isolated", "community"],
+                )?;
+                config.pvlan_config_mut().retain(|known| known.secondary_vlan_id() != entry.secondary_vlan_id());
+                config.push_pvlan_config(entry.clone());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Adds, changes and removes port mirroring sessions. `NotFound` for one to change or remove that there is not.
+fn mirror_sessions(call: &mut Call<'_, DistributedVirtualSwitch>, spec: &VMwareDVSConfigSpec) -> Result<(), Fault> {
+    for change in spec.vspan_config_spec() {
+        let mut session = change.vspan_session().clone();
+        let config = configuration(call)?;
+        let operation = operation("spec.vspanConfigSpec.operation", change.operation())?;
+        if operation == ConfigSpecOperation::Add {
+            let keys = config.vspan_session().iter().filter_map(|known| known.key()?.parse::<u32>().ok());
+            session.set_key((keys.max().unwrap_or_default() + 1).to_string());
+            config.push_vspan_session(session);
+            continue;
+        }
+        let is_meant = |known: &vimsim_types::views::VMwareVspanSession| known.key() == session.key();
+        if !config.vspan_session().iter().any(is_meant) {
+            return Err(Fault::new(NotFound::new(), "there is no such port mirroring session"));
+        }
+        if operation == ConfigSpecOperation::Remove {
+            config.vspan_session_mut().retain(|known| known.key() != session.key());
+        } else {
+            for known in config.vspan_session_mut().iter_mut().filter(|known| known.key() == session.key()) {
+                *known = session.clone();
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Turns Network I/O Control on or off.
+pub(super) fn enable_network_resource_management(
+    call: &mut Call<'_, DistributedVirtualSwitch>,
+    request: EnableNetworkResourceManagement,
+) -> Result<(), Fault> {
+    call.this_mut()?.config_mut().set_network_resource_management_enabled(request.enable());
+    Ok(())
+}
+
+/// Replaces the health checks of the given types.
+pub(super) fn update_health_check(
+    call: &mut Call<'_, DistributedVirtualSwitch>,
+    request: UpdateDVSHealthCheckConfigTask,
+) -> Result<Moref, Fault> {
+    call.start_task(move |call| {
+        let config = call.this_mut()?.config_mut();
+        for wanted in request.health_check_config() {
+            let slot = wanted.as_object().kind();
+            for known in config.health_check_config_mut().values() {
+                if known.object().is_some_and(|known| known.kind() == slot) {
+                    *known = Value::Object(wanted.as_object().clone());
+                }
+            }
+        }
+        Ok(())
+    })
+}

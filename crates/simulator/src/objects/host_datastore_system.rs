@@ -1,0 +1,268 @@
+//! `HostDatastoreSystem`: the datastores that a host mounts.
+
+use vimsim_types::enums::HostMountMode;
+use vimsim_types::method::{CreateLocalDatastore, CreateNasDatastore, RemoveDatastore, RemoveDatastoreExTask};
+use vimsim_types::views::{
+    AlreadyExists, Datacenter, Datastore, DatastoreEventArgument, DuplicateName, HostConfigFault, HostDatastoreSystem,
+    HostDatastoreSystemDatastoreResult, HostNasVolumeSpec, HostSystem, InvalidName, LocalDatastoreCreatedEvent,
+    LocalDatastoreInfo, NASDatastoreCreatedEvent, NasDatastoreInfo, NotFound,
+};
+use vimsim_types::{ArcStr, EnumView, Fault, Moref, View};
+
+use super::{datastore, managed_entity};
+use crate::call::Call;
+use crate::kind::Kind;
+
+pub(crate) fn kind() -> Kind<HostDatastoreSystem> {
+    Kind::new()
+        .write(create_local_datastore)
+        .write(create_nas_datastore)
+        .write(remove_datastore)
+        .write(remove_datastore_ex)
+}
+
+/// Creates a datastore over a directory of the host.
+///
+/// - `InvalidName` for a name or a path that is empty or too long;
+/// - `DuplicateName` if the host has a datastore of this name, or the datacenter one over another directory.
+// Fidelity: a second host that creates the same datastore mounts it, as in vcsim, where a directory is one for all hosts.
+fn create_local_datastore(
+    call: &mut Call<'_, HostDatastoreSystem>,
+    request: CreateLocalDatastore,
+) -> Result<Moref, Fault> {
+    let host = host(call)?;
+    create_local(call, &host, request.name(), request.path(), None)
+}
+
+/// [`create_local_datastore`] of `host`; a new datastore goes into `folder`, or else into its datacenter's own.
+pub(crate) fn create_local<T>(
+    call: &mut Call<'_, T>,
+    host: &Moref,
+    name: &str,
+    path: &str,
+    folder: Option<&Moref>,
+) -> Result<Moref, Fault> {
+    if path.is_empty() {
+        return Err(Fault::new(InvalidName::with(|fault| _ = fault.set_name(path)), "the path is empty"));
+    }
+    let (datacenter, folder) = place(call, host, folder)?;
+    expect_not_mounted(call, host, name)?;
+    let moref = match find(call, &datacenter, name) {
+        Some(known) if is_over(call, &known, path) => known,
+        Some(known) => return Err(duplicate(name, &known)),
+        None => {
+            let name = managed_entity::check_name(call, &folder, name)?;
+            let volume = datastore::volume_id(&crate::uuid::named(&format!("{datacenter}/{name}/{path}")));
+            // Fidelity: vcsim's URL is a directory that it makes; ours names a volume, and no file is there until one is.
+            let info = LocalDatastoreInfo::with(|info| {
+                info.set_url(format!("ds:///vmfs/volumes/{volume}/"));
+                info.set_path(path);
+            });
+            datastore::create(call, &folder, &name, "OTHER", info)?
+        }
+    };
+    let mount_path = mount_path(call.get(&moref)?);
+    datastore::mount(call, &moref, host, &mount_path, HostMountMode::ReadWrite.name())?;
+    datastore::set_local_capacity(call.edit::<Datastore>(&moref)?);
+    let (argument, url) = argument(call, &moref)?;
+    call.post(
+        host,
+        LocalDatastoreCreatedEvent::with(|event| {
+            event.set_datastore(argument).set_datastore_url(url);
+        }),
+    )?;
+    Ok(moref)
+}
+
+/// The host whose datastore system this is.
+fn host(call: &Call<'_, HostDatastoreSystem>) -> Result<Moref, Fault> {
+    let this = call.moref();
+    let is_mine = |host: &HostSystem| host.config_manager().datastore_system().as_ref() == Some(&this);
+    let mut hosts = call.objects().filter(|object| object.view::<HostSystem>().is_some_and(is_mine));
+    hosts.next().map(|host| host.moref().clone()).ok_or_else(|| crate::call::not_found(&this))
+}
+
+/// The datacenter of a host, and where a new datastore goes.
+fn place<T>(call: &Call<'_, T>, host: &Moref, folder: Option<&Moref>) -> Result<(Moref, Moref), Fault> {
+    let datacenter = call.datacenter_of(host);
+    let datacenter = datacenter.ok_or_else(|| Fault::new(HostConfigFault::new(), "the host is in no datacenter"))?;
+    let own = call.get::<Datacenter>(&datacenter)?.datastore_folder();
+    Ok((datacenter, folder.cloned().unwrap_or(own)))
+}
+
+fn named<T>(call: &Call<'_, T>, moref: &Moref, name: &str) -> bool {
+    call.view::<Datastore>(moref).is_some_and(|datastore| *datastore.name() == managed_entity::escape(name).as_str())
+}
+
+fn find<T>(call: &Call<'_, T>, datacenter: &Moref, name: &str) -> Option<Moref> {
+    call.view::<Datacenter>(datacenter)?.datastore().iter().find(|moref| named(call, moref, name))
+}
+
+fn duplicate(name: &str, known: &Moref) -> Fault {
+    DuplicateName::with(|fault| {
+        fault.set_name(name);
+        fault.set_object(known.clone());
+    })
+    .into()
+}
+
+/// `DuplicateName` if the host mounts a datastore of this name.
+fn expect_not_mounted<T>(call: &Call<'_, T>, host: &Moref, name: &str) -> Result<(), Fault> {
+    match call.get::<HostSystem>(host)?.datastore().iter().find(|moref| named(call, moref, name)) {
+        Some(known) => Err(duplicate(name, &known)),
+        None => Ok(()),
+    }
+}
+
+fn is_over<T>(call: &Call<'_, T>, moref: &Moref, path: &str) -> bool {
+    let info = call.view::<Datastore>(moref).and_then(|datastore| datastore.info().downcast::<LocalDatastoreInfo>());
+    info.and_then(|info| info.path()).is_some_and(|known| known == path)
+}
+
+/// Where hosts mount the datastore: `/vmfs/volumes/` and the volume.
+fn mount_path(datastore: &Datastore) -> String {
+    let url = datastore.summary().url();
+    url.strip_prefix("ds://").unwrap_or(url).trim_end_matches('/').to_string()
+}
+
+fn argument<T>(call: &Call<'_, T>, moref: &Moref) -> Result<(DatastoreEventArgument, ArcStr), Fault> {
+    let datastore = call.get::<Datastore>(moref)?;
+    let argument = DatastoreEventArgument::with(|argument| {
+        argument.set_datastore(moref.clone());
+        argument.set_name(datastore.name());
+    });
+    Ok((argument, datastore.summary().url().clone()))
+}
+
+/// Mounts an NFS or CIFS export as a datastore. Hosts that mount the same export under the same name share it.
+///
+/// - `InvalidArgument` without a remote host, path, or a name, or for an access mode or type that there is not;
+/// - `DuplicateName` if the host has a datastore of this name, or the datacenter one of another export;
+/// - `AlreadyExists` if the host mounts the export under another name.
+fn create_nas_datastore(call: &mut Call<'_, HostDatastoreSystem>, request: CreateNasDatastore) -> Result<Moref, Fault> {
+    let host = host(call)?;
+    let spec = request.spec();
+    check_nas(spec)?;
+    let name = spec.local_path();
+    let (datacenter, folder) = place(call, &host, None)?;
+    expect_not_mounted(call, &host, name)?;
+    if let Some(known) = call.get::<HostSystem>(&host)?.datastore().iter().find(|moref| is_export(call, moref, spec)) {
+        let known = call.get::<Datastore>(&known)?.name().clone();
+        let why = format!("the host mounts the export already, as '{known}'");
+        return Err(Fault::new(AlreadyExists::with(|fault| _ = fault.set_name(known)), why));
+    }
+    let moref = match find(call, &datacenter, name) {
+        Some(known) if is_export(call, &known, spec) => known,
+        Some(known) => return Err(duplicate(name, &known)),
+        None => create_nas(call, &folder, spec)?,
+    };
+    let mount_path = mount_path(call.get(&moref)?);
+    datastore::mount(call, &moref, &host, &mount_path, spec.access_mode())?;
+    let (argument, url) = argument(call, &moref)?;
+    call.post(
+        &host,
+        NASDatastoreCreatedEvent::with(|event| {
+            event.set_datastore(argument).set_datastore_url(url);
+        }),
+    )?;
+    Ok(moref)
+}
+
+fn check_nas(spec: &HostNasVolumeSpec) -> Result<(), Fault> {
+    for (property, value) in
+        [("remoteHost", spec.remote_host()), ("remotePath", spec.remote_path()), ("localPath", spec.local_path())]
+    {
+        if value.is_empty() {
+            return Err(Fault::invalid_argument(&format!("spec.{property}"), "is empty"));
+        }
+    }
+    if HostMountMode::from_name(spec.access_mode()).is_none() {
+        return Err(Fault::invalid_argument("spec.accessMode", format!("'{}' is none", spec.access_mode())));
+    }
+    let kind = nas_type(spec);
+    if ["NFS", "NFS41", "CIFS"].contains(&kind.as_str()) {
+        return Ok(());
+    }
+    Err(Fault::invalid_argument("spec.type", format!("'{kind}' is none of NFS, NFS41, CIFS")))
+}
+
+/// The type of the export, which clients write in any case.
+fn nas_type(spec: &HostNasVolumeSpec) -> String {
+    match spec.type_().map(|kind| kind.to_ascii_uppercase()) {
+        Some(kind) if !kind.is_empty() => kind,
+        _ => "NFS".into(),
+    }
+}
+
+fn is_export<T>(call: &Call<'_, T>, moref: &Moref, spec: &HostNasVolumeSpec) -> bool {
+    let info = call.view::<Datastore>(moref).and_then(|datastore| datastore.info().downcast::<NasDatastoreInfo>());
+    let volume = info.and_then(|info| info.nas());
+    volume.is_some_and(|nas| nas.remote_host() == spec.remote_host() && nas.remote_path() == spec.remote_path())
+}
+
+fn create_nas<T>(call: &mut Call<'_, T>, folder: &Moref, spec: &HostNasVolumeSpec) -> Result<Moref, Fault> {
+    let name = managed_entity::check_name(call, folder, spec.local_path())?;
+    // As hosts do, the volume's identifier follows from the export: it is the same on every host.
+    let export = crate::uuid::named(&format!("{}:{}", spec.remote_host(), spec.remote_path()));
+    let volume = datastore::volume_id(&export);
+    let volume: String = volume.chars().filter(|c| *c != '-').collect();
+    let (first, second) = volume.split_at(8);
+    let info = NasDatastoreInfo::with(|info| {
+        info.set_url(format!("ds:///vmfs/volumes/{first}-{}/", &second[..8]));
+        let nas = info.nas_mut();
+        nas.set_type(nas_type(spec)).set_name(&name).set_capacity(datastore::BYTES_PER_HOST);
+        nas.set_remote_host(spec.remote_host()).set_remote_path(spec.remote_path()).set_user_name(spec.user_name());
+        let names: Vec<ArcStr> = spec.remote_host_names().iter().cloned().collect();
+        nas.set_remote_host_names(if names.is_empty() { vec![spec.remote_host().clone()] } else { names });
+        nas.set_security_type(spec.security_type()).set_protocol_endpoint(false);
+    });
+    let moref = datastore::create(call, folder, &name, &nas_type(spec), info)?;
+    datastore::set_capacity(call.edit::<Datastore>(&moref)?, datastore::BYTES_PER_HOST);
+    Ok(moref)
+}
+
+/// Unmounts a datastore from the host; one that no other host mounts leaves the inventory.
+///
+/// - `NotFound` if the host does not mount it;
+/// - `ResourceInUse` while virtual machines on this host use it, or any if this is its last host.
+fn remove_datastore(call: &mut Call<'_, HostDatastoreSystem>, request: RemoveDatastore) -> Result<(), Fault> {
+    let host = host(call)?;
+    remove(call, &host, &request.datastore())
+}
+
+fn remove<T>(call: &mut Call<'_, T>, host: &Moref, moref: &Moref) -> Result<(), Fault> {
+    let properties = call.get::<HostSystem>(host)?;
+    let datastore = call.get::<Datastore>(moref)?;
+    if !properties.datastore().contains(moref) {
+        let why = format!("the host '{}' does not mount '{}'", properties.name(), datastore.name());
+        return Err(Fault::new(NotFound::new(), why));
+    }
+    if datastore.host().len() == 1 {
+        return datastore::destroy(&mut call.on(moref));
+    }
+    if let Some(machine) = properties.vm().iter().find(|machine| datastore.vm().contains(machine)) {
+        let why = format!("{machine} on the host has files on '{}'", datastore.name());
+        return Err(managed_entity::in_use(Datastore::TYPE, datastore.name(), why));
+    }
+    datastore::unmount(call, moref, host)
+}
+
+/// [`remove_datastore`] of several, each for itself: the task's result says which failed.
+fn remove_datastore_ex(
+    call: &mut Call<'_, HostDatastoreSystem>,
+    request: RemoveDatastoreExTask,
+) -> Result<Moref, Fault> {
+    let host = host(call)?;
+    call.start_task(move |call| {
+        let result = |call: &mut Call<'_, HostDatastoreSystem>, datastore: Moref| {
+            let outcome = remove(call, &host, &datastore);
+            HostDatastoreSystemDatastoreResult::with(|result| {
+                result.set_key(datastore);
+                if let Err(fault) = outcome {
+                    result.set_fault(fault.localized());
+                }
+            })
+        };
+        Ok(request.datastore().iter().map(|datastore| result(call, datastore)).collect::<Vec<_>>())
+    })
+}
