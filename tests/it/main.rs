@@ -1,5 +1,6 @@
 //! What must be true for a client, seen from outside: over HTTP, one simulator a test.
 
+mod default_inventory;
 mod hostile;
 mod inventory;
 mod property_collector;

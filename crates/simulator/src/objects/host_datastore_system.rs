@@ -9,7 +9,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{ArcStr, EnumView, Fault, Moref, View};
 
-use super::{datastore, managed_entity};
+use super::{datastore, host_managers, managed_entity};
 use crate::call::Call;
 use crate::kind::Kind;
 
@@ -77,9 +77,7 @@ pub(crate) fn create_local<T>(
 /// The host whose datastore system this is.
 fn host(call: &Call<'_, HostDatastoreSystem>) -> Result<Moref, Fault> {
     let this = call.moref();
-    let is_mine = |host: &HostSystem| host.config_manager().datastore_system().as_ref() == Some(&this);
-    let mut hosts = call.objects().filter(|object| object.view::<HostSystem>().is_some_and(is_mine));
-    hosts.next().map(|host| host.moref().clone()).ok_or_else(|| crate::call::not_found(&this))
+    host_managers::host_of(call, &this).ok_or_else(|| crate::call::not_found(&this))
 }
 
 /// The datacenter of a host, and where a new datastore goes.
