@@ -43,7 +43,7 @@ fn presets(now: DateTime) -> impl Iterator<Item = CustomizationSpecItem> {
             let info = item.info_mut();
             info.set_name(*name).set_description("").set_type(*kind).set_change_version(*version);
             info.set_last_update_time(now);
-            item.set_spec(if *kind == "Linux" { linux(*name) } else { windows(*name) });
+            item.set_spec(if *kind == "Linux" { linux(name) } else { windows(name) });
         })
     })
 }

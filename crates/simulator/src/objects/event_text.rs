@@ -6,11 +6,13 @@ use std::sync::OnceLock;
 
 use vimsim_types::views::{
     ClusterEvent, Datacenter, DatacenterRenamedEvent, Datastore, DatastoreEvent, DatastoreRenamedEvent, DvsEvent,
-    Event, EventArgument, HostEvent, ResourcePool, ResourcePoolMovedEvent, VirtualMachine, VmEvent, VmRenamedEvent,
+    Event, EventArgument, HostEvent, ResourcePool, ResourcePoolMovedEvent, TaskEvent, VirtualMachine, VmEvent,
+    VmRenamedEvent,
 };
 use vimsim_types::{Fault, Moref, Object, TypeId, Value, View};
 
 use super::descriptions::words;
+use super::task_description;
 use crate::call::Call;
 
 /// How an event of a type is shown.
@@ -86,6 +88,9 @@ pub(crate) fn category(event: &Event) -> &str {
 
 /// What an event says, for people.
 pub(crate) fn text(event: &Event) -> String {
+    if let Some(event) = event.downcast::<TaskEvent>() {
+        return format!("Task: {}", task_description::label(event.info().description_id()));
+    }
     let kind = event.as_object().kind();
     match table().get(kind.name()) {
         Some([_, _, format]) => fill(format, event.as_object()),

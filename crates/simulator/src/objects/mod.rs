@@ -14,10 +14,12 @@ pub(crate) mod descriptions;
 pub(crate) mod distributed_virtual_portgroup;
 pub(crate) mod distributed_virtual_switch;
 pub(crate) mod event_description;
+pub(crate) mod event_history_collector;
 pub(crate) mod event_manager;
 pub(crate) mod event_text;
 pub(crate) mod extension_manager;
 pub(crate) mod folder;
+pub(crate) mod history;
 pub(crate) mod host_access_manager;
 pub(crate) mod host_auto_start_manager;
 pub(crate) mod host_datastore_browser;
@@ -51,6 +53,7 @@ pub(crate) mod session_manager;
 pub(crate) mod storage_pod;
 pub(crate) mod task;
 pub(crate) mod task_description;
+pub(crate) mod task_history_collector;
 pub(crate) mod task_manager;
 pub(crate) mod user_directory;
 pub(crate) mod view_manager;
@@ -71,6 +74,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         datastore::kind().into_table(),
         distributed_virtual_portgroup::kind().into_table(),
         distributed_virtual_switch::kind().into_table(),
+        event_history_collector::kind().into_table(),
         event_manager::kind().into_table(),
         extension_manager::kind().into_table(),
         folder::kind().into_table(),
@@ -102,6 +106,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         session_manager::kind().into_table(),
         storage_pod::kind().into_table(),
         task::kind().into_table(),
+        task_history_collector::kind().into_table(),
         task_manager::kind().into_table(),
         user_directory::kind().into_table(),
         view_manager::kind().into_table(),

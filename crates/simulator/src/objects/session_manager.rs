@@ -145,6 +145,7 @@ fn end_in(call: &mut Call<'_, SessionManager>, session: &Session) -> Result<(), 
         event.set_session_id(session.key());
         event.set_login_time(session.user_session().login_time());
         event.set_call_count(session.user_session().call_count());
+        event.set_user_name(session.user());
     });
     let root = service_instance::root_folder(context.is_virtual_center());
     call.post(&root, event)

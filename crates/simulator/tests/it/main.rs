@@ -1,3 +1,5 @@
 //! Behaviour tests, in one binary.
 
+mod client;
+mod history;
 mod required;

@@ -14,7 +14,6 @@ pub(crate) fn kind() -> Kind<PerformanceManager> {
 }
 
 /// The intervals of a vCenter: number, seconds between samples, name, seconds kept.
-
 const INTERVALS: &[(i32, i32, &str, i32)] = &[
     (1, 300, "Past Day", 86_400),
     (2, 1_800, "Past Week", 604_800),

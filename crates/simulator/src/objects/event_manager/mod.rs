@@ -1,20 +1,28 @@
 //! `EventManager`: what happened, in order.
 
+mod log;
+
+use vimsim_types::method::{
+    CreateCollectorForEvents, LogUserEvent, PostEvent, QueryEvents, RetrieveArgumentDescription,
+};
 use vimsim_types::views::{
     ClusterCreatedEvent, ComputeResource, ComputeResourceEventArgument, Datacenter, DatacenterCreatedEvent,
     DatacenterEventArgument, Datastore, DatastoreEventArgument, DistributedVirtualSwitch, DvsEventArgument, Event,
-    EventManager, Folder, FolderEventArgument, HostEventArgument, HostSystem, ManagedEntity,
-    ManagedEntityEventArgument, Network, NetworkEventArgument, ResourcePool, ResourcePoolEventArgument, Task,
-    VirtualMachine, VmEventArgument,
+    EventArgDesc, EventEx, EventManager, Folder, FolderEventArgument, GeneralUserEvent, HostEventArgument, HostSystem,
+    InvalidEvent, ManagedEntity, ManagedEntityEventArgument, Network, NetworkEventArgument, ResourcePool,
+    ResourcePoolEventArgument, Task, VirtualMachine, VmEventArgument,
 };
-use vimsim_types::{Fault, Moref, Object, View};
+use vimsim_types::{Fault, Field, Moref, Namespace, TypeId, View};
 
-use crate::call::Call;
+use super::descriptions::{element, words};
+
+use super::event_history_collector;
+use crate::call::{Call, Look};
 use crate::kind::Kind;
 use crate::walk::Inventory;
 
-/// The events that are kept: as many as vCenter's `event.maxAge` would on a quiet day, and bounded.
-const MOST_KEPT: usize = 1_000;
+use self::log::{Entry, names};
+pub(crate) use self::log::{Filter, Log, type_id};
 
 /// How many collectors a session may have at a time.
 const MOST_COLLECTORS: i32 = 32;
@@ -25,7 +33,13 @@ pub(crate) fn moref(is_virtual_center: bool) -> Moref {
 }
 
 pub(crate) fn kind() -> Kind<EventManager> {
-    Kind::new().computed(EventManager::DESCRIPTION, |_, _, _| super::event_description::description())
+    Kind::new()
+        .computed(EventManager::DESCRIPTION, |_, _, _| super::event_description::description())
+        .read(query_events)
+        .read(retrieve_argument_description)
+        .write(create_collector_for_events)
+        .write(log_user_event)
+        .write(post_event)
 }
 
 /// The event manager's own properties.
@@ -33,41 +47,43 @@ pub(crate) fn properties() -> EventManager {
     EventManager::with(|manager| _ = manager.set_max_collector(MOST_COLLECTORS))
 }
 
-/// The events, oldest first, as `Event` objects.
-#[derive(Clone, Default)]
-pub(crate) struct Log {
-    pub(crate) events: std::collections::VecDeque<Object>,
-    last_key: i32,
-}
-
 impl<T> Call<'_, T> {
     /// Writes down that `event` happened to `subject`: fills in who, when and where, and its text.
-    pub(crate) fn post(&mut self, subject: &Moref, mut event: impl View) -> Result<(), Fault> {
-        let manager = moref(self.context().is_virtual_center());
-        if self.object(&manager).is_none() {
-            return Ok(());
-        }
-        let (now, user) = (self.now(), self.context().user());
+    pub(crate) fn post(&mut self, subject: &Moref, event: impl View) -> Result<(), Fault> {
         let task = self.context().task.clone();
         let chain = task.and_then(|task| Some(self.view::<Task>(&task)?.info().event_chain_id()));
-        let key = self.private::<Log>(&manager)?.last_key + 1;
+        self.post_in_chain(subject, chain, event)
+    }
+
+    /// [`Call::post`] as a part of a chain of events.
+    pub(crate) fn post_in_chain(
+        &mut self,
+        subject: &Moref,
+        chain: Option<i32>,
+        mut event: impl View,
+    ) -> Result<(), Fault> {
+        let manager = moref(self.context().is_virtual_center());
+        let Some(object) = self.object(&manager) else { return Ok(()) };
+        let key = object.private::<Log>().map_or(0, Log::last_key) + 1;
+        let (now, user) = (self.now(), self.context().user());
         let object = event.as_object_mut();
         let event = Event::from_mut(object).ok_or_else(|| Fault::invalid_request("not an event"))?;
         event.set_key(key);
         event.set_chain_id(chain.unwrap_or(key));
         event.set_created_time(now);
-        event.set_user_name(user);
+        // A session that begins or ends is another's than the caller's.
+        if event.user_name().is_empty() {
+            event.set_user_name(user);
+        }
         self.fill_arguments(subject, event);
-        let text = super::event_text::text(event);
-        event.set_full_formatted_message(text);
+        if event.full_formatted_message().is_none() {
+            let text = super::event_text::text(event);
+            event.set_full_formatted_message(text);
+        }
         let event = object.clone();
         self.edit::<EventManager>(&manager)?.as_object_mut().set(EventManager::LATEST_EVENT, event.clone().into());
-        let log = self.private::<Log>(&manager)?;
-        log.last_key = key;
-        log.events.push_back(event);
-        while log.events.len() > MOST_KEPT {
-            log.events.pop_front();
-        }
+        let parent = self.view::<ManagedEntity>(subject).and_then(|entity| entity.parent());
+        self.private::<Log>(&manager)?.push(Entry::new(event, subject.clone(), parent));
         Ok(())
     }
 
@@ -145,6 +161,91 @@ impl<T> Call<'_, T> {
             argument.set_name(self.view::<ResourcePool>(moref).map(|pool| pool.name()));
         })
     }
+}
+
+/// The newest 1,000 events that pass the filter, or as many as it asks for; oldest first.
+///
+/// - `ManagedObjectNotFound` for an entity of the filter that is not there.
+fn query_events(look: &Look<'_, EventManager>, request: QueryEvents) -> Result<Vec<Event>, Fault> {
+    let filter = Filter::new(request.filter(), look.snapshot())?;
+    let Some(log) = look.snapshot().object(look.moref()).and_then(|object| object.private::<Log>()) else {
+        return Ok(Vec::new());
+    };
+    let matching = log.entries().rev().filter(|entry| filter.matches(entry, look.snapshot()));
+    let mut events: Vec<Event> =
+        matching.take(filter.most().unwrap_or(1_000)).map(|entry| filter.show(entry)).collect();
+    events.reverse();
+    Ok(events)
+}
+
+/// What events of a type say beyond what all do.
+///
+/// - `InvalidArgument` for a type that is none.
+fn retrieve_argument_description(
+    _: &Look<'_, EventManager>,
+    request: RetrieveArgumentDescription,
+) -> Result<Vec<EventArgDesc>, Fault> {
+    let id = request.event_type_id();
+    let kind = TypeId::find(Namespace::VIM25, id.strip_prefix("vim.event.").unwrap_or(id));
+    let kind = kind.filter(|kind| kind.is_a(Event::TYPE));
+    let kind = kind.ok_or_else(|| Fault::invalid_argument("eventTypeId", format!("'{id}' is no type of events")))?;
+    let fields = kind.info().fields().iter().skip(Event::TYPE.info().fields().len());
+    let describe = |field: &Field| {
+        EventArgDesc::with(|argument| {
+            argument.set_name(field.name);
+            argument.set_type(field.ty.name());
+            argument.set_description(element(field.name, &words(field.name), &words(field.name)));
+        })
+    };
+    Ok(fields.map(describe).collect())
+}
+
+/// Creates a collector of the events that pass a filter, for the caller's session.
+///
+/// - `InvalidState` if the session has `maxCollector` of them already; `ManagedObjectNotFound` for an entity of the
+///   filter that is not there.
+fn create_collector_for_events(
+    call: &mut Call<'_, EventManager>,
+    request: CreateCollectorForEvents,
+) -> Result<Moref, Fault> {
+    event_history_collector::create(call, request.filter())
+}
+
+/// Writes down what a user has to say about an entity.
+///
+/// - `ManagedObjectNotFound` if there is no such entity.
+fn log_user_event(call: &mut Call<'_, EventManager>, request: LogUserEvent) -> Result<(), Fault> {
+    let entity = call.get::<ManagedEntity>(&request.entity()).map(|_| request.entity())?;
+    let argument = call.entity_argument(&entity);
+    let event = GeneralUserEvent::with(|event| {
+        event.set_message(request.msg());
+        event.set_entity(argument);
+    });
+    call.post(&entity, event)
+}
+
+/// Writes down an event of a client's. It happened to what it names: the object of an `EventEx`, or its most specific
+/// argument, or else the whole inventory.
+///
+/// - `InvalidEvent` for an `EventEx` without a type.
+fn post_event(call: &mut Call<'_, EventManager>, request: PostEvent) -> Result<(), Fault> {
+    let mut event = request.event_to_post().clone();
+    event.set_user_name(call.context().user());
+    if type_id(&event).is_some_and(|id| id.is_empty()) {
+        return Err(Fault::new(InvalidEvent::new(), "the event has no type"));
+    }
+    let named = event.downcast::<EventEx>().and_then(|event| event.object_id());
+    let inventory: &vimsim_registry::Transaction = call;
+    let named = named.and_then(|id| Some(inventory.find_value(id)?.moref().clone()));
+    let subject = named.or_else(|| names(&event).find(|moref| inventory.find(moref).is_some()));
+    let subject = subject.unwrap_or_else(|| super::service_instance::root_folder(call.context().is_virtual_center()));
+    if let Some(extended) = event.downcast_mut::<EventEx>()
+        && extended.object_name().is_none()
+    {
+        extended.set_object_name(call.view::<ManagedEntity>(&subject).map(|entity| entity.name()));
+    }
+    let chain = request.task_info().map(|info| info.event_chain_id());
+    call.post_in_chain(&subject, chain, event)
 }
 
 /// `DatacenterCreatedEvent`

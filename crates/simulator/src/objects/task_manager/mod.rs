@@ -1,0 +1,201 @@
+//! `TaskManager`: the tasks of late.
+
+mod filter;
+
+use std::collections::VecDeque;
+
+use archery::ArcTK;
+use rpds::Vector;
+use vimsim_types::enums::TaskInfoState;
+use vimsim_types::method::{CreateCollectorForTasks, CreateTask};
+use vimsim_types::views::{
+    ExtensionManager, ManagedEntity, ManagedObject, NotSupported, Task, TaskEvent, TaskInfo, TaskManager,
+    TaskReasonUser,
+};
+use vimsim_types::{Fault, ItemsMut, Moref, View};
+
+pub(crate) use self::filter::Filter;
+use super::history::Made;
+use super::task_history_collector;
+use crate::call::Call;
+use crate::kind::Kind;
+use crate::walk::Inventory;
+
+/// The number of tasks that are kept. vCenter keeps those of the last ten minutes; a number bounds memory as well when a
+/// client starts thousands in a second.
+const MOST_KEPT: usize = 200;
+/// The number of older tasks whose information is kept at least; up to twice as many are.
+const MOST_PAST: usize = 1_000;
+
+/// How many collectors a session may have at a time.
+const MOST_COLLECTORS: i32 = 32;
+
+/// The identifier of the one task manager of a vCenter or host.
+pub(crate) fn moref(is_virtual_center: bool) -> Moref {
+    Moref::of::<TaskManager>(if is_virtual_center { "TaskManager" } else { "ha-taskmgr" })
+}
+
+pub(crate) fn kind() -> Kind<TaskManager> {
+    Kind::new()
+        .computed(TaskManager::DESCRIPTION, |_, _, _| super::task_description::description())
+        .write(create_collector_for_tasks)
+        .write(create_task)
+}
+
+/// The task manager's own properties.
+pub(crate) fn properties() -> TaskManager {
+    TaskManager::with(|manager| {
+        manager.set_max_collector(MOST_COLLECTORS);
+        manager.set_recent_task(std::iter::empty::<Moref>());
+    })
+}
+
+/// The tasks that exist, oldest first, and what is known of those before.
+#[derive(Clone)]
+pub(crate) struct Kept {
+    recent: VecDeque<Moref>,
+    past: Vector<TaskInfo, ArcTK>,
+    pub(crate) collectors: Made,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self { recent: VecDeque::new(), past: Vector::new_with_ptr_kind(), collectors: Made::default() }
+    }
+}
+
+impl Kept {
+    /// What is known of all tasks, with their numbers; oldest first.
+    pub(crate) fn all<'a>(&'a self, inventory: &'a impl Inventory) -> Vec<(i64, &'a TaskInfo)> {
+        let recent = self.recent.iter().filter_map(|task| Some(inventory.seen::<Task>(task)?.info()));
+        let number = |info: &TaskInfo| i64::try_from(number(&info.task())).unwrap_or(i64::MAX);
+        let mut all: Vec<_> = self.past.iter().chain(recent).map(|info| (number(info), info)).collect();
+        all.sort_by_key(|(number, _)| *number);
+        all
+    }
+
+    fn forget(&mut self, task: &Moref, info: Option<TaskInfo>) {
+        if self.recent.front() == Some(task) {
+            self.recent.pop_front();
+        } else {
+            self.recent.retain(|known| known != task);
+        }
+        if let Some(info) = info {
+            self.past.push_back_mut(info);
+        }
+        if self.past.len() > 2 * MOST_PAST {
+            let mut past = Vector::new_with_ptr_kind();
+            for info in self.past.iter().skip(self.past.len() - MOST_PAST) {
+                past.push_back_mut(info.clone());
+            }
+            self.past = past;
+        }
+    }
+}
+
+/// The number in a task's identifier.
+pub(crate) fn number(task: &Moref) -> u64 {
+    task.value().rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or_default()
+}
+
+/// Lists a new task as recent, here and at its entity, writes down that it began, and forgets the oldest that have ended.
+pub(crate) fn remember<T: View>(call: &mut Call<'_, T>, task: &Moref) -> Result<(), Fault> {
+    let context = call.context();
+    let manager = moref(context.is_virtual_center());
+    if call.object(&manager).is_none() {
+        return Ok(());
+    }
+    call.edit::<TaskManager>(&manager)?.push_recent_task(task.clone());
+    let entity = call.moref();
+    if call.view::<ManagedEntity>(&entity).is_some() {
+        call.edit::<ManagedEntity>(&entity)?.push_recent_task(task.clone());
+    }
+    // What the model is made of is not what somebody did.
+    if !context.at_once {
+        let info = call.get::<Task>(task)?.info().clone();
+        let chain = info.event_chain_id();
+        call.post_in_chain(&entity, Some(chain), TaskEvent::with(|event| _ = event.set_info(info)))?;
+    }
+    let recent = &mut call.private::<Kept>(&manager)?.recent;
+    recent.push_back(task.clone());
+    let surplus: Vec<Moref> = recent.iter().take(recent.len().saturating_sub(MOST_KEPT)).cloned().collect();
+    for task in surplus {
+        let ended = call
+            .view::<Task>(&task)
+            .is_none_or(|task| matches!(task.info().state(), TaskInfoState::Success | TaskInfoState::Error));
+        if ended {
+            forget(call, &manager, &task)?;
+        }
+    }
+    Ok(())
+}
+
+fn forget<T>(call: &mut Call<'_, T>, manager: &Moref, task: &Moref) -> Result<(), Fault> {
+    let info = call.view::<Task>(task).map(|task| task.info().clone());
+    let entity = info.as_ref().and_then(|info| info.entity());
+    remove_oldest(&mut call.edit::<TaskManager>(manager)?.recent_task_mut(), task);
+    call.private::<Kept>(manager)?.forget(task, info);
+    if let Some(entity) = entity.filter(|entity| call.object(entity).is_some()) {
+        remove_oldest(&mut call.edit::<ManagedEntity>(&entity)?.recent_task_mut(), task);
+    }
+    call.remove(task);
+    Ok(())
+}
+
+/// Removes a task from a list; most often it is the first.
+fn remove_oldest(tasks: &mut ItemsMut<'_, Moref>, task: &Moref) {
+    let is_first = tasks.values().first().and_then(|first| first.moref()).as_ref() == Some(task);
+    if is_first {
+        tasks.values().remove(0);
+    } else {
+        tasks.retain(|known| known.value() != task.value());
+    }
+}
+
+/// Creates a collector of the tasks that pass a filter, for the caller's session.
+///
+/// - `InvalidState` if the session has `maxCollector` of them already; `ManagedObjectNotFound` for an entity of the
+///   filter that is not there; `NotSupported` on a host, which keeps no history.
+fn create_collector_for_tasks(
+    call: &mut Call<'_, TaskManager>,
+    request: CreateCollectorForTasks,
+) -> Result<Moref, Fault> {
+    if !call.context().is_virtual_center() {
+        return Err(Fault::new(NotSupported::new(), "a host keeps no history of tasks"));
+    }
+    task_history_collector::create(call, request.filter())
+}
+
+/// Creates a task that an extension carries out and reports on.
+///
+/// - `InvalidArgument` for a type that no extension has declared; `ManagedObjectNotFound` for an object that is not there.
+fn create_task(call: &mut Call<'_, TaskManager>, request: CreateTask) -> Result<TaskInfo, Fault> {
+    let id = request.task_type_id();
+    let extensions = call.view::<ExtensionManager>(&Moref::of::<ExtensionManager>("ExtensionManager"));
+    let declared = extensions.is_some_and(|manager| {
+        manager.extension_list().iter().flat_map(|extension| extension.task_list()).any(|task| task.task_id() == id)
+    });
+    if !declared {
+        return Err(Fault::invalid_argument("taskType", format!("no extension has tasks of type '{id}'")));
+    }
+    let inventory: &vimsim_registry::Transaction = call;
+    let object = inventory.find(&request.obj()).ok_or_else(|| crate::call::not_found(&request.obj()))?.moref().clone();
+    let (now, user) = (call.now(), call.context().user());
+    let user = request.initiated_by().cloned().unwrap_or(user);
+    let task = call.create_moref(Task::TYPE);
+    let info = TaskInfo::with(|info| {
+        info.set_key(task.value()).set_task(task.clone());
+        info.set_description_id(id);
+        if let Some(entity) = call.view::<ManagedEntity>(&object) {
+            info.set_entity(object.clone()).set_entity_name(entity.name());
+        }
+        info.set_state(TaskInfoState::Queued).set_cancelled(false).set_cancelable(request.cancelable());
+        info.set_reason(TaskReasonUser::with(|reason| _ = reason.set_user_name(user)));
+        info.set_queue_time(now);
+        info.set_event_chain_id(i32::try_from(number(&task)).unwrap_or_default());
+        info.set_parent_task_key(request.parent_task_key()).set_activation_id(request.activation_id());
+    });
+    call.insert(task.clone(), Task::with(|task| _ = task.set_info(info.clone())));
+    remember(&mut call.on::<ManagedObject>(&object), &task)?;
+    Ok(info)
+}
