@@ -42,6 +42,11 @@ pub(crate) fn ip_key(ip: &str) -> IndexKey {
     IndexKey::new(("ip", ip))
 }
 
+/// The index key of a host by the name under which it was added.
+pub(crate) fn host_key(name: &str) -> IndexKey {
+    IndexKey::new(("host", name.to_ascii_lowercase()))
+}
+
 /// The index key of a host or virtual machine by its DNS name.
 pub(crate) fn dns_key(name: &str) -> IndexKey {
     IndexKey::new(("dns", name.to_ascii_lowercase()))
@@ -82,11 +87,12 @@ impl Rules for InventoryRules {
             }
         } else if let Some(host) = object.view::<HostSystem>() {
             keys.extend(host.hardware().map(|hardware| uuid_key(hardware.system_info().uuid())));
-            keys.push(dns_key(host.name()));
+            keys.push(host_key(host.name()));
             if let Some(network) = host.config().and_then(|config| config.network()) {
                 let addresses = network.vnic().iter().filter_map(|vnic| vnic.spec().ip()?.ip_address());
                 keys.extend(addresses.map(|ip| ip_key(ip)));
                 if let Some(dns) = network.dns_config() {
+                    keys.push(dns_key(dns.host_name()));
                     keys.push(dns_key(&format!("{}.{}", dns.host_name(), dns.domain_name())));
                 }
             }

@@ -28,7 +28,7 @@ pub(crate) fn check_connect_spec<T>(call: &Call<'_, T>, spec: &HostConnectSpec) 
         });
         return Err(Fault::new(detail, "the spec names no host"));
     }
-    host_system::check_unknown(call, name)
+    host_system::check_unknown(call, &call.moref(), name)
 }
 
 /// Creates the compute resource of a standalone host, with the host; the caller lists it in `parent`.

@@ -98,13 +98,12 @@ fn by_dns_name(
 ) -> Result<Vec<Moref>, Fault> {
     find_all(look, dns_key(name), datacenter, vm_search, |object| {
         let guest = object.view::<VirtualMachine>().and_then(|machine| machine.guest()?.host_name());
-        let host = object.view::<HostSystem>();
-        let full_name = host
-            .and_then(|host| host.config()?.network()?.dns_config())
-            .map(|dns| format!("{}.{}", dns.host_name(), dns.domain_name()));
+        let host = object.view::<HostSystem>().and_then(|host| host.config()?.network()?.dns_config());
         guest.is_some_and(|known| known.eq_ignore_ascii_case(name))
-            || host.is_some_and(|host| host.name().eq_ignore_ascii_case(name))
-            || full_name.is_some_and(|known| known.eq_ignore_ascii_case(name))
+            || host.is_some_and(|dns| {
+                dns.host_name().eq_ignore_ascii_case(name)
+                    || format!("{}.{}", dns.host_name(), dns.domain_name()).eq_ignore_ascii_case(name)
+            })
     })
 }
 

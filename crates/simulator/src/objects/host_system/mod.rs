@@ -49,11 +49,15 @@ pub(crate) fn kind() -> Kind<HostSystem> {
         .destroy(destroy)
 }
 
-/// `DuplicateName` if the inventory has a host of this name already.
-pub(crate) fn check_unknown<T>(call: &Call<'_, T>, name: &str) -> Result<(), Fault> {
-    let known = call.indexed(crate::rules::dns_key(name));
-    let known = known.filter(|object| object.view::<HostSystem>().is_some_and(|host| host.name() == name));
-    match known.into_iter().next() {
+/// `DuplicateName` if the datacenter of `place` has a host of this name already.
+pub(crate) fn check_unknown<T>(call: &Call<'_, T>, place: &Moref, name: &str) -> Result<(), Fault> {
+    let datacenter = call.datacenter_of(place);
+    let mut known = call.indexed(crate::rules::host_key(name));
+    let is_same = |object: &&std::sync::Arc<vimsim_registry::ManagedObject>| {
+        object.view::<HostSystem>().is_some_and(|host| host.name() == name)
+            && call.datacenter_of(object.moref()) == datacenter
+    };
+    match known.find(is_same) {
         None => Ok(()),
         Some(object) => Err(DuplicateName::with(|fault| {
             fault.set_name(name);
