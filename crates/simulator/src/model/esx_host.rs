@@ -7,7 +7,7 @@ use vimsim_types::{Fault, Moref, View};
 
 use super::{Builder, Place};
 use crate::call::Call;
-use crate::objects::{compute_resource, folder, host_system, managed_entity, service_instance};
+use crate::objects::{compute_resource, folder, host_system, managed_entity, network, service_instance};
 
 const HOST: &str = "ha-host";
 const NAME: &str = "localhost.localdomain";
@@ -63,18 +63,7 @@ impl Builder<'_> {
     fn esx_network(&mut self, datacenter: &Moref) -> Result<(), Fault> {
         let folder = self.transaction.get::<Datacenter>(datacenter)?.network_folder();
         let moref = Moref::of::<Network>("HaNetwork-VM Network");
-        let network = Network::with(|network| {
-            managed_entity::initialize(network, "VM Network", &folder);
-            network.set_host(std::iter::empty::<Moref>()).set_vm(std::iter::empty::<Moref>());
-            // The name of the IP pool is required, and there is none.
-            network.summary_mut().set_network(moref.clone()).set_name("VM Network").set_ip_pool_name("");
-            network.summary_mut().set_accessible(true);
-        });
-        let mut call = self.on::<Folder>(&folder);
-        call.insert(moref.clone(), network);
-        folder::add_child(&mut call, &folder, &moref)?;
-        call.edit::<Datacenter>(datacenter)?.push_network(moref);
-        Ok(())
+        network::insert(&mut self.on::<Folder>(&folder), moref, &folder, network::DEFAULT, Network::new())
     }
 
     fn esx_compute_resource(&mut self, folder: &Moref) -> Result<(Moref, Moref), Fault> {

@@ -7,20 +7,19 @@
 use vimsim_registry::{Snapshot, Transaction};
 use vimsim_types::enums::{HostSnmpAgentCapability, HostSystemConnectionState};
 use vimsim_types::views::{
-    CryptoManager, CryptoManagerHost, FileQuery, FloppyImageFileQuery, FolderFileQuery, HostAccessManager,
-    HostActiveDirectoryAuthentication, HostActiveDirectoryInfo, HostAssignableHardwareManager,
-    HostAuthenticationManager, HostAutoStartManager, HostCacheConfigurationManager, HostCertificateManager,
-    HostConfigInfo, HostCpuSchedulerSystem, HostDatastoreBrowser, HostDatastoreSystem, HostDateTimeSystem,
-    HostDiagnosticSystem, HostEsxAgentHostManager, HostEsxAgentHostManagerConfigInfo, HostFirewallSystem,
-    HostGraphicsManager, HostHealthStatusSystem, HostLocalAuthentication, HostLocalAuthenticationInfo,
-    HostMemorySystem, HostNetworkInfo, HostNetworkSystem, HostNotConnected, HostNvdimmSystem, HostPciPassthruSystem,
-    HostPowerSystem, HostRuntimeInfo, HostServiceSystem, HostSnmpSystem, HostStorageSystem, HostSystem,
-    HostVFlashManager, HostVMotionInfo, HostVMotionSystem, HostVirtualNicManager, HostVsanSystem, IsoImageFileQuery,
-    LicenseManager, NotFound, NvdimmSystemInfo, OptionManager, TemplateConfigFileQuery, UserDirectory,
-    VmConfigFileQuery, VmDiskFileQuery, VmLogFileQuery, VmNvramFileQuery, VmSnapshotFileQuery,
+    CryptoManager, CryptoManagerHost, HostAccessManager, HostActiveDirectoryAuthentication, HostActiveDirectoryInfo,
+    HostAssignableHardwareManager, HostAuthenticationManager, HostAutoStartManager, HostCacheConfigurationManager,
+    HostCertificateManager, HostConfigInfo, HostCpuSchedulerSystem, HostDatastoreBrowser, HostDatastoreSystem,
+    HostDateTimeSystem, HostDiagnosticSystem, HostEsxAgentHostManager, HostEsxAgentHostManagerConfigInfo,
+    HostFirewallSystem, HostGraphicsManager, HostHealthStatusSystem, HostLocalAuthentication,
+    HostLocalAuthenticationInfo, HostMemorySystem, HostNetworkInfo, HostNetworkSystem, HostNotConnected,
+    HostNvdimmSystem, HostPciPassthruSystem, HostPowerSystem, HostRuntimeInfo, HostServiceSystem, HostSnmpSystem,
+    HostStorageSystem, HostSystem, HostVFlashManager, HostVMotionInfo, HostVMotionSystem, HostVirtualNicManager,
+    HostVsanSystem, LicenseManager, NotFound, NvdimmSystemInfo, OptionManager, UserDirectory,
 };
 use vimsim_types::{Fault, Moref, Object, TypeId, Value, View};
 
+use super::host_datastore_browser;
 use super::host_system::{self, put};
 use crate::call::{Call, Look, not_found};
 
@@ -141,6 +140,9 @@ pub(crate) fn refreshed<T: View, M>(look: &Look<'_, T>, _: M) -> Result<(), Faul
 
 /// The properties of a new manager of this type, for this host.
 pub(crate) fn properties(kind: TypeId, host: &HostSystem) -> Object {
+    if kind == HostDatastoreBrowser::TYPE {
+        return host_datastore_browser::properties(host.datastore()).into();
+    }
     let mut object = Object::new(kind);
     if let Some(manager) = HostAuthenticationManager::from_mut(&mut object) {
         manager.set_supported_store(host_system::stores(host));
@@ -159,8 +161,6 @@ pub(crate) fn properties(kind: TypeId, host: &HostSystem) -> Object {
         manager.set_nvdimm_system_info(NvdimmSystemInfo::new());
     } else if let Some(manager) = HostCertificateManager::from_mut(&mut object) {
         manager.set_certificate_info(host_system::certificate_info());
-    } else if let Some(manager) = HostDatastoreBrowser::from_mut(&mut object) {
-        manager.set_supported_type(file_queries());
     } else if let Some(manager) = UserDirectory::from_mut(&mut object) {
         manager.set_domain_list(std::iter::empty::<&str>());
     } else if let Some(manager) = LicenseManager::from_mut(&mut object) {
@@ -182,23 +182,6 @@ fn snmp(manager: &mut HostSnmpSystem) {
     let limits = manager.limits_mut();
     limits.set_max_read_only_communities(10).set_max_trap_destinations(3).set_max_community_length(64);
     limits.set_max_buffer_size(65_535).set_capability(HostSnmpAgentCapability::COMPLETE);
-}
-
-/// The kinds of files that a datastore browser tells apart.
-pub(crate) fn file_queries() -> impl Iterator<Item = FileQuery> {
-    let queries: [Object; 10] = [
-        FileQuery::new().into(),
-        FolderFileQuery::new().into(),
-        FloppyImageFileQuery::new().into(),
-        IsoImageFileQuery::new().into(),
-        TemplateConfigFileQuery::new().into(),
-        VmConfigFileQuery::new().into(),
-        VmDiskFileQuery::new().into(),
-        VmLogFileQuery::new().into(),
-        VmNvramFileQuery::new().into(),
-        VmSnapshotFileQuery::new().into(),
-    ];
-    queries.into_iter().filter_map(FileQuery::from_object)
 }
 
 /// Brings the properties of the host's managers up to what the host says.

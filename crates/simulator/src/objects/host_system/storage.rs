@@ -13,6 +13,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Object, View};
 
+use super::super::datastore::volume_id;
 use super::pci;
 
 const DISK: &str = "mpx.vmhba0:C0:T0:L0";
@@ -284,12 +285,6 @@ pub(super) fn volumes(uuid: &str) -> HostFileSystemVolumeInfo {
     })
 }
 
-/// A UUID in the form that VMFS gives its own: `deadbeef-01234567-89ab-cdef00000003`.
-pub(crate) fn volume_id(uuid: &str) -> String {
-    let digits: String = uuid.chars().filter(char::is_ascii_hexdigit).collect();
-    format!("{}-{}-{}-{}", &digits[..8], &digits[8..16], &digits[16..20], &digits[20..])
-}
-
 fn mount(id: &str, mode: &str, volume: impl View) -> HostFileSystemMountInfo {
     HostFileSystemMountInfo::with(|info| {
         info.set_mount_info(HostMountInfo::with(|mount| {
@@ -319,12 +314,6 @@ fn vmfs(name: &str, kind: &str, capacity: i64, id: &str) -> HostVmfsVolume {
 
 #[cfg(test)]
 mod tests {
-    #[test]
-    fn volume_identifiers_have_four_groups() {
-        let id = super::volume_id("deadbeef-0123-4567-89ab-cdef00000003");
-        assert_eq!(id, "deadbeef-01234567-89ab-cdef00000003");
-    }
-
     #[test]
     fn the_volumes_fit_on_the_disk() {
         let volumes = super::volumes("efc5827c-ee19-5d35-84ef-a77d6ea6ee4c");
