@@ -10,8 +10,9 @@ use vimsim_types::method::{
     RefreshDatastore, RefreshDatastoreStorageInfo, RenameDatastore,
 };
 use vimsim_types::views::{
-    Datacenter, Datastore, DatastoreDestroyedEvent, DatastoreHostMount, DatastoreInfo, HostDatastoreBrowser,
-    HostSystem, InvalidState, LocalDatastoreInfo, StorageIORMInfo, StoragePlacementResult, VirtualMachine,
+    Datacenter, Datastore, DatastoreDestroyedEvent, DatastoreEventArgument, DatastoreHostMount, DatastoreInfo,
+    HostDatastoreBrowser, HostSystem, InvalidState, LocalDatastoreInfo, StorageIORMInfo, StoragePlacementResult,
+    VirtualMachine,
 };
 use vimsim_types::{ArcStr, EnumView, Fault, Moref, View};
 
@@ -258,7 +259,11 @@ pub(crate) fn destroy(call: &mut Call<'_, Datastore>) -> Result<(), Fault> {
         let why = format!("the virtual machine '{name}' is on the datastore '{}'", datastore.name());
         return Err(managed_entity::in_use(Datastore::TYPE, datastore.name(), why));
     }
-    call.post(&this, DatastoreDestroyedEvent::new())?;
+    let argument = DatastoreEventArgument::with(|argument| {
+        argument.set_datastore(this.clone());
+        argument.set_name(datastore.name());
+    });
+    call.post(&this, DatastoreDestroyedEvent::with(|event| _ = event.set_datastore(argument)))?;
     for mount in datastore.host() {
         unmount(call, &this, &mount.key())?;
     }

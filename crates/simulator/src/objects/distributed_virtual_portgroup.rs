@@ -4,7 +4,8 @@ use vimsim_registry::Transaction;
 use vimsim_types::method::{DestroyNetwork, ReconfigureDVPortgroupTask, RenameTask};
 use vimsim_types::views::{
     DVPortgroupConfigInfo, DVPortgroupConfigSpec, DVPortgroupDestroyedEvent, DVPortgroupReconfiguredEvent,
-    DistributedVirtualPortgroup, DistributedVirtualSwitch, NotSupported, VMwareDVSPortgroupPolicy,
+    DistributedVirtualPortgroup, DistributedVirtualSwitch, DvsEventArgument, Event, NotSupported,
+    VMwareDVSPortgroupPolicy,
 };
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
@@ -169,7 +170,7 @@ fn apply(
     if spec.num_ports().is_some() {
         set_ports(call, owner, ports)?;
     }
-    call.post(&this, DVPortgroupReconfiguredEvent::with(|event| _ = event.set_config_spec(spec.clone())))
+    post(call, &this, DVPortgroupReconfiguredEvent::with(|event| _ = event.set_config_spec(spec.clone())))
 }
 
 /// Gives the portgroup this many ports. `ResourceInUse` if more virtual machines than that are connected to it.
@@ -186,6 +187,21 @@ fn set_ports(call: &mut Call<'_, DistributedVirtualPortgroup>, owner: &Moref, po
     keys.truncate(ports);
     keys.extend(more.into_iter().map(vimsim_types::Value::String));
     switch::touch(call, owner)
+}
+
+/// Tells of something that happened to a portgroup, and of which switch it is.
+pub(crate) fn post<T>(call: &mut Call<'_, T>, moref: &Moref, mut event: impl View) -> Result<(), Fault> {
+    let switch = call.get::<DistributedVirtualPortgroup>(moref)?.config().distributed_virtual_switch();
+    if let Some(switch) = switch
+        && let Some(name) = call.view::<DistributedVirtualSwitch>(&switch).map(|switch| switch.name().clone())
+        && let Some(event) = event.downcast_mut::<Event>()
+    {
+        event.set_dvs(DvsEventArgument::with(|argument| {
+            argument.set_dvs(switch);
+            argument.set_name(name);
+        }));
+    }
+    call.post(moref, event)
 }
 
 /// The switch that the portgroup is of.
@@ -240,7 +256,7 @@ pub(crate) fn remove<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fau
     let portgroup = call.get::<DistributedVirtualPortgroup>(moref)?.clone();
     // Fidelity: vcsim tells of the portgroups that clients made, not of the uplinks that come and go with a switch.
     if portgroup.config().uplink() != Some(true) {
-        call.post(moref, DVPortgroupDestroyedEvent::new())?;
+        post(call, moref, DVPortgroupDestroyedEvent::new())?;
     }
     for host in portgroup.host() {
         network::disconnect_host(call, moref, &host)?;

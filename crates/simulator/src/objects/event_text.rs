@@ -5,9 +5,9 @@ use std::fmt::Write;
 use std::sync::OnceLock;
 
 use vimsim_types::views::{
-    ClusterEvent, Datacenter, DatacenterRenamedEvent, Datastore, DatastoreEvent, DatastoreRenamedEvent, DvsEvent,
-    Event, EventArgument, HostEvent, ResourcePool, ResourcePoolMovedEvent, TaskEvent, VirtualMachine, VmEvent,
-    VmRenamedEvent,
+    ClusterEvent, DVPortgroupRenamedEvent, Datacenter, DatacenterRenamedEvent, Datastore, DatastoreEvent,
+    DatastoreRenamedEvent, DistributedVirtualPortgroup, DistributedVirtualSwitch, DvsEvent, DvsRenamedEvent, Event,
+    EventArgument, HostEvent, ResourcePool, ResourcePoolMovedEvent, TaskEvent, VirtualMachine, VmEvent, VmRenamedEvent,
 };
 use vimsim_types::{Fault, Moref, Object, TypeId, Value, View};
 
@@ -162,6 +162,18 @@ pub(crate) fn renamed<T>(call: &mut Call<'_, T>, moref: &Moref, old: &str, new: 
             event.set_new_name(new);
         });
         call.post(moref, event)
+    } else if moref.is::<DistributedVirtualSwitch>() {
+        let event = DvsRenamedEvent::with(|event| {
+            event.set_old_name(old);
+            event.set_new_name(new);
+        });
+        call.post(moref, event)
+    } else if moref.is::<DistributedVirtualPortgroup>() {
+        let event = DVPortgroupRenamedEvent::with(|event| {
+            event.set_old_name(old);
+            event.set_new_name(new);
+        });
+        super::distributed_virtual_portgroup::post(call, moref, event)
     } else {
         Ok(())
     }

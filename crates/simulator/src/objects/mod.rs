@@ -13,6 +13,7 @@ pub(crate) mod datastore;
 pub(crate) mod descriptions;
 pub(crate) mod distributed_virtual_portgroup;
 pub(crate) mod distributed_virtual_switch;
+pub(crate) mod distributed_virtual_switch_manager;
 pub(crate) mod event_description;
 pub(crate) mod event_history_collector;
 pub(crate) mod event_manager;
@@ -51,6 +52,7 @@ pub(crate) mod service_instance;
 pub(crate) mod service_managers;
 pub(crate) mod session_manager;
 pub(crate) mod storage_pod;
+pub(crate) mod storage_resource_manager;
 pub(crate) mod task;
 pub(crate) mod task_description;
 pub(crate) mod task_history_collector;
@@ -74,6 +76,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         datastore::kind().into_table(),
         distributed_virtual_portgroup::kind().into_table(),
         distributed_virtual_switch::kind().into_table(),
+        distributed_virtual_switch_manager::kind().into_table(),
         event_history_collector::kind().into_table(),
         event_manager::kind().into_table(),
         extension_manager::kind().into_table(),
@@ -105,6 +108,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         service_instance::kind().into_table(),
         session_manager::kind().into_table(),
         storage_pod::kind().into_table(),
+        storage_resource_manager::kind().into_table(),
         task::kind().into_table(),
         task_history_collector::kind().into_table(),
         task_manager::kind().into_table(),

@@ -2,7 +2,9 @@
 
 use vimsim_registry::Transaction;
 use vimsim_types::method::CreateStoragePod;
-use vimsim_types::views::{Datastore, Folder, ManagedEntity, PodStorageDrsEntry, StorageDrsPodConfigInfo, StoragePod};
+use vimsim_types::views::{
+    Datastore, Folder, ManagedEntity, PodStorageDrsEntry, StorageDrsConfigInfo, StorageDrsPodConfigInfo, StoragePod,
+};
 use vimsim_types::{Fault, Moref, View};
 
 use super::{folder, managed_entity};
@@ -26,7 +28,7 @@ pub(crate) fn create_storage_pod(call: &mut Call<'_, Folder>, request: CreateSto
         pod.set_child_entity(std::iter::empty::<Moref>());
         pod.summary_mut().set_name(&name).set_capacity(0).set_free_space(0);
         pod.set_pod_storage_drs_entry(PodStorageDrsEntry::with(|entry| {
-            entry.storage_drs_config_mut().set_pod_config(default_config());
+            entry.set_storage_drs_config(default_config());
         }));
     });
     let moref = call.create(pod);
@@ -35,8 +37,8 @@ pub(crate) fn create_storage_pod(call: &mut Call<'_, Folder>, request: CreateSto
 }
 
 /// The configuration of Storage DRS that a new pod has: off, with vCenter's thresholds.
-fn default_config() -> StorageDrsPodConfigInfo {
-    StorageDrsPodConfigInfo::with(|config| {
+pub(crate) fn default_config() -> StorageDrsConfigInfo {
+    let pod = StorageDrsPodConfigInfo::with(|config| {
         config.set_enabled(false).set_io_load_balance_enabled(false).set_default_vm_behavior("manual");
         config.set_load_balance_interval(480).set_default_intra_vm_affinity(true);
         let space = config.space_load_balance_config_mut();
@@ -45,7 +47,8 @@ fn default_config() -> StorageDrsPodConfigInfo {
         let io = config.io_load_balance_config_mut();
         io.set_reservable_percent_threshold(60).set_reservable_iops_threshold(2000);
         io.set_reservable_threshold_mode("automatic").set_io_latency_threshold(15).set_io_load_imbalance_threshold(5);
-    })
+    });
+    StorageDrsConfigInfo::with(|config| _ = config.set_pod_config(pod))
 }
 
 /// Has the pod's sizes worked out anew, if the datastore is in one and they are not what they were.

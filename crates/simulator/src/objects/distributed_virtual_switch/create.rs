@@ -172,7 +172,7 @@ pub(crate) fn add_portgroups<'a>(
     let mut added = Vec::new();
     for spec in specs {
         let portgroup = distributed_virtual_portgroup::create(call, spec)?;
-        call.post(&portgroup, DVPortgroupCreatedEvent::new())?;
+        distributed_virtual_portgroup::post(call, &portgroup, DVPortgroupCreatedEvent::new())?;
         added.push(portgroup);
     }
     Ok(added)
