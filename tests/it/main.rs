@@ -1,8 +1,10 @@
 //! What must be true for a client, seen from outside: over HTTP, one simulator a test.
 
+mod datastores;
 mod default_inventory;
 mod hostile;
 mod inventory;
+mod networks;
 mod property_collector;
 mod sessions;
 mod versions;

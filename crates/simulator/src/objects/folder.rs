@@ -61,8 +61,11 @@ pub(crate) fn expect_child_type<V: View>(folder: &Folder) -> Result<(), Fault> {
     Err(Fault::new(NotSupported::new(), message))
 }
 
-/// Whether the folder's `childType` names this type or one of its bases.
+/// Whether the folder's `childType` names this type or one of its bases; a storage pod is not just any folder.
 fn accepts(folder: &Folder, kind: vimsim_types::TypeId) -> bool {
+    if kind.is_a(StoragePod::TYPE) {
+        return folder.child_type().contains(StoragePod::TYPE.name());
+    }
     kind.lineage().any(|kind| folder.child_type().contains(kind.name()))
 }
 
