@@ -9,6 +9,8 @@ use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::soap;
+
 /// A request in full, to be sent as often as one likes.
 pub(crate) struct Prepared(Vec<u8>);
 
@@ -71,7 +73,9 @@ impl Connection {
             self.cookie = Some(cookie);
         }
         if head.status != 200 {
-            bail!("HTTP {}: {}", head.status, String::from_utf8_lossy(&self.body));
+            let body = String::from_utf8_lossy(&self.body);
+            let fault = soap::text(&self.body, "faultstring");
+            bail!("HTTP {}: {}", head.status, fault.unwrap_or(&body));
         }
         Ok(&self.body)
     }

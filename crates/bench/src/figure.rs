@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+/// How much of an error is shown.
+const LONGEST_FAILURE: usize = 80;
+
 /// One cell of the table.
 #[derive(Clone, Debug)]
 pub(crate) enum Figure {
@@ -78,7 +81,10 @@ impl fmt::Display for Figure {
             Self::Bytes(bytes) => write!(f, "{} MiB", number(bytes / 1024.0 / 1024.0)),
             Self::Count(count) => f.write_str(&number(*count)),
             Self::Over(limit) => write!(f, "> {}", seconds(limit.as_secs_f64())),
-            Self::Failed(why) => write!(f, "failed: {}", why.replace(['|', '\n'], " ")),
+            Self::Failed(why) => {
+                let why: String = why.replace(['|', '\n'], " ").chars().take(LONGEST_FAILURE).collect();
+                write!(f, "failed: {why}")
+            }
         }
     }
 }

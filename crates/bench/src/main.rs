@@ -34,9 +34,12 @@ struct Arguments {
     /// The longest that a binary may take to start. [default: 60, or 30 with --quick]
     #[arg(long, value_name = "SECONDS")]
     max_start: Option<u64>,
-    /// Does only the steps whose name contains this: default, 10, 1000, 10000, 100000.
+    /// Does only the step of this name: default, 10, 1000, 10000, 100000.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
+    /// Measures only the rows whose name contains this, beside the start.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    row: String,
     /// The binaries: the first is held against the budgets, the others are beside it.
     #[arg(required = true, value_name = "BINARY")]
     binaries: Vec<PathBuf>,
@@ -49,7 +52,7 @@ fn main() -> Result<()> {
     let effort = Effort { quick: arguments.quick, max_start: Duration::from_secs(max_start) };
     // One thread: the client is to leave the machine to the server.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut report = Report::new(&binaries);
+    let mut report = Report::new(&binaries, arguments.row);
     for step in STEPS {
         if arguments.only.as_ref().is_some_and(|only| step.name != only) {
             continue;

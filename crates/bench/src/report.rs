@@ -1,40 +1,57 @@
 //! The table, as Markdown.
 
 use std::fmt;
+use std::future::Future;
+
+use anyhow::Result;
 
 use crate::figure::Figure;
 use crate::server::Binary;
 use crate::table::{ROWS, Work};
+use crate::work::bounded;
 
 /// The figures of all binaries.
 pub(crate) struct Report {
     labels: Vec<String>,
     /// By binary, in the order they were measured in.
     figures: Vec<Vec<(Work, Figure)>>,
+    /// What the rows that are measured have in their names.
+    wanted: String,
 }
 
 /// Where the figures of one binary go.
-pub(crate) struct Column<'a>(&'a mut Vec<(Work, Figure)>);
+pub(crate) struct Column<'a> {
+    figures: &'a mut Vec<(Work, Figure)>,
+    wanted: &'a str,
+}
 
 impl Column<'_> {
     pub(crate) fn set(&mut self, work: Work, figure: Figure) {
-        self.0.push((work, figure));
+        self.figures.push((work, figure));
+    }
+
+    /// Measures this, if it is wanted.
+    pub(crate) async fn measure(&mut self, work: Work, measurement: impl Future<Output = Result<Figure>>) {
+        if work.to_string().contains(self.wanted) {
+            let figure = bounded(measurement).await;
+            self.set(work, figure);
+        }
     }
 
     /// Whether a start took too long.
     pub(crate) fn gave_up(&self) -> bool {
-        self.0.iter().any(|(work, figure)| matches!((work, figure), (Work::Start(_), Figure::Over(_))))
+        self.figures.iter().any(|(work, figure)| matches!((work, figure), (Work::Start(_), Figure::Over(_))))
     }
 }
 
 impl Report {
-    pub(crate) fn new(binaries: &[Binary]) -> Self {
+    pub(crate) fn new(binaries: &[Binary], wanted: String) -> Self {
         let labels: Vec<String> = binaries.iter().map(|binary| binary.label.clone()).collect();
-        Self { figures: vec![Vec::new(); labels.len()], labels }
+        Self { figures: vec![Vec::new(); labels.len()], labels, wanted }
     }
 
     pub(crate) fn column(&mut self, index: usize) -> Column<'_> {
-        Column(&mut self.figures[index])
+        Column { figures: &mut self.figures[index], wanted: &self.wanted }
     }
 
     fn figure(&self, column: usize, work: Work) -> Option<&Figure> {

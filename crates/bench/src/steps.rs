@@ -8,7 +8,7 @@ use crate::figure::Figure;
 use crate::report::Column;
 use crate::server::{Binary, Server, Started};
 use crate::table::Work;
-use crate::work::{self, ALL, DETAILS, NAME, Repeat, TWO, bounded};
+use crate::work::{self, ALL, DETAILS, NAME, Repeat, TWO};
 
 /// Connections that read one virtual machine side by side.
 pub(crate) const CONNECTIONS: [usize; 3] = [1, 16, 128];
@@ -106,18 +106,18 @@ impl Step {
         column.set(Work::Files(self.machines), Figure::Count(server.files() as f64));
         let Some(machines) = self.machines else { return };
         let reads = effort.repeat(3, 7);
-        column.set(Work::Names(machines), bounded(work::read_all(address, machines, NAME, reads)).await);
-        column.set(Work::Details(machines), bounded(work::read_all(address, machines, DETAILS, reads)).await);
+        column.measure(Work::Names(machines), work::read_all(address, machines, NAME, reads)).await;
+        column.measure(Work::Details(machines), work::read_all(address, machines, DETAILS, reads)).await;
         resident(column, Work::ResidentAfter(machines));
         if !self.clients {
             return;
         }
         let repeat = effort.repeat(1, 3);
         for connections in CONNECTIONS {
-            column.set(Work::Two(connections), bounded(work::read_one(address, connections, TWO, repeat)).await);
-            column.set(Work::All(connections), bounded(work::read_one(address, connections, ALL, repeat)).await);
+            column.measure(Work::Two(connections), work::read_one(address, connections, TWO, repeat)).await;
+            column.measure(Work::All(connections), work::read_one(address, connections, ALL, repeat)).await;
         }
-        column.set(Work::Waiters, bounded(work::tell_waiters(address, effort.repeat(5, 20))).await);
-        column.set(Work::Power, bounded(work::power(address, repeat)).await);
+        column.measure(Work::Waiters, work::tell_waiters(address, effort.repeat(5, 20))).await;
+        column.measure(Work::Power, work::power(address, repeat)).await;
     }
 }
