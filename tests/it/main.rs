@@ -6,6 +6,7 @@ mod hostile;
 mod inventory;
 mod networks;
 mod property_collector;
+mod rest;
 mod sessions;
 mod versions;
 

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use vimsim::types::method::{
-    AcquireCloneTicket, CloneSession, CreateContainerView, CreateFolder, CurrentTime, DestroyView, Login, Logout,
-    RetrieveServiceContent, SessionIsActive, TerminateSession,
+    AcquireCloneTicket, AcquireGenericServiceTicket, CloneSession, CreateContainerView, CreateFolder, CurrentTime,
+    DestroyView, Login, LoginExtensionByCertificate, Logout, RetrieveServiceContent, SessionIsActive, TerminateSession,
 };
 use vimsim::types::views::{
-    InvalidArgument, InvalidLogin, ManagedObjectNotFound, NotAuthenticated, SessionManager, UserSession, ViewManager,
+    InvalidArgument, InvalidLogin, ManagedObjectNotFound, NoClientCertificate, NotAuthenticated, SessionManager,
+    SessionManagerHttpServiceRequestSpec, UserSession, ViewManager,
 };
 use vimsim::types::{DateTime, Moref, Value, View};
 use vimsim::{Client, Config, Credentials, ManualClock, Simulator};
@@ -138,4 +139,86 @@ async fn an_idle_session_ends() {
     let other = Client::login(&simulator).await.unwrap();
     let list = other.property(&session_manager(), "sessionList").await.unwrap();
     assert_eq!(list.items().len(), 1);
+}
+
+/// `LoginByToken` with a token for this user in the header, valid until then.
+async fn login_by_token(client: &Client, user: &str, end: &str) -> bool {
+    let body = format!(
+        "<Envelope xmlns='http://schemas.xmlsoap.org/soap/envelope/'><Header><w:Security xmlns:w='urn:w'><Assertion>\
+         <Subject><NameID>{user}</NameID></Subject><Conditions NotOnOrAfter='{end}'/></Assertion></w:Security></Header>\
+         <Body><LoginByToken xmlns='urn:vim25'><_this type='SessionManager'>SessionManager</_this></LoginByToken></Body>\
+         </Envelope>"
+    );
+    let (status, body) = client.post(body).await.unwrap();
+    let body = String::from_utf8_lossy(&body);
+    assert_eq!(status.is_success(), !body.contains("<faultstring>Login failure</faultstring>"), "{body}");
+    status.is_success()
+}
+
+#[tokio::test]
+async fn a_token_names_who_logs_in() {
+    let (late, early) = ("2500-01-01T00:00:00Z", "2000-01-01T00:00:00Z");
+    let simulator = Simulator::start(Config::default()).await.unwrap();
+    let client = Client::new(&simulator);
+    assert!(!login_by_token(&client, "", late).await);
+    assert!(!login_by_token(&client, "root@localos", early).await);
+    assert!(login_by_token(&client, "root@localos", late).await);
+    let session = user_session(&client.property(&session_manager(), "currentSession").await.unwrap());
+    assert_eq!(session.user_name(), "root@localos");
+
+    let credentials = Credentials::Fixed { user: "root".into(), password: "secret".into() };
+    let simulator = Simulator::start(Config { credentials, ..Config::default() }).await.unwrap();
+    assert!(!login_by_token(&Client::new(&simulator), "other", late).await);
+    assert!(login_by_token(&Client::new(&simulator), "root@localos", late).await);
+}
+
+#[tokio::test]
+async fn an_extension_needs_a_certificate() {
+    let simulator = Simulator::start(Config::default()).await.unwrap();
+    let login = LoginExtensionByCertificate::with(|request| _ = request.set_extension_key("com.vmware.vsan.health"));
+    check_fault::<NoClientCertificate>(Client::new(&simulator).call(&session_manager(), login).await);
+}
+
+#[tokio::test]
+async fn a_service_ticket_works_once() {
+    let (simulator, client) = start().await;
+    let request = || {
+        AcquireGenericServiceTicket::with(|request| {
+            let spec = SessionManagerHttpServiceRequestSpec::with(|spec| _ = spec.set_url("https://h/folder/f"));
+            request.set_spec(spec);
+        })
+    };
+    let ticket = client.call(&session_manager(), request()).await.unwrap();
+    let ticket = ticket.object().unwrap().field("id").text().unwrap().to_string();
+    assert_eq!(simulator.service().redeem_service_ticket(&ticket).as_deref(), Some("user"));
+    assert_eq!(simulator.service().redeem_service_ticket(&ticket), None);
+    check_fault::<NotAuthenticated>(Client::new(&simulator).call(&session_manager(), request()).await);
+}
+
+/// The time at which the token in a response of the token service ends, or the fault.
+async fn issue(simulator: &Simulator, password: &str, seconds: i64) -> Result<i64, String> {
+    let now = DateTime::from_micros(1_700_000_000_000_000);
+    let (created, expires) = (now, now.plus_seconds(seconds));
+    let body = format!(
+        "<Envelope><Header><Security><UsernameToken><Username>user</Username><Password>{password}</Password>\
+         </UsernameToken></Security></Header><Body><RequestSecurityToken><RequestType>x/Issue</RequestType><Lifetime>\
+         <Created>{created}</Created><Expires>{expires}</Expires></Lifetime></RequestSecurityToken></Body></Envelope>"
+    );
+    let (_, answer) = Client::at(simulator, "/sts/STSService").post(body).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let end = answer.split("NotOnOrAfter=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let end = end.and_then(DateTime::parse).ok_or(answer)?;
+    Ok((end.micros() - now.micros()) / 1_000_000)
+}
+
+#[tokio::test]
+async fn the_token_service_checks_who_asks_and_limits_how_long() {
+    let clock = Arc::new(ManualClock::new(DateTime::from_micros(1_700_000_000_000_000)));
+    let credentials = Credentials::Fixed { user: "user".into(), password: "pass".into() };
+    let config = Config { credentials, ..Config::default() };
+    let simulator = Simulator::start_with_clock(config, clock).await.unwrap();
+    assert_eq!(issue(&simulator, "pass", 60).await, Ok(60));
+    assert_eq!(issue(&simulator, "pass", 6000).await, Ok(300));
+    let refused = issue(&simulator, "wrong", 60).await.unwrap_err();
+    assert!(refused.contains("FailedAuthentication"), "{refused}");
 }

@@ -21,6 +21,18 @@ async fn the_version_that_is_claimed_can_be_chosen() {
 }
 
 #[tokio::test]
+async fn a_word_can_be_claimed_for_a_version() {
+    let config = || Config { api_version: Some("uE53DA".into()), ..Config::default() };
+    assert_eq!(about_api(config(), "8.0.3.0").await, "uE53DA");
+    let simulator = Simulator::start(config()).await.unwrap();
+    let client = Client::login(&simulator).await.unwrap().speaking("uE53DA");
+    let version = client.property(&Client::service_instance(), "content.about.version").await.unwrap();
+    assert_eq!(version.text(), Some("8.0.3"));
+    let bad = Config { api_version: Some("8 0".into()), ..Config::default() };
+    assert!(Simulator::start(bad).await.is_err());
+}
+
+#[tokio::test]
 async fn an_old_client_does_not_see_what_is_newer() {
     let simulator = Simulator::start(Config::default()).await.unwrap();
     let client = Client::login(&simulator).await.unwrap();

@@ -1,4 +1,4 @@
-//! The ready line: how a shell and govc learn where we are.
+//! The environment: the ready line, by which a shell and govc learn where we are, and what the shell tells us.
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -22,6 +22,11 @@ pub(crate) fn ready_line(endpoint: &Endpoint, credentials: Option<&Credentials>,
     };
     let (scheme, address) = (endpoint.scheme(), endpoint.address);
     format!("export GOVC_URL={scheme}://{username}:{password}@{address}/sdk{tunnel} GOVC_SIM_PID={pid}\n")
+}
+
+/// Whether session cookies are for secure connections only even where ours are not: `VCSIM_SECURE_COOKIES=true`.
+pub(crate) fn secure_cookies() -> bool {
+    std::env::var_os("VCSIM_SECURE_COOKIES").is_some_and(|value| value == "true")
 }
 
 /// Writes the ready line to standard output (`-`), a FIFO or a file. Waits until somebody opens the FIFO to read.

@@ -405,11 +405,10 @@ fn byte_size(text: &str) -> Result<usize, String> {
 }
 
 fn api_version(text: &str) -> Result<String, String> {
-    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|digit| digit.is_ascii_digit());
-    if text.is_empty() || text.split('.').all(is_number) {
+    if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
         Ok(text.to_owned())
     } else {
-        Err("expected numbers and dots such as 8.0.3.0".to_owned())
+        Err("expected numbers and dots such as 8.0.3.0, or a word".to_owned())
     }
 }
 

@@ -63,6 +63,7 @@ async fn start(options: Options) -> anyhow::Result<(Server, Arc<Service>)> {
         delay,
         metrics: builder.metrics().clone(),
         body_limit: options.service.body_limit,
+        secure_cookies: environment::secure_cookies(),
     };
     let about = service.clone();
     let server = builder.about(move || about_page(&about)).start(sdk.routes());

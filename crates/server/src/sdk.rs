@@ -10,15 +10,17 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, OriginalUri, Path, State};
-use axum::http::header::{CONTENT_TYPE, COOKIE, HOST, SET_COOKIE, USER_AGENT};
+use axum::http::header::{CONTENT_TYPE, HOST, SET_COOKIE, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tracing::{Instrument, debug, info_span};
-use vimsim_simulator::{Peer, Reply, Request, Service};
+use vimsim_simulator::{Peer, Product, Reply, Request, Service};
 use vimsim_types::{ArcStr, Fault, Method, Namespace, Version, View};
 use vimsim_wire as wire;
 
+use crate::rest::{self, cookie};
+use crate::sts;
 use crate::{BodyError, ConnectionInfo, Delay, Metrics, Trace, read_body};
 
 /// The name of the cookie that names a session, as every vSphere client knows it.
@@ -38,6 +40,8 @@ pub struct Sdk {
     pub metrics: Metrics,
     /// The largest request body that is read, in bytes.
     pub body_limit: usize,
+    /// Whether session cookies are marked for secure connections only, even where the connection is not.
+    pub secure_cookies: bool,
 }
 
 impl Sdk {
@@ -54,12 +58,17 @@ impl Sdk {
             move || service.snapshot().version() as f64
         });
         gauges.gauge("vimsim_sessions", "Sessions.", move || service.session_count() as f64);
+        let mut others = Router::new();
+        if self.service.config().product == Product::VirtualCenter {
+            others = rest::routes(&self.service, self.secure_cookies).merge(sts::routes(self.service.clone()));
+        }
         Router::new()
             .route("/sdk", post(call))
             .route("/sdk/", post(call))
             .route("/sdk/vimService", post(call))
             .route("/sdk/{document}", get(document))
             .with_state((Arc::new(self), newest))
+            .merge(others)
     }
 }
 
@@ -67,7 +76,7 @@ type Shared = State<(Arc<Sdk>, Version)>;
 
 /// One of the documents that describe the service.
 async fn document(
-    State((_, newest)): Shared,
+    State((sdk, newest)): Shared,
     Path(name): Path<String>,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
@@ -76,7 +85,8 @@ async fn document(
     let scheme = if connection.encrypted { "https" } else { "http" };
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).or(uri.authority().map(|host| host.as_str()));
     let url = format!("{scheme}://{}/sdk/vimService", host.unwrap_or("localhost"));
-    match wire::wsdl::document(Namespace::VIM25, &name, newest, &url) {
+    let claimed = Some(sdk.service.claimed_version());
+    match wire::wsdl::document(Namespace::VIM25, &name, newest, claimed, &url) {
         Some(text) => ([(CONTENT_TYPE, XML)], text).into_response(),
         None => (StatusCode::NOT_FOUND, format!("no document {}\n", uri.path())).into_response(),
     }
@@ -93,6 +103,7 @@ async fn call(
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let (_, spoken) = wire::parse_action(text(HeaderName::from_static("soapaction")));
     let version = spoken.min(newest);
+    let secure = connection.encrypted || sdk.secure_cookies;
     let body = match read_body(body, sdk.body_limit).await {
         Ok(body) => body,
         Err(error) => return refused(&error, version),
@@ -102,11 +113,11 @@ async fn call(
     let (response, method) = match wire::decode_request(&body, &limits) {
         Err(fault) => {
             debug!(%fault, path = uri.path(), "a request could not be read");
-            (encode(None, Reply { result: Err(fault), cookie: None }, version, connection.encrypted), None)
+            (encode(None, Reply { result: Err(fault), cookie: None }, version, secure), None)
         }
         Ok(request) => {
             let method = request.method;
-            let cookie = session_cookie(&headers).or(request.header.vc_session_cookie);
+            let cookie = cookie(&headers, COOKIE_NAME).or(request.header.vc_session_cookie);
             let span = info_span!(
                 "call",
                 method = method.name,
@@ -120,10 +131,11 @@ async fn call(
                 arguments: request.arguments,
                 version,
                 cookie,
-                peer: Peer { address: Some(connection.peer.ip()), user_agent: text(USER_AGENT).map(ArcStr::from) },
+                token: request.header.security.as_deref().and_then(wire::Assertion::read).map(sts::token),
+                peer: peer(&connection, &headers),
             };
             let reply = perform(&sdk, request).instrument(span).await;
-            (encode(Some(method), reply, version, connection.encrypted), Some(method))
+            (encode(Some(method), reply, version, secure), Some(method))
         }
     };
     if let Some(method) = method {
@@ -145,17 +157,19 @@ async fn perform(sdk: &Sdk, request: Request) -> Reply {
     reply
 }
 
-/// The session that the client names. A value may be quoted.
-fn session_cookie(headers: &HeaderMap) -> Option<ArcStr> {
-    let cookies = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE_NAME).map(|(_, value)| value.trim_matches('"').into())
+/// Where a request comes from.
+pub(crate) fn peer(connection: &ConnectionInfo, headers: &HeaderMap) -> Peer {
+    Peer {
+        address: Some(connection.peer.ip()),
+        user_agent: headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).map(ArcStr::from),
+        certificate: connection.client_certificate.as_ref().map(|certificate| certificate.as_ref().into()),
+    }
 }
 
 /// A response in parts: status, cookie, body.
 type Parts = (StatusCode, Option<HeaderValue>, Vec<u8>);
 
-fn encode(method: Option<&Method>, reply: Reply, version: Version, encrypted: bool) -> Parts {
+fn encode(method: Option<&Method>, reply: Reply, version: Version, secure: bool) -> Parts {
     let mut body = Vec::with_capacity(1024);
     let namespace = method.map_or(Namespace::VIM25, Method::namespace);
     let status = match (method, &reply.result) {
@@ -169,7 +183,7 @@ fn encode(method: Option<&Method>, reply: Reply, version: Version, encrypted: bo
         }
         (None, Ok(_)) => StatusCode::OK,
     };
-    let secure = if encrypted { "; Secure" } else { "" };
+    let secure = if secure { "; Secure" } else { "" };
     let cookie = reply.cookie.and_then(|cookie| {
         let text = match cookie {
             Some(cookie) => format!("{COOKIE_NAME}={cookie}; Path=/; HttpOnly{secure}"),

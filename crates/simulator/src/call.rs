@@ -10,7 +10,7 @@ use vimsim_types::{ArcStr, DateTime, Fault, Method, Moref, Version, View};
 
 use crate::config::Product;
 use crate::service::Service;
-use crate::session::{Peer, Session};
+use crate::session::{Peer, Session, Token};
 use crate::task::Job;
 
 /// Who is calling, when, and what is to happen once the call has been carried out.
@@ -18,6 +18,7 @@ pub(crate) struct Context {
     pub(crate) service: Arc<Service>,
     pub(crate) session: Option<Arc<Session>>,
     pub(crate) peer: Peer,
+    pub(crate) token: Option<Token>,
     pub(crate) version: Version,
     pub(crate) now: DateTime,
     pub(crate) method: Option<&'static Method>,
@@ -39,6 +40,7 @@ impl Context {
             service,
             session: None,
             peer: Peer::default(),
+            token: None,
             version: Version::NEWEST,
             now,
             method: None,

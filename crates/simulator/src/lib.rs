@@ -6,6 +6,7 @@
 
 mod call;
 mod clock;
+mod cluster_modules;
 mod config;
 mod kind;
 mod kinds;
@@ -16,10 +17,13 @@ mod service;
 mod session;
 mod spawn;
 mod task;
+mod token_service;
 pub mod uuid;
 mod walk;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use cluster_modules::MemberChange;
 pub use config::{Config, Credentials, Model, Product};
 pub use service::{Error, Reply, Request, Service};
-pub use session::{Peer, Session};
+pub use session::{Peer, Session, Token};
+pub use token_service::TokenRequest;

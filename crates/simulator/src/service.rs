@@ -19,7 +19,7 @@ use crate::kind::Handler;
 use crate::kinds::Kinds;
 use crate::objects;
 use crate::rules::InventoryRules;
-use crate::session::{Peer, Session, Sessions};
+use crate::session::{Peer, Session, Sessions, Token};
 use crate::spawn::Spawner;
 
 /// How long a session may be idle unless `config.vmacore.soap.sessionTimeout` says otherwise: 30 minutes, as in vCenter.
@@ -49,6 +49,8 @@ pub struct Request {
     pub version: Version,
     /// The session cookie, if the client sent one.
     pub cookie: Option<ArcStr>,
+    /// The SAML token that came with the call, if one did.
+    pub token: Option<Token>,
     /// Where the call comes from.
     pub peer: Peer,
 }
@@ -111,6 +113,11 @@ impl Service {
     /// The newest version of the API that is served; older clients are served theirs.
     pub fn api_version(&self) -> Version {
         objects::service_instance::api_version(&self.config)
+    }
+
+    /// The name of the version of the API that is claimed, which may be a word that stands for no version we know.
+    pub fn claimed_version(&self) -> &str {
+        objects::service_instance::claimed_version(&self.config)
     }
 
     /// The newest snapshot of the inventory.
@@ -188,7 +195,7 @@ impl Service {
     /// Carries out one call. Never fails and never hangs for good: whatever is wrong becomes the fault in the reply.
     pub async fn call(self: &Arc<Self>, request: Request) -> Reply {
         let now = self.clock.now();
-        if request.method.name == "Login" {
+        if request.method.name.starts_with("Login") {
             self.expire_sessions(now);
         }
         let session = self.live_session(request.cookie.as_deref(), now);
@@ -208,6 +215,7 @@ impl Service {
                     service: self.clone(),
                     session,
                     peer: request.peer,
+                    token: request.token,
                     version: request.version,
                     now,
                     method: Some(request.method),
@@ -242,6 +250,16 @@ impl Service {
             context.jobs.take();
             Err(panicked(context.method.map_or("task", |method| method.name), &*panic))
         })
+    }
+
+    /// The session of this cookie, which counts as used by this.
+    pub fn session(&self, cookie: &str) -> Option<Arc<Session>> {
+        self.live_session(Some(cookie), self.clock.now())
+    }
+
+    /// Uses up a ticket of `AcquireGenericServiceTicket`: the user it stands for, if it is good.
+    pub fn redeem_service_ticket(&self, id: &str) -> Option<ArcStr> {
+        objects::session_manager::redeem_service_ticket(self, id)
     }
 
     fn live_session(&self, cookie: Option<&str>, now: DateTime) -> Option<Arc<Session>> {

@@ -16,6 +16,19 @@ pub struct Peer {
     pub address: Option<IpAddr>,
     /// The client's `User-Agent`.
     pub user_agent: Option<ArcStr>,
+    /// The certificate that the client showed, in DER, and holds the key of.
+    pub certificate: Option<Arc<[u8]>>,
+}
+
+/// What a SAML token says, taken off the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// The user it stands for.
+    pub subject: ArcStr,
+    /// When it begins to be valid, if it says so.
+    pub not_before: Option<DateTime>,
+    /// When it is no longer valid, if it ever ceases to be.
+    pub not_on_or_after: Option<DateTime>,
 }
 
 /// One login.
@@ -25,6 +38,7 @@ pub struct Session {
     cookie: ArcStr,
     user: ArcStr,
     full_name: ArcStr,
+    is_extension: bool,
     login: DateTime,
     peer: Peer,
     active: AtomicI64,
@@ -47,6 +61,11 @@ impl Session {
         &self.user
     }
 
+    /// When it began.
+    pub fn login_time(&self) -> DateTime {
+        self.login
+    }
+
     /// When it was last used.
     pub fn last_active(&self) -> DateTime {
         DateTime::from_micros(self.active.load(Ordering::Relaxed))
@@ -62,7 +81,7 @@ impl Session {
             session.set_last_active_time(self.last_active());
             session.set_locale("en");
             session.set_message_locale("en");
-            session.set_extension_session(false);
+            session.set_extension_session(self.is_extension);
             session.set_ip_address(self.peer.address.map(|address| address.to_string()));
             session.set_user_agent(self.peer.user_agent.as_ref());
             session.set_call_count(i64::try_from(self.calls.load(Ordering::Relaxed)).unwrap_or(i64::MAX));
@@ -82,13 +101,14 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    /// Begins a session.
-    pub(crate) fn begin(&self, user: ArcStr, peer: Peer, now: DateTime) -> Arc<Session> {
+    /// Begins a session of a user, or of an extension.
+    pub(crate) fn begin(&self, user: ArcStr, is_extension: bool, peer: Peer, now: DateTime) -> Arc<Session> {
         let session = Arc::new(Session {
             key: uuid::random().into(),
             cookie: uuid::random().into(),
             full_name: user.clone(),
             user,
+            is_extension,
             login: now,
             peer,
             active: AtomicI64::new(now.micros()),

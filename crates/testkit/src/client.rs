@@ -38,6 +38,11 @@ impl Client {
         }
     }
 
+    /// A client of another path than `/sdk`.
+    pub fn at(simulator: &Simulator, path: &str) -> Self {
+        Self { url: format!("{}{path}", simulator.url()), ..Self::new(simulator) }
+    }
+
     /// A client that has logged in.
     pub async fn login(simulator: &Simulator) -> Result<Self, Error> {
         let client = Self::new(simulator);
@@ -52,6 +57,17 @@ impl Client {
     pub fn speaking(mut self, version: &'static str) -> Self {
         self.version = version;
         self
+    }
+
+    /// The same connection, in a session that exists.
+    pub fn with_session(self, session: &str) -> Self {
+        Self { cookie: Mutex::new(Some(format!("vmware_soap_session={session}"))), ..self }
+    }
+
+    /// The session, as its cookie names it.
+    pub fn session(&self) -> Option<String> {
+        let cookie = self.cookie.lock().ok()?;
+        cookie.as_deref()?.split_once('=').map(|(_, session)| session.to_string())
     }
 
     /// The reference of the service instance.

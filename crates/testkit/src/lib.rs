@@ -15,9 +15,11 @@
 //! ```
 
 mod client;
+mod rest;
 mod simulator;
 
 pub use client::Client;
+pub use rest::{RestAnswer, RestClient};
 pub use simulator::{Error, Simulator};
 pub use vimsim_simulator::{Clock, Config, Credentials, ManualClock, Model, Product, SystemClock};
 pub use vimsim_types as types;

@@ -68,6 +68,7 @@ impl Simulator {
             delay: Arc::new(Delay::default()),
             metrics: builder.metrics().clone(),
             body_limit,
+            secure_cookies: false,
         };
         let server = builder.start(sdk.routes());
         let url = server.endpoint().url();

@@ -16,7 +16,7 @@ fn main() -> std::io::Result<()> {
     for prefix in ["vim", "pbm", "sms", "eam", "vslm", "vsan"] {
         for kind in ["Service.wsdl", ".wsdl", "-messagetypes.xsd", "-types.xsd", "ServiceVersions.xml"] {
             let name = format!("{prefix}{kind}");
-            if let Some(text) = wsdl::document(namespace, &name, version.unwrap_or(Version::NEWEST), &url) {
+            if let Some(text) = wsdl::document(namespace, &name, version.unwrap_or(Version::NEWEST), None, &url) {
                 std::fs::write(Path::new(&directory).join(name), text)?;
             }
         }

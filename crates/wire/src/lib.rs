@@ -10,6 +10,7 @@ mod names;
 #[cfg(test)]
 mod samples;
 mod soap;
+mod token;
 pub mod wsdl;
 mod xml;
 
@@ -18,5 +19,6 @@ pub use limits::Limits;
 pub use soap::{
     Header, Request, decode_request, decode_response, encode_fault, encode_request, encode_response, parse_action,
 };
+pub use token::{Asked, Assertion, Confirmation, TrustRequest, encode_issued, encode_trust_fault};
 pub use xml::decode::decode_value;
 pub use xml::encode::{encode_document, encode_value};

@@ -19,9 +19,7 @@ use crate::service::{Error, Service};
 /// Builds the inventory of a new service.
 pub(crate) fn build(service: &Arc<Service>) -> Result<(), Error> {
     let config = service.config();
-    if let Some(version) = &config.api_version
-        && vimsim_types::Version::parse(vimsim_types::Namespace::VIM25, version).is_none()
-    {
+    if let Some(version) = config.api_version.as_deref().filter(|version| !service_instance::is_version(version)) {
         return Err(Error::Config(format!("'{version}' is no API version")));
     }
     let context = Context::internal(service.clone(), true);

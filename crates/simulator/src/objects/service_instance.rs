@@ -132,24 +132,45 @@ pub(crate) fn managers(product: Product) -> impl Iterator<Item = (usize, Moref)>
     })
 }
 
-/// The newest version of the API that the service speaks and claims: the one asked for, or else 8.0.3.0.
+/// The version of the API that is claimed when none is asked for.
+const DEFAULT_VERSION: &str = "8.0.3.0";
+
+/// Whether a text can be the name of a version: numbers, or a word such as `uE53DA`, as builds that were never released
+/// have.
+pub(crate) fn is_version(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+/// The name of the version of the API that is claimed.
+pub(crate) fn claimed_version(config: &Config) -> &str {
+    config.api_version.as_deref().unwrap_or(DEFAULT_VERSION)
+}
+
+/// The newest version of the API that the service speaks: the one asked for, or else 8.0.3.0; for an unknown word all
+/// that there is.
 pub(crate) fn api_version(config: &Config) -> Version {
-    let version = config.api_version.as_deref().unwrap_or("8.0.3.0");
-    Version::parse(Namespace::VIM25, version).unwrap_or(Version::NEWEST)
+    Version::parse(Namespace::VIM25, claimed_version(config)).unwrap_or(Version::NEWEST)
+}
+
+/// The version of the product: that of its API as far as this is a number, or else that of the default.
+fn product_version(api: &str) -> String {
+    let is_number = |part: &str| part.bytes().all(|digit| digit.is_ascii_digit());
+    let api = if api.split('.').all(is_number) { api } else { DEFAULT_VERSION };
+    api.split('.').chain(["0", "0"]).take(3).collect::<Vec<_>>().join(".")
 }
 
 pub(crate) fn about(config: &Config) -> AboutInfo {
-    let api = config.api_version.clone().unwrap_or_else(|| "8.0.3.0".into());
+    let api = claimed_version(config);
     // Builds of the general releases: vCenter Server 8.0 U3 and ESXi 8.0 U3.
     let (build, host_build) = ("24022515", "24022510");
-    let version = api.split('.').chain(["0", "0"]).take(3).collect::<Vec<_>>().join(".");
+    let version = product_version(api);
     AboutInfo::with(|about| {
         about.set_vendor("VMware, Inc.");
         about.set_version(&version);
         about.set_locale_version("INTL");
         about.set_locale_build("000");
         about.set_os_type("linux-x64");
-        about.set_api_version(&api);
+        about.set_api_version(api);
         match config.product {
             Product::VirtualCenter => {
                 about.set_name("VMware vCenter Server");

@@ -2,28 +2,32 @@
 
 use vimsim_registry::{ManagedObject, Snapshot};
 use vimsim_types::method::{
-    AcquireCloneTicket, CloneSession, ImpersonateUser, Login, Logout, SessionIsActive, SetLocale, TerminateSession,
-    UpdateServiceMessage,
+    AcquireCloneTicket, AcquireGenericServiceTicket, CloneSession, ImpersonateUser, Login, LoginByToken,
+    LoginExtensionByCertificate, Logout, SessionIsActive, SetLocale, TerminateSession, UpdateServiceMessage,
 };
 use vimsim_types::views::{
-    InvalidLocale, InvalidLogin, NotFound, SessionManager, UserLoginSessionEvent, UserLogoutSessionEvent, UserSession,
+    InvalidLocale, InvalidLogin, NoClientCertificate, NotFound, SessionManager, SessionManagerGenericServiceTicket,
+    UserLoginSessionEvent, UserLogoutSessionEvent, UserSession,
 };
-use vimsim_types::{ArcStr, Fault, List, Method, Moref, Ty, Value, View};
+use vimsim_types::{ArcStr, DateTime, Fault, List, Method, Moref, Ty, Value, View};
 
 use super::{property_collector, service_instance};
 use crate::call::{Call, Context, Look};
-use crate::config::Credentials;
+use crate::config::{Credentials, Product};
 use crate::kind::Kind;
 use crate::service::Service;
-use crate::session::Session;
+use crate::session::{Session, Token};
 
 pub(crate) fn kind() -> Kind<SessionManager> {
     Kind::new()
         .write(login)
+        .write(login_by_token)
+        .write(login_extension_by_certificate)
         .write(logout)
         .read(session_is_active)
         .write(terminate_session)
         .write(acquire_clone_ticket)
+        .write(acquire_generic_service_ticket)
         .write(clone_session)
         .write(impersonate_user)
         .read(set_locale)
@@ -32,11 +36,19 @@ pub(crate) fn kind() -> Kind<SessionManager> {
         .computed(SessionManager::CURRENT_SESSION, current_session)
 }
 
+/// How many seconds our clock may differ from that of whoever issued a token.
+const CLOCK_TOLERANCE: i64 = 60;
+
+/// How many seconds a service ticket is good for.
+const TICKET_LIFETIME: i64 = 120;
+
 /// What the session manager remembers.
 #[derive(Clone, Default)]
 struct Remembered {
     /// Clone tickets and the user each one stands for.
     tickets: std::collections::BTreeMap<ArcStr, ArcStr>,
+    /// Service tickets: the user each one stands for, and until when.
+    service_tickets: std::collections::BTreeMap<ArcStr, (ArcStr, DateTime)>,
     /// Rises with each login and logout, so that who watches `sessionList` is told.
     generation: u64,
 }
@@ -78,18 +90,70 @@ fn current_session(context: &Context, _: &Snapshot, _: &ManagedObject) -> Value 
 ///
 /// - `InvalidLogin` if the name or password is wrong, or the client has a session already.
 fn login(call: &mut Call<'_, SessionManager>, request: Login) -> Result<UserSession, Fault> {
-    let service = &call.context().service;
-    let (user, password) = (request.user_name(), request.password());
-    let known = match &service.config().credentials {
+    let known = knows(&call.context().service, request.user_name(), request.password());
+    if !known || call.context().session.is_some() {
+        return Err(login_failure());
+    }
+    begin(call, request.user_name().clone(), false)
+}
+
+/// Begins a session of the user whom the SAML token names that came with the call.
+///
+/// - `InvalidLogin` without a token or a name in it, if it is not valid at this time or stands for somebody who may not
+///   log in, or if the client has a session already.
+fn login_by_token(call: &mut Call<'_, SessionManager>, _: LoginByToken) -> Result<UserSession, Fault> {
+    let context = call.context();
+    let token = context.token.as_ref().filter(|token| trusts(&context.service, token));
+    match token {
+        Some(token) if context.session.is_none() => begin(call, token.subject.clone(), false),
+        _ => Err(login_failure()),
+    }
+}
+
+/// Begins a session of an extension.
+///
+/// - `NoClientCertificate` if the client showed none.
+/// - `InvalidLogin` without an extension's key, or if the client has a session already.
+// Fidelity: any certificate is good for any extension, as with vcsim: clients connect without registering one first.
+fn login_extension_by_certificate(
+    call: &mut Call<'_, SessionManager>,
+    request: LoginExtensionByCertificate,
+) -> Result<UserSession, Fault> {
+    if call.context().peer.certificate.is_none() {
+        return Err(NoClientCertificate::new().into());
+    }
+    if request.extension_key().is_empty() || call.context().session.is_some() {
+        return Err(login_failure());
+    }
+    begin(call, request.extension_key().clone(), true)
+}
+
+// Fidelity: the words are those of vcsim, which tests of clients compare with.
+pub(crate) fn login_failure() -> Fault {
+    Fault::new(InvalidLogin::new(), "Login failure")
+}
+
+/// Whether this user may log in with this password.
+pub(crate) fn knows(service: &Service, user: &str, password: &str) -> bool {
+    match &service.config().credentials {
         Credentials::Any => !user.is_empty() && !password.is_empty(),
         Credentials::Fixed { user: expected, password: secret } => {
             bare_name(user) == bare_name(expected) && password == secret.as_str()
         }
-    };
-    if !known || call.context().session.is_some() {
-        return Err(InvalidLogin::new().into());
     }
-    begin(call, user.clone())
+}
+
+/// Whether a token is valid at this time, and stands for somebody who may log in.
+// Fidelity: who signed the token is not looked at, as with vcsim: tests write tokens by hand.
+pub(crate) fn trusts(service: &Service, token: &Token) -> bool {
+    let now = service.clock().now();
+    let begun = token.not_before.is_none_or(|begin| begin <= now.plus_seconds(CLOCK_TOLERANCE));
+    let ended = token.not_on_or_after.is_some_and(|end| end.plus_seconds(CLOCK_TOLERANCE) <= now);
+    let known = match &service.config().credentials {
+        Credentials::Any => !token.subject.is_empty(),
+        Credentials::Fixed { user, .. } => bare_name(&token.subject) == bare_name(user),
+    };
+    known && begun && !ended
 }
 
 /// `name` of `name@domain` and `DOMAIN\name`.
@@ -98,9 +162,9 @@ fn bare_name(user: &str) -> &str {
     user.split('@').next().unwrap_or(user)
 }
 
-fn begin(call: &mut Call<'_, SessionManager>, user: ArcStr) -> Result<UserSession, Fault> {
+fn begin(call: &mut Call<'_, SessionManager>, user: ArcStr, is_extension: bool) -> Result<UserSession, Fault> {
     let context = call.context();
-    let session = context.service.sessions().begin(user.clone(), context.peer.clone(), call.now());
+    let session = context.service.sessions().begin(user.clone(), is_extension, context.peer.clone(), call.now());
     context.cookie.replace(Some(Some(session.cookie().clone())));
     touch(call)?;
     let event = UserLoginSessionEvent::with(|event| {
@@ -192,6 +256,34 @@ fn acquire_clone_ticket(call: &mut Call<'_, SessionManager>, _: AcquireCloneTick
     Ok(ticket)
 }
 
+/// A ticket that stands for the caller in one request to another service, such as a file transfer.
+fn acquire_generic_service_ticket(
+    call: &mut Call<'_, SessionManager>,
+    _: AcquireGenericServiceTicket,
+) -> Result<SessionManagerGenericServiceTicket, Fault> {
+    let (now, this) = (call.now(), call.moref());
+    let user = call.context().session()?.user().clone();
+    let host = call.context().service.config().address.map(|address| address.ip().to_string());
+    let id = crate::uuid::random();
+    let tickets = &mut call.private::<Remembered>(&this)?.service_tickets;
+    tickets.retain(|_, (_, end)| *end > now);
+    tickets.insert(id.as_str().into(), (user, now.plus_seconds(TICKET_LIFETIME)));
+    Ok(SessionManagerGenericServiceTicket::with(|ticket| {
+        ticket.set_id(id).set_host_name(host);
+    }))
+}
+
+/// Uses up a service ticket: the user it stands for, if it is good.
+pub(crate) fn redeem_service_ticket(service: &Service, id: &str) -> Option<ArcStr> {
+    let this = moref(service.config().product == Product::VirtualCenter);
+    let now = service.clock().now();
+    let redeemed = service.registry().write(|transaction| {
+        let taken = transaction.private::<Remembered>(&this)?.service_tickets.remove(id);
+        Ok::<_, Fault>(taken.filter(|(_, end)| *end > now).map(|(user, _)| user))
+    });
+    redeemed.ok().flatten()
+}
+
 /// Begins a session with a clone ticket.
 ///
 /// - `InvalidLogin` if the ticket is not one, or was used.
@@ -199,7 +291,7 @@ fn clone_session(call: &mut Call<'_, SessionManager>, request: CloneSession) -> 
     let this = call.moref();
     let user = call.private::<Remembered>(&this)?.tickets.remove(request.clone_ticket());
     match user {
-        Some(user) => begin(call, user),
+        Some(user) => begin(call, user, false),
         None => Err(Fault::new(InvalidLogin::new(), "the clone ticket is not valid")),
     }
 }
@@ -217,7 +309,7 @@ fn impersonate_user(call: &mut Call<'_, SessionManager>, request: ImpersonateUse
             format!("the user '{}' cannot be impersonated", request.user_name()),
         ));
     }
-    begin(call, request.user_name().clone())
+    begin(call, request.user_name().clone(), false)
 }
 
 /// Chooses the language of messages. There is one.

@@ -54,6 +54,7 @@ impl Client {
             arguments: arguments.into(),
             version: Version::NEWEST,
             cookie,
+            token: None,
             peer: Peer::default(),
         };
         let reply = self.runtime.block_on(async {

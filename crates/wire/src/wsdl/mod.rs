@@ -21,8 +21,15 @@ use crate::names;
 /// The document of this name, which may be of another namespace that documents of `namespace` refer to; that is then
 /// described in its newest version.
 ///
-/// `version` is the one that the service claims to be; `url` is its address.
-pub fn document(namespace: Namespace, name: &str, version: Version, url: &str) -> Option<String> {
+/// `version` is the newest one that is served; `claimed` is what the service calls it where this is no name of it, and
+/// `url` is its address.
+pub fn document(
+    namespace: Namespace,
+    name: &str,
+    version: Version,
+    claimed: Option<&str>,
+    url: &str,
+) -> Option<String> {
     let (described, kind) = Namespace::all().find_map(|described| {
         let kind = name.strip_prefix(prefix(described))?;
         KINDS.contains(&kind).then_some((described, kind))
@@ -34,7 +41,7 @@ pub fn document(namespace: Namespace, name: &str, version: Version, url: &str) -
         ".wsdl" => service::binding(api),
         "-messagetypes.xsd" => messages::schema(api),
         "-types.xsd" => types::schema(api),
-        _ => service::versions(api),
+        _ => service::versions(api, claimed.filter(|_| described == namespace)),
     })
 }
 

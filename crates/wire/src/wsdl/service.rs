@@ -115,7 +115,7 @@ fn soap_binding(out: &mut String, api: Api) {
 }
 
 /// The version that the service claims to be, and the older ones that it also speaks, newest first.
-pub(super) fn versions(api: Api) -> String {
+pub(super) fn versions(api: Api, claimed: Option<&str>) -> String {
     let ids = api.namespace.versions();
     let current = usize::from(api.version.0).min(ids.len() - 1);
     let is_number = |id: &&&str| id.split('.').all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
@@ -123,7 +123,7 @@ pub(super) fn versions(api: Api) -> String {
     let mut out = String::from(HEADER);
     let urn = api.namespace.urn();
     line(&mut out, format_args!("<namespaces version=\"1.0\">\n<namespace>\n<name>{urn}</name>"));
-    if let Some(newest) = published.next() {
+    if let Some(newest) = claimed.or_else(|| published.next().copied()) {
         line(&mut out, format_args!("<version>{newest}</version>\n<priorVersions>"));
     }
     for id in published {
@@ -145,7 +145,7 @@ mod tests {
 
     fn vim(name: &str, version: &str) -> String {
         let version = Version::parse(Namespace::VIM25, version).expect("a version");
-        document(Namespace::VIM25, name, version, "https://host/sdk?a&b").expect(name)
+        document(Namespace::VIM25, name, version, None, "https://host/sdk?a&b").expect(name)
     }
 
     /// All attributes of this name.
@@ -171,7 +171,8 @@ mod tests {
             let prefix = super::prefix(namespace);
             let last = namespace.versions().len() as u8 - 1;
             for version in [Version(last), Version(last / 2), Version(0)] {
-                let document = |kind| document(namespace, &format!("{prefix}{kind}"), version, "").expect("known");
+                let document =
+                    |kind| document(namespace, &format!("{prefix}{kind}"), version, None, "").expect("known");
                 let (types, messages) = (document("-types.xsd"), document("-messagetypes.xsd"));
                 let names = attributes(&types, "name").into_iter().chain(attributes(&messages, "name"));
                 let names: HashSet<String> = names.collect();
@@ -195,8 +196,10 @@ mod tests {
         assert!(
             !versions.contains("7.0") && !versions.contains("2.5u2") && versions.contains("<version>2.5</version>")
         );
-        let newest = document(Namespace::VIM25, "vimServiceVersions.xml", Version::NEWEST, "").expect("known");
+        let newest = document(Namespace::VIM25, "vimServiceVersions.xml", Version::NEWEST, None, "").expect("known");
         assert!(!newest.contains("m5CA1EF4D"), "{newest}");
+        let claimed = document(Namespace::VIM25, "vimServiceVersions.xml", Version::NEWEST, Some("uE53DA"), "");
+        assert!(claimed.expect("known").contains("</name>\n<version>uE53DA</version>\n<priorVersions>\n<version>9"));
     }
 
     #[test]
@@ -217,8 +220,8 @@ mod tests {
     #[test]
     fn other_names_have_no_document() {
         for name in ["", "vim", "vim.xsd", "../vim.wsdl", "vim25Service.wsdl", "Service.wsdl"] {
-            assert!(document(Namespace::VIM25, name, Version::NEWEST, "").is_none(), "{name}");
+            assert!(document(Namespace::VIM25, name, Version::NEWEST, None, "").is_none(), "{name}");
         }
-        assert!(document(Namespace::VIM25, "pbm-types.xsd", Version::NEWEST, "").is_some());
+        assert!(document(Namespace::VIM25, "pbm-types.xsd", Version::NEWEST, None, "").is_some());
     }
 }

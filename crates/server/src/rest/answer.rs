@@ -1,0 +1,178 @@
+//! Answers and errors, and how the two families of paths write them.
+
+use std::fmt::Display;
+
+use axum::extract::State;
+use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use vimsim_types::views::{
+    AlreadyExists, DuplicateName, InvalidArgument, InvalidLogin, InvalidRequest, InvalidState, ManagedObjectNotFound,
+    NoPermission, NotAuthenticated, NotFound, NotSupported, ResourceInUse,
+};
+use vimsim_types::{Fault, View};
+
+use super::Style;
+
+/// What a handler answers when all is well.
+#[derive(Clone, Debug)]
+pub(super) enum Answer {
+    /// A value.
+    Value(Value),
+    /// The value that stands for what was created; `/api` has a status of its own for it.
+    Created(Value),
+    /// Done.
+    Nothing,
+}
+
+/// A standard error of the vSphere Automation API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ErrorKind {
+    AlreadyExists,
+    Internal,
+    InvalidArgument,
+    MethodNotAllowed,
+    NotAllowedInCurrentState,
+    NotFound,
+    ResourceInUse,
+    Unauthenticated,
+    Unauthorized,
+    Unsupported,
+}
+
+impl ErrorKind {
+    /// Its name, and the status of a response that says so.
+    fn facts(self) -> (&'static str, StatusCode) {
+        match self {
+            Self::AlreadyExists => ("already_exists", StatusCode::BAD_REQUEST),
+            Self::Internal => ("internal_server_error", StatusCode::INTERNAL_SERVER_ERROR),
+            Self::InvalidArgument => ("invalid_argument", StatusCode::BAD_REQUEST),
+            Self::MethodNotAllowed => ("operation_not_found", StatusCode::METHOD_NOT_ALLOWED),
+            Self::NotAllowedInCurrentState => ("not_allowed_in_current_state", StatusCode::BAD_REQUEST),
+            Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
+            Self::ResourceInUse => ("resource_in_use", StatusCode::BAD_REQUEST),
+            Self::Unauthenticated => ("unauthenticated", StatusCode::UNAUTHORIZED),
+            Self::Unauthorized => ("unauthorized", StatusCode::FORBIDDEN),
+            Self::Unsupported => ("unsupported", StatusCode::BAD_REQUEST),
+        }
+    }
+}
+
+/// What went wrong.
+#[derive(Clone, Debug)]
+pub(super) struct RestError {
+    kind: ErrorKind,
+    /// The identifier of the message, by which programs know it.
+    id: &'static str,
+    message: String,
+}
+
+impl RestError {
+    pub(super) fn new(kind: ErrorKind, id: &'static str, message: impl Into<String>) -> Self {
+        Self { kind, id, message: message.into() }
+    }
+
+    /// There is no session.
+    pub(super) fn unauthenticated() -> Self {
+        let id = "com.vmware.vapi.endpoint.method.authentication.required";
+        Self::new(ErrorKind::Unauthenticated, id, "Authentication required.")
+    }
+
+    /// The request cannot be understood.
+    pub(super) fn invalid(error: &dyn Display) -> Self {
+        Self::new(ErrorKind::InvalidArgument, "com.vmware.vapi.rest.invalidRequestBody", error.to_string())
+    }
+}
+
+impl From<Fault> for RestError {
+    fn from(fault: Fault) -> Self {
+        let is = |kinds: &[bool]| kinds.contains(&true);
+        let kind = if is(&[fault.is::<InvalidLogin>(), fault.is::<NotAuthenticated>()]) {
+            ErrorKind::Unauthenticated
+        } else if is(&[fault.is::<NotFound>(), fault.is::<ManagedObjectNotFound>()]) {
+            ErrorKind::NotFound
+        } else if is(&[fault.is::<AlreadyExists>(), fault.is::<DuplicateName>()]) {
+            ErrorKind::AlreadyExists
+        } else if fault.is::<NoPermission>() {
+            ErrorKind::Unauthorized
+        } else if fault.is::<NotSupported>() {
+            ErrorKind::Unsupported
+        } else if fault.is::<ResourceInUse>() {
+            ErrorKind::ResourceInUse
+        } else if fault.is::<InvalidState>() {
+            ErrorKind::NotAllowedInCurrentState
+        } else if is(&[fault.is::<InvalidArgument>(), fault.is::<InvalidRequest>()]) {
+            ErrorKind::InvalidArgument
+        } else {
+            ErrorKind::Internal
+        };
+        Self::new(kind, fault.detail().as_object().kind().name(), fault.message().as_str())
+    }
+}
+
+/// What [`render`] finds in a response.
+#[derive(Clone)]
+struct Outcome(Result<Answer, RestError>);
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let mut response = Response::default();
+        response.extensions_mut().insert(Outcome(Ok(self)));
+        response
+    }
+}
+
+impl IntoResponse for RestError {
+    fn into_response(self) -> Response {
+        let mut response = Response::default();
+        response.extensions_mut().insert(Outcome(Err(self)));
+        response
+    }
+}
+
+/// Writes what a handler answered, as the path it was called by wants it.
+pub(super) async fn render(State(style): State<Style>, mut response: Response) -> Response {
+    let Some(Outcome(outcome)) = response.extensions_mut().remove() else { return response };
+    let (status, body) = match outcome {
+        Ok(answer) => render_answer(style, answer),
+        Err(error) => {
+            let (name, status) = error.kind.facts();
+            if error.kind == ErrorKind::Unauthenticated {
+                let basic = HeaderValue::from_static("Basic realm=\"VAPI endpoint\"");
+                response.headers_mut().insert(WWW_AUTHENTICATE, basic);
+            }
+            (status, Some(render_error(style, name, &error)))
+        }
+    };
+    *response.status_mut() = status;
+    if let Some(body) = body {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *response.body_mut() = body.to_string().into();
+    }
+    response
+}
+
+fn render_answer(style: Style, answer: Answer) -> (StatusCode, Option<Value>) {
+    match (style, answer) {
+        (Style::Rest, Answer::Value(value) | Answer::Created(value)) => {
+            (StatusCode::OK, Some(json!({ "value": value })))
+        }
+        (Style::Rest, Answer::Nothing) => (StatusCode::OK, None),
+        (Style::Api, Answer::Value(value)) => (StatusCode::OK, Some(value)),
+        (Style::Api, Answer::Created(value)) => (StatusCode::CREATED, Some(value)),
+        (Style::Api, Answer::Nothing) => (StatusCode::NO_CONTENT, None),
+    }
+}
+
+fn render_error(style: Style, name: &str, error: &RestError) -> Value {
+    let kind = name.to_ascii_uppercase();
+    let messages = json!([{ "args": [], "default_message": error.message, "id": error.id }]);
+    match style {
+        Style::Rest => {
+            let name = format!("com.vmware.vapi.std.errors.{name}");
+            json!({ "type": name, "value": { "error_type": kind, "messages": messages } })
+        }
+        Style::Api => json!({ "error_type": kind, "messages": messages }),
+    }
+}
