@@ -1,10 +1,10 @@
 //! `ComputeResource`: hosts that share resource pools. By itself it is a standalone host.
 
 use vimsim_types::enums::ManagedEntityStatus;
-use vimsim_types::method::AddStandaloneHostTask;
+use vimsim_types::method::{AddStandaloneHostTask, ReconfigureComputeResourceTask};
 use vimsim_types::views::{
-    ComputeResource, ComputeResourceConfigInfo, ComputeResourceSummary, EnvironmentBrowser, HostConnectSpec,
-    HostSystem, ManagedEntity, NoHost, ResourcePool,
+    ClusterConfigSpecEx, ComputeResource, ComputeResourceConfigInfo, ComputeResourceConfigSpec, ComputeResourceSummary,
+    EnvironmentBrowser, HostConnectSpec, HostSystem, ManagedEntity, NoHost, ResourcePool,
 };
 use vimsim_types::{Fault, Moref, View};
 
@@ -13,10 +13,59 @@ use crate::call::Call;
 use crate::kind::Kind;
 
 pub(crate) fn kind() -> Kind<ComputeResource> {
-    managed_entity::kind().derive(derive).destroy(|call| {
+    managed_entity::kind().write(reconfigure).derive(derive).destroy(|call| {
         let this = call.moref();
         destroy(call, &this)
     })
+}
+
+/// Changes the configuration. With `modify`, what the specification leaves unset stays as it is; without, it returns to
+/// its default.
+///
+/// - `InvalidArgument` for a cluster's specification, or values that are not allowed, as faults of the task.
+fn reconfigure(call: &mut Call<'_, ComputeResource>, request: ReconfigureComputeResourceTask) -> Result<Moref, Fault> {
+    call.start_task(move |call| {
+        if request.spec().as_object().is::<ClusterConfigSpecEx>() {
+            return Err(Fault::invalid_argument("spec", "this is no cluster"));
+        }
+        let mut config =
+            if request.modify() { call.this()?.configuration_ex().clone() } else { default_configuration() };
+        apply(&mut config, request.spec())?;
+        call.this_mut()?.set_configuration_ex(config);
+        Ok(())
+    })
+}
+
+fn default_configuration() -> ComputeResourceConfigInfo {
+    ComputeResourceConfigInfo::with(|config| {
+        config.set_vm_swap_placement("vmDirectory");
+    })
+}
+
+/// Changes what every compute resource has in its configuration as `spec` says.
+///
+/// - `InvalidArgument` for a swap placement that does not exist.
+pub(crate) fn apply(config: &mut ComputeResourceConfigInfo, spec: &ComputeResourceConfigSpec) -> Result<(), Fault> {
+    if let Some(placement) = spec.vm_swap_placement() {
+        // A machine may inherit the placement; from what would a compute resource?
+        if !["vmDirectory", "hostLocal"].contains(&placement.as_str()) {
+            let why = format!("'{placement}' is neither vmDirectory nor hostLocal");
+            return Err(Fault::invalid_argument("spec.vmSwapPlacement", why));
+        }
+        config.set_vm_swap_placement(placement);
+    }
+    if spec.spbm_enabled().is_some() {
+        config.set_spbm_enabled(spec.spbm_enabled());
+    }
+    // An empty key returns to what the datacenter says.
+    let key = |wanted: &vimsim_types::ArcStr| Some(wanted.clone()).filter(|key| !key.is_empty());
+    if let Some(wanted) = spec.default_hardware_version_key() {
+        config.set_default_hardware_version_key(key(wanted));
+    }
+    if let Some(wanted) = spec.maximum_hardware_version_key() {
+        config.set_maximum_hardware_version_key(key(wanted));
+    }
+    Ok(())
 }
 
 /// `NoHost` if the spec names no host; `DuplicateName` if the inventory has a host of that name.
@@ -46,6 +95,9 @@ pub(crate) fn create_standalone<T>(
     let pool = call.create_moref(ResourcePool::TYPE);
     let moref = call.create_moref(ComputeResource::TYPE);
     insert(call, &moref, &name, parent, &browser, &pool);
+    if let Some(spec) = request.comp_res_spec() {
+        apply(call.edit::<ComputeResource>(&moref)?.configuration_ex_mut(), spec)?;
+    }
     host_system::insert(call, &host, request.spec(), &moref, managers)?;
     call.edit::<ComputeResource>(&moref)?.set_host([host.clone()]);
     host_system::added(call, &host, request.add_connected())?;
@@ -65,9 +117,7 @@ pub(crate) fn insert<T>(
         managed_entity::initialize(compute_resource, name, parent);
         initialize(compute_resource, browser, pool);
         compute_resource.set_summary(ComputeResourceSummary::new());
-        compute_resource.set_configuration_ex(ComputeResourceConfigInfo::with(|config| {
-            config.set_vm_swap_placement("vmDirectory");
-        }));
+        compute_resource.set_configuration_ex(default_configuration());
     });
     call.insert(moref.clone(), compute_resource);
     resource_pool::insert(call, pool.clone(), "Resources", moref, moref, &mut resource_pool::default_config());

@@ -1,10 +1,13 @@
 //! `ClusterComputeResource`: hosts together.
 
-use vimsim_types::enums::{DrsBehavior, VirtualMachinePowerState};
+mod lists;
+mod reconfigure;
+mod usage;
+
+use vimsim_types::enums::VirtualMachinePowerState;
 use vimsim_types::method::{AddHostTask, MoveHostIntoTask, MoveIntoTask};
 use vimsim_types::views::{
-    ClusterComputeResource, ClusterComputeResourceSummary, ClusterConfigInfoEx, ClusterConfigSpecEx,
-    ClusterDasConfigInfo, ClusterDpmConfigInfo, ClusterDrsConfigInfo, ComputeResource, DuplicateName,
+    ClusterComputeResource, ClusterComputeResourceSummary, ClusterConfigSpecEx, ComputeResource, DuplicateName,
     EnvironmentBrowser, HostSystem, InvalidState, NotSupported, ResourcePool, VirtualMachine,
 };
 use vimsim_types::{Fault, Moref, View};
@@ -14,12 +17,22 @@ use crate::call::Call;
 use crate::kind::Kind;
 use crate::walk::remove_reference;
 
+#[allow(unused_imports)]
+pub(crate) use reconfigure::{extended, overlay};
+
 pub(crate) fn kind() -> Kind<ClusterComputeResource> {
     managed_entity::kind()
         .write(add_host)
         .write(move_into)
         .write(move_host_into)
+        .write(reconfigure::reconfigure)
+        .write(reconfigure::reconfigure_ex)
+        .read(usage::get_resource_usage)
+        .read(usage::find_rules_for_vm)
+        .read(usage::recommend_hosts_for_vm)
+        .read(usage::retrieve_das_advanced_runtime_info)
         .derive(compute_resource::derive)
+        .derive(reconfigure::derive)
         .destroy(|call| {
             let this = call.moref();
             compute_resource::destroy(call, &this)
@@ -46,52 +59,16 @@ pub(crate) fn create<T>(
             summary.set_current_balance(-1000);
             summary.set_target_balance(-1000);
         }));
-        cluster.set_configuration_ex(configuration(spec));
+        cluster.set_configuration_ex(reconfigure::default_configuration());
         cluster.set_drs_recommendation(std::iter::empty::<vimsim_types::views::ClusterDrsRecommendation>());
         cluster.set_migration_history(std::iter::empty::<vimsim_types::views::ClusterDrsMigration>());
     });
     call.insert(moref.clone(), cluster);
+    let mut on = call.on::<ClusterComputeResource>(&moref);
+    let config = reconfigure::apply(&mut on, reconfigure::default_configuration(), spec)?;
+    on.this_mut()?.set_configuration_ex(config);
     resource_pool::insert(call, pool, "Resources", &moref, &moref, &mut resource_pool::default_config());
     Ok(moref)
-}
-
-/// The configuration of a new cluster: the defaults of the API reference, and over them what the spec sets.
-fn configuration(spec: &ClusterConfigSpecEx) -> ClusterConfigInfoEx {
-    ClusterConfigInfoEx::with(|config| {
-        config.set_vm_swap_placement("vmDirectory");
-        let das = ClusterDasConfigInfo::with(|das| {
-            das.set_enabled(false);
-            das.set_vm_monitoring("vmMonitoringDisabled");
-            das.set_host_monitoring("enabled");
-            das.set_failover_level(1);
-            das.set_admission_control_enabled(true);
-        });
-        let drs = ClusterDrsConfigInfo::with(|drs| {
-            drs.set_enabled(false);
-            drs.set_enable_vm_behavior_overrides(true);
-            drs.set_default_vm_behavior(DrsBehavior::FullyAutomated);
-            drs.set_vmotion_rate(3);
-        });
-        config.set_das_config(spec.das_config().map_or(das.clone(), |wanted| overlay(&das, wanted)));
-        config.set_drs_config(spec.drs_config().map_or(drs.clone(), |wanted| overlay(&drs, wanted)));
-        config.set_dpm_config_info(spec.dpm_config().cloned().unwrap_or_else(|| {
-            ClusterDpmConfigInfo::with(|dpm| {
-                dpm.set_enabled(false);
-                dpm.set_host_power_action_rate(3);
-            })
-        }));
-    })
-}
-
-/// `base` with every field replaced that `wanted` sets.
-pub(crate) fn overlay<V: View>(base: &V, wanted: &V) -> V {
-    let mut result = base.clone();
-    for (slot, value) in wanted.as_object().slots().iter().enumerate() {
-        if !value.is_unset() {
-            result.as_object_mut().set(slot, value.clone());
-        }
-    }
-    result
 }
 
 /// Adds a new host to the cluster.
