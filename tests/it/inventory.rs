@@ -23,11 +23,11 @@ async fn find(client: &Client, path: &str) -> Option<Moref> {
     client.call(&Moref::of::<SearchIndex>("SearchIndex"), request).await.unwrap().moref()
 }
 
-async fn found(client: &Client, path: &str) -> Moref {
+pub(crate) async fn found(client: &Client, path: &str) -> Moref {
     find(client, path).await.unwrap_or_else(|| panic!("{path} is there"))
 }
 
-async fn morefs(client: &Client, moref: &Moref, path: &str) -> Vec<Moref> {
+pub(crate) async fn morefs(client: &Client, moref: &Moref, path: &str) -> Vec<Moref> {
     client.property(moref, path).await.unwrap().items().iter().filter_map(Value::moref).collect()
 }
 

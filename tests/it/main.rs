@@ -1,5 +1,6 @@
 //! What must be true for a client, seen from outside: over HTTP, one simulator a test.
 
+mod cluster;
 mod datastores;
 mod default_inventory;
 mod hostile;

@@ -12,7 +12,7 @@ use vimsim_types::method::{
 use vimsim_types::views::{
     Datacenter, Datastore, DatastoreDestroyedEvent, DatastoreEventArgument, DatastoreHostMount, DatastoreInfo,
     HostDatastoreBrowser, HostSystem, InvalidState, LocalDatastoreInfo, StorageIORMInfo, StoragePlacementResult,
-    VirtualMachine,
+    VirtualMachine, VsanDatastoreInfo,
 };
 use vimsim_types::{ArcStr, EnumView, Fault, Moref, View};
 
@@ -217,7 +217,8 @@ fn refresh(call: &mut Call<'_, Datastore>, _: RefreshDatastore) -> Result<(), Fa
     let now = call.now();
     let datastore = call.this_mut()?;
     datastore.info_mut().set_timestamp(now);
-    if datastore.info().downcast::<LocalDatastoreInfo>().is_some() {
+    let info = datastore.info().as_object();
+    if info.is::<LocalDatastoreInfo>() || info.is::<VsanDatastoreInfo>() {
         set_local_capacity(datastore);
     }
     Ok(())

@@ -1,11 +1,11 @@
 //! `Folder`: containers of entities of certain types.
 
 use vimsim_types::method::{
-    AddStandaloneHostTask, CreateClusterEx, CreateDatacenter, CreateFolder, MoveIntoFolderTask,
+    AddStandaloneHostTask, CreateCluster, CreateClusterEx, CreateDatacenter, CreateFolder, MoveIntoFolderTask,
 };
 use vimsim_types::views::{
-    ClusterComputeResource, ComputeResource, Datacenter, DistributedVirtualPortgroup, Folder, HostSystem,
-    InvalidFolder, ManagedEntity, NotSupported, StoragePod, VirtualMachine,
+    ClusterComputeResource, ClusterConfigSpecEx, ComputeResource, Datacenter, DistributedVirtualPortgroup, Folder,
+    HostSystem, InvalidFolder, ManagedEntity, NotSupported, StoragePod, VirtualMachine,
 };
 use vimsim_types::{Fault, Moref, View};
 
@@ -23,8 +23,11 @@ pub(crate) fn entity_kind<T: View>() -> Kind<T> {
     managed_entity::kind::<T>()
         .write(create_folder)
         .write(create_datacenter)
+        .write(create_cluster)
         .write(create_cluster_ex)
         .write(add_standalone_host)
+        .write(super::folder_batch::batch_add_standalone_hosts)
+        .write(super::folder_batch::batch_add_hosts_to_cluster)
         .write(move_into_folder)
         .write(super::distributed_virtual_switch::create_dvs)
         .write(super::storage_pod::create_storage_pod)
@@ -98,12 +101,22 @@ fn create_datacenter(call: &mut Call<'_, Folder>, request: CreateDatacenter) -> 
 
 /// Creates a cluster.
 ///
-/// - `DuplicateName`, `InvalidName`; `NotSupported` if this is no folder of hosts.
+/// - `DuplicateName`, `InvalidName`; `NotSupported` if this is no folder of hosts;
+/// - `InvalidArgument` for what a cluster cannot be configured to.
 fn create_cluster_ex(call: &mut Call<'_, Folder>, request: CreateClusterEx) -> Result<Moref, Fault> {
+    add_cluster(call, request.name(), request.spec())
+}
+
+/// [`create_cluster_ex`] with the specification of old.
+fn create_cluster(call: &mut Call<'_, Folder>, request: CreateCluster) -> Result<Moref, Fault> {
+    add_cluster(call, request.name(), &cluster_compute_resource::extended(request.spec()))
+}
+
+fn add_cluster(call: &mut Call<'_, Folder>, name: &str, spec: &ClusterConfigSpecEx) -> Result<Moref, Fault> {
     let this = call.moref();
     expect_child_type::<ComputeResource>(call.this()?)?;
-    let name = managed_entity::check_name(call, &this, request.name())?;
-    let cluster = cluster_compute_resource::create(call, &this, &name, request.spec())?;
+    let name = managed_entity::check_name(call, &this, name)?;
+    let cluster = cluster_compute_resource::create(call, &this, &name, spec)?;
     add_child(call, &this, &cluster)?;
     event_manager::cluster_created(call, &this, &cluster)?;
     Ok(cluster)

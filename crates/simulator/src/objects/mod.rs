@@ -20,6 +20,7 @@ pub(crate) mod event_manager;
 pub(crate) mod event_text;
 pub(crate) mod extension_manager;
 pub(crate) mod folder;
+pub(crate) mod folder_batch;
 pub(crate) mod history;
 pub(crate) mod host_access_manager;
 pub(crate) mod host_auto_start_manager;

@@ -3,8 +3,8 @@
 mod lists;
 mod reconfigure;
 mod usage;
+mod vsan;
 
-use vimsim_types::enums::VirtualMachinePowerState;
 use vimsim_types::method::{AddHostTask, MoveHostIntoTask, MoveIntoTask};
 use vimsim_types::views::{
     ClusterComputeResource, ClusterComputeResourceSummary, ClusterConfigSpecEx, ComputeResource, DuplicateName,
@@ -17,7 +17,6 @@ use crate::call::Call;
 use crate::kind::Kind;
 use crate::walk::remove_reference;
 
-#[allow(unused_imports)]
 pub(crate) use reconfigure::{extended, overlay};
 
 pub(crate) fn kind() -> Kind<ClusterComputeResource> {
@@ -67,6 +66,7 @@ pub(crate) fn create<T>(
     let mut on = call.on::<ClusterComputeResource>(&moref);
     let config = reconfigure::apply(&mut on, reconfigure::default_configuration(), spec)?;
     on.this_mut()?.set_configuration_ex(config);
+    vsan::follow(&mut on)?;
     resource_pool::insert(call, pool, "Resources", &moref, &moref, &mut resource_pool::default_config());
     Ok(moref)
 }
@@ -76,15 +76,19 @@ pub(crate) fn create<T>(
 /// - `NoHost` if the spec names none, `DuplicateName` if the inventory has it.
 fn add_host(call: &mut Call<'_, ClusterComputeResource>, request: AddHostTask) -> Result<Moref, Fault> {
     compute_resource::check_connect_spec(call, request.spec())?;
-    call.start_task(move |call| {
-        let this = call.moref();
-        let managers = host_system::create_managers(call);
-        let host = call.create_moref(HostSystem::TYPE);
-        host_system::insert(call, &host, request.spec(), &this, managers)?;
-        call.edit::<ComputeResource>(&this)?.push_host(host.clone());
-        host_system::added(call, &host, request.as_connected())?;
-        Ok(host)
-    })
+    call.start_task(move |call| add(call, &request))
+}
+
+/// [`add_host`], once the specification has been checked.
+pub(super) fn add(call: &mut Call<'_, ClusterComputeResource>, request: &AddHostTask) -> Result<Moref, Fault> {
+    let this = call.moref();
+    let managers = host_system::create_managers(call);
+    let host = call.create_moref(HostSystem::TYPE);
+    host_system::insert(call, &host, request.spec(), &this, managers)?;
+    call.edit::<ComputeResource>(&this)?.push_host(host.clone());
+    host_system::added(call, &host, request.as_connected())?;
+    vsan::follow(call)?;
+    Ok(host)
 }
 
 /// Moves hosts of this datacenter into the cluster. A standalone host comes as it is; one of another cluster must be in
@@ -136,7 +140,12 @@ fn check_move(call: &Call<'_, ClusterComputeResource>, moref: &Moref) -> Result<
     Ok(())
 }
 
-fn move_one(call: &mut Call<'_, ClusterComputeResource>, moref: &Moref, pool: Option<Moref>) -> Result<(), Fault> {
+/// Moves one host, with its virtual machines, into the cluster.
+pub(super) fn move_one(
+    call: &mut Call<'_, ClusterComputeResource>,
+    moref: &Moref,
+    pool: Option<Moref>,
+) -> Result<(), Fault> {
     let this = call.moref();
     check_move(call, moref)?;
     let host = call.get::<HostSystem>(moref)?;
@@ -144,14 +153,6 @@ fn move_one(call: &mut Call<'_, ClusterComputeResource>, moref: &Moref, pool: Op
     let machines: Vec<Moref> = host.vm().iter().collect();
     let root = call.this()?.resource_pool();
     let pool = pool.or(root).ok_or_else(|| Fault::invalid_argument("resourcePool", "the cluster has none"))?;
-    let powered_on = |machine: &Moref| {
-        let machine = call.view::<VirtualMachine>(machine);
-        machine.is_some_and(|machine| machine.runtime().power_state() == VirtualMachinePowerState::PoweredOn)
-    };
-    if old.is::<ClusterComputeResource>() && machines.iter().any(powered_on) {
-        let message = format!("virtual machines are running on {moref}");
-        return Err(Fault::new(InvalidState::new(), message));
-    }
     for machine in &machines {
         let from = call.view::<VirtualMachine>(machine).and_then(|machine| machine.resource_pool());
         if let Some(from) = from {
@@ -163,9 +164,12 @@ fn move_one(call: &mut Call<'_, ClusterComputeResource>, moref: &Moref, pool: Op
     remove_reference(&mut call.edit::<ComputeResource>(&old)?.host_mut(), moref);
     call.edit::<HostSystem>(moref)?.set_parent(this.clone());
     call.edit::<ComputeResource>(&this)?.push_host(moref.clone());
-    if !old.is::<ClusterComputeResource>() {
+    if old.is::<ClusterComputeResource>() {
+        vsan::follow(&mut call.on(&old))?;
+    } else {
         // What is left is the empty shell of a standalone host.
         compute_resource::destroy(call, &old)?;
     }
+    vsan::follow(call)?;
     host_system::moved(call, moref)
 }

@@ -111,6 +111,7 @@ fn current(call: &Call<'_, ClusterComputeResource>) -> Result<ClusterConfigInfoE
 fn write(call: &mut Call<'_, ClusterComputeResource>, config: ClusterConfigInfoEx) -> Result<(), Fault> {
     let this = call.moref();
     call.this_mut()?.set_configuration_ex(config);
+    super::vsan::follow(call)?;
     call.post(&this, ClusterReconfiguredEvent::new())
 }
 
@@ -148,7 +149,7 @@ pub(super) fn apply<T>(
 /// A vSAN cluster has a UUID from the moment on when it is one.
 fn with_uuid<T>(mut vsan: VsanClusterConfigInfo, call: &Call<'_, T>) -> VsanClusterConfigInfo {
     if vsan.enabled() == Some(true) && vsan.default_config().and_then(|config| config.uuid()).is_none() {
-        let uuid = crate::uuid::named(&format!("{}/vsan", call.moref()));
+        let uuid = super::vsan::own_uuid(&call.moref());
         vsan.default_config_mut().set_uuid(uuid);
     }
     vsan
