@@ -4,10 +4,12 @@
 //! The one exception is the advanced options, which [`OptionManager`] keeps, as it does those of the service; there the
 //! host's `config.option` follows ([`derive_options`]).
 
+use std::sync::LazyLock;
+
 use vimsim_registry::{Snapshot, Transaction};
 use vimsim_types::enums::{HostSnmpAgentCapability, HostSystemConnectionState};
 use vimsim_types::views::{
-    CryptoManager, CryptoManagerHost, HostAccessManager, HostActiveDirectoryAuthentication, HostActiveDirectoryInfo,
+    CryptoManagerHost, HostAccessManager, HostActiveDirectoryAuthentication, HostActiveDirectoryInfo,
     HostAssignableHardwareManager, HostAuthenticationManager, HostAutoStartManager, HostCacheConfigurationManager,
     HostCertificateManager, HostConfigInfo, HostCpuSchedulerSystem, HostDatastoreBrowser, HostDatastoreSystem,
     HostDateTimeSystem, HostDiagnosticSystem, HostEsxAgentHostManager, HostEsxAgentHostManagerConfigInfo,
@@ -143,28 +145,9 @@ pub(crate) fn properties(kind: TypeId, host: &HostSystem) -> Object {
     if kind == HostDatastoreBrowser::TYPE {
         return host_datastore_browser::properties(host.datastore()).into();
     }
-    let mut object = Object::new(kind);
+    let mut object = ALIKE.iter().find(|object| object.kind() == kind).cloned().unwrap_or_else(|| Object::new(kind));
     if let Some(manager) = HostAuthenticationManager::from_mut(&mut object) {
         manager.set_supported_store(host_system::stores(host));
-    } else if let Some(store) = HostLocalAuthentication::from_mut(&mut object) {
-        store.set_info(HostLocalAuthenticationInfo::with(|info| _ = info.set_enabled(true)));
-    } else if let Some(store) = HostActiveDirectoryAuthentication::from_mut(&mut object) {
-        store.set_info(HostActiveDirectoryInfo::with(|info| {
-            info.set_enabled(false);
-            info.set_smart_card_authentication_enabled(false);
-        }));
-    } else if let Some(manager) = CryptoManager::from_mut(&mut object) {
-        manager.set_enabled(kind == CryptoManagerHost::TYPE);
-    } else if let Some(manager) = HostSnmpSystem::from_mut(&mut object) {
-        snmp(manager);
-    } else if let Some(manager) = HostNvdimmSystem::from_mut(&mut object) {
-        manager.set_nvdimm_system_info(NvdimmSystemInfo::new());
-    } else if let Some(manager) = HostCertificateManager::from_mut(&mut object) {
-        manager.set_certificate_info(host_system::certificate_info());
-    } else if let Some(manager) = UserDirectory::from_mut(&mut object) {
-        manager.set_domain_list(std::iter::empty::<&str>());
-    } else if let Some(manager) = LicenseManager::from_mut(&mut object) {
-        host_system::licenses(manager);
     } else if let Some(manager) = OptionManager::from_mut(&mut object)
         && let Some(config) = host.config()
     {
@@ -175,6 +158,30 @@ pub(crate) fn properties(kind: TypeId, host: &HostSystem) -> Object {
     show(&mut object, host);
     object
 }
+
+/// The managers that begin alike on every host.
+static ALIKE: LazyLock<Vec<Object>> = LazyLock::new(|| {
+    vec![
+        CryptoManagerHost::with(|manager| _ = manager.set_enabled(true)).into(),
+        HostSnmpSystem::with(snmp).into(),
+        HostNvdimmSystem::with(|manager| _ = manager.set_nvdimm_system_info(NvdimmSystemInfo::new())).into(),
+        HostCertificateManager::with(|manager| _ = manager.set_certificate_info(host_system::certificate_info()))
+            .into(),
+        UserDirectory::with(|directory| _ = directory.set_domain_list(std::iter::empty::<&str>())).into(),
+        LicenseManager::with(host_system::licenses).into(),
+        HostLocalAuthentication::with(|store| {
+            store.set_info(HostLocalAuthenticationInfo::with(|info| _ = info.set_enabled(true)));
+        })
+        .into(),
+        HostActiveDirectoryAuthentication::with(|store| {
+            store.set_info(HostActiveDirectoryInfo::with(|info| {
+                info.set_enabled(false);
+                info.set_smart_card_authentication_enabled(false);
+            }));
+        })
+        .into(),
+    ]
+});
 
 /// The agent is there and turned off.
 fn snmp(manager: &mut HostSnmpSystem) {
@@ -240,7 +247,7 @@ fn show(manager: &mut Object, host: &HostSystem) {
     }
 }
 
-/// What a network system makes of `networkInfo`, unless it shows that already.
+/// What a network system shows of `networkInfo` beside it, unless it does already.
 fn show_network(manager: &mut Object, config: &HostConfigInfo) {
     let Some(network) = config.network() else { return };
     let object = network.as_object();
@@ -251,8 +258,6 @@ fn show_network(manager: &mut Object, config: &HostConfigInfo) {
     put(manager, HostNetworkSystem::IP_ROUTE_CONFIG, object.get(HostNetworkInfo::IP_ROUTE_CONFIG).clone());
     let console = object.get(HostNetworkInfo::CONSOLE_IP_ROUTE_CONFIG).clone();
     put(manager, HostNetworkSystem::CONSOLE_IP_ROUTE_CONFIG, console);
-    let current = Value::Object(host_system::network_config(network).into());
-    put(manager, HostNetworkSystem::NETWORK_CONFIG, current);
 }
 
 #[cfg(test)]

@@ -2,4 +2,5 @@
 
 mod client;
 mod history;
+mod host;
 mod required;

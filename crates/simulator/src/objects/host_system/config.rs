@@ -26,6 +26,9 @@ pub(super) fn config(is_managed: bool) -> HostConfigInfo {
         config.set_active_diagnostic_partition(storage::diagnostic_partition());
         config.set_datastore_capabilities(storage::datastore_capabilities());
         config.set_network(network::network());
+        config.set_vmotion(network::vmotion());
+        config.set_virtual_nic_manager_info(network::nic_manager());
+        config.set_file_system_volume(storage::volumes());
         config.set_capabilities(network::capabilities());
         config.set_offload_capabilities(network::offload());
         config.set_service(service::services(is_managed));

@@ -34,7 +34,7 @@ pub(crate) fn host(context: &Context, name: &str) -> HostSystem {
     host.runtime_mut().set_boot_time(context.now);
     let config = host.config_mut();
     network::identify(config, &identity);
-    config.set_file_system_volume(storage::volumes(&uuid));
+    storage::identify(config.file_system_volume_mut(), &uuid);
     let summary = host.summary_mut();
     // Fidelity: vcsim shows the service's own port where it was told one (`-l host:port`), for clients that go on to
     // connect to the host.

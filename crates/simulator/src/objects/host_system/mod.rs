@@ -36,6 +36,7 @@ use crate::walk::remove_reference;
 pub(crate) use certificate::certificate_info;
 pub(crate) use license::licenses;
 pub(crate) use managers::{Managers, create_managers, of as managers, stores};
+pub(crate) use network::policy as switch_policy;
 pub(crate) use network_config::network_config;
 pub(crate) use summary::{derive, put};
 

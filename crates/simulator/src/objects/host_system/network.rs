@@ -145,10 +145,11 @@ pub(super) fn identify(config: &mut HostConfigInfo, identity: &Identity<'_>) {
             port.set_type(PortGroupConnecteeType::Host.name());
         })]);
     }
-    network.set_vnic([HostVirtualNic::with(|nic| {
-        interface(nic, literal!("key-vim.host.VirtualNic-vmk0"), &spec);
-        nic.set_port(literal!(PORT_KEY));
-    })]);
+    network.set_vnic([{
+        let mut nic = candidate(literal!("key-vim.host.VirtualNic-vmk0"));
+        nic.set_port(literal!(PORT_KEY)).set_spec(spec.clone());
+        nic
+    }]);
     network.set_dns_config(dns.clone());
     network.set_ip_route_config(routes.clone());
     let entries = route_entries(identity);
@@ -167,29 +168,43 @@ pub(super) fn identify(config: &mut HostConfigInfo, identity: &Identity<'_>) {
             }));
         }));
     }));
-    config.set_vmotion(HostVMotionInfo::with(|vmotion| {
-        let key = ArcStr::from("VMotionConfig.vmotion.key-vim.host.VirtualNic-vmk0");
-        vmotion.net_config_mut().push_candidate_vnic(HostVirtualNic::with(|nic| interface(nic, key, &spec)));
-    }));
-    config.set_virtual_nic_manager_info(nic_manager(&spec));
+    for nic in config.vmotion_mut().net_config_mut().candidate_vnic_mut().iter_mut() {
+        nic.set_spec(spec.clone());
+    }
+    for selection in config.virtual_nic_manager_info_mut().net_config_mut().iter_mut() {
+        for nic in selection.candidate_vnic_mut().iter_mut() {
+            nic.set_spec(spec.clone());
+        }
+    }
 }
 
-fn interface(nic: &mut HostVirtualNic, key: ArcStr, spec: &HostVirtualNicSpec) {
-    nic.set_device(literal!("vmk0")).set_key(key).set_portgroup(literal!(MANAGEMENT)).set_spec(spec.clone());
-}
-
-fn nic_manager(spec: &HostVirtualNicSpec) -> HostVirtualNicManagerInfo {
+/// `config.virtualNicManagerInfo` without the interface's specification, which is the host's own.
+pub(super) fn nic_manager() -> HostVirtualNicManagerInfo {
     HostVirtualNicManagerInfo::with(|info| {
         info.set_net_config(NIC_TYPES.map(|nic_type| {
             VirtualNicManagerNetConfig::with(|config| {
                 let key = ArcStr::from(format!("{nic_type}.key-vim.host.VirtualNic-vmk0"));
                 config.set_nic_type(nic_type).set_multi_select_allowed(true);
-                config.push_candidate_vnic(HostVirtualNic::with(|nic| interface(nic, key.clone(), spec)));
+                config.push_candidate_vnic(candidate(key.clone()));
                 if nic_type == "management" {
                     config.push_selected_vnic(key);
                 }
             })
         }));
+    })
+}
+
+/// `config.vmotion`, likewise.
+pub(super) fn vmotion() -> HostVMotionInfo {
+    HostVMotionInfo::with(|vmotion| {
+        let key = literal!("VMotionConfig.vmotion.key-vim.host.VirtualNic-vmk0");
+        vmotion.net_config_mut().push_candidate_vnic(candidate(key));
+    })
+}
+
+fn candidate(key: ArcStr) -> HostVirtualNic {
+    HostVirtualNic::with(|nic| {
+        nic.set_device(literal!("vmk0")).set_key(key).set_portgroup(literal!(MANAGEMENT));
     })
 }
 
@@ -248,7 +263,7 @@ fn switch(policy: &HostNetworkPolicy) -> HostVirtualSwitch {
 }
 
 /// The policy of a switch that nobody has changed.
-fn policy() -> HostNetworkPolicy {
+pub(crate) fn policy() -> HostNetworkPolicy {
     HostNetworkPolicy::with(|policy| {
         policy.security_mut().set_allow_promiscuous(false).set_mac_changes(true).set_forged_transmits(true);
         policy.set_nic_teaming(HostNicTeamingPolicy::with(|teaming| {

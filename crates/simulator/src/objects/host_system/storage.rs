@@ -266,30 +266,46 @@ pub(super) fn datastore_capabilities() -> HostDatastoreSystemCapabilities {
 
 const GIB: i64 = 1 << 30;
 
-/// `config.fileSystemVolume` of the host with this UUID: the volumes that every installation of ESXi has. Their
-/// identifiers are the host's own, because a volume that two hosts name is one that they share.
-pub(super) fn volumes(uuid: &str) -> HostFileSystemVolumeInfo {
-    let id = |name: &str| volume_id(&crate::uuid::named(&format!("{uuid} {name}")));
+/// The names of the volumes, which become their identifiers.
+const VOLUMES: [&str; 4] = ["datastore1", "OSDATA", "BOOTBANK1", "BOOTBANK2"];
+
+/// `config.fileSystemVolume` without what identifies the volumes: those that every installation of ESXi has.
+pub(super) fn volumes() -> HostFileSystemVolumeInfo {
     HostFileSystemVolumeInfo::with(|info| {
         info.set_volume_type_list(["VMFS", "NFS", "NFS41", "vsan", "VVOL", "VFFS", "OTHER", "PMEM"]);
-        let datastore = id("datastore1");
-        info.push_mount_info(mount(&datastore, "readWrite", vmfs("datastore1", "VMFS", 1_024 * GIB, &datastore)));
-        let data = id("OSDATA");
-        info.push_mount_info(mount(&data, "readWrite", vmfs(&format!("OSDATA-{data}"), "OTHER", 128 * GIB, &data)));
-        for name in ["BOOTBANK1", "BOOTBANK2"] {
-            let volume = HostVfatVolume::with(|volume| {
-                volume.set_type("OTHER").set_name(name).set_capacity(4 * GIB);
+        for name in VOLUMES {
+            info.push_mount_info(match name {
+                "datastore1" => mount("readWrite", vmfs(name, "VMFS", 1_024 * GIB)),
+                "OSDATA" => mount("readWrite", vmfs(name, "OTHER", 128 * GIB)),
+                _ => mount(
+                    "readOnly",
+                    HostVfatVolume::with(|volume| {
+                        volume.set_type("OTHER").set_name(name).set_capacity(4 * GIB);
+                    }),
+                ),
             });
-            info.push_mount_info(mount(&id(name), "readOnly", volume));
         }
     })
 }
 
-fn mount(id: &str, mode: &str, volume: impl View) -> HostFileSystemMountInfo {
+/// Gives the volumes identifiers of their own, because a volume that two hosts name is one that they share.
+pub(super) fn identify(volumes: &mut HostFileSystemVolumeInfo, uuid: &str) {
+    for (name, mount) in VOLUMES.into_iter().zip(volumes.mount_info_mut().iter_mut()) {
+        let id = volume_id(&crate::uuid::named(&format!("{uuid} {name}")));
+        mount.mount_info_mut().set_path(format!("/vmfs/volumes/{id}"));
+        if let Some(volume) = mount.volume_mut().downcast_mut::<HostVmfsVolume>() {
+            if name == "OSDATA" {
+                volume.set_name(format!("OSDATA-{id}"));
+            }
+            volume.set_uuid(id);
+        }
+    }
+}
+
+fn mount(mode: &str, volume: impl View) -> HostFileSystemMountInfo {
     HostFileSystemMountInfo::with(|info| {
         info.set_mount_info(HostMountInfo::with(|mount| {
-            mount.set_path(format!("/vmfs/volumes/{id}")).set_access_mode(mode);
-            mount.set_mounted(true).set_accessible(true);
+            mount.set_access_mode(mode).set_mounted(true).set_accessible(true);
         }));
         if let Some(volume) = HostFileSystemVolume::from_object(volume.into()) {
             info.set_volume(volume);
@@ -298,7 +314,7 @@ fn mount(id: &str, mode: &str, volume: impl View) -> HostFileSystemMountInfo {
     })
 }
 
-fn vmfs(name: &str, kind: &str, capacity: i64, id: &str) -> HostVmfsVolume {
+fn vmfs(name: &str, kind: &str, capacity: i64) -> HostVmfsVolume {
     let is_datastore = kind == "VMFS";
     HostVmfsVolume::with(|volume| {
         volume.set_type(kind).set_name(name).set_capacity(capacity);
@@ -307,7 +323,7 @@ fn vmfs(name: &str, kind: &str, capacity: i64, id: &str) -> HostVmfsVolume {
             spec.set_policy("fixed").set_fixed_value(100).set_dynamic_min(0).set_dynamic_max(0);
         }));
         volume.set_max_blocks(63_963_136).set_major_version(6).set_version("6.82");
-        volume.set_uuid(id).set_extent([partition(if is_datastore { 8 } else { 7 })]);
+        volume.set_extent([partition(if is_datastore { 8 } else { 7 })]);
         volume.set_vmfs_upgradable(false).set_ssd(true).set_local(true).set_scsi_disk_type("native512");
     })
 }
@@ -316,7 +332,7 @@ fn vmfs(name: &str, kind: &str, capacity: i64, id: &str) -> HostVmfsVolume {
 mod tests {
     #[test]
     fn the_volumes_fit_on_the_disk() {
-        let volumes = super::volumes("efc5827c-ee19-5d35-84ef-a77d6ea6ee4c");
+        let volumes = super::volumes();
         let sum: i64 = volumes.mount_info().iter().map(|mount| mount.volume().capacity()).sum();
         assert!(sum < super::DISK_BLOCKS * 512);
     }

@@ -1,19 +1,30 @@
 //! `HostNetworkSystem`: a host's switches, portgroups and addresses.
 
+mod switch;
+
+use vimsim_registry::{ManagedObject, Snapshot};
 use vimsim_types::method::{QueryNetworkHint, RefreshNetworkSystem, UpdateDnsConfig, UpdateIpRouteConfig};
 use vimsim_types::views::{HostNetStackInstance, HostNetworkSystem, PhysicalNicHintInfo};
-use vimsim_types::{Fault, View};
+use vimsim_types::{Fault, Value, View};
 
 use super::host_managers::{edit_config, look_host, no_such, refreshed};
-use crate::call::{Call, Look};
+use super::host_system;
+use crate::call::{Call, Context, Look};
 use crate::kind::Kind;
 
 pub(crate) fn kind() -> Kind<HostNetworkSystem> {
-    Kind::new()
+    switch::add(Kind::new())
+        .computed(HostNetworkSystem::NETWORK_CONFIG, network_config)
         .read(query_network_hint)
         .read(refreshed::<HostNetworkSystem, RefreshNetworkSystem>)
         .write(update_dns_config)
         .write(update_ip_route_config)
+}
+
+/// The specification that would make the network as it is.
+fn network_config(_: &Context, _: &Snapshot, object: &ManagedObject) -> Value {
+    let network = object.view::<HostNetworkSystem>().and_then(|system| system.network_info());
+    network.map_or(Value::Unset, |network| Value::Object(host_system::network_config(network).into()))
 }
 
 /// What the named physical adapters (or all) can tell of the networks they are connected to: nothing, there is no switch
