@@ -89,13 +89,14 @@ impl Builder<'_> {
             self.transaction.view::<ManagedEntity>(moref).is_some_and(|entity| *entity.name() == name)
         };
         datacenter.datastore().iter().find(|moref| is_named(moref, DATASTORE))?;
-        let name = if model.portgroup > 0 { format!("{}_DVPG0", place.name) } else { "VM Network".into() };
-        let network = datacenter.network().iter().find(|moref| is_named(moref, &name))?;
+        let portgroup = (model.portgroup > 0).then(|| format!("{}_DVPG0", place.name));
+        let find = |name: &str| datacenter.network().iter().find(|moref| is_named(moref, name));
+        let network = portgroup.and_then(|name| find(&name)).or_else(|| find("VM Network"))?;
         self.devices_on(&network)
     }
 
     /// What machines on this network are made of.
-    pub(super) fn devices_on(&self, network: &Moref) -> Option<Devices> {
+    fn devices_on(&self, network: &Moref) -> Option<Devices> {
         let object = self.transaction.object(network)?;
         let backing: Object = match object.view::<DistributedVirtualPortgroup>() {
             Some(portgroup) => {
@@ -120,7 +121,7 @@ impl Builder<'_> {
     }
 
     /// The machines `PREFIX_VM0`, `PREFIX_VM1` ... of a pool, which take turns on these hosts.
-    pub(super) fn group(
+    fn group(
         &mut self,
         devices: &Devices,
         folder: &Moref,
@@ -145,7 +146,7 @@ impl Builder<'_> {
 }
 
 /// What the model's machines are made of, as specifications. The same objects go into every machine.
-pub(super) struct Devices {
+struct Devices {
     controller: VirtualDeviceConfigSpec,
     cdrom: VirtualDeviceConfigSpec,
     /// All of it but the file's name.

@@ -18,6 +18,8 @@ use crate::walk::remove_reference;
 /// - `InvalidPowerState` unless it is off.
 pub(super) fn destroy(call: &mut Call<'_, VirtualMachine>) -> Result<(), Fault> {
     check_off(call)?;
+    let machine = call.this()?.clone();
+    places::give_back(call, &machine)?;
     remove(call)
 }
 

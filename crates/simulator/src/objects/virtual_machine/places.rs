@@ -8,6 +8,7 @@ use vimsim_types::{Fault, Moref, View};
 use super::device::Site;
 use super::{disk, ethernet};
 use crate::call::Call;
+use crate::objects::datastore;
 use crate::walk::remove_reference;
 
 /// Brings `datastore`, `network` and `guest.net` up to what the devices say, and the references back.
@@ -40,6 +41,7 @@ pub(super) fn refresh<T>(
             networks.extend(network.filter(|network| !networks.contains(network)));
         }
     }
+    account(call, moref, machine)?;
     set_datastores(call, moref, machine, datastores)?;
     set_networks(call, moref, machine, networks)?;
     let is_same = machine
@@ -49,6 +51,19 @@ pub(super) fn refresh<T>(
         machine.guest_mut().set_net(adapters);
     }
     Ok(())
+}
+
+/// Takes what the machine's disks now have, and did not have before, of their datastores, or gives it back.
+fn account<T>(call: &mut Call<'_, T>, moref: &Moref, machine: &VirtualMachine) -> Result<(), Fault> {
+    let before = call.view::<VirtualMachine>(moref).map(disk::usage).unwrap_or_default();
+    let mut after = disk::usage(machine);
+    for old in before {
+        match after.iter().position(|new| *new == old) {
+            Some(at) => _ = after.remove(at),
+            None => datastore::reserve(call, &old.0, -old.1)?,
+        }
+    }
+    after.into_iter().try_for_each(|(datastore, size, _)| datastore::reserve(call, &datastore, size))
 }
 
 /// An adapter as the guest reports it; what the guest said of its addresses stays.
@@ -113,6 +128,11 @@ fn set_networks<T>(
     }
     machine.set_network(networks);
     Ok(())
+}
+
+/// Gives back what a machine's disks have of their datastores, when its files are deleted.
+pub(super) fn give_back<T>(call: &mut Call<'_, T>, machine: &VirtualMachine) -> Result<(), Fault> {
+    disk::usage(machine).into_iter().try_for_each(|(datastore, size, _)| datastore::reserve(call, &datastore, -size))
 }
 
 /// Takes a machine that is no more off its datastores and networks.

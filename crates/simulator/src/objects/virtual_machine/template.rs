@@ -20,9 +20,6 @@ use vimsim_types::{Moref, Value, View, literal};
 // Fidelity: vCenter 8 would choose vmx-21. Scripts written for vcsim see its vmx-13, which ESXi 8 runs as well.
 pub(crate) const HARDWARE_VERSION: &str = "vmx-13";
 
-/// The guest of a machine for which none is asked.
-pub(super) const GUEST_ID: &str = "otherGuest";
-
 static MACHINE: LazyLock<VirtualMachine> = LazyLock::new(|| {
     VirtualMachine::with(|machine| {
         super::super::managed_entity::initialize(machine, "", &Moref::of::<VirtualMachine>(""));
