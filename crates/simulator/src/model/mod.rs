@@ -81,6 +81,8 @@ impl Builder<'_> {
     /// Calls a method, and returns what it answers; for a task, what the task results in.
     fn call<M: MethodView>(&mut self, this: &Moref, arguments: M) -> Result<Value, Fault> {
         let mut context = Context::internal(self.context.service.clone(), true);
+        // All of the model was made at one moment.
+        context.now = self.context.now;
         context.method = Some(M::method());
         let answer = self.context.service.invoke(self.transaction, &context, this, arguments)?;
         match answer.moref().filter(|moref| moref.is::<Task>()) {

@@ -31,6 +31,7 @@ pub(crate) fn entity_kind<T: View>() -> Kind<T> {
         .write(move_into_folder)
         .write(super::distributed_virtual_switch::create_dvs)
         .write(super::storage_pod::create_storage_pod)
+        .write(super::virtual_machine::create_vm)
         .destroy(|call| destroy(&mut call.on(&call.moref())))
 }
 

@@ -60,6 +60,8 @@ pub(crate) mod task_history_collector;
 pub(crate) mod task_manager;
 pub(crate) mod user_directory;
 pub(crate) mod view_manager;
+pub(crate) mod virtual_app;
+pub(crate) mod virtual_machine;
 
 use crate::kind::Table;
 
@@ -115,5 +117,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         task_manager::kind().into_table(),
         user_directory::kind().into_table(),
         view_manager::kind().into_table(),
+        virtual_app::kind().into_table(),
+        virtual_machine::kind().into_table(),
     ]
 }

@@ -1,0 +1,301 @@
+//! `VirtualApp`: a resource pool whose machines are started, stopped and moved together.
+
+use vimsim_registry::Transaction;
+use vimsim_types::enums::{ArrayUpdateOperation, VirtualAppVAppState, VirtualMachinePowerState as Power};
+use vimsim_types::method::{
+    CreateChildVMTask, CreateVApp, PowerOffVAppTask, PowerOnVAppTask, SuspendVAppTask, UpdateVAppConfig,
+};
+use vimsim_types::views::{
+    Datacenter, Folder, InvalidState, ResourcePool, ResourcePoolDestroyedEvent, VAppConfigInfo, VAppConfigSpec,
+    VAppEntityConfigInfo, VirtualApp, VirtualAppSummary, VirtualMachine, VmConfigInfo, VmConfigSpec,
+};
+use vimsim_types::{EnumView, Fault, List, Moref, Object, Value, View};
+
+use super::{folder, managed_entity, resource_pool, virtual_machine};
+use crate::call::Call;
+use crate::kind::Kind;
+use crate::walk::remove_reference;
+
+pub(crate) fn kind() -> Kind<VirtualApp> {
+    resource_pool::pool_kind()
+        .write(power_on)
+        .write(power_off)
+        .write(suspend)
+        .write(update_v_app_config)
+        .destroy(destroy)
+}
+
+/// Creates a vApp in this pool.
+///
+/// - `DuplicateName`, `InvalidName`; `InvalidArgument` for an incomplete allocation, or a folder that is needed and missing;
+/// - `NotSupported` if the folder takes no virtual machines.
+pub(super) fn create_v_app(call: &mut Call<'_, ResourcePool>, request: CreateVApp) -> Result<Moref, Fault> {
+    let this = call.moref();
+    let name = resource_pool::check_new(call, &this, request.name(), request.res_spec())?;
+    let folder = match request.vm_folder() {
+        Some(moref) => {
+            folder::expect_child_type::<VirtualApp>(call.get::<Folder>(&moref)?)?;
+            Some(moref)
+        }
+        // One in another vApp is where that is.
+        None if this.is::<VirtualApp>() => None,
+        None => call.datacenter_of(&this).and_then(|it| Some(call.view::<Datacenter>(&it)?.vm_folder())),
+    };
+    let owner = call.this()?.owner();
+    let mut config = resource_pool::complete(call.now(), request.res_spec());
+    let moref = call.create_moref(VirtualApp::TYPE);
+    let mut app = VirtualApp::new();
+    app.set_summary(VirtualAppSummary::new());
+    resource_pool::initialize(&mut app, &moref, &name, &this, &owner, &mut config);
+    app.set_parent_folder(folder);
+    app.set_parent_v_app(this.is::<VirtualApp>().then(|| this.clone()));
+    app.set_datastore(std::iter::empty::<Moref>());
+    app.set_network(std::iter::empty::<Moref>());
+    app.set_v_app_config(new_config(&moref, request.config_spec())?);
+    call.insert(moref.clone(), app);
+    call.this_mut()?.push_resource_pool(moref.clone());
+    Ok(moref)
+}
+
+/// The configuration of a new vApp: what is required, and over it the specification.
+fn new_config(moref: &Moref, spec: &VAppConfigSpec) -> Result<VAppConfigInfo, Fault> {
+    let mut config = VAppConfigInfo::with(|config| {
+        config.set_annotation("");
+        config.set_instance_uuid(crate::uuid::named(&moref.to_string()));
+        config.set_entity_config(std::iter::empty::<VAppEntityConfigInfo>());
+        initialize_config(config);
+    });
+    apply_v_app(&mut config, spec)?;
+    Ok(config)
+}
+
+/// What is required of the vApp configuration of an application or machine.
+pub(crate) fn initialize_config(config: &mut VmConfigInfo) {
+    config.set_install_boot_required(false);
+    config.set_install_boot_stop_delay(0);
+    config.set_ip_assignment(vimsim_types::views::VAppIPAssignmentInfo::with(|assignment| {
+        assignment.set_ip_allocation_policy("fixedPolicy");
+        assignment.set_ip_protocol("IPv4");
+    }));
+}
+
+fn apply_v_app(config: &mut VAppConfigInfo, spec: &VAppConfigSpec) -> Result<(), Fault> {
+    if let Some(annotation) = spec.annotation() {
+        config.set_annotation(annotation);
+    }
+    if let Some(uuid) = spec.instance_uuid() {
+        config.set_instance_uuid(uuid);
+    }
+    if let Some(managed_by) = spec.managed_by() {
+        config.set_managed_by(managed_by.clone());
+    }
+    for entity in spec.entity_config() {
+        config.entity_config_mut().retain(|known| known.key() != entity.key());
+        config.push_entity_config(entity.clone());
+    }
+    apply_config(config, spec)
+}
+
+/// Lays what a specification says of products, properties and the rest over a configuration.
+///
+/// - `InvalidArgument` for the key of a product, property or section that is not there, or is already.
+pub(crate) fn apply_config(config: &mut VmConfigInfo, spec: &VmConfigSpec) -> Result<(), Fault> {
+    let lists = [
+        ("product", VmConfigSpec::PRODUCT, VmConfigInfo::PRODUCT),
+        ("property", VmConfigSpec::PROPERTY, VmConfigInfo::PROPERTY),
+        ("ovfSection", VmConfigSpec::OVF_SECTION, VmConfigInfo::OVF_SECTION),
+    ];
+    for (name, from, to) in lists {
+        let changes = spec.as_object().get(from).items();
+        if !changes.is_empty() {
+            update_list(config, to, name, changes)?;
+        }
+    }
+    let same = [
+        (VmConfigSpec::IP_ASSIGNMENT, VmConfigInfo::IP_ASSIGNMENT),
+        (VmConfigSpec::EULA, VmConfigInfo::EULA),
+        (VmConfigSpec::OVF_ENVIRONMENT_TRANSPORT, VmConfigInfo::OVF_ENVIRONMENT_TRANSPORT),
+        (VmConfigSpec::INSTALL_BOOT_REQUIRED, VmConfigInfo::INSTALL_BOOT_REQUIRED),
+        (VmConfigSpec::INSTALL_BOOT_STOP_DELAY, VmConfigInfo::INSTALL_BOOT_STOP_DELAY),
+    ];
+    for (from, to) in same {
+        let value = spec.as_object().get(from);
+        if !value.is_unset() {
+            config.as_object_mut().set(to, value.clone());
+        }
+    }
+    Ok(())
+}
+
+/// Adds, replaces and removes items of a list by their keys, as `ArrayUpdateSpec`s say.
+fn update_list(config: &mut VmConfigInfo, slot: usize, name: &str, changes: &[Value]) -> Result<(), Fault> {
+    let element = match VmConfigInfo::TYPE.info().fields().get(slot).map(|field| field.ty) {
+        Some(element) => element,
+        None => return Ok(()),
+    };
+    let mut items: Vec<Value> = config.as_object().get(slot).items().to_vec();
+    let key = |item: &Value| item.object().map(|item| item.field("key").clone());
+    for change in changes.iter().filter_map(Value::object) {
+        let operation = change.field("operation").text().unwrap_or_default();
+        let info = change.field("info");
+        let removed = change.field("removeKey");
+        let wanted = if operation == ArrayUpdateOperation::Remove.name() { removed.clone() } else { info_key(info) };
+        let at = items.iter().position(|item| key(item).as_ref() == Some(&wanted));
+        let invalid = |why: &str| Fault::invalid_argument(&format!("spec.vAppConfig.{name}.key"), why);
+        match (ArrayUpdateOperation::from_name(operation), at) {
+            (Some(ArrayUpdateOperation::Add), None) => items.push(info.clone()),
+            (Some(ArrayUpdateOperation::Add), Some(_)) => return Err(invalid("is there already")),
+            (Some(ArrayUpdateOperation::Edit), Some(at)) => match (&mut items[at], info.object()) {
+                (Value::Object(old), Some(new)) if old.kind() == new.kind() => overlay(old, new),
+                (old, _) => *old = info.clone(),
+            },
+            (Some(ArrayUpdateOperation::Remove), Some(at)) => _ = items.remove(at),
+            _ => return Err(invalid("is not there")),
+        }
+    }
+    config.as_object_mut().set(slot, Value::List(List::new(element, items)));
+    Ok(())
+}
+
+fn info_key(info: &Value) -> Value {
+    info.object().map_or(Value::Unset, |info| info.field("key").clone())
+}
+
+fn overlay(base: &mut Object, wanted: &Object) {
+    for (slot, value) in wanted.slots().iter().enumerate().filter(|(_, value)| !value.is_unset()) {
+        base.set(slot, value.clone());
+    }
+}
+
+/// Changes the configuration of the vApp.
+///
+/// - `InvalidArgument` as [`apply_config`].
+fn update_v_app_config(call: &mut Call<'_, VirtualApp>, request: UpdateVAppConfig) -> Result<(), Fault> {
+    apply_v_app(call.this_mut()?.v_app_config_mut(), request.spec())
+}
+
+/// Creates a virtual machine in the vApp, in the folder that the vApp is in.
+///
+/// - `InvalidState` for a pool that is no vApp: a machine is created in a folder then. What `CreateVM_Task` raises.
+pub(super) fn create_child_vm(call: &mut Call<'_, ResourcePool>, request: CreateChildVMTask) -> Result<Moref, Fault> {
+    let this = call.moref();
+    let Some(folder) = folder_of(call, &this) else {
+        return Err(Fault::new(InvalidState::new(), format!("{this} is in no vApp")));
+    };
+    call.start_task(move |call| virtual_machine::create(call, &folder, request.config(), &this, request.host()))
+}
+
+/// The folder of a vApp, or of the one that it is in.
+fn folder_of<T>(call: &Call<'_, T>, moref: &Moref) -> Option<Moref> {
+    let apps = resource_pool::lineage(call, moref);
+    apps.iter().find_map(|app| call.view::<VirtualApp>(app)?.parent_folder())
+}
+
+/// The machines of the vApp and of the pools and vApps in it.
+fn machines<T>(call: &Call<'_, T>, moref: &Moref) -> Vec<Moref> {
+    let Some(pool) = call.view::<ResourcePool>(moref) else { return Vec::new() };
+    let mut found: Vec<Moref> = pool.vm().iter().collect();
+    pool.resource_pool().iter().for_each(|child| found.extend(machines(call, &child)));
+    found
+}
+
+fn state_of<T>(call: &Call<'_, T>, machine: &Moref) -> Power {
+    call.view::<VirtualMachine>(machine).map_or(Power::PoweredOff, |machine| machine.runtime().power_state())
+}
+
+/// Starts the machines of the vApp that are not running, in the order of its configuration.
+///
+/// - `InvalidState` if it has none, or all are running, as a fault of the task; what starting a machine raises.
+fn power_on(call: &mut Call<'_, VirtualApp>, _: PowerOnVAppTask) -> Result<Moref, Fault> {
+    call.start_task(|call| {
+        let this = call.moref();
+        let mut stopped = machines(call, &this);
+        stopped.retain(|machine| state_of(call, machine) != Power::PoweredOn);
+        if stopped.is_empty() {
+            return Err(Fault::new(InvalidState::new(), "the vApp has no machine that could be started"));
+        }
+        let config = call.this()?.v_app_config().cloned();
+        let order = |machine: &Moref| {
+            let entities = config.as_ref()?.entity_config();
+            entities.iter().find(|entity| entity.key().as_ref() == Some(machine))?.start_order()
+        };
+        stopped.sort_by_key(|machine| order(machine).unwrap_or(i32::MAX));
+        stopped.iter().try_for_each(|machine| virtual_machine::start(call, machine, None))
+    })
+}
+
+/// Stops the running machines of the vApp.
+///
+/// - `InvalidState` if none is running, as a fault of the task.
+fn power_off(call: &mut Call<'_, VirtualApp>, _: PowerOffVAppTask) -> Result<Moref, Fault> {
+    call.start_task(|call| {
+        let this = call.moref();
+        let mut running = machines(call, &this);
+        running.retain(|machine| state_of(call, machine) != Power::PoweredOff);
+        if running.is_empty() {
+            return Err(Fault::new(InvalidState::new(), "no machine of the vApp is running"));
+        }
+        running.iter().try_for_each(|machine| virtual_machine::stop(call, machine))
+    })
+}
+
+/// Suspends the running machines of the vApp.
+///
+/// - `InvalidState` if none is running, as a fault of the task.
+fn suspend(call: &mut Call<'_, VirtualApp>, _: SuspendVAppTask) -> Result<Moref, Fault> {
+    call.start_task(|call| {
+        let this = call.moref();
+        let mut running = machines(call, &this);
+        running.retain(|machine| state_of(call, machine) == Power::PoweredOn);
+        if running.is_empty() {
+            return Err(Fault::new(InvalidState::new(), "no machine of the vApp is running"));
+        }
+        running.iter().try_for_each(|machine| virtual_machine::pause(call, machine))
+    })
+}
+
+/// Destroys the vApp with the machines and vApps in it.
+///
+/// - `InvalidPowerState` while one of its machines is not off.
+// Fidelity: vcsim moves the machines into the pool above, as it does for a resource pool. vCenter deletes them.
+fn destroy(call: &mut Call<'_, VirtualApp>) -> Result<(), Fault> {
+    let this = call.moref();
+    let app = call.this()?;
+    let parent = app.parent();
+    let within: Vec<Moref> = app.vm().iter().chain(app.resource_pool().iter()).collect();
+    for moref in &within {
+        managed_entity::destroy_entity(call, moref)?;
+    }
+    call.post(&this, ResourcePoolDestroyedEvent::new())?;
+    if let Some(parent) = parent.filter(|parent| parent.is::<ResourcePool>()) {
+        remove_reference(&mut call.edit::<ResourcePool>(&parent)?.resource_pool_mut(), &this);
+    }
+    call.remove(&this);
+    Ok(())
+}
+
+/// Brings what only a vApp's summary has up to its machines; does nothing for a resource pool.
+pub(super) fn summarize(transaction: &Transaction, pool: &mut ResourcePool) {
+    let Some(app) = pool.downcast_mut::<VirtualApp>() else { return };
+    let state = |machine: &Moref| transaction.view::<VirtualMachine>(machine).map(|it| it.runtime().power_state());
+    let (mut started, mut suspended) = (false, false);
+    for machine in app.vm() {
+        started |= state(&machine) == Some(Power::PoweredOn);
+        suspended |= state(&machine) == Some(Power::Suspended);
+    }
+    for child in app.resource_pool() {
+        let child = transaction.view::<VirtualApp>(&child).map(|child| child.summary());
+        let child = child.and_then(|summary| summary.downcast::<VirtualAppSummary>()?.v_app_state());
+        started |= child == Some(VirtualAppVAppState::Started);
+    }
+    let config = app.v_app_config().cloned();
+    let product = config.as_ref().and_then(|config| config.product().first()).cloned();
+    let Some(summary) = app.summary_mut().downcast_mut::<VirtualAppSummary>() else { return };
+    summary.set_v_app_state(if started { VirtualAppVAppState::Started } else { VirtualAppVAppState::Stopped });
+    summary.set_suspended(suspended && !started);
+    summary.set_install_boot_required(config.as_ref().is_some_and(|config| config.install_boot_required()));
+    summary.set_instance_uuid(config.as_ref().and_then(|config| config.instance_uuid()));
+    if let Some(product) = product {
+        summary.set_product(product);
+    }
+}

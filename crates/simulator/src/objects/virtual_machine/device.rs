@@ -1,0 +1,411 @@
+//! Devices of virtual machines: adding, changing and removing them.
+
+use vimsim_types::enums::{VirtualDeviceConfigSpecFileOperation, VirtualDeviceConfigSpecOperation};
+use vimsim_types::views::{
+    Description, DeviceUnsupportedForVmPlatform, InvalidDeviceOperation, InvalidDeviceSpec, VirtualAHCIController,
+    VirtualCdrom, VirtualController, VirtualDevice, VirtualDeviceConfigSpec, VirtualDeviceConnectInfo,
+    VirtualDeviceFileBackingInfo, VirtualDisk, VirtualDiskSparseVer2BackingInfo, VirtualEthernetCard, VirtualFloppy,
+    VirtualIDEController, VirtualMachine, VirtualNVMEController, VirtualPCIController, VirtualSCSIController,
+    VirtualSIOController, VirtualSerialPort, VirtualSerialPortURIBackingInfo, VirtualUSB,
+};
+use vimsim_types::{Fault, Moref, Object, TypeId, View};
+
+use super::{disk, ethernet, template};
+use crate::call::Call;
+
+/// The machine whose devices are being changed, and where it is.
+pub(super) struct Site<'a> {
+    pub(super) uuid: &'a str,
+    pub(super) datacenter: &'a Moref,
+    pub(super) host: &'a Moref,
+    pub(super) is_on: bool,
+    /// Whether the machine is new: what it has anyway is then not added again.
+    pub(super) is_new: bool,
+}
+
+/// `InvalidDeviceSpec` for the change at this place.
+pub(super) fn invalid(index: usize, property: &str, why: impl std::fmt::Display) -> Fault {
+    let detail = InvalidDeviceSpec::with(|fault| {
+        fault.set_property(property);
+        fault.set_device_index(i32::try_from(index).unwrap_or(i32::MAX));
+    });
+    Fault::new(detail, format!("Invalid configuration for device '{index}': {why}"))
+}
+
+/// Carries out the changes, one after the other.
+///
+/// - `InvalidDeviceSpec` (with the place of the change) if a key is not known, a controller is missing or a unit is taken;
+/// - `InvalidDeviceBacking` for a network that does not exist, `InvalidDatastore` for a datastore;
+/// - `InvalidDeviceOperation` for a disk that would shrink; `DeviceUnsupportedForVmPlatform` for sparse disks.
+pub(super) fn change<T>(
+    call: &mut Call<'_, T>,
+    site: &Site<'_>,
+    machine: &mut VirtualMachine,
+    changes: &[VirtualDeviceConfigSpec],
+) -> Result<(), Fault> {
+    let mut devices: Vec<VirtualDevice> = match machine.config() {
+        Some(config) if !config.hardware().device().is_empty() => config.hardware().device().iter().cloned().collect(),
+        _ => template::devices().to_vec(),
+    };
+    // Keys that the client chose for devices to come, and what they became.
+    let mut renamed: Vec<(i32, i32)> = Vec::new();
+    for (index, change) in changes.iter().enumerate() {
+        let mut device = change.device().clone();
+        if let Some((_, key)) = renamed.iter().find(|(wanted, _)| Some(*wanted) == device.controller_key()) {
+            device.set_controller_key(*key);
+        }
+        match change.operation() {
+            Some(VirtualDeviceConfigSpecOperation::Add) => {
+                let wanted = device.key();
+                if let Some(key) = stands_in(site, &devices, &device) {
+                    renamed.push((wanted, key));
+                    continue;
+                }
+                let device = add(call, site, machine, &devices, device, change, index)?;
+                if device.key() != wanted {
+                    renamed.push((wanted, device.key()));
+                }
+                devices.push(device);
+            }
+            Some(VirtualDeviceConfigSpecOperation::Edit) => {
+                let at = position(&devices, device.key()).ok_or_else(|| unknown(index, device.key()))?;
+                devices[at] = edit(call, site, machine, &devices, at, device, index)?;
+            }
+            Some(VirtualDeviceConfigSpecOperation::Remove) => {
+                let at = position(&devices, device.key()).ok_or_else(|| unknown(index, device.key()))?;
+                remove(&mut devices, at, index)?;
+            }
+            // An edit without an operation is one of a profile or filter, of which we have none.
+            None => {}
+        }
+    }
+    list_on_controllers(&mut devices);
+    machine.config_mut().hardware_mut().set_device(devices);
+    Ok(())
+}
+
+fn unknown(index: usize, key: i32) -> Fault {
+    invalid(index, "virtualDeviceSpec.device.key", format!("there is no device with the key {key}"))
+}
+
+fn position(devices: &[VirtualDevice], key: i32) -> Option<usize> {
+    devices.iter().position(|device| device.key() == key)
+}
+
+/// The key of the device that is there already, for one of which a machine has just one.
+fn stands_in(site: &Site<'_>, devices: &[VirtualDevice], device: &VirtualDevice) -> Option<i32> {
+    let is_base = device.controller_key().unwrap_or_default() == 0 && position(devices, device.key()).is_some();
+    if is_base && device.downcast::<VirtualController>().is_some() {
+        return Some(device.key());
+    }
+    let default = template::default_for(device)?;
+    (site.is_new || device.downcast::<VirtualController>().is_some()).then_some(default.key())
+}
+
+fn add<T>(
+    call: &mut Call<'_, T>,
+    site: &Site<'_>,
+    machine: &VirtualMachine,
+    devices: &[VirtualDevice],
+    mut device: VirtualDevice,
+    change: &VirtualDeviceConfigSpec,
+    index: usize,
+) -> Result<VirtualDevice, Fault> {
+    let creates = change.file_operation() == Some(VirtualDeviceConfigSpecFileOperation::Create);
+    if creates && device.downcast::<VirtualDisk>().is_some() && device.unit_number().is_none() {
+        return Err(invalid(index, "virtualDeviceSpec.device.unitNumber", "a new disk needs a unit number"));
+    }
+    device.set_key(free_key(devices, device.key()));
+    place(devices, &mut device, index)?;
+    configure(call, site, machine, devices, &mut device, None, creates, index)?;
+    Ok(device)
+}
+
+/// A key for a new device: the one asked for, or else the first from 202 on, as vcsim counts; the next that is free.
+fn free_key(devices: &[VirtualDevice], wanted: i32) -> i32 {
+    let first = if wanted > 0 { wanted } else { 202 };
+    (first..).find(|key| position(devices, *key).is_none()).unwrap_or(first)
+}
+
+/// Puts the device on its controller, at the unit asked for or the first that is free.
+fn place(devices: &[VirtualDevice], device: &mut VirtualDevice, index: usize) -> Result<(), Fault> {
+    let property = "virtualDeviceSpec.device.controllerKey";
+    let wanted = device.controller_key().filter(|key| *key != 0);
+    let controller = match wanted {
+        Some(key) => {
+            let known = position(devices, key).map(|at| &devices[at]);
+            Some(known.ok_or_else(|| invalid(index, property, format!("there is no controller with the key {key}")))?)
+        }
+        None => default_controller(devices, device),
+    };
+    let Some(controller) = controller else { return Ok(()) };
+    let Some((units, reserved)) = units(controller, device) else {
+        return Err(invalid(index, property, format!("the device {} is no controller", controller.key())));
+    };
+    let key = controller.key();
+    let own = device.key();
+    let is_taken = |unit: i32| {
+        let mut others = devices.iter().filter(|other| other.key() != own && other.controller_key() == Some(key));
+        Some(unit) == reserved || others.any(|other| other.unit_number() == Some(unit))
+    };
+    let unit = match device.unit_number() {
+        Some(unit) if units.contains(&unit) && !is_taken(unit) => unit,
+        Some(unit) => {
+            let why = format!("the unit {unit} of controller {key} is taken or does not exist");
+            return Err(invalid(index, "virtualDeviceSpec.device.unitNumber", why));
+        }
+        None => units
+            .clone()
+            .find(|unit| !is_taken(*unit))
+            .ok_or_else(|| invalid(index, property, format!("controller {key} has no free unit")))?,
+    };
+    device.set_controller_key(key);
+    device.set_unit_number(unit);
+    Ok(())
+}
+
+/// The controller for a device that names none.
+fn default_controller<'a>(devices: &'a [VirtualDevice], device: &VirtualDevice) -> Option<&'a VirtualDevice> {
+    let kind = if device.downcast::<VirtualEthernetCard>().is_some() {
+        VirtualPCIController::TYPE
+    } else if device.downcast::<VirtualCdrom>().is_some() {
+        VirtualIDEController::TYPE
+    } else if device.downcast::<VirtualFloppy>().is_some() || device.downcast::<VirtualSerialPort>().is_some() {
+        VirtualSIOController::TYPE
+    } else {
+        // Fidelity: vCenter puts further controllers on the PCI bus. vcsim does not, and its clients read names and units.
+        return None;
+    };
+    let count = |key: i32| devices.iter().filter(|device| device.controller_key() == Some(key)).count();
+    devices
+        .iter()
+        .filter(|device| device.as_object().kind().is_a(kind))
+        .find(|controller| kind != VirtualIDEController::TYPE || count(controller.key()) < 2)
+}
+
+/// The units that a controller has for this device, and the one it takes itself. `None` if it is no controller.
+fn units(controller: &VirtualDevice, device: &VirtualDevice) -> Option<(std::ops::Range<i32>, Option<i32>)> {
+    controller.downcast::<VirtualController>()?;
+    Some(if let Some(scsi) = controller.downcast::<VirtualSCSIController>() {
+        (0..65, Some(scsi.scsi_ctlr_unit_number().unwrap_or(7)))
+    } else if controller.downcast::<VirtualIDEController>().is_some() {
+        (0..2, None)
+    } else if controller.downcast::<VirtualAHCIController>().is_some() {
+        (0..30, None)
+    } else if controller.downcast::<VirtualNVMEController>().is_some() {
+        (0..64, None)
+    } else if controller.downcast::<VirtualPCIController>().is_some()
+        && device.downcast::<VirtualEthernetCard>().is_some()
+    {
+        // Network adapters come behind the seven other devices of the bus.
+        (7..46, None)
+    } else {
+        (0..128, None)
+    })
+}
+
+fn edit<T>(
+    call: &mut Call<'_, T>,
+    site: &Site<'_>,
+    machine: &VirtualMachine,
+    devices: &[VirtualDevice],
+    at: usize,
+    wanted: VirtualDevice,
+    index: usize,
+) -> Result<VirtualDevice, Fault> {
+    let old = &devices[at];
+    if old.as_object().kind() != wanted.as_object().kind() {
+        return Err(invalid(index, "virtualDeviceSpec.device", "a device cannot become one of another type"));
+    }
+    // Unset fields stay as they are; a backing or connection that is given replaces the old.
+    let mut object: Object = old.as_object().clone();
+    for (slot, value) in wanted.as_object().slots().iter().enumerate().filter(|(_, value)| !value.is_unset()) {
+        object.set(slot, value.clone());
+    }
+    let mut device = VirtualDevice::from_object_unchecked(object);
+    device.device_info_mut().set_summary("");
+    if device.controller_key() != old.controller_key() || device.unit_number() != old.unit_number() {
+        place(devices, &mut device, index)?;
+    }
+    configure(call, site, machine, devices, &mut device, Some(old), false, index)?;
+    Ok(device)
+}
+
+/// Takes a device away; a controller only when nothing is on it.
+fn remove(devices: &mut Vec<VirtualDevice>, at: usize, index: usize) -> Result<(), Fault> {
+    let key = devices[at].key();
+    let is_controller = devices[at].downcast::<VirtualController>().is_some();
+    if is_controller && devices.iter().any(|device| device.controller_key() == Some(key)) {
+        return Err(invalid(index, "virtualDeviceSpec.device.key", format!("there are devices on controller {key}")));
+    }
+    devices.remove(at);
+    Ok(())
+}
+
+/// Fills in what the client left open, and what follows from the backing.
+#[expect(clippy::too_many_arguments, reason = "the two callers have all of them at hand")]
+fn configure<T>(
+    call: &mut Call<'_, T>,
+    site: &Site<'_>,
+    machine: &VirtualMachine,
+    devices: &[VirtualDevice],
+    device: &mut VirtualDevice,
+    old: Option<&VirtualDevice>,
+    creates: bool,
+    index: usize,
+) -> Result<(), Fault> {
+    let label = name(device);
+    let mut summary = label.clone();
+    if let Some(card) = device.downcast_mut::<VirtualEthernetCard>() {
+        summary = ethernet::configure(call, site, card, index)?;
+    } else if device.downcast::<VirtualDisk>().is_some() {
+        if device.backing().is_some_and(|backing| backing.downcast::<VirtualDiskSparseVer2BackingInfo>().is_some()) {
+            let detail = DeviceUnsupportedForVmPlatform::with(|fault| {
+                fault.set_property("VirtualDeviceSpec.device.backing");
+                fault.set_device_index(i32::try_from(index).unwrap_or(i32::MAX));
+            });
+            return Err(Fault::new(detail, "ESXi has no sparse disks of version 2"));
+        }
+        let old = old.and_then(|old| old.downcast::<VirtualDisk>());
+        if let Some(new) = device.downcast_mut::<VirtualDisk>() {
+            summary = disk::configure(call, site, machine, devices, new, old, creates, index)?;
+        }
+    } else if let Some(backing) = device.backing() {
+        let file = backing.downcast::<VirtualDeviceFileBackingInfo>().map(|backing| backing.file_name());
+        let uri = backing.downcast::<VirtualSerialPortURIBackingInfo>().map(|backing| backing.service_uri());
+        let word = |kind: TypeId| match () {
+            () if kind.is_a(VirtualCdrom::TYPE) => "ISO",
+            () if kind.is_a(VirtualFloppy::TYPE) => "Image",
+            () => "File",
+        };
+        if let Some(file) = file {
+            summary = format!("{} {file}", word(device.as_object().kind()));
+            disk::find_datastore(call, site, file, index)?;
+        } else if let Some(uri) = uri {
+            summary = format!("Remote {uri}");
+        }
+    }
+    describe(device, &label, &summary);
+    connect(device, site.is_on);
+    Ok(())
+}
+
+/// Fills in the label and the summary where they are open.
+fn describe(device: &mut VirtualDevice, label: &str, summary: &str) {
+    let info = device.device_info();
+    let given = |text: Option<&vimsim_types::ArcStr>| text.filter(|text| !text.is_empty()).cloned();
+    let label = given(info.map(|info| info.label())).unwrap_or_else(|| label.into());
+    let summary = given(info.map(|info| info.summary())).unwrap_or_else(|| summary.into());
+    device.set_device_info(Description::with(|info| {
+        info.set_label(label).set_summary(summary);
+    }));
+}
+
+/// A device that can be connected says whether it is; only one of a running machine can be.
+fn connect(device: &mut VirtualDevice, is_on: bool) {
+    let connectable = [VirtualEthernetCard::TYPE, VirtualCdrom::TYPE, VirtualFloppy::TYPE, VirtualSerialPort::TYPE];
+    let kind = device.as_object().kind();
+    let has_plug = kind.is_a(VirtualUSB::TYPE) || connectable.iter().any(|base| kind.is_a(*base));
+    if device.connectable().is_none() && has_plug {
+        device.set_connectable(VirtualDeviceConnectInfo::with(|info| {
+            info.set_start_connected(true).set_allow_guest_control(true).set_connected(true);
+        }));
+    }
+    if device.connectable().is_some_and(|info| info.connected() && !is_on) {
+        device.connectable_mut().set_connected(false);
+    }
+}
+
+/// Connects the devices that are to be connected when the machine starts, or disconnects all.
+pub(super) fn set_connected(machine: &mut VirtualMachine, is_on: bool) {
+    let Some(config) = machine.config() else { return };
+    let is_wrong = |device: &VirtualDevice| {
+        device.connectable().is_some_and(|info| info.connected() != (is_on && info.start_connected()))
+    };
+    if !config.hardware().device().iter().any(is_wrong) {
+        return;
+    }
+    for device in machine.config_mut().hardware_mut().device_mut().iter_mut().filter(|device| is_wrong(device)) {
+        let connected = is_on && device.connectable().is_some_and(|info| info.start_connected());
+        device.connectable_mut().set_connected(connected);
+    }
+}
+
+/// Has every controller list the devices that are on it.
+fn list_on_controllers(devices: &mut [VirtualDevice]) {
+    for at in 0..devices.len() {
+        let key = devices[at].key();
+        let Some(controller) = devices[at].downcast::<VirtualController>() else { continue };
+        let on = devices.iter().filter(|device| device.controller_key() == Some(key)).map(|device| device.key());
+        if controller.device().iter().eq(on.clone()) {
+            continue;
+        }
+        let on: Vec<i32> = on.collect();
+        if let Some(controller) = devices[at].downcast_mut::<VirtualController>() {
+            if on.is_empty() {
+                controller.as_object_mut().set(VirtualController::DEVICE, vimsim_types::Value::Unset);
+            } else {
+                controller.set_device(on);
+            }
+        }
+    }
+}
+
+/// A device's name as its label: `disk-202-0`, `ethernet-0`, `cdrom-203`. vcsim labels devices so, and govc names them.
+fn name(device: &VirtualDevice) -> String {
+    let unit = device.unit_number().unwrap_or_default();
+    if device.downcast::<VirtualEthernetCard>().is_some() {
+        return match unit {
+            // SR-IOV adapters count down from 45.
+            36..=45 => format!("ethernet-sriov-{}", 45 - unit),
+            _ => format!("ethernet-{}", unit - 7),
+        };
+    }
+    let word = word(device.as_object().kind().name());
+    if device.downcast::<VirtualDisk>().is_some() {
+        return format!("{word}-{}-{unit}", device.controller_key().unwrap_or_default());
+    }
+    format!("{word}-{}", device.key())
+}
+
+/// The word for a type of device: its name without what all have in common.
+fn word(kind: &str) -> String {
+    match kind {
+        "ParaVirtualSCSIController" => return "pvscsi".into(),
+        "VirtualLsiLogicSASController" => return "lsilogic-sas".into(),
+        "VirtualPrecisionClock" => return "clock".into(),
+        _ => {}
+    }
+    let word = kind.strip_prefix("Virtual").unwrap_or(kind);
+    let word = word.strip_prefix("Machine").unwrap_or(word);
+    let ends = ["Card", "Device", "Controller"];
+    let word = ends.iter().find_map(|end| word.strip_suffix(end)).filter(|word| !word.is_empty()).unwrap_or(word);
+    word.to_ascii_lowercase()
+}
+
+/// `InvalidDeviceOperation` for a device that cannot be changed so.
+pub(super) fn invalid_operation(index: usize, why: String) -> Fault {
+    let detail = InvalidDeviceOperation::with(|fault| {
+        fault.set_device_index(i32::try_from(index).unwrap_or(i32::MAX));
+    });
+    Fault::new(detail, why)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn words_are_those_of_govc() {
+        let words = [
+            ("VirtualE1000", "e1000"),
+            ("VirtualAHCIController", "ahci"),
+            ("VirtualCdrom", "cdrom"),
+            ("VirtualMachineVideoCard", "video"),
+            ("VirtualMachineVMCIDevice", "vmci"),
+            ("VirtualLsiLogicController", "lsilogic"),
+            ("VirtualIDEController", "ide"),
+        ];
+        for (kind, expected) in words {
+            assert_eq!(super::word(kind), expected);
+        }
+    }
+}

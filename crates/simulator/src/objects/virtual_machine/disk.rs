@@ -1,0 +1,287 @@
+//! Virtual disks: their files, sizes and identifiers.
+
+use vimsim_types::views::{
+    Datacenter, Datastore, InvalidDatastore, InvalidDatastorePath, VirtualDevice, VirtualDeviceFileBackingInfo,
+    VirtualDisk, VirtualDiskFlatVer2BackingInfo, VirtualMachine,
+};
+use vimsim_types::{ArcStr, Fault, Moref, View};
+
+use super::device::{self, Site};
+use crate::call::Call;
+
+/// A file on a datastore: `[datastore] path`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct DatastorePath {
+    pub(crate) datastore: String,
+    /// Without the brackets and the space; empty for the datastore's root.
+    pub(crate) path: String,
+}
+
+impl DatastorePath {
+    /// Reads a path; `None` if it does not begin with a datastore in brackets.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (datastore, path) = text.trim().strip_prefix('[')?.split_once(']')?;
+        Some(Self { datastore: datastore.into(), path: path.trim().trim_matches('/').into() })
+    }
+
+    /// The folder that the file is in.
+    pub(crate) fn parent(&self) -> Self {
+        let path = self.path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        Self { datastore: self.datastore.clone(), path: path.into() }
+    }
+
+    /// A file in this folder.
+    pub(crate) fn join(&self, name: &str) -> Self {
+        let path = if self.path.is_empty() { name.into() } else { format!("{}/{name}", self.path) };
+        Self { datastore: self.datastore.clone(), path }
+    }
+}
+
+impl std::fmt::Display for DatastorePath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.path.is_empty() {
+            write!(f, "[{}]", self.datastore)
+        } else {
+            write!(f, "[{}] {}", self.datastore, self.path)
+        }
+    }
+}
+
+/// `InvalidDatastorePath` for a text that is none.
+pub(crate) fn invalid_path(text: &str) -> Fault {
+    let detail = InvalidDatastorePath::with(|fault| {
+        fault.set_datastore_path(text);
+    });
+    Fault::new(detail, format!("'{text}' is no datastore path: it has the form '[datastore] folder/file'"))
+}
+
+/// `InvalidDatastore` for a datastore that cannot be used.
+pub(crate) fn invalid_datastore(name: &str, datastore: Option<Moref>, why: &str) -> Fault {
+    let detail = InvalidDatastore::with(|fault| {
+        fault.set_name(name);
+        fault.set_datastore(datastore);
+    });
+    Fault::new(detail, format!("Invalid datastore '{name}': {why}"))
+}
+
+/// The datastore of this name in a datacenter.
+pub(crate) fn datastore_by_name<T>(call: &Call<'_, T>, datacenter: &Moref, name: &str) -> Option<Moref> {
+    let is_named = |datastore: &Moref| call.view::<Datastore>(datastore).is_some_and(|it| *it.name() == name);
+    call.view::<Datacenter>(datacenter)?.datastore().iter().find(is_named)
+}
+
+/// The datastore of a file's path.
+///
+/// - `InvalidDatastorePath`, `InvalidDatastore`.
+pub(super) fn find_datastore<T>(
+    call: &Call<'_, T>,
+    site: &Site<'_>,
+    file: &str,
+    _index: usize,
+) -> Result<Option<Moref>, Fault> {
+    if file.is_empty() {
+        return Ok(None);
+    }
+    let path = DatastorePath::parse(file).ok_or_else(|| invalid_path(file))?;
+    match datastore_by_name(call, site.datacenter, &path.datastore) {
+        Some(datastore) => Ok(Some(datastore)),
+        // A CD image may lie on the host itself: `[] /vmimages/tools-isoimages/linux.iso`.
+        None if path.datastore.is_empty() => Ok(None),
+        None => Err(invalid_datastore(&path.datastore, None, "the datacenter has no such datastore")),
+    }
+}
+
+/// Fills in a disk, and returns its summary.
+///
+/// - `InvalidDeviceSpec` for a new disk without a size; `InvalidDeviceOperation` for one that would shrink;
+/// - `InvalidDatastore` if its datastore does not exist.
+#[expect(clippy::too_many_arguments, reason = "what a change of devices consists of")]
+pub(super) fn configure<T>(
+    call: &Call<'_, T>,
+    site: &Site<'_>,
+    machine: &VirtualMachine,
+    devices: &[VirtualDevice],
+    disk: &mut VirtualDisk,
+    old: Option<&VirtualDisk>,
+    creates: bool,
+    index: usize,
+) -> Result<String, Fault> {
+    let bytes = size(disk, old, index)?;
+    let has_parent = disk.backing().and_then(|backing| backing.downcast::<VirtualDiskFlatVer2BackingInfo>());
+    let has_parent = has_parent.is_some_and(|backing| backing.parent().is_some());
+    if creates && bytes <= 0 && !has_parent {
+        return Err(device::invalid(index, "virtualDeviceSpec.device.capacityInBytes", "a new disk needs a size"));
+    }
+    disk.set_capacity_in_bytes(bytes).set_capacity_in_kb(bytes / 1024);
+    place_file(call, site, machine, devices, disk, index)?;
+    if let Some(backing) = disk.backing_mut().downcast_mut::<VirtualDiskFlatVer2BackingInfo>() {
+        complete(site, backing);
+    }
+    Ok(format!("{} KB", grouped(bytes / 1024)))
+}
+
+/// The size asked for, in bytes. A client may give either field, and the one that it changed counts.
+fn size(disk: &VirtualDisk, old: Option<&VirtualDisk>, index: usize) -> Result<i64, Fault> {
+    let own = |disk: &VirtualDisk| match disk.capacity_in_bytes() {
+        Some(bytes) if bytes != 0 => bytes,
+        _ => disk.capacity_in_kb().saturating_mul(1024),
+    };
+    let Some(old) = old else { return Ok(own(disk)) };
+    let before = own(old);
+    let in_kilobytes = disk.capacity_in_kb().saturating_mul(1024);
+    let bytes = match disk.capacity_in_bytes() {
+        Some(bytes) if bytes != 0 && bytes != before => bytes,
+        _ if in_kilobytes != 0 && in_kilobytes != before / 1024 * 1024 => in_kilobytes,
+        _ => before,
+    };
+    if bytes < before {
+        return Err(device::invalid_operation(index, format!("a disk cannot shrink from {before} to {bytes} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// Gives the disk a file of its own where the client named only the datastore or the folder, and finds the datastore.
+fn place_file<T>(
+    call: &Call<'_, T>,
+    site: &Site<'_>,
+    machine: &VirtualMachine,
+    devices: &[VirtualDevice],
+    disk: &mut VirtualDisk,
+    index: usize,
+) -> Result<(), Fault> {
+    let Some(backing) = disk.backing().and_then(|backing| backing.downcast::<VirtualDeviceFileBackingInfo>()) else {
+        return Ok(());
+    };
+    let given = backing.file_name().clone();
+    let wanted = match DatastorePath::parse(&given) {
+        Some(path) => path,
+        None if given.is_empty() => {
+            let by_reference = backing.datastore().and_then(|datastore| call.view::<Datastore>(&datastore));
+            let datastore = by_reference.map(|datastore| datastore.name().to_string()).unwrap_or_default();
+            DatastorePath { datastore, path: String::new() }
+        }
+        None => return Err(invalid_path(&given)),
+    };
+    let files = machine.config().map(|config| config.files());
+    let home = files.and_then(|files| files.vm_path_name()).and_then(|path| DatastorePath::parse(path));
+    let home = home.map(|path| path.parent());
+    let file = if wanted.path.is_empty() {
+        let home = home.unwrap_or(DatastorePath { datastore: String::new(), path: machine.name().to_string() });
+        let datastore = if wanted.datastore.is_empty() { home.datastore.clone() } else { wanted.datastore };
+        let folder = DatastorePath { datastore, path: home.path };
+        free_file(devices, disk.key(), &folder, machine.name())
+    } else {
+        wanted
+    };
+    let name = file.to_string();
+    let datastore = find_datastore(call, site, &name, index)?;
+    if let Some(backing) = disk.backing_mut().downcast_mut::<VirtualDeviceFileBackingInfo>() {
+        if *backing.file_name() != name {
+            backing.set_file_name(name);
+        }
+        backing.set_datastore(datastore);
+    }
+    Ok(())
+}
+
+/// The first of `NAME.vmdk`, `NAME_1.vmdk` ... that no other disk of the machine has.
+fn free_file(devices: &[VirtualDevice], own: i32, folder: &DatastorePath, name: &str) -> DatastorePath {
+    let others = || {
+        let disks = devices.iter().filter(|device| device.key() != own).filter_map(|it| it.downcast::<VirtualDisk>());
+        disks.filter_map(|disk| disk.backing()?.downcast::<VirtualDeviceFileBackingInfo>())
+    };
+    let candidate = |number: usize| match number {
+        0 => folder.join(&format!("{name}.vmdk")),
+        _ => folder.join(&format!("{name}_{number}.vmdk")),
+    };
+    let is_free = |path: &DatastorePath| others().all(|backing| *backing.file_name() != path.to_string());
+    (0..=devices.len()).map(candidate).find(is_free).unwrap_or_else(|| candidate(devices.len()))
+}
+
+/// What a flat disk has where nothing was asked, and its UUID.
+fn complete(site: &Site<'_>, backing: &mut VirtualDiskFlatVer2BackingInfo) {
+    if backing.disk_mode().is_empty() {
+        backing.set_disk_mode("persistent");
+    }
+    let slots = [
+        VirtualDiskFlatVer2BackingInfo::SPLIT,
+        VirtualDiskFlatVer2BackingInfo::WRITE_THROUGH,
+        VirtualDiskFlatVer2BackingInfo::THIN_PROVISIONED,
+        VirtualDiskFlatVer2BackingInfo::EAGERLY_SCRUB,
+        VirtualDiskFlatVer2BackingInfo::DIGEST_ENABLED,
+    ];
+    for slot in slots {
+        if backing.as_object().get(slot).is_unset() {
+            backing.as_object_mut().set(slot, false.into());
+        }
+    }
+    if backing.sharing().is_none() {
+        backing.set_sharing(vimsim_types::literal!("sharingNone"));
+    }
+    if backing.uuid().is_none_or(|uuid| uuid.is_empty()) {
+        backing.set_uuid(uuid(site.datacenter, backing.file_name()));
+    }
+}
+
+/// The UUID of a disk: that of its datacenter's reference and its path, as vcsim has it.
+pub(crate) fn uuid(datacenter: &Moref, file: &ArcStr) -> String {
+    crate::uuid::named(&format!("{datacenter}{file}"))
+}
+
+/// A number with commas between thousands.
+fn grouped(number: i64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 && !out.ends_with('-') {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// The size and the thin provisioning of every disk, with its datastore.
+pub(super) fn usage(machine: &VirtualMachine) -> Vec<(Moref, i64, bool)> {
+    let Some(config) = machine.config() else { return Vec::new() };
+    let disks = config.hardware().device().iter().filter_map(|device| device.downcast::<VirtualDisk>());
+    disks
+        .filter_map(|disk| {
+            let backing = disk.backing()?;
+            let datastore = backing.downcast::<VirtualDeviceFileBackingInfo>()?.datastore()?;
+            let flat = backing.downcast::<VirtualDiskFlatVer2BackingInfo>();
+            let is_thin = flat.and_then(|flat| flat.thin_provisioned()).unwrap_or_default();
+            let size = disk.capacity_in_bytes().unwrap_or_else(|| disk.capacity_in_kb().saturating_mul(1024));
+            Some((datastore, size, is_thin))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_read_and_written() {
+        let path = DatastorePath::parse("[LocalDS_0] a/b.vmx").expect("a path");
+        assert_eq!(
+            (path.to_string(), path.parent().to_string()),
+            ("[LocalDS_0] a/b.vmx".into(), "[LocalDS_0] a".into())
+        );
+        assert_eq!(DatastorePath::parse("[x]").map(|path| path.join("y").to_string()), Some("[x] y".into()));
+        assert_eq!(DatastorePath::parse("x/y"), None);
+    }
+
+    #[test]
+    fn the_uuid_of_a_disk_is_that_of_vcsim() {
+        let datacenter = Moref::of::<Datacenter>("datacenter-1");
+        let found = uuid(&datacenter, &"[LocalDS_0] DC0_H0_VM0/disk1.vmdk".into());
+        assert_eq!(found, "b95003e9-7241-514a-9ba0-82a06c0d235a");
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(grouped(10_485_760), "10,485,760");
+        assert_eq!((grouped(0), grouped(999), grouped(1000)), ("0".into(), "999".into(), "1,000".into()));
+    }
+}

@@ -1,0 +1,276 @@
+//! Network adapters: what they are connected to, and their addresses.
+
+use vimsim_types::enums::SharesLevel;
+use vimsim_types::views::{
+    Datacenter, DistributedVirtualPortgroup, DistributedVirtualSwitch, InvalidDeviceBacking, LocalizableMessage,
+    ManagedEntity, Network, NotFound, OpaqueNetwork, SharesInfo, VirtualDevice, VirtualDeviceBackingInfo,
+    VirtualEthernetCard, VirtualEthernetCardDistributedVirtualPortBackingInfo, VirtualEthernetCardNetworkBackingInfo,
+    VirtualEthernetCardOpaqueNetworkBackingInfo, VirtualEthernetCardResourceAllocation, VirtualMachine,
+};
+use vimsim_types::{Fault, Moref, View, literal};
+
+use super::device::Site;
+use crate::call::Call;
+use crate::objects::service_instance;
+
+/// Fills in a network adapter, and returns its summary.
+///
+/// - `InvalidDeviceBacking` if the network does not exist, or there is none;
+/// - `InvalidArgument` if the machine's host is not on the distributed switch; `NotFound` for an unknown logical switch.
+pub(super) fn configure<T>(
+    call: &mut Call<'_, T>,
+    site: &Site<'_>,
+    card: &mut VirtualEthernetCard,
+    index: usize,
+) -> Result<String, Fault> {
+    let summary = connect(call, site, card, index)?;
+    if card.mac_address().is_none_or(|address| address.is_empty()) {
+        let unit = card.unit_number().unwrap_or(7);
+        card.set_mac_address(generate_address(call, site, unit)?);
+        card.set_address_type(literal!("generated"));
+    } else if card.address_type().is_none_or(|kind| kind.is_empty()) {
+        card.set_address_type(literal!("manual"));
+    }
+    if card.resource_allocation().is_none() {
+        card.set_resource_allocation(VirtualEthernetCardResourceAllocation::with(|allocation| {
+            allocation.set_reservation(0);
+            allocation.set_limit(-1);
+            allocation.set_share(SharesInfo::with(|shares| {
+                shares.set_shares(50);
+                shares.set_level(SharesLevel::Normal);
+            }));
+        }));
+    }
+    if card.wake_on_lan_enabled().is_none() {
+        card.set_wake_on_lan_enabled(true);
+    }
+    Ok(summary)
+}
+
+fn invalid_backing(index: usize, why: String) -> Fault {
+    let detail = InvalidDeviceBacking::with(|fault| {
+        fault.set_property("virtualDeviceSpec.device.backing");
+        fault.set_device_index(i32::try_from(index).unwrap_or(i32::MAX));
+    });
+    Fault::new(detail, format!("Invalid configuration for device '{index}': {why}"))
+}
+
+/// Finds the network that the adapter's backing names, and completes the backing.
+fn connect<T>(
+    call: &mut Call<'_, T>,
+    site: &Site<'_>,
+    card: &mut VirtualEthernetCard,
+    index: usize,
+) -> Result<String, Fault> {
+    let backing = card.backing().ok_or_else(|| invalid_backing(index, "the adapter has no backing".into()))?;
+    if let Some(opaque) = backing.downcast::<VirtualEthernetCardOpaqueNetworkBackingInfo>() {
+        if opaque.opaque_network_type() == "nsx.LogicalSwitch" {
+            let port = logical_switch_port(call, site, opaque.opaque_network_id())?;
+            card.set_backing(port);
+        } else {
+            let id = opaque.opaque_network_id().clone();
+            return match opaque_network(call, site, &id) {
+                Some(_) => Ok(id.to_string()),
+                None => Err(invalid_backing(index, format!("there is no opaque network '{id}'"))),
+            };
+        }
+    }
+    let backing = card.backing().cloned().unwrap_or_else(View::new);
+    if let Some(port) = backing.downcast::<VirtualEthernetCardDistributedVirtualPortBackingInfo>() {
+        check_port(call, site, port, index)?;
+        return Ok(format!("DVSwitch: {}", port.port().switch_uuid()));
+    }
+    if let Some(standard) = backing.downcast::<VirtualEthernetCardNetworkBackingInfo>() {
+        let network = standard_network(call, site, standard)
+            .ok_or_else(|| invalid_backing(index, format!("there is no network '{}'", standard.device_name())))?;
+        let name = call.get::<ManagedEntity>(&network)?.name().clone();
+        if standard.network().as_ref() != Some(&network) || *standard.device_name() != name {
+            let mut standard = standard.clone();
+            standard.set_network(network).set_device_name(&name);
+            card.set_backing(standard);
+        }
+        return Ok(name.to_string());
+    }
+    Err(invalid_backing(index, format!("{} is not supported", backing.as_object().kind().name())))
+}
+
+/// The standard network of a backing: by its reference, or else by its name in the datacenter.
+fn standard_network<T>(
+    call: &Call<'_, T>,
+    site: &Site<'_>,
+    backing: &VirtualEthernetCardNetworkBackingInfo,
+) -> Option<Moref> {
+    if let Some(network) = backing.network() {
+        return call.view::<Network>(&network).map(|_| network);
+    }
+    let is_named = |network: &Moref| call.view::<Network>(network).is_some_and(|it| it.name() == backing.device_name());
+    call.view::<Datacenter>(site.datacenter)?.network().iter().find(is_named)
+}
+
+fn opaque_network<T>(call: &Call<'_, T>, site: &Site<'_>, id: &str) -> Option<Moref> {
+    let is_it = |network: &Moref| {
+        let summary = call.view::<OpaqueNetwork>(network).map(|network| network.summary());
+        let summary = summary.and_then(|summary| summary.downcast::<vimsim_types::views::OpaqueNetworkSummary>());
+        summary.is_some_and(|summary| summary.opaque_network_id() == id)
+    };
+    call.view::<Datacenter>(site.datacenter)?.network().iter().find(is_it)
+}
+
+/// The portgroup that stands for an NSX logical switch, as a backing.
+fn logical_switch_port<T>(
+    call: &Call<'_, T>,
+    site: &Site<'_>,
+    id: &str,
+) -> Result<VirtualEthernetCardDistributedVirtualPortBackingInfo, Fault> {
+    let networks = call.get::<Datacenter>(site.datacenter)?.network();
+    for network in networks.iter() {
+        let Some(portgroup) = call.view::<DistributedVirtualPortgroup>(&network) else { continue };
+        if portgroup.config().logical_switch_uuid().is_none_or(|uuid| *uuid != id) {
+            continue;
+        }
+        let switch = portgroup.config().distributed_virtual_switch();
+        let uuid = switch.and_then(|switch| Some(call.view::<DistributedVirtualSwitch>(&switch)?.uuid().clone()));
+        return Ok(VirtualEthernetCardDistributedVirtualPortBackingInfo::with(|backing| {
+            backing.port_mut().set_portgroup_key(portgroup.key()).set_switch_uuid(uuid.unwrap_or_default());
+        }));
+    }
+    let message = format!("the logical switch '{id}' cannot be found");
+    let detail = NotFound::with(|fault| {
+        fault.push_fault_message(LocalizableMessage::with(|text| {
+            text.set_key("com.vmware.nsx.attachFailed").set_message(&message);
+        }));
+    });
+    Err(Fault::new(detail, message))
+}
+
+/// The portgroup of a port exists, and the machine's host is on its switch.
+fn check_port<T>(
+    call: &Call<'_, T>,
+    site: &Site<'_>,
+    backing: &VirtualEthernetCardDistributedVirtualPortBackingInfo,
+    index: usize,
+) -> Result<(), Fault> {
+    let port = backing.port();
+    let key = port.portgroup_key().map_or("", |key| key);
+    let found = call.object_by_value(key).and_then(|object| object.view::<DistributedVirtualPortgroup>());
+    let portgroup = found.ok_or_else(|| invalid_backing(index, format!("there is no portgroup '{key}'")))?;
+    let property = "spec.deviceChange.device.port.switchUuid";
+    let switch = portgroup.config().distributed_virtual_switch();
+    if let Some(switch) = switch.and_then(|switch| call.view::<DistributedVirtualSwitch>(&switch))
+        && switch.uuid() != port.switch_uuid()
+    {
+        return Err(Fault::invalid_argument(property, format!("portgroup '{key}' is not of this switch")));
+    }
+    if portgroup.host().contains(site.host) {
+        return Ok(());
+    }
+    Err(Fault::invalid_argument(property, format!("{} is not on the switch of '{}'", site.host, portgroup.name())))
+}
+
+/// The network that a device is connected to, if it is a network adapter.
+pub(super) fn network_of<T>(call: &Call<'_, T>, site: &Site<'_>, device: &VirtualDevice) -> Option<Moref> {
+    let backing: &VirtualDeviceBackingInfo = device.downcast::<VirtualEthernetCard>()?.backing()?;
+    if let Some(port) = backing.downcast::<VirtualEthernetCardDistributedVirtualPortBackingInfo>() {
+        let object = call.object_by_value(port.port().portgroup_key()?)?;
+        Some(object.moref().clone())
+    } else if let Some(standard) = backing.downcast::<VirtualEthernetCardNetworkBackingInfo>() {
+        standard.network()
+    } else {
+        let opaque = backing.downcast::<VirtualEthernetCardOpaqueNetworkBackingInfo>()?;
+        opaque_network(call, site, opaque.opaque_network_id())
+    }
+}
+
+/// The addresses that were generated, so that no two adapters get the same.
+#[derive(Clone, Default)]
+struct Addresses {
+    /// One bit for each address that [`from_uuid`] can make, by [`Addresses::bit`].
+    taken: Vec<u64>,
+    /// The number of the next address that is not made from a UUID.
+    next: u32,
+}
+
+impl Addresses {
+    /// The place of an address made of three characters: the first may have been raised by a unit number.
+    fn bit([first, second, third]: [u8; 3]) -> Option<usize> {
+        let digit = |c: u8| char::from(c).to_digit(16).map(|digit| digit as usize);
+        let first = usize::from(first.checked_sub(b'0')?);
+        (first < 128).then_some(first * 256 + digit(second)? * 16 + digit(third)?)
+    }
+
+    /// Takes this address. No if it is taken.
+    fn take(&mut self, address: [u8; 3]) -> bool {
+        let Some(bit) = Self::bit(address) else { return false };
+        if self.taken.len() <= bit / 64 {
+            self.taken.resize(bit / 64 + 1, 0);
+        }
+        let mask = 1 << (bit % 64);
+        let is_free = self.taken[bit / 64] & mask == 0;
+        self.taken[bit / 64] |= mask;
+        is_free
+    }
+
+    fn give_back(&mut self, address: [u8; 3]) {
+        if let Some(bit) = Self::bit(address)
+            && let Some(word) = self.taken.get_mut(bit / 64)
+        {
+            *word &= !(1 << (bit % 64));
+        }
+    }
+}
+
+/// The last three characters of the machine's UUID, the first of them raised by the adapter's number.
+fn from_uuid(uuid: &str, unit: i32) -> Option<[u8; 3]> {
+    let [.., first, second, third] = uuid.as_bytes() else { return None };
+    let first = i32::from(*first) + unit - 7;
+    Some([u8::try_from(first).ok()?, *second, *third])
+}
+
+/// A new address for an adapter at this unit.
+// Fidelity: vcsim makes addresses of three characters of the machine's UUID, which soon repeat. The first adapter for which
+// one comes up gets it, as in vcsim; others get the next of a range that no characters lead to.
+fn generate_address<T>(call: &mut Call<'_, T>, site: &Site<'_>, unit: i32) -> Result<String, Fault> {
+    let addresses = call.private::<Addresses>(&service_instance::moref())?;
+    let wanted = from_uuid(site.uuid, unit).filter(|wanted| addresses.take(*wanted));
+    let [a, b, c] = wanted.unwrap_or_else(|| {
+        addresses.next += 1;
+        let [_, a, b, c] = (0x80_0000 + addresses.next % 0x80_0000).to_be_bytes();
+        [a, b, c]
+    });
+    Ok(format!("00:0c:29:{a:02x}:{b:02x}:{c:02x}"))
+}
+
+/// Lets the generated addresses of a machine that is no more be generated again.
+pub(super) fn give_back_addresses<T>(call: &mut Call<'_, T>, machine: &VirtualMachine) -> Result<(), Fault> {
+    let Some(config) = machine.config() else { return Ok(()) };
+    let cards = config.hardware().device().iter().filter_map(|device| device.downcast::<VirtualEthernetCard>());
+    let generated = cards.filter(|card| card.address_type().is_some_and(|kind| *kind == "generated"));
+    let addresses: Vec<[u8; 3]> = generated.filter_map(|card| parse(card.mac_address()?)).collect();
+    if !addresses.is_empty() {
+        let taken = call.private::<Addresses>(&service_instance::moref())?;
+        addresses.into_iter().for_each(|address| taken.give_back(address));
+    }
+    Ok(())
+}
+
+fn parse(address: &str) -> Option<[u8; 3]> {
+    let mut bytes = address.strip_prefix("00:0c:29:")?.split(':').map(|byte| u8::from_str_radix(byte, 16).ok());
+    Some([bytes.next()??, bytes.next()??, bytes.next()??])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_those_of_vcsim_while_they_are_free() {
+        let wanted = from_uuid("63d40cc5-9cba-5cc1-884a-f7f19070ecea", 7).expect("a UUID");
+        assert_eq!(wanted, [0x63, 0x65, 0x61]);
+        let mut addresses = Addresses::default();
+        assert!(addresses.take(wanted));
+        assert!(!addresses.take(wanted));
+        addresses.give_back(wanted);
+        assert!(addresses.take(wanted));
+        assert_eq!(parse("00:0c:29:63:65:61"), Some(wanted));
+    }
+}

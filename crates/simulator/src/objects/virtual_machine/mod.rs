@@ -1,0 +1,48 @@
+//! `VirtualMachine`: a computer of software.
+//!
+//! `create` makes one and `lifecycle` ends it, `power` starts and stops it, `reconfigure` changes it with the help of
+//! `config`, `device`, `disk` and `ethernet`. `summary` is what follows from the rest; `places` keeps the references
+//! between machines and what they are on. `template` is what all have in common, and `share` keeps it common.
+
+mod config;
+mod create;
+mod device;
+mod disk;
+mod ethernet;
+mod lifecycle;
+mod places;
+mod power;
+mod reconfigure;
+mod share;
+mod summary;
+mod template;
+
+use vimsim_types::views::VirtualMachine;
+
+use super::managed_entity;
+use crate::kind::Kind;
+
+pub(crate) use config::check_allocation;
+pub(crate) use create::{create, create_vm};
+pub(crate) use power::{count_reservation, pause, start, stop};
+pub(crate) use reconfigure::set_allocations;
+pub(crate) use template::{HARDWARE_VERSION, capability, devices};
+
+pub(crate) fn kind() -> Kind<VirtualMachine> {
+    managed_entity::kind()
+        .write(power::power_on)
+        .write(power::power_off)
+        .write(power::suspend)
+        .write(power::reset)
+        .write(power::shutdown_guest)
+        .write(power::standby_guest)
+        .write(power::reboot_guest)
+        .write(reconfigure::reconfig_vm)
+        .write(reconfigure::rename)
+        .write(lifecycle::unregister_vm)
+        .write(lifecycle::mark_as_template)
+        .write(lifecycle::mark_as_virtual_machine)
+        .write(lifecycle::refresh_storage_info)
+        .derive(summary::derive)
+        .destroy(lifecycle::destroy)
+}

@@ -1,0 +1,143 @@
+//! The datastores and networks that a machine uses, and that know of it.
+
+use vimsim_types::views::{
+    Datastore, GuestNicInfo, Network, VirtualDevice, VirtualDeviceFileBackingInfo, VirtualEthernetCard, VirtualMachine,
+};
+use vimsim_types::{Fault, Moref, View};
+
+use super::device::Site;
+use super::{disk, ethernet};
+use crate::call::Call;
+use crate::objects::datastore;
+use crate::walk::remove_reference;
+
+/// Brings `datastore`, `network` and `guest.net` up to what the devices say, and the references back.
+pub(super) fn refresh<T>(
+    call: &mut Call<'_, T>,
+    site: &Site<'_>,
+    moref: &Moref,
+    machine: &mut VirtualMachine,
+    home: &Moref,
+) -> Result<(), Fault> {
+    let devices: Vec<VirtualDevice> = match machine.config() {
+        Some(config) => config.hardware().device().iter().cloned().collect(),
+        None => Vec::new(),
+    };
+    let mut datastores = vec![home.clone()];
+    let mut networks: Vec<Moref> = Vec::new();
+    let mut adapters: Vec<GuestNicInfo> = Vec::new();
+    for device in &devices {
+        let file = device.backing().and_then(|backing| backing.downcast::<VirtualDeviceFileBackingInfo>());
+        if let Some(file) = file {
+            let datastore = match file.datastore() {
+                Some(datastore) => Some(datastore),
+                None => disk::find_datastore(call, site, file.file_name(), 0).unwrap_or_default(),
+            };
+            datastores.extend(datastore.filter(|datastore| !datastores.contains(datastore)));
+        }
+        if let Some(card) = device.downcast::<VirtualEthernetCard>() {
+            let network = ethernet::network_of(call, site, device);
+            adapters.push(adapter(call, machine, card, network.as_ref()));
+            networks.extend(network.filter(|network| !networks.contains(network)));
+        }
+    }
+    account(call, moref, machine)?;
+    set_datastores(call, moref, machine, datastores)?;
+    set_networks(call, moref, machine, networks)?;
+    let is_same = machine
+        .guest()
+        .is_some_and(|guest| guest.net().iter().map(View::as_object).eq(adapters.iter().map(View::as_object)));
+    if !is_same {
+        machine.guest_mut().set_net(adapters);
+    }
+    Ok(())
+}
+
+/// Takes what the machine's disks now have, and did not have before, of their datastores, or gives it back.
+fn account<T>(call: &mut Call<'_, T>, moref: &Moref, machine: &VirtualMachine) -> Result<(), Fault> {
+    let before = call.view::<VirtualMachine>(moref).map(disk::usage).unwrap_or_default();
+    let mut after = disk::usage(machine);
+    for old in before {
+        match after.iter().position(|new| *new == old) {
+            Some(at) => _ = after.remove(at),
+            None => datastore::reserve(call, &old.0, -old.1)?,
+        }
+    }
+    after.into_iter().try_for_each(|(datastore, size, _)| datastore::reserve(call, &datastore, size))
+}
+
+/// An adapter as the guest reports it; what the guest said of its addresses stays.
+fn adapter<T>(
+    call: &Call<'_, T>,
+    machine: &VirtualMachine,
+    card: &VirtualEthernetCard,
+    network: Option<&Moref>,
+) -> GuestNicInfo {
+    let known = machine.guest().and_then(|guest| guest.net().iter().find(|net| net.device_config_id() == card.key()));
+    let mut adapter = known.cloned().unwrap_or_else(|| {
+        GuestNicInfo::with(|adapter| {
+            adapter.set_connected(true);
+            adapter.set_device_config_id(card.key());
+        })
+    });
+    let name = network.and_then(|network| call.view::<Network>(network)).map(|network| network.name());
+    adapter.set_network(name);
+    adapter.set_mac_address(card.mac_address());
+    adapter
+}
+
+fn set_datastores<T>(
+    call: &mut Call<'_, T>,
+    moref: &Moref,
+    machine: &mut VirtualMachine,
+    datastores: Vec<Moref>,
+) -> Result<(), Fault> {
+    let old: Vec<Moref> = machine.datastore().iter().collect();
+    if old == datastores {
+        return Ok(());
+    }
+    for datastore in old.iter().filter(|datastore| !datastores.contains(datastore)) {
+        if call.object(datastore).is_some() {
+            remove_reference(&mut call.edit::<Datastore>(datastore)?.vm_mut(), moref);
+        }
+    }
+    for datastore in datastores.iter().filter(|datastore| !old.contains(datastore)) {
+        call.edit::<Datastore>(datastore)?.push_vm(moref.clone());
+    }
+    machine.set_datastore(datastores);
+    Ok(())
+}
+
+fn set_networks<T>(
+    call: &mut Call<'_, T>,
+    moref: &Moref,
+    machine: &mut VirtualMachine,
+    networks: Vec<Moref>,
+) -> Result<(), Fault> {
+    let old: Vec<Moref> = machine.network().iter().collect();
+    if old == networks && !machine.as_object().get(VirtualMachine::NETWORK).is_unset() {
+        return Ok(());
+    }
+    for network in old.iter().filter(|network| !networks.contains(network)) {
+        if call.object(network).is_some() {
+            remove_reference(&mut call.edit::<Network>(network)?.vm_mut(), moref);
+        }
+    }
+    for network in networks.iter().filter(|network| !old.contains(network)) {
+        call.edit::<Network>(network)?.push_vm(moref.clone());
+    }
+    machine.set_network(networks);
+    Ok(())
+}
+
+/// Gives back what a machine's disks have of their datastores, when its files are deleted.
+pub(super) fn give_back<T>(call: &mut Call<'_, T>, machine: &VirtualMachine) -> Result<(), Fault> {
+    disk::usage(machine).into_iter().try_for_each(|(datastore, size, _)| datastore::reserve(call, &datastore, -size))
+}
+
+/// Takes a machine that is no more off its datastores and networks.
+pub(super) fn leave<T>(call: &mut Call<'_, T>, moref: &Moref, machine: &VirtualMachine) -> Result<(), Fault> {
+    let mut left = machine.clone();
+    set_datastores(call, moref, &mut left, Vec::new())?;
+    set_networks(call, moref, &mut left, Vec::new())
+}

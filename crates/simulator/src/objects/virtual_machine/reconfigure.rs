@@ -1,0 +1,182 @@
+//! Changing virtual machines.
+
+use vimsim_types::enums::VirtualMachinePowerState as Power;
+use vimsim_types::method::{ReconfigVMTask, RenameTask};
+use vimsim_types::views::{
+    ConcurrentAccess, InvalidState, ManagedEntity, NotSupported, ResourceConfigSpec, VirtualDeviceConfigSpec,
+    VirtualMachine, VirtualMachineConfigSpec, VmReconfiguredEvent,
+};
+use vimsim_types::{ArcStr, Fault, Moref, View};
+
+use super::device::{self, Site};
+use super::{config, create, places, power, summary};
+use crate::call::Call;
+use crate::objects::{event_manager, managed_entity};
+
+/// Changes the machine as the specification says, all of it or nothing.
+///
+/// - As faults of the task: `NotSupported` for more than the name and the annotation of a template; `InvalidName`,
+///   `DuplicateName`; `ConcurrentAccess` if it has changed since `changeVersion`; `InvalidPowerState` for processors or
+///   memory of a running machine that cannot be added to; `InvalidArgument` and `InvalidVmConfig` as when it is created, and
+///   what [`device::change`] says of devices.
+pub(super) fn reconfig_vm(call: &mut Call<'_, VirtualMachine>, request: ReconfigVMTask) -> Result<Moref, Fault> {
+    call.start_task(move |call| {
+        let this = call.moref();
+        reconfigure(call, &this, request.spec())
+    })
+}
+
+/// What [`reconfig_vm`] does.
+pub(crate) fn reconfigure<T>(
+    call: &mut Call<'_, T>,
+    moref: &Moref,
+    spec: &VirtualMachineConfigSpec,
+) -> Result<(), Fault> {
+    let mut machine = call.get::<VirtualMachine>(moref)?.clone();
+    check(&machine, spec)?;
+    power::count_reservation(call, moref, -1)?;
+    let old_name = machine.name().clone();
+    if let Some(name) = spec.name().filter(|name| !name.is_empty()) {
+        let name = check_name(call, moref, &machine, name)?;
+        machine.set_name(&name);
+        machine.config_mut().set_name(&name);
+    }
+    if let Some(uuid) = spec.uuid().filter(|uuid| !uuid.is_empty()) {
+        machine.config_mut().set_uuid(uuid);
+    }
+    if let Some(uuid) = spec.instance_uuid().filter(|uuid| !uuid.is_empty()) {
+        machine.config_mut().set_instance_uuid(uuid);
+    }
+    config::apply(machine.config_mut(), spec);
+    config::touch(machine.config_mut(), call.now());
+    if !spec.device_change().is_empty() {
+        change_devices(call, moref, &mut machine, spec)?;
+    }
+    create::set_resource_config(&mut machine);
+    summary::summarize(&mut machine, moref);
+    let new_name = machine.name().clone();
+    *call.edit::<VirtualMachine>(moref)? = machine;
+    power::count_reservation(call, moref, 1)?;
+    if new_name != old_name {
+        event_manager::renamed(call, moref, &old_name, &new_name)?;
+    }
+    call.post(
+        moref,
+        VmReconfiguredEvent::with(|event| {
+            event.set_template(false);
+            event.set_config_spec(spec.clone());
+        }),
+    )
+}
+
+fn change_devices<T>(
+    call: &mut Call<'_, T>,
+    moref: &Moref,
+    machine: &mut VirtualMachine,
+    spec: &VirtualMachineConfigSpec,
+) -> Result<(), Fault> {
+    let nowhere = || Fault::new(InvalidState::new(), "the virtual machine is on no host and no datastore");
+    let datacenter = call.datacenter_of(moref).ok_or_else(nowhere)?;
+    let host = machine.runtime().host().ok_or_else(nowhere)?;
+    let home = machine.datastore().first().ok_or_else(nowhere)?;
+    let uuid = machine.config().map(|config| config.uuid().clone()).unwrap_or_default();
+    let is_on = machine.runtime().power_state() == Power::PoweredOn;
+    let site = Site { uuid: &uuid, datacenter: &datacenter, host: &host, is_on, is_new: false };
+    let changes: Vec<VirtualDeviceConfigSpec> = spec.device_change().iter().cloned().collect();
+    device::change(call, &site, machine, &changes)?;
+    places::refresh(call, &site, moref, machine, &home)?;
+    summary::lay_out(machine, call.now());
+    Ok(())
+}
+
+/// Changes only the machine's allocations, as its pool may.
+///
+/// - `InvalidArgument` for one that contradicts itself.
+pub(crate) fn set_allocations<T>(
+    call: &mut Call<'_, T>,
+    moref: &Moref,
+    wanted: &ResourceConfigSpec,
+) -> Result<(), Fault> {
+    let spec = VirtualMachineConfigSpec::with(|spec| {
+        spec.set_cpu_allocation(wanted.cpu_allocation().clone());
+        spec.set_memory_allocation(wanted.memory_allocation().clone());
+    });
+    reconfigure(call, moref, &spec)
+}
+
+/// Checks what depends on the machine as it is.
+fn check(machine: &VirtualMachine, spec: &VirtualMachineConfigSpec) -> Result<(), Fault> {
+    let Some(current) = machine.config() else {
+        return Err(Fault::new(InvalidState::new(), "the virtual machine has no configuration"));
+    };
+    if current.template() {
+        let allowed = [VirtualMachineConfigSpec::NAME, VirtualMachineConfigSpec::ANNOTATION];
+        let mut set = spec.as_object().slots().iter().enumerate().filter(|(_, value)| !is_nothing(value));
+        if set.any(|(slot, _)| !allowed.contains(&slot)) {
+            let message = format!("only the name and the annotation of the template '{}' can change", machine.name());
+            return Err(Fault::new(NotSupported::new(), message));
+        }
+    }
+    if let Some(version) = spec.change_version().filter(|version| !version.is_empty())
+        && version != current.change_version()
+    {
+        return Err(Fault::new(ConcurrentAccess::new(), "the virtual machine has been changed by another"));
+    }
+    config::check(spec, Some(current))?;
+    if machine.runtime().power_state() == Power::PoweredOn {
+        check_hot_add(machine, spec)?;
+    }
+    Ok(())
+}
+
+fn is_nothing(value: &vimsim_types::Value) -> bool {
+    value.is_unset() || value.list().is_some_and(|list| list.items().is_empty())
+}
+
+/// Processors and memory of a running machine can only be added to, and only where that is enabled.
+// Fidelity: vcsim does not look at the power state, and clients written for it change the sizes of running machines. What
+// vCenter refuses in any case is to take some away, where the machine is one that can be added to.
+fn check_hot_add(machine: &VirtualMachine, spec: &VirtualMachineConfigSpec) -> Result<(), Fault> {
+    let Some(current) = machine.config() else { return Ok(()) };
+    let less_processors = spec.num_cpus().is_some_and(|wanted| wanted > 0 && wanted < current.hardware().num_cpu());
+    let less_memory =
+        spec.memory_mb().is_some_and(|wanted| wanted > 0 && wanted < i64::from(current.hardware().memory_mb()));
+    let can_remove = current.cpu_hot_remove_enabled().unwrap_or_default();
+    let refused = less_processors && current.cpu_hot_add_enabled().unwrap_or_default() && !can_remove
+        || less_memory && current.memory_hot_add_enabled().unwrap_or_default();
+    if refused {
+        return Err(super::power::invalid_power_state(Power::PoweredOff, Power::PoweredOn));
+    }
+    Ok(())
+}
+
+fn check_name<T>(call: &Call<'_, T>, moref: &Moref, machine: &VirtualMachine, name: &ArcStr) -> Result<ArcStr, Fault> {
+    if *machine.name() == managed_entity::escape(name).as_str() {
+        return Ok(machine.name().clone());
+    }
+    let parent = call.get::<ManagedEntity>(moref)?.parent();
+    match parent {
+        Some(parent) => managed_entity::check_name(call, &parent, name),
+        None => Ok(managed_entity::escape(name).into()),
+    }
+}
+
+/// Gives the machine another name. Its files keep theirs.
+///
+/// - `DuplicateName`, `InvalidName`, as faults of the task.
+pub(super) fn rename(call: &mut Call<'_, VirtualMachine>, request: RenameTask) -> Result<Moref, Fault> {
+    let wanted = request.new_name().clone();
+    call.start_task(move |call| {
+        let this = call.moref();
+        let machine = call.this()?;
+        let old = machine.name().clone();
+        if old == managed_entity::escape(&wanted).as_str() {
+            return Ok(());
+        }
+        let name = check_name(call, &this, machine, &wanted)?;
+        let machine = call.this_mut()?;
+        machine.set_name(&name);
+        machine.config_mut().set_name(&name);
+        event_manager::renamed(call, &this, &old, &name)
+    })
+}

@@ -1,0 +1,216 @@
+//! What follows from a machine's configuration and state: its summary, the layout of its files, the storage they use.
+
+use vimsim_types::views::{
+    VAppConfigInfo, VirtualDeviceFileBackingInfo, VirtualDisk, VirtualEthernetCard, VirtualMachine,
+    VirtualMachineConfigInfo, VirtualMachineConfigSummary, VirtualMachineFileLayout,
+    VirtualMachineFileLayoutDiskLayout, VirtualMachineFileLayoutEx, VirtualMachineFileLayoutExDiskLayout,
+    VirtualMachineFileLayoutExDiskUnit, VirtualMachineFileLayoutExFileInfo, VirtualMachineGuestSummary,
+    VirtualMachineStorageInfo, VirtualMachineStorageSummary, VirtualMachineUsageOnDatastore,
+};
+use vimsim_types::{ArcStr, DateTime, Fault, Moref, View, literal};
+
+use super::disk::{self, DatastorePath};
+
+/// Brings `summary` up to what `config`, `runtime` and `guest` say.
+pub(crate) fn derive(transaction: &mut vimsim_registry::Transaction, moref: &Moref) -> Result<(), Fault> {
+    let machine = transaction.get::<VirtualMachine>(moref)?;
+    let mut changed = machine.clone();
+    summarize(&mut changed, moref);
+    if changed.as_object() != transaction.get::<VirtualMachine>(moref)?.as_object() {
+        *transaction.edit::<VirtualMachine>(moref)? = changed;
+    }
+    Ok(())
+}
+
+/// Writes the summary of a machine; leaves shared what does not change.
+pub(super) fn summarize(machine: &mut VirtualMachine, moref: &Moref) {
+    let config = machine.config().map(|config| config_summary(machine, config));
+    let guest = guest_summary(machine);
+    let (runtime, status, custom) =
+        (machine.runtime().clone(), machine.overall_status(), machine.custom_value().values().to_vec());
+    // The object is copied only if one of these differs.
+    let old = machine.summary();
+    let is_same = old.runtime().as_object().same(runtime.as_object())
+        && config.as_ref().is_none_or(|config| old.config().as_object() == config.as_object())
+        && old.guest().is_some_and(|old| old.as_object() == guest.as_object())
+        && old.overall_status() == status
+        && old.vm().as_ref() == Some(moref)
+        && old.custom_value().values() == custom;
+    if is_same {
+        return;
+    }
+    let summary = machine.summary_mut();
+    summary.set_vm(moref.clone());
+    summary.set_runtime(runtime);
+    summary.set_overall_status(status);
+    if summary.guest().is_none_or(|old| old.as_object() != guest.as_object()) {
+        summary.set_guest(guest);
+    }
+    if let Some(config) = config.filter(|config| summary.config().as_object() != config.as_object()) {
+        summary.set_config(config);
+    }
+    if !custom.is_empty() || !summary.custom_value().is_empty() {
+        summary.custom_value_mut().values().clone_from(&custom);
+    }
+}
+
+fn config_summary(machine: &VirtualMachine, config: &VirtualMachineConfigInfo) -> VirtualMachineConfigSummary {
+    let count = |kind: vimsim_types::TypeId| {
+        let devices = config.hardware().device().iter();
+        i32::try_from(devices.filter(|device| device.as_object().kind().is_a(kind)).count()).unwrap_or(i32::MAX)
+    };
+    let reservation = |allocation: Option<&vimsim_types::views::ResourceAllocationInfo>| {
+        i32::try_from(allocation.and_then(|allocation| allocation.reservation()).unwrap_or_default())
+            .unwrap_or(i32::MAX)
+    };
+    VirtualMachineConfigSummary::with(|summary| {
+        summary.set_name(machine.name());
+        summary.set_template(config.template());
+        summary.set_vm_path_name(config.files().vm_path_name());
+        summary.set_memory_size_mb(config.hardware().memory_mb());
+        summary.set_cpu_reservation(reservation(config.cpu_allocation()));
+        summary.set_memory_reservation(reservation(config.memory_allocation()));
+        summary.set_num_cpu(config.hardware().num_cpu());
+        summary.set_num_ethernet_cards(count(VirtualEthernetCard::TYPE));
+        summary.set_num_virtual_disks(count(VirtualDisk::TYPE));
+        summary.set_uuid(config.uuid());
+        summary.set_instance_uuid(config.instance_uuid());
+        summary.set_guest_id(config.guest_id());
+        summary.set_guest_full_name(config.guest_full_name());
+        summary.set_annotation(config.annotation());
+        summary.set_install_boot_required(false);
+        summary.set_tpm_present(count(vimsim_types::views::VirtualTPM::TYPE) > 0);
+        summary.set_num_vmiop_backings(0);
+        summary.set_hw_version(config.version());
+        if let Some(managed_by) = config.managed_by() {
+            summary.set_managed_by(managed_by.clone());
+        }
+        let product = config.v_app_config().and_then(|config| config.downcast::<VAppConfigInfo>()?.product().first());
+        if let Some(product) = product {
+            summary.set_product(product.clone());
+        }
+    })
+}
+
+fn guest_summary(machine: &VirtualMachine) -> VirtualMachineGuestSummary {
+    VirtualMachineGuestSummary::with(|summary| {
+        let guest = machine.guest();
+        let config = machine.config();
+        // What the guest does not say of itself is what it was configured as.
+        summary.set_guest_id(guest.and_then(|guest| guest.guest_id()).or(config.map(|config| config.guest_id())));
+        let name = guest.and_then(|guest| guest.guest_full_name());
+        summary.set_guest_full_name(name.or(config.map(|config| config.guest_full_name())));
+        let Some(guest) = guest else { return };
+        summary.set_tools_status(guest.tools_status());
+        summary.set_tools_version_status(guest.tools_version_status());
+        summary.set_tools_version_status2(guest.tools_version_status2());
+        summary.set_tools_running_status(guest.tools_running_status());
+        summary.set_host_name(guest.host_name());
+        summary.set_ip_address(guest.ip_address());
+        summary.set_hw_version(guest.hw_version());
+    })
+}
+
+/// The files of a machine: what each is, its path, its size, and for the files of a disk the disk's key.
+struct File {
+    path: ArcStr,
+    kind: ArcStr,
+    size: i64,
+    disk: Option<i32>,
+}
+
+/// The files of a machine, by their paths.
+fn files(machine: &VirtualMachine) -> Vec<File> {
+    let Some(config) = machine.config() else { return Vec::new() };
+    let mut files = Vec::new();
+    let mut add =
+        |path: ArcStr, kind: ArcStr, size: i64, disk: Option<i32>| files.push(File { path, kind, size, disk });
+    if let Some(vmx) = config.files().vm_path_name() {
+        let stem = vmx.strip_suffix(".vmx").unwrap_or(vmx);
+        add(format!("{stem}.nvram").into(), literal!("nvram"), 0, None);
+        add(vmx.clone(), literal!("config"), 0, None);
+        if let Some(path) = DatastorePath::parse(vmx) {
+            add(path.parent().join("vmware.log").to_string().into(), literal!("log"), 0, None);
+        }
+    }
+    for disk in config.hardware().device().iter().filter_map(|device| device.downcast::<VirtualDisk>()) {
+        let Some(backing) = disk.backing().and_then(|it| it.downcast::<VirtualDeviceFileBackingInfo>()) else {
+            continue;
+        };
+        let file = backing.file_name();
+        let stem = file.strip_suffix(".vmdk").unwrap_or(file);
+        add(format!("{stem}-flat.vmdk").into(), literal!("diskExtent"), 0, Some(disk.key()));
+        add(file.clone(), literal!("diskDescriptor"), 0, Some(disk.key()));
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files
+}
+
+/// Writes `layout`, `layoutEx` and `storage`.
+pub(super) fn lay_out(machine: &mut VirtualMachine, now: DateTime) {
+    let files = files(machine);
+    machine.set_layout(layout(&files));
+    machine.set_layout_ex(layout_ex(&files, now));
+    let mut usage: Vec<(Moref, i64, i64)> = Vec::new();
+    for (datastore, size, is_thin) in disk::usage(machine) {
+        let (committed, uncommitted) = if is_thin { (0, size) } else { (size, 0) };
+        match usage.iter_mut().find(|(known, ..)| *known == datastore) {
+            Some(known) => {
+                known.1 = known.1.saturating_add(committed);
+                known.2 = known.2.saturating_add(uncommitted);
+            }
+            None => usage.push((datastore, committed, uncommitted)),
+        }
+    }
+    let total = |of: fn(&(Moref, i64, i64)) -> i64| usage.iter().map(of).fold(0_i64, i64::saturating_add);
+    let (committed, uncommitted) = (total(|usage| usage.1), total(|usage| usage.2));
+    machine.summary_mut().set_storage(VirtualMachineStorageSummary::with(|summary| {
+        summary.set_committed(committed).set_uncommitted(uncommitted).set_unshared(committed).set_timestamp(now);
+    }));
+    machine.set_storage(VirtualMachineStorageInfo::with(|storage| {
+        storage.set_timestamp(now);
+        storage.set_per_datastore_usage(usage.into_iter().map(|(datastore, committed, uncommitted)| {
+            VirtualMachineUsageOnDatastore::with(|usage| {
+                usage.set_datastore(datastore);
+                usage.set_committed(committed).set_uncommitted(uncommitted).set_unshared(committed);
+            })
+        }));
+    }));
+}
+
+fn layout(files: &[File]) -> VirtualMachineFileLayout {
+    // Relative to the datastore, but for disks.
+    let relative = |file: &File| DatastorePath::parse(&file.path).map(|path| path.path).unwrap_or_default();
+    let of = |kind: &'static str| files.iter().filter(move |file| file.kind == kind);
+    VirtualMachineFileLayout::with(|layout| {
+        layout.set_config_file(of("nvram").map(relative));
+        layout.set_log_file(of("log").map(relative));
+        layout.set_disk(of("diskDescriptor").map(|file| {
+            VirtualMachineFileLayoutDiskLayout::with(|disk| {
+                disk.set_key(file.disk).set_disk_file([&file.path]);
+            })
+        }));
+    })
+}
+
+fn layout_ex(files: &[File], now: DateTime) -> VirtualMachineFileLayoutEx {
+    let key = |at: usize| i32::try_from(at).unwrap_or(i32::MAX);
+    let disks = files.iter().filter(|file| file.kind == "diskDescriptor").filter_map(|file| file.disk);
+    VirtualMachineFileLayoutEx::with(|layout| {
+        layout.set_timestamp(now);
+        layout.set_file(files.iter().enumerate().map(|(at, file)| {
+            VirtualMachineFileLayoutExFileInfo::with(|info| {
+                info.set_key(key(at)).set_name(&file.path).set_type(&file.kind).set_size(file.size);
+                info.set_unique_size(file.size).set_accessible(true);
+            })
+        }));
+        layout.set_disk(disks.map(|disk| {
+            VirtualMachineFileLayoutExDiskLayout::with(|layout| {
+                let files = files.iter().enumerate().filter(|(_, file)| file.disk == Some(disk));
+                layout.set_key(disk).set_chain([VirtualMachineFileLayoutExDiskUnit::with(|unit| {
+                    unit.set_file_key(files.map(|(at, _)| key(at)));
+                })]);
+            })
+        }));
+    })
+}
