@@ -35,6 +35,7 @@ use tower::Service;
 use tracing::{debug, warn};
 
 use crate::Limits;
+use crate::drain::Unread;
 
 /// How long to wait when no connection can be accepted, for example because file descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -156,7 +157,13 @@ impl Connections {
             if !compress {
                 request.headers_mut().remove(ACCEPT_ENCODING);
             }
-            self.routes.clone().call(request)
+            let unread = Unread::default();
+            let answer = self.routes.clone().call(unread.lend(request));
+            async {
+                let response = answer.await;
+                unread.drain().await;
+                response
+            }
         });
 
         let connection = self.http.serve_connection_with_upgrades(TokioIo::new(stream), service);

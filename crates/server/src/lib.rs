@@ -26,6 +26,7 @@ mod body;
 mod config;
 mod connection;
 mod delay;
+mod drain;
 mod error;
 mod metrics;
 mod rest;

@@ -211,6 +211,24 @@ async fn answers_413_to_a_client_that_sends_its_whole_body_first() {
 }
 
 #[tokio::test]
+async fn keeps_a_connection_whose_request_body_nobody_reads() {
+    let handled = Arc::new(tokio::sync::Notify::new());
+    let handler = {
+        let handled = handled.clone();
+        async move || handled.notify_one()
+    };
+    let application = Router::new().route("/deaf", post(handler));
+    let server = ServerBuilder::bind(config(Tls::Off)).await.unwrap().start(application);
+    let mut stream = connect(&server).await;
+    stream.write_all(b"POST /deaf HTTP/1.1\r\nhost: v\r\ntransfer-encoding: chunked\r\n\r\n").await.unwrap();
+    handled.notified().await;
+    // As Go does: the end of the body in a packet of its own.
+    stream.write_all(b"0\r\n\r\n").await.unwrap();
+    let answer = exchange(stream, "GET /healthz HTTP/1.1\r\nhost: v\r\nconnection: close\r\n\r\n").await;
+    assert_eq!(answer.matches("HTTP/1.1 200 ").count(), 2, "{answer}");
+}
+
+#[tokio::test]
 async fn refuses_too_many_headers() {
     let server = start(config(Tls::Off)).await;
     let headers = "a: b\r\n".repeat(200);
