@@ -5,7 +5,7 @@ use std::io::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use vimsim::types::method::{CurrentTime, Logout};
+use vimsim::types::method::{CreateFolder, CurrentTime, DestroyTask, Logout};
 use vimsim::types::views::{ClusterComputeResource, NotAuthenticated, SessionManager};
 use vimsim::types::{Moref, View};
 use vimsim::{Client, Config, Credentials, Product, RestClient, Simulator};
@@ -167,4 +167,90 @@ async fn modules_belong_to_clusters() {
     assert_eq!(client.delete(&format!("{MODULES}/{module}")).await.unwrap().status, 200);
     assert_eq!(client.delete(&format!("{MODULES}/{module}")).await.unwrap().status, 404);
     assert_eq!(client.get(&members).await.unwrap().status, 404);
+}
+
+const TAGGING: &str = "/rest/com/vmware/cis/tagging";
+
+/// Creates something under a path of tagging, and returns its identifier.
+async fn create(client: &RestClient, path: &str, spec: Value) -> String {
+    let answer = client.post(&format!("{TAGGING}/{path}"), json!({ "create_spec": spec })).await.unwrap();
+    answer.body["value"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_string()
+}
+
+#[tokio::test]
+async fn categories_and_tags_are_kept() {
+    let (simulator, _) = start().await;
+    let client = RestClient::login(&simulator).await.unwrap();
+    let spec = json!({ "name": "c", "description": "", "cardinality": "SINGLE", "associable_types": ["Folder"] });
+    let category = create(&client, "category", spec.clone()).await;
+    assert!(category.starts_with("urn:vmomi:InventoryServiceCategory:"));
+    let status = async |path: &str, spec: &Value| {
+        client.post(&format!("{TAGGING}/{path}"), json!({ "create_spec": spec })).await.unwrap().status.as_u16()
+    };
+    assert_eq!(status("category", &spec).await, 400);
+    assert_eq!(status("category", &json!({ "name": "d", "cardinality": "SOME" })).await, 400);
+    assert_eq!(status("category", &json!({ "name": "d", "category_id": "mine" })).await, 400);
+    assert_eq!(status("tag", &json!({ "name": "t", "category_id": "none" })).await, 404);
+
+    let tag = create(&client, "tag", json!({ "name": "t", "description": "x", "category_id": category })).await;
+    let path = format!("{TAGGING}/tag/id:{tag}");
+    let update = json!({ "update_spec": { "name": "u" } });
+    assert_eq!(client.patch(&path, update).await.unwrap().status, 200);
+    let expected = json!({ "id": tag, "category_id": category, "name": "u", "description": "x", "used_by": [] });
+    assert_eq!(client.get(&path).await.unwrap().body["value"], expected);
+    assert_eq!(client.get(&format!("/api/cis/tagging/tag/{tag}")).await.unwrap().body, expected);
+    let listed = client.post(&format!("{TAGGING}/tag/id:{category}?~action=list-tags-for-category"), json!({})).await;
+    assert_eq!(listed.unwrap().body, json!({ "value": [tag] }));
+
+    let path = format!("{TAGGING}/category/id:{category}");
+    let fewer = json!({ "update_spec": { "associable_types": ["Datacenter"] } });
+    assert_eq!(client.patch(&path, fewer).await.unwrap().status, 400);
+    assert_eq!(client.patch(&path, json!({ "update_spec": { "cardinality": "SOME" } })).await.unwrap().status, 400);
+    assert_eq!(client.delete(&path).await.unwrap().status, 200);
+    assert_eq!(client.get(&format!("{TAGGING}/tag")).await.unwrap().body, json!({ "value": [] }));
+}
+
+#[tokio::test]
+async fn tags_hang_where_they_may() {
+    let (simulator, soap) = start().await;
+    let client = RestClient::login(&simulator).await.unwrap();
+    let spec = json!({ "name": "c", "cardinality": "SINGLE", "associable_types": ["Folder"] });
+    let category = create(&client, "category", spec).await;
+    let tag = create(&client, "tag", json!({ "name": "t", "category_id": category })).await;
+    let rival = create(&client, "tag", json!({ "name": "r", "category_id": category })).await;
+    let request = CreateFolder::with(|request| _ = request.set_name("tagged"));
+    let folder = crate::create(&soap, &crate::root_folder(), request).await;
+    let object = json!({ "type": "Folder", "id": folder.value().as_str() });
+
+    let association = format!("{TAGGING}/tag-association");
+    let act = async |tag: &str, action: &str, body: Value| {
+        client.post(&format!("{association}/id:{tag}?~action={action}"), body).await.unwrap()
+    };
+    for (tag, object, status) in [
+        (&tag, object.clone(), 200),
+        (&tag, object.clone(), 200),
+        (&rival, object.clone(), 400),
+        (&tag, json!({ "type": "Folder", "id": "group-d999" }), 404),
+        (&tag, json!({ "type": "Datacenter", "id": folder.value().as_str() }), 400),
+        (&"none".to_string(), object.clone(), 404),
+    ] {
+        let answer = act(tag, "attach", json!({ "object_id": object })).await;
+        assert_eq!(answer.status.as_u16(), status, "{tag} on {object}");
+    }
+    let attached = async || {
+        let path = format!("{association}?~action=list-attached-tags");
+        client.post(&path, json!({ "object_id": object })).await.unwrap().body["value"].clone()
+    };
+    assert_eq!(attached().await, json!([tag]));
+    assert_eq!(act(&tag, "list-attached-objects", json!({})).await.body["value"], json!([object]));
+    let many = json!({ "object_id": object, "tag_ids": [tag, "none"] });
+    let path = format!("{association}?~action=detach-multiple-tags-from-object");
+    let result = client.post(&path, many).await.unwrap().body["value"].clone();
+    assert_eq!((&result["success"], result["error_messages"].as_array().unwrap().len()), (&json!(false), 1));
+    assert_eq!(attached().await, json!([]));
+
+    act(&tag, "attach", json!({ "object_id": object })).await;
+    soap.run(&folder, DestroyTask::new()).await.unwrap();
+    assert_eq!(attached().await, json!([]));
+    assert_eq!(act(&tag, "list-attached-objects", json!({})).await.body["value"], json!([]));
 }

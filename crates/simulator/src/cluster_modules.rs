@@ -1,6 +1,6 @@
 //! Modules of clusters: groups of virtual machines that other products make, and that vSphere keeps for them.
 //!
-//! No managed object shows them, so they are kept beside the properties of the service instance.
+//! No managed object shows them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,13 +8,13 @@ use vimsim_registry::{Snapshot, Transaction};
 use vimsim_types::views::{ClusterComputeResource, HostSystem, NotFound, ResourcePool, VirtualMachine};
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
-use crate::objects::service_instance;
+use crate::automation;
 use crate::service::Service;
 use crate::uuid;
 
 /// All modules, and how many there ever were.
 #[derive(Clone, Default)]
-struct Modules {
+pub(crate) struct Modules {
     created: u64,
     by_id: BTreeMap<ArcStr, Module>,
 }
@@ -106,19 +106,17 @@ impl Service {
 
 /// The modules whose clusters exist.
 fn live(snapshot: &Snapshot) -> impl Iterator<Item = (&ArcStr, &Module)> {
-    let object = snapshot.object(&service_instance::moref());
-    let modules = object.and_then(|object| object.private::<Modules>());
     let exists = |module: &Module| snapshot.object(&module.cluster).is_some();
-    modules.into_iter().flat_map(|modules| &modules.by_id).filter(move |(_, module)| exists(module))
+    let kept = automation::of(snapshot).into_iter();
+    kept.flat_map(|kept| &kept.modules.by_id).filter(move |(_, module)| exists(module))
 }
 
 /// The modules, to change, without those whose clusters are gone.
 fn edit(transaction: &mut Transaction) -> Result<&mut Modules, Fault> {
-    let this = service_instance::moref();
-    let kept = transaction.object(&this).and_then(|object| object.private::<Modules>());
-    let clusters = kept.into_iter().flat_map(|modules| modules.by_id.values()).map(|module| &module.cluster);
-    let gone: Vec<_> = clusters.filter(|cluster| transaction.object(cluster).is_none()).cloned().collect();
-    let modules = transaction.private::<Modules>(&this)?;
+    let clusters: Vec<_> =
+        automation::edit(transaction)?.modules.by_id.values().map(|module| module.cluster.clone()).collect();
+    let gone: Vec<_> = clusters.into_iter().filter(|cluster| transaction.object(cluster).is_none()).collect();
+    let modules = &mut automation::edit(transaction)?.modules;
     modules.by_id.retain(|_, module| !gone.contains(&module.cluster));
     Ok(modules)
 }

@@ -4,6 +4,7 @@
 //! and its method, and runs the method's handler on a snapshot (a read), in a transaction (a write), or as a future (a
 //! wait). The handlers are in `objects/`, one file for each managed object, by its vSphere name.
 
+mod automation;
 mod call;
 mod clock;
 mod cluster_modules;
@@ -16,6 +17,7 @@ mod rules;
 mod service;
 mod session;
 mod spawn;
+mod tagging;
 mod task;
 mod token_service;
 pub mod uuid;
@@ -26,4 +28,5 @@ pub use cluster_modules::MemberChange;
 pub use config::{Config, Credentials, Model, Product};
 pub use service::{Error, Reply, Request, Service};
 pub use session::{Peer, Session, Token};
+pub use tagging::{Cardinality, Category, CategorySpec, Tag, TagSpec, TaggedObject, Tagging};
 pub use token_service::TokenRequest;

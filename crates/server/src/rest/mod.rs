@@ -6,6 +6,7 @@
 mod answer;
 mod cluster_modules;
 mod session;
+mod tagging;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,7 +58,7 @@ pub(crate) fn routes(service: &Arc<Service>, secure_cookies: bool) -> Router {
     let old = cluster_modules::routes(old);
     let new = Router::new().route("/session", session::routes());
     [(Style::Rest, old), (Style::Api, new)].into_iter().fold(Router::new(), |all, (style, routes)| {
-        let routes = routes
+        let routes = tagging::routes(routes, style)
             .fallback(not_found)
             .method_not_allowed_fallback(method_not_allowed)
             .layer(middleware::map_response_with_state(style, render))
@@ -115,7 +116,7 @@ fn no_action(parameters: &Parameters) -> RestError {
     RestError::new(ErrorKind::NotFound, "com.vmware.vapi.rest.httpNotFound", message)
 }
 
-/// The body of a request: JSON, whatever its type is said to be.
+/// The body of a request: JSON, whatever its type is said to be. None is an object with nothing in it.
 struct Body<T>(T);
 
 impl<T: DeserializeOwned> FromRequest<Rest> for Body<T> {
@@ -123,7 +124,8 @@ impl<T: DeserializeOwned> FromRequest<Rest> for Body<T> {
 
     async fn from_request(request: Request, rest: &Rest) -> Result<Self, RestError> {
         let body = Bytes::from_request(request, rest).await.map_err(|error| RestError::invalid(&error))?;
-        serde_json::from_slice(&body).map(Self).map_err(|error| RestError::invalid(&error))
+        let body = if body.is_empty() { b"{}" } else { &body[..] };
+        serde_json::from_slice(body).map(Self).map_err(|error| RestError::invalid(&error))
     }
 }
 

@@ -19,10 +19,8 @@ pub(super) struct Counter {
     pub(super) rollup: PerfSummaryType,
     pub(super) unit: &'static str,
     stats: PerfStatsType,
-    pub(super) level: Option<i32>,
+    level: Option<i32>,
     device_level: Option<i32>,
-    /// The letters of the types of entities that have it.
-    pub(super) of: &'static str,
     label: &'static str,
 }
 
@@ -37,7 +35,7 @@ impl Counter {
 pub(super) fn all() -> &'static [Counter] {
     static ALL: OnceLock<Vec<Counter>> = OnceLock::new();
     ALL.get_or_init(|| {
-        let rows = rows(include_str!("../../../data/perf_counters.txt"), 11);
+        let rows = rows(include_str!("../../../data/perf_counters.txt"), 10);
         rows.filter_map(|row| {
             Some(Counter {
                 key: row[0].parse().ok()?,
@@ -49,8 +47,7 @@ pub(super) fn all() -> &'static [Counter] {
                 stats: PerfStatsType::from_name(row[6])?,
                 level: row[7].parse().ok(),
                 device_level: row[8].parse().ok(),
-                of: row[9],
-                label: row[10],
+                label: row[9],
             })
         })
         .collect()
@@ -106,7 +103,7 @@ fn unit_label(unit: &str) -> (&str, &str) {
 }
 
 /// What one counter is, as the API shows it.
-pub(super) fn info(counter: &Counter, is_virtual_center: bool) -> Option<PerfCounterInfo> {
+fn info(counter: &Counter, is_virtual_center: bool) -> Option<PerfCounterInfo> {
     let key = counter.key(is_virtual_center)?;
     let group = group_label(counter.group);
     let (sign, unit) = unit_label(counter.unit);

@@ -1,7 +1,6 @@
 //! `PerformanceManager`: counters, and what they have counted.
 
 mod counters;
-mod query;
 
 use vimsim_types::enums::{PerfStatsType, PerfSummaryType};
 use vimsim_types::views::{PerfInterval, PerformanceManager};
@@ -11,10 +10,7 @@ use super::descriptions::element;
 use crate::kind::Kind;
 
 pub(crate) fn kind() -> Kind<PerformanceManager> {
-    let kind = Kind::new();
-    let kind =
-        kind.computed(PerformanceManager::PERF_COUNTER, |context, _, _| counters::list(context.is_virtual_center()));
-    query::add(kind)
+    Kind::new().computed(PerformanceManager::PERF_COUNTER, |context, _, _| counters::list(context.is_virtual_center()))
 }
 
 /// The intervals of a vCenter: number, seconds between samples, name, seconds kept.
