@@ -3,4 +3,5 @@
 mod client;
 mod history;
 mod host;
+mod managers;
 mod required;
