@@ -36,6 +36,7 @@ pub(crate) mod host_storage_system;
 pub(crate) mod host_system;
 pub(crate) mod host_virtual_nic_manager;
 pub(crate) mod inventory_view;
+pub(crate) mod ip_pool_manager;
 pub(crate) mod license_manager;
 pub(crate) mod list_view;
 pub(crate) mod managed_entity;
@@ -97,6 +98,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         host_system::kind().into_table(),
         host_virtual_nic_manager::kind().into_table(),
         inventory_view::kind().into_table(),
+        ip_pool_manager::kind().into_table(),
         license_manager::kind().into_table(),
         list_view::kind().into_table(),
         managed_object::kind().into_table(),

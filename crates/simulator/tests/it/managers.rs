@@ -2,18 +2,19 @@
 
 use vimsim_types::enums::ManagedEntityStatus;
 use vimsim_types::method::{
-    AcknowledgeAlarm, AddAuthorizationRole, AddCustomFieldDef, AddLicense, CreateFolder, DeleteCustomizationSpec,
-    DuplicateCustomizationSpec, FetchUserPrivilegeOnEntities, FindExtension, GetAlarm, GetCustomizationSpec,
-    HasUserPrivilegeOnEntities, OverwriteCustomizationSpec, PostEvent, QueryAssignedLicenses, QueryAvailablePerfMetric,
-    QueryPerf, RegisterExtension, RemoveAuthorizationRole, RemoveCustomFieldDef, RemoveEntityPermission, RemoveLicense,
-    RetrieveEntityPermissions, RetrieveUserGroups, SetEntityPermissions, SetField, UnregisterExtension,
-    UpdateAssignedLicense, UpdateAuthorizationRole,
+    AcknowledgeAlarm, AddAuthorizationRole, AddCustomFieldDef, AddLicense, AllocateIpv4Address, CreateFolder,
+    CreateIpPool, DeleteCustomizationSpec, DestroyIpPool, DuplicateCustomizationSpec, FetchUserPrivilegeOnEntities,
+    FindExtension, GetAlarm, GetCustomizationSpec, HasUserPrivilegeOnEntities, OverwriteCustomizationSpec, PostEvent,
+    QueryAssignedLicenses, QueryAvailablePerfMetric, QueryIpPools, QueryPerf, RegisterExtension, ReleaseIpAllocation,
+    RemoveAuthorizationRole, RemoveCustomFieldDef, RemoveEntityPermission, RemoveLicense, RetrieveEntityPermissions,
+    RetrieveUserGroups, SetEntityPermissions, SetField, UnregisterExtension, UpdateAssignedLicense,
+    UpdateAuthorizationRole,
 };
 use vimsim_types::views::{
     AlarmState, AlreadyExists, AuthMinimumAdminPermission, ConcurrentAccess, CustomFieldDef, CustomFieldStringValue,
-    CustomizationSpecItem, EntityPrivilege, EventEx, Extension, Folder, HostSystem, InvalidArgument,
-    LicenseAssignmentManagerLicenseAssignment, LicenseEntityNotFound, ManagedEntity, NotFound, PerfEntityMetric,
-    PerfMetricId, PerfQuerySpec, Permission, RemoveFailed, UserPrivilegeResult, UserSearchResult,
+    CustomizationSpecItem, Datacenter, EntityPrivilege, EventEx, Extension, Folder, HostSystem, InvalidArgument,
+    InvalidState, IpPool, LicenseAssignmentManagerLicenseAssignment, LicenseEntityNotFound, ManagedEntity, NotFound,
+    PerfEntityMetric, PerfMetricId, PerfQuerySpec, Permission, RemoveFailed, UserPrivilegeResult, UserSearchResult,
 };
 use vimsim_types::{Moref, Value, View};
 
@@ -252,4 +253,35 @@ fn users_and_groups_are_found_by_name() {
     };
     assert_eq!((find("root", true), find("oo", false), find("enoent", false)), (2, 2, 0));
     assert!(client.named::<Folder>("Datacenters").value().starts_with("group"));
+}
+
+#[test]
+fn addresses_are_taken_from_pools_and_given_back() {
+    let client = Client::virtual_center();
+    let manager = client.content.ip_pool_manager().expect("named");
+    let datacenter = client.named::<Datacenter>("DC0");
+    let pool = IpPool::with(|pool| {
+        pool.set_name("small");
+        pool.ipv4_config_mut().set_range("10.1.0.1#2");
+    });
+    let create = CreateIpPool::with(|request| _ = request.set_dc(datacenter.clone()).set_pool(pool));
+    let Ok(Value::Int(id)) = client.call(&manager, create) else { panic!("no number") };
+    let take = |name: &str| {
+        AllocateIpv4Address::with(|r| _ = r.set_dc(datacenter.clone()).set_pool_id(id).set_allocation_id(name))
+    };
+    assert_eq!(client.call(&manager, take("a")), Ok("10.1.0.2".into()));
+    assert_eq!(client.call(&manager, take("a")), Ok("10.1.0.2".into()));
+    assert_eq!(client.call(&manager, take("b")), Ok("10.1.0.1".into()));
+    assert!(client.call(&manager, take("c")).expect_err("no more").is::<InvalidState>());
+    let query = || QueryIpPools::with(|request| _ = request.set_dc(datacenter.clone()));
+    let pools = items::<IpPool>(&client.call(&manager, query()).expect("answers"));
+    assert_eq!((pools.len(), pools[1].available_ipv4_addresses()), (2, Some(0)));
+    let give_back = ReleaseIpAllocation::with(|r| {
+        r.set_dc(datacenter.clone()).set_pool_id(id).set_allocation_id("a");
+    });
+    client.call(&manager, give_back).expect("answers");
+    let destroy = |force: bool| DestroyIpPool::with(|r| _ = r.set_dc(datacenter.clone()).set_id(id).set_force(force));
+    assert!(client.call(&manager, destroy(false)).expect_err("in use").is::<InvalidState>());
+    client.call(&manager, destroy(true)).expect("answers");
+    assert_eq!(client.call(&manager, query()).expect("answers").items().len(), 1);
 }

@@ -9,8 +9,8 @@ use vimsim_types::views::{
     ClusterCreatedEvent, ComputeResource, ComputeResourceEventArgument, Datacenter, DatacenterCreatedEvent,
     DatacenterEventArgument, Datastore, DatastoreEventArgument, DistributedVirtualSwitch, DvsEventArgument, Event,
     EventArgDesc, EventEx, EventManager, Folder, FolderEventArgument, GeneralUserEvent, HostEventArgument, HostSystem,
-    InvalidEvent, ManagedEntity, ManagedEntityEventArgument, Network, NetworkEventArgument, ResourcePool,
-    ResourcePoolEventArgument, Task, VirtualMachine, VmEventArgument,
+    ManagedEntity, ManagedEntityEventArgument, Network, NetworkEventArgument, ResourcePool, ResourcePoolEventArgument,
+    Task, VirtualMachine, VmEventArgument,
 };
 use vimsim_types::{Fault, Field, Moref, Namespace, TypeId, View};
 
@@ -226,14 +226,9 @@ fn log_user_event(call: &mut Call<'_, EventManager>, request: LogUserEvent) -> R
 
 /// Writes down an event of a client's. It happened to what it names: the object of an `EventEx`, or its most specific
 /// argument, or else the whole inventory.
-///
-/// - `InvalidEvent` for an `EventEx` without a type.
 fn post_event(call: &mut Call<'_, EventManager>, request: PostEvent) -> Result<(), Fault> {
     let mut event = request.event_to_post().clone();
     event.set_user_name(call.context().user());
-    if type_id(&event).is_some_and(|id| id.is_empty()) {
-        return Err(Fault::new(InvalidEvent::new(), "the event has no type"));
-    }
     let named = event.downcast::<EventEx>().and_then(|event| event.object_id());
     let inventory: &vimsim_registry::Transaction = call;
     let named = named.and_then(|id| Some(inventory.find_value(id)?.moref().clone()));
