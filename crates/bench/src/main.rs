@@ -22,7 +22,7 @@ use anyhow::Result;
 use clap::Parser;
 
 use crate::report::Report;
-use crate::server::Binary;
+use crate::server::{Binary, Clock};
 use crate::steps::{Effort, STEPS};
 
 #[derive(Parser)]
@@ -40,19 +40,28 @@ struct Arguments {
     /// Measures only the rows whose name contains this, beside the start.
     #[arg(long, value_name = "TEXT", default_value = "")]
     row: String,
+    /// Measures the processor time that the servers use, in place of time on the clock: for a busy machine.
+    #[arg(long)]
+    cpu: bool,
     /// The binaries: the first is held against the budgets, the others are beside it.
     #[arg(required = true, value_name = "BINARY")]
     binaries: Vec<PathBuf>,
+}
+
+impl Arguments {
+    fn clock(&self) -> Clock {
+        if self.cpu { Clock::Processor } else { Clock::Wall }
+    }
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let binaries = arguments.binaries.iter().map(|path| Binary::new(path)).collect::<Result<Vec<_>>>()?;
     let max_start = arguments.max_start.unwrap_or(if arguments.quick { 30 } else { 60 });
-    let effort = Effort { quick: arguments.quick, max_start: Duration::from_secs(max_start) };
+    let effort = Effort { quick: arguments.quick, max_start: Duration::from_secs(max_start), clock: arguments.clock() };
     // One thread: the client is to leave the machine to the server.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut report = Report::new(&binaries, arguments.row);
+    let mut report = Report::new(&binaries, arguments.row, effort.clock);
     for step in STEPS {
         if arguments.only.as_ref().is_some_and(|only| step.name != only) {
             continue;

@@ -6,7 +6,7 @@ use std::future::Future;
 use anyhow::Result;
 
 use crate::figure::Figure;
-use crate::server::Binary;
+use crate::server::{Binary, Clock};
 use crate::table::{ROWS, Work};
 use crate::work::bounded;
 
@@ -17,6 +17,7 @@ pub(crate) struct Report {
     figures: Vec<Vec<(Work, Figure)>>,
     /// What the rows that are measured have in their names.
     wanted: String,
+    clock: Clock,
 }
 
 /// Where the figures of one binary go.
@@ -45,9 +46,9 @@ impl Column<'_> {
 }
 
 impl Report {
-    pub(crate) fn new(binaries: &[Binary], wanted: String) -> Self {
+    pub(crate) fn new(binaries: &[Binary], wanted: String, clock: Clock) -> Self {
         let labels: Vec<String> = binaries.iter().map(|binary| binary.label.clone()).collect();
-        Self { figures: vec![Vec::new(); labels.len()], labels, wanted }
+        Self { figures: vec![Vec::new(); labels.len()], labels, wanted, clock }
     }
 
     pub(crate) fn column(&mut self, index: usize) -> Column<'_> {
@@ -82,12 +83,15 @@ impl fmt::Display for Report {
                 let ratio = ratio.map_or_else(String::new, |ratio| ratio.to_string());
                 write!(f, " {} | {ratio} |", text(theirs))?;
             }
-            let met = match budget.zip(ours) {
+            let met = match budget.zip(ours).filter(|_| self.clock == Clock::Wall) {
                 Some((budget, ours)) if budget.met_by(ours) => "yes",
                 Some(_) => "no",
                 None => "",
             };
             writeln!(f, " {met} |")?;
+        }
+        if self.clock == Clock::Processor {
+            writeln!(f, "\nTimes and rates are those of the server's processor time, not of the clock.")?;
         }
         writeln!(f, "\nTimes and rates are those of the best run, with the median of all runs in parentheses.")
     }

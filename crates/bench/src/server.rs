@@ -42,12 +42,23 @@ pub(crate) enum Started {
     TooSlow,
 }
 
+/// What time is measured by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Clock {
+    /// Time as it passes.
+    Wall,
+    /// Time that the server was on a processor: much the same whatever else the machine does.
+    Processor,
+}
+
 /// A running server. Dropping it ends the process and removes its temporary files.
 pub(crate) struct Server {
     process: Child,
     /// The process ends when this is closed (`-stdinexit`), which is so even if we are killed.
     stdin: Option<ChildStdin>,
     folder: PathBuf,
+    clock: Clock,
+    begun: Instant,
     /// Where it listens.
     pub(crate) address: SocketAddr,
     /// From the start of the process to its ready line.
@@ -56,7 +67,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts the binary with these flags and waits for its ready line.
-    pub(crate) fn start(binary: &Binary, flags: &[String], limit: Duration) -> Result<Started> {
+    pub(crate) fn start(binary: &Binary, flags: &[String], clock: Clock, limit: Duration) -> Result<Started> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("vimsim-bench-{}-{number}", std::process::id()));
@@ -74,7 +85,7 @@ impl Server {
             .with_context(|| format!("cannot start {}", binary.path.display()))?;
         let (stdin, stdout) = (process.stdin.take(), process.stdout.take().context("no standard output")?);
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Self { process, stdin, folder, address, ready: Duration::ZERO };
+        let mut server = Self { process, stdin, folder, clock, begun, address, ready: Duration::ZERO };
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(io::Result::ok) {
@@ -86,13 +97,34 @@ impl Server {
         });
         match receiver.recv_timeout(limit) {
             Ok((ready, line)) => {
-                server.ready = ready - begun;
+                server.ready = match clock {
+                    Clock::Wall => ready - begun,
+                    Clock::Processor => server.now(),
+                };
                 server.address = address_in(&line).with_context(|| format!("no address in {line:?}"))?;
                 Ok(Started::Ready(server))
             }
             Err(RecvTimeoutError::Timeout) => Ok(Started::TooSlow),
             Err(RecvTimeoutError::Disconnected) => bail!("it ended before it was ready"),
         }
+    }
+
+    /// Time since it was started.
+    pub(crate) fn now(&self) -> Duration {
+        match self.clock {
+            Clock::Wall => self.begun.elapsed(),
+            Clock::Processor => self.processor_time(),
+        }
+    }
+
+    /// What its threads have spent on a processor.
+    fn processor_time(&self) -> Duration {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.process.id())).into_iter().flatten().flatten();
+        let spent = threads.filter_map(|thread| {
+            let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(spent.sum())
     }
 
     /// Resident memory in bytes.

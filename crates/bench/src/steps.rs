@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::figure::Figure;
 use crate::report::Column;
-use crate::server::{Binary, Server, Started};
+use crate::server::{Binary, Clock, Server, Started};
 use crate::table::Work;
 use crate::work::{self, ALL, DETAILS, NAME, Repeat, TWO};
 
@@ -19,6 +19,7 @@ pub(crate) struct Effort {
     pub(crate) quick: bool,
     /// The longest that a binary may take to start.
     pub(crate) max_start: Duration,
+    pub(crate) clock: Clock,
 }
 
 impl Effort {
@@ -73,7 +74,7 @@ impl Step {
         while times.len() < runs && times.iter().sum::<Duration>() < Duration::from_secs(5) {
             // One at a time.
             drop(server.take());
-            match Server::start(binary, &flags, effort.max_start)? {
+            match Server::start(binary, &flags, effort.clock, effort.max_start)? {
                 Started::Ready(started) => {
                     times.push(started.ready);
                     server = Some(started);
@@ -96,7 +97,6 @@ impl Step {
     }
 
     async fn measure(&self, server: &Server, effort: Effort, column: &mut Column<'_>) {
-        let address = server.address;
         let resident = |column: &mut Column<'_>, work| {
             if let Some(bytes) = server.resident() {
                 column.set(work, Figure::Bytes(bytes as f64));
@@ -106,18 +106,18 @@ impl Step {
         column.set(Work::Files(self.machines), Figure::Count(server.files() as f64));
         let Some(machines) = self.machines else { return };
         let reads = effort.repeat(3, 7);
-        column.measure(Work::Names(machines), work::read_all(address, machines, NAME, reads)).await;
-        column.measure(Work::Details(machines), work::read_all(address, machines, DETAILS, reads)).await;
+        column.measure(Work::Names(machines), work::read_all(server, machines, NAME, reads)).await;
+        column.measure(Work::Details(machines), work::read_all(server, machines, DETAILS, reads)).await;
         resident(column, Work::ResidentAfter(machines));
         if !self.clients {
             return;
         }
         let repeat = effort.repeat(1, 3);
         for connections in CONNECTIONS {
-            column.measure(Work::Two(connections), work::read_one(address, connections, TWO, repeat)).await;
-            column.measure(Work::All(connections), work::read_one(address, connections, ALL, repeat)).await;
+            column.measure(Work::Two(connections), work::read_one(server, connections, TWO, repeat)).await;
+            column.measure(Work::All(connections), work::read_one(server, connections, ALL, repeat)).await;
         }
-        column.measure(Work::Waiters, work::tell_waiters(address, effort.repeat(5, 20))).await;
-        column.measure(Work::Power, work::power(address, repeat)).await;
+        column.measure(Work::Waiters, work::tell_waiters(server, effort.repeat(5, 20))).await;
+        column.measure(Work::Power, work::power(server, repeat)).await;
     }
 }

@@ -1,7 +1,6 @@
 //! The measurements: each drives one running server and comes to a figure.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -10,6 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::client::{Connection, Prepared};
 use crate::figure::Figure;
+use crate::server::Server;
 use crate::soap::{self, Content, Moref};
 
 /// No measurement takes longer than this.
@@ -49,15 +49,15 @@ pub(crate) async fn bounded(work: impl Future<Output = Result<Figure>>) -> Figur
 }
 
 /// Reads properties of all `machines` virtual machines through a container view that is made for it.
-pub(crate) async fn read_all(address: SocketAddr, machines: usize, paths: &[&str], repeat: Repeat) -> Result<Figure> {
-    let mut connection = Connection::open(address).await?;
+pub(crate) async fn read_all(server: &Server, machines: usize, paths: &[&str], repeat: Repeat) -> Result<Figure> {
+    let mut connection = Connection::open(server.address).await?;
     let content = soap::log_in(&mut connection).await?;
     let (mut times, begun) = (Vec::new(), Instant::now());
     while times.len() < repeat.runs && (times.is_empty() || begun.elapsed() < LIMIT / 6) {
-        let run = Instant::now();
+        let run = server.now();
         let view = soap::view_all(&mut connection, &content).await?;
         let body = connection.call(&soap::retrieve_all(&content, &view, paths)).await?;
-        times.push(run.elapsed());
+        times.push(server.now() - run);
         let objects = soap::count(body, "objects");
         ensure!(objects == machines, "{objects} objects");
         connection.call(&soap::call(&view, "DestroyView", "")).await?;
@@ -77,16 +77,11 @@ async fn some_machines(connection: &mut Connection, content: &Content, number: u
 }
 
 /// Reads properties of one virtual machine, over and over, from this many connections with a session each.
-pub(crate) async fn read_one(
-    address: SocketAddr,
-    connections: usize,
-    paths: &[&str],
-    repeat: Repeat,
-) -> Result<Figure> {
+pub(crate) async fn read_one(server: &Server, connections: usize, paths: &[&str], repeat: Repeat) -> Result<Figure> {
     let mut clients = Vec::new();
     let mut machine = None;
     for _ in 0..connections {
-        let mut connection = Connection::open(address).await?;
+        let mut connection = Connection::open(server.address).await?;
         let content = soap::log_in(&mut connection).await?;
         let machine = match &machine {
             Some(machine) => machine,
@@ -99,14 +94,14 @@ pub(crate) async fn read_one(
     }
     let mut rates = Vec::new();
     for _ in 0..repeat.runs {
-        let begun = Instant::now();
+        let (begun, until) = (server.now(), Instant::now() + repeat.span);
         let (count, all) = each(
             clients,
             async move |(connection, request): &mut (Connection, Prepared)| connection.send(request).await.map(|_| 1),
-            begun + repeat.span,
+            until,
         )
         .await?;
-        rates.push(count as f64 / begun.elapsed().as_secs_f64());
+        rates.push(count as f64 / (server.now() - begun).as_secs_f64());
         clients = all;
     }
     Ok(Figure::rates(rates))
@@ -147,13 +142,13 @@ where
 }
 
 /// From renaming a virtual machine until the last of the clients that wait for it is told.
-pub(crate) async fn tell_waiters(address: SocketAddr, repeat: Repeat) -> Result<Figure> {
-    let mut writer = Connection::open(address).await?;
+pub(crate) async fn tell_waiters(server: &Server, repeat: Repeat) -> Result<Figure> {
+    let mut writer = Connection::open(server.address).await?;
     let content = soap::log_in(&mut writer).await?;
     let machine = some_machines(&mut writer, &content, 1).await?.remove(0);
     let mut waiters = Vec::new();
     for _ in 0..WAITERS {
-        waiters.push(Waiter::new(address, &machine).await?);
+        waiters.push(Waiter::new(server, &machine).await?);
     }
     let mut times = Vec::new();
     for run in 0..repeat.runs {
@@ -161,21 +156,18 @@ pub(crate) async fn tell_waiters(address: SocketAddr, repeat: Repeat) -> Result<
         for mut waiter in waiters.drain(..) {
             tasks.spawn(async move {
                 waiter.wait().await?;
-                anyhow::Ok((Instant::now(), waiter))
+                anyhow::Ok(waiter)
             });
         }
         sleep(SETTLE).await;
         let name = format!("<newName>bench-{run}</newName>");
         let rename = writer.prepare(&soap::call(&machine, "Rename_Task", &name));
-        let begun = Instant::now();
+        let begun = server.now();
         writer.send(&rename).await?;
-        let mut last = begun;
         while let Some(told) = tasks.join_next().await {
-            let (at, waiter) = told??;
-            last = last.max(at);
-            waiters.push(waiter);
+            waiters.push(told??);
         }
-        times.push(last - begun);
+        times.push(server.now() - begun);
     }
     Ok(Figure::times(times))
 }
@@ -189,8 +181,8 @@ struct Waiter {
 }
 
 impl Waiter {
-    async fn new(address: SocketAddr, machine: &Moref) -> Result<Self> {
-        let mut connection = Connection::open(address).await?;
+    async fn new(server: &Server, machine: &Moref) -> Result<Self> {
+        let mut connection = Connection::open(server.address).await?;
         let content = soap::log_in(&mut connection).await?;
         let collector = soap::create_collector(&mut connection, &content).await?;
         let specification = soap::object_spec("spec", machine, NAME);
@@ -213,22 +205,21 @@ impl Waiter {
 }
 
 /// How many power tasks are done per second by clients that each own a virtual machine and poll for the task's end.
-pub(crate) async fn power(address: SocketAddr, repeat: Repeat) -> Result<Figure> {
-    let mut first = Connection::open(address).await?;
+pub(crate) async fn power(server: &Server, repeat: Repeat) -> Result<Figure> {
+    let mut first = Connection::open(server.address).await?;
     let content = soap::log_in(&mut first).await?;
     let machines = some_machines(&mut first, &content, POWER_CLIENTS).await?;
     let mut clients = Vec::new();
     for machine in machines {
-        let mut connection = Connection::open(address).await?;
+        let mut connection = Connection::open(server.address).await?;
         let content = soap::log_in(&mut connection).await?;
         clients.push(PowerClient { connection, content, machine });
     }
     let mut rates = Vec::new();
     for _ in 0..repeat.runs {
-        let begun = Instant::now();
-        let (count, all) =
-            each(clients, async |client: &mut PowerClient| client.cycle().await, begun + repeat.span).await?;
-        rates.push(count as f64 / begun.elapsed().as_secs_f64());
+        let (begun, until) = (server.now(), Instant::now() + repeat.span);
+        let (count, all) = each(clients, async |client: &mut PowerClient| client.cycle().await, until).await?;
+        rates.push(count as f64 / (server.now() - begun).as_secs_f64());
         clients = all;
     }
     Ok(Figure::rates(rates))

@@ -58,7 +58,7 @@ impl Builder<'_> {
         for (moref, properties) in crate::objects::service_managers::extra(self.context) {
             self.transaction.insert(moref, properties);
         }
-        Ok(())
+        crate::objects::service_managers::begin(self.transaction, self.context)
     }
 
     fn root_folder(&self) -> Folder {

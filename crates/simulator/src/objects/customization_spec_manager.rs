@@ -1,25 +1,32 @@
 //! `CustomizationSpecManager`: stored specifications of how a new virtual machine's guest is set up.
 
-use std::collections::BTreeMap;
-
 use vimsim_types::enums::CustomizationLicenseDataMode;
-use vimsim_types::views::{
-    CustomizationAdapterMapping, CustomizationDhcpIpGenerator, CustomizationIPSettings, CustomizationLinuxOptions,
-    CustomizationLinuxPrep, CustomizationPassword, CustomizationPrefixName, CustomizationSpec, CustomizationSpecItem,
-    CustomizationSpecManager, CustomizationSysprep, CustomizationUnknownIpGenerator, CustomizationVirtualMachineName,
-    CustomizationWinOptions,
+use vimsim_types::method::{
+    CreateCustomizationSpec, DeleteCustomizationSpec, DoesCustomizationSpecExist, DuplicateCustomizationSpec,
+    GetCustomizationSpec, OverwriteCustomizationSpec, RenameCustomizationSpec,
 };
-use vimsim_types::{ArcStr, DateTime, View};
+use vimsim_types::views::{
+    AlreadyExists, ConcurrentAccess, CustomizationAdapterMapping, CustomizationDhcpIpGenerator,
+    CustomizationIPSettings, CustomizationLinuxOptions, CustomizationLinuxPrep, CustomizationPassword,
+    CustomizationPrefixName, CustomizationSpec, CustomizationSpecItem, CustomizationSpecManager, CustomizationSysprep,
+    CustomizationUnknownIpGenerator, CustomizationVirtualMachineName, CustomizationWinOptions, NotFound,
+};
+use vimsim_types::{DateTime, Fault, Moref, View};
 
+use crate::call::{Call, Look};
 use crate::kind::Kind;
+use crate::walk::Inventory;
 
 pub(crate) fn kind() -> Kind<CustomizationSpecManager> {
     Kind::new()
+        .read(does_customization_spec_exist)
+        .read(get_customization_spec)
+        .write(create_customization_spec)
+        .write(overwrite_customization_spec)
+        .write(delete_customization_spec)
+        .write(duplicate_customization_spec)
+        .write(rename_customization_spec)
 }
-
-/// The specifications, by name.
-#[derive(Clone)]
-struct Stored(BTreeMap<ArcStr, CustomizationSpecItem>);
 
 /// The names, types and change versions of the specifications that vcsim begins with.
 const PRESETS: &[(&str, &str, &str)] = &[
@@ -28,6 +35,135 @@ const PRESETS: &[(&str, &str, &str)] = &[
     ("vcsim-windows-static", "Windows", "1569978029"),
     ("vcsim-windows-domain", "Windows", "1569970234"),
 ];
+
+/// The specifications that were changed; before, they are those the manager begins with.
+#[derive(Clone, Default)]
+struct Stored(Option<Vec<CustomizationSpecItem>>);
+
+type Manager<'a> = Call<'a, CustomizationSpecManager>;
+
+/// The specifications, as the manager keeps them.
+fn stored(inventory: &impl Inventory, manager: &Moref) -> Vec<CustomizationSpecItem> {
+    let Some(object) = inventory.find(manager) else { return Vec::new() };
+    if let Some(Stored(Some(items))) = object.private::<Stored>() {
+        return items.clone();
+    }
+    let info = object.view::<CustomizationSpecManager>().and_then(|manager| manager.info().first());
+    presets(info.and_then(|info| info.last_update_time()).unwrap_or(DateTime::from_micros(0))).collect()
+}
+
+/// Keeps these specifications.
+fn keep(call: &mut Manager<'_>, items: Vec<CustomizationSpecItem>) -> Result<(), Fault> {
+    let this = call.moref();
+    call.this_mut()?.set_info(items.iter().map(|item| item.info().clone()));
+    call.private::<Stored>(&this)?.0 = Some(items);
+    Ok(())
+}
+
+/// The place of the specification of this name.
+///
+/// - `NotFound` if there is none.
+fn place(items: &[CustomizationSpecItem], name: &str) -> Result<usize, Fault> {
+    let place = items.iter().position(|item| item.info().name() == name);
+    place.ok_or_else(|| Fault::new(NotFound::new(), format!("no customization specification has the name '{name}'")))
+}
+
+/// - `AlreadyExists` if a specification has this name; `InvalidArgument` if it is empty.
+fn check_new(items: &[CustomizationSpecItem], name: &str) -> Result<(), Fault> {
+    if name.is_empty() {
+        return Err(Fault::invalid_argument("name", "a specification must have a name"));
+    }
+    match place(items, name) {
+        Ok(_) => Err(AlreadyExists::with(|fault| _ = fault.set_name(name)).into()),
+        Err(_) => Ok(()),
+    }
+}
+
+/// The item with a new version of itself: what the next overwriting must name.
+fn versioned(call: &Manager<'_>, item: &CustomizationSpecItem) -> CustomizationSpecItem {
+    let mut item = item.clone();
+    item.info_mut().set_change_version(call.now().micros().to_string()).set_last_update_time(call.now());
+    item
+}
+
+fn does_customization_spec_exist(
+    look: &Look<'_, CustomizationSpecManager>,
+    request: DoesCustomizationSpecExist,
+) -> Result<bool, Fault> {
+    Ok(place(&stored(look.snapshot(), look.moref()), request.name()).is_ok())
+}
+
+/// The specification of a name.
+///
+/// - `NotFound` if there is none.
+fn get_customization_spec(
+    look: &Look<'_, CustomizationSpecManager>,
+    request: GetCustomizationSpec,
+) -> Result<CustomizationSpecItem, Fault> {
+    let mut items = stored(look.snapshot(), look.moref());
+    let place = place(&items, request.name())?;
+    Ok(items.swap_remove(place))
+}
+
+/// Adds a specification.
+///
+/// - `AlreadyExists` if another has its name.
+fn create_customization_spec(call: &mut Manager<'_>, request: CreateCustomizationSpec) -> Result<(), Fault> {
+    let mut items = stored(&**call, &call.moref());
+    check_new(&items, request.item().info().name())?;
+    items.push(versioned(call, request.item()));
+    keep(call, items)
+}
+
+/// Replaces a specification.
+///
+/// - `NotFound` if there is none of that name; `ConcurrentAccess` if it has been changed since the caller read it.
+fn overwrite_customization_spec(call: &mut Manager<'_>, request: OverwriteCustomizationSpec) -> Result<(), Fault> {
+    let mut items = stored(&**call, &call.moref());
+    let info = request.item().info();
+    let place = place(&items, info.name())?;
+    if info.change_version().is_some() && info.change_version() != items[place].info().change_version() {
+        let message = format!("the specification '{}' has been changed meanwhile", info.name());
+        return Err(Fault::new(ConcurrentAccess::new(), message));
+    }
+    items[place] = versioned(call, request.item());
+    keep(call, items)
+}
+
+/// Removes a specification.
+///
+/// - `NotFound` if there is none of that name.
+fn delete_customization_spec(call: &mut Manager<'_>, request: DeleteCustomizationSpec) -> Result<(), Fault> {
+    let mut items = stored(&**call, &call.moref());
+    let place = place(&items, request.name())?;
+    items.remove(place);
+    keep(call, items)
+}
+
+/// Adds a copy of a specification.
+///
+/// - `NotFound`; `AlreadyExists` if another has the new name.
+fn duplicate_customization_spec(call: &mut Manager<'_>, request: DuplicateCustomizationSpec) -> Result<(), Fault> {
+    let mut items = stored(&**call, &call.moref());
+    let place = place(&items, request.name())?;
+    check_new(&items, request.new_name())?;
+    let mut copy = versioned(call, &items[place]);
+    copy.info_mut().set_name(request.new_name());
+    items.push(copy);
+    keep(call, items)
+}
+
+/// Gives a specification another name.
+///
+/// - `NotFound`; `AlreadyExists` if another has the new name.
+fn rename_customization_spec(call: &mut Manager<'_>, request: RenameCustomizationSpec) -> Result<(), Fault> {
+    let mut items = stored(&**call, &call.moref());
+    let place = place(&items, request.name())?;
+    check_new(&items, request.new_name())?;
+    items[place] = versioned(call, &items[place]);
+    items[place].info_mut().set_name(request.new_name());
+    keep(call, items)
+}
 
 /// The manager's own properties.
 pub(crate) fn properties(now: DateTime) -> CustomizationSpecManager {

@@ -15,7 +15,12 @@ use crate::walk::{Inventory, remove_reference};
 
 /// The methods of every entity. `T` adds its own, and says with `destroy` how it is destroyed.
 pub(crate) fn kind<T: View>() -> Kind<T> {
-    Kind::new().write(rename).write(destroy).read(reload)
+    Kind::new()
+        .write(rename)
+        .write(destroy)
+        .read(reload)
+        .write(super::custom_fields_manager::set_custom_value)
+        .derive(super::custom_fields_manager::offer)
 }
 
 /// Sets what every new entity has: its name, parent and status.

@@ -83,8 +83,8 @@ impl<T> Call<'_, T> {
         let event = object.clone();
         self.edit::<EventManager>(&manager)?.as_object_mut().set(EventManager::LATEST_EVENT, event.clone().into());
         let parent = self.view::<ManagedEntity>(subject).and_then(|entity| entity.parent());
-        self.private::<Log>(&manager)?.push(Entry::new(event, subject.clone(), parent));
-        Ok(())
+        self.private::<Log>(&manager)?.push(Entry::new(event.clone(), subject.clone(), parent));
+        super::alarm_manager::trigger(self, subject, Event::from_ref_unchecked(&event))
     }
 
     /// Names the subject and what it is in, as far as the event has not done so itself.

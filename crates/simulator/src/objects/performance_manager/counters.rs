@@ -19,8 +19,10 @@ pub(super) struct Counter {
     pub(super) rollup: PerfSummaryType,
     pub(super) unit: &'static str,
     stats: PerfStatsType,
-    level: Option<i32>,
+    pub(super) level: Option<i32>,
     device_level: Option<i32>,
+    /// The letters of the types of entities that have it.
+    pub(super) of: &'static str,
     label: &'static str,
 }
 
@@ -35,7 +37,7 @@ impl Counter {
 pub(super) fn all() -> &'static [Counter] {
     static ALL: OnceLock<Vec<Counter>> = OnceLock::new();
     ALL.get_or_init(|| {
-        let rows = rows(include_str!("../../../data/perf_counters.txt"), 10);
+        let rows = rows(include_str!("../../../data/perf_counters.txt"), 11);
         rows.filter_map(|row| {
             Some(Counter {
                 key: row[0].parse().ok()?,
@@ -47,7 +49,8 @@ pub(super) fn all() -> &'static [Counter] {
                 stats: PerfStatsType::from_name(row[6])?,
                 level: row[7].parse().ok(),
                 device_level: row[8].parse().ok(),
-                label: row[9],
+                of: row[9],
+                label: row[10],
             })
         })
         .collect()
@@ -103,7 +106,7 @@ fn unit_label(unit: &str) -> (&str, &str) {
 }
 
 /// What one counter is, as the API shows it.
-fn info(counter: &Counter, is_virtual_center: bool) -> Option<PerfCounterInfo> {
+pub(super) fn info(counter: &Counter, is_virtual_center: bool) -> Option<PerfCounterInfo> {
     let key = counter.key(is_virtual_center)?;
     let group = group_label(counter.group);
     let (sign, unit) = unit_label(counter.unit);

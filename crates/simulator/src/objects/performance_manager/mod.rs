@@ -1,6 +1,7 @@
 //! `PerformanceManager`: counters, and what they have counted.
 
 mod counters;
+mod query;
 
 use vimsim_types::enums::{PerfStatsType, PerfSummaryType};
 use vimsim_types::views::{PerfInterval, PerformanceManager};
@@ -10,7 +11,10 @@ use super::descriptions::element;
 use crate::kind::Kind;
 
 pub(crate) fn kind() -> Kind<PerformanceManager> {
-    Kind::new().computed(PerformanceManager::PERF_COUNTER, |context, _, _| counters::list(context.is_virtual_center()))
+    let kind = Kind::new();
+    let kind =
+        kind.computed(PerformanceManager::PERF_COUNTER, |context, _, _| counters::list(context.is_virtual_center()));
+    query::add(kind)
 }
 
 /// The intervals of a vCenter: number, seconds between samples, name, seconds kept.

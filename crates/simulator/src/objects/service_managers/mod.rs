@@ -2,11 +2,12 @@
 
 mod small;
 
+use vimsim_registry::Transaction;
 use vimsim_types::views::{
     Alarm, GuestAliasManager, GuestAuthManager, GuestFileManager, GuestProcessManager, GuestWindowsRegistryManager,
     LicenseAssignmentManager,
 };
-use vimsim_types::{Moref, Object, TypeId, View};
+use vimsim_types::{Fault, Moref, Object, TypeId, View};
 
 use super::{
     alarm_manager, authorization_manager, custom_fields_manager, customization_spec_manager, event_manager,
@@ -58,6 +59,17 @@ pub(crate) fn extra(context: &Context) -> Vec<(Moref, Object)> {
         objects.extend(alarms.into_iter().map(|(moref, alarm): (Moref, Alarm)| (moref, alarm.into())));
     }
     objects
+}
+
+/// What follows once all of them exist: who may do what, and what alarms wait for.
+pub(crate) fn begin(transaction: &mut Transaction, context: &Context) -> Result<(), Fault> {
+    let is_virtual_center = context.is_virtual_center();
+    authorization_manager::begin(transaction, is_virtual_center)?;
+    if is_virtual_center {
+        let alarms = alarm_manager::built_in(context);
+        alarm_manager::begin(transaction, alarms.into_iter().map(|(moref, _)| moref).collect())?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

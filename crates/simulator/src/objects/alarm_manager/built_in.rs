@@ -1,65 +1,14 @@
-//! `AlarmManager`: what is watched for, and what it has come to.
+//! The alarms that a vCenter begins with.
 
-use vimsim_types::enums::{
-    HostSystemConnectionState, HostSystemPowerState, ManagedEntityStatus, MetricAlarmOperator, StateAlarmOperator,
-    VirtualMachinePowerState,
-};
+use vimsim_types::enums::ManagedEntityStatus;
 use vimsim_types::views::{
-    Alarm, AlarmManager, AlarmTriggeringAction, AlarmTriggeringActionTransitionSpec, EventAlarmExpression,
-    GroupAlarmAction, OrAlarmExpression, SendSNMPAction, StateAlarmExpression,
+    Alarm, AlarmTriggeringAction, AlarmTriggeringActionTransitionSpec, EventAlarmExpression, GroupAlarmAction,
+    OrAlarmExpression, SendSNMPAction,
 };
 use vimsim_types::{Moref, View};
 
-use super::descriptions::{element, type_description, values};
-use super::service_instance;
 use crate::call::Context;
-use crate::kind::Kind;
-
-pub(crate) fn kind() -> Kind<AlarmManager> {
-    Kind::new()
-}
-
-/// The alarm manager's own properties.
-pub(crate) fn properties() -> AlarmManager {
-    AlarmManager::with(|manager| {
-        manager.set_default_expression([
-            state("HostSystem", "runtime.connectionState", None, Some("notResponding")),
-            state("VirtualMachine", "runtime.powerState", Some("suspended"), Some("poweredOff")),
-        ]);
-        let description = manager.description_mut();
-        description.set_expr([
-            type_description("StateAlarmExpression", "State", "Compares a state with a value"),
-            type_description("MetricAlarmExpression", "Metric", "Compares a counter with limits"),
-            type_description("EventAlarmExpression", "Event", "Waits for a type of event"),
-            type_description("AndAlarmExpression", "And", "All of several expressions"),
-            type_description("OrAlarmExpression", "Or", "One of several expressions"),
-        ]);
-        description.set_state_operator(values::<StateAlarmOperator>());
-        description.set_metric_operator(values::<MetricAlarmOperator>());
-        description.set_host_system_connection_state(values::<HostSystemConnectionState>());
-        description.set_virtual_machine_power_state(values::<VirtualMachinePowerState>());
-        description.set_datastore_connection_state([
-            element("true", "Connected", "The datastore is accessible"),
-            element("false", "Disconnected", "The datastore is not accessible"),
-        ]);
-        description.set_host_system_power_state(values::<HostSystemPowerState>());
-        description.set_virtual_machine_guest_heartbeat_status(values::<ManagedEntityStatus>());
-        description.set_entity_status(values::<ManagedEntityStatus>());
-        description.set_action([
-            type_description("SendEmailAction", "Send e-mail", "Sends a message by e-mail"),
-            type_description("SendSNMPAction", "Send SNMP trap", "Sends a trap to the SNMP receivers"),
-            type_description("RunScriptAction", "Run script", "Runs a script on the server"),
-            type_description("MethodAction", "Method", "Calls a method of the entity"),
-        ]);
-    })
-}
-
-fn state(kind: &str, path: &str, yellow: Option<&str>, red: Option<&str>) -> StateAlarmExpression {
-    StateAlarmExpression::with(|expression| {
-        expression.set_operator(StateAlarmOperator::IsEqual);
-        expression.set_type(kind).set_state_path(path).set_yellow(yellow).set_red(red);
-    })
-}
+use crate::objects::service_instance;
 
 /// An alarm of events: each a type, the identifier of an `EventEx`, and the status it leads to.
 struct BuiltIn {

@@ -1,0 +1,232 @@
+//! `AlarmManager`: what is watched for, and what it has come to.
+
+mod built_in;
+mod trigger;
+
+use vimsim_types::enums::{
+    HostSystemConnectionState, HostSystemPowerState, ManagedEntityStatus, MetricAlarmOperator, StateAlarmOperator,
+    VirtualMachinePowerState,
+};
+use vimsim_types::method::{
+    AcknowledgeAlarm, AreAlarmActionsEnabled, ClearTriggeredAlarms, CreateAlarm, EnableAlarmActions, GetAlarm,
+    GetAlarmState,
+};
+use vimsim_types::views::{
+    Alarm, AlarmAcknowledgedEvent, AlarmCreatedEvent, AlarmEventArgument, AlarmInfo, AlarmManager, AlarmSpec,
+    AlarmState, DuplicateName, InvalidName, ManagedEntity, StateAlarmExpression,
+};
+use vimsim_types::{Fault, Moref, View};
+
+pub(crate) use self::built_in::built_in;
+use self::trigger::Triggers;
+pub(crate) use self::trigger::{begin, recompile, set_state, trigger};
+use super::descriptions::{element, type_description, values};
+use crate::call::{Call, Look};
+use crate::kind::Kind;
+use crate::walk::Inventory;
+
+pub(crate) fn kind() -> Kind<AlarmManager> {
+    Kind::new()
+        .write(create_alarm)
+        .read(get_alarm)
+        .read(get_alarm_state)
+        .write(acknowledge_alarm)
+        .write(clear_triggered_alarms)
+        .write(enable_alarm_actions)
+        .read(are_alarm_actions_enabled)
+}
+
+/// The alarm manager's own properties.
+pub(crate) fn properties() -> AlarmManager {
+    AlarmManager::with(|manager| {
+        manager.set_default_expression([
+            state("HostSystem", "runtime.connectionState", None, Some("notResponding")),
+            state("VirtualMachine", "runtime.powerState", Some("suspended"), Some("poweredOff")),
+        ]);
+        let description = manager.description_mut();
+        description.set_expr([
+            type_description("StateAlarmExpression", "State", "Compares a state with a value"),
+            type_description("MetricAlarmExpression", "Metric", "Compares a counter with limits"),
+            type_description("EventAlarmExpression", "Event", "Waits for a type of event"),
+            type_description("AndAlarmExpression", "And", "All of several expressions"),
+            type_description("OrAlarmExpression", "Or", "One of several expressions"),
+        ]);
+        description.set_state_operator(values::<StateAlarmOperator>());
+        description.set_metric_operator(values::<MetricAlarmOperator>());
+        description.set_host_system_connection_state(values::<HostSystemConnectionState>());
+        description.set_virtual_machine_power_state(values::<VirtualMachinePowerState>());
+        description.set_datastore_connection_state([
+            element("true", "Connected", "The datastore is accessible"),
+            element("false", "Disconnected", "The datastore is not accessible"),
+        ]);
+        description.set_host_system_power_state(values::<HostSystemPowerState>());
+        description.set_virtual_machine_guest_heartbeat_status(values::<ManagedEntityStatus>());
+        description.set_entity_status(values::<ManagedEntityStatus>());
+        description.set_action([
+            type_description("SendEmailAction", "Send e-mail", "Sends a message by e-mail"),
+            type_description("SendSNMPAction", "Send SNMP trap", "Sends a trap to the SNMP receivers"),
+            type_description("RunScriptAction", "Run script", "Runs a script on the server"),
+            type_description("MethodAction", "Method", "Calls a method of the entity"),
+        ]);
+    })
+}
+
+fn state(kind: &str, path: &str, yellow: Option<&str>, red: Option<&str>) -> StateAlarmExpression {
+    StateAlarmExpression::with(|expression| {
+        expression.set_operator(StateAlarmOperator::IsEqual);
+        expression.set_type(kind).set_state_path(path).set_yellow(yellow).set_red(red);
+    })
+}
+
+/// The identifier of the one alarm manager.
+pub(crate) fn moref() -> Moref {
+    Moref::of::<AlarmManager>("AlarmManager")
+}
+
+/// All alarms, in the order in which they came.
+fn alarms(inventory: &impl Inventory) -> Vec<Moref> {
+    let triggers = inventory.find(&moref()).and_then(|manager| manager.private::<Triggers>());
+    triggers.map_or_else(Vec::new, |triggers| triggers.alarms().to_vec())
+}
+
+/// The event argument that names an alarm.
+pub(crate) fn argument(info: &AlarmInfo) -> AlarmEventArgument {
+    AlarmEventArgument::with(|argument| {
+        argument.set_alarm(info.alarm());
+        argument.set_name(info.name());
+    })
+}
+
+/// - `InvalidName` for an empty name; `DuplicateName` if another alarm has it.
+pub(crate) fn check_name<T>(call: &Call<'_, T>, name: &str, own: Option<&Moref>) -> Result<(), Fault> {
+    if name.is_empty() {
+        return Err(InvalidName::with(|fault| _ = fault.set_name(name)).into());
+    }
+    let inventory: &vimsim_registry::Transaction = call;
+    let has_name = |moref: &Moref| inventory.seen::<Alarm>(moref).is_some_and(|alarm| alarm.info().name() == name);
+    match alarms(inventory).into_iter().find(|moref| Some(moref) != own && has_name(moref)) {
+        Some(other) => Err(DuplicateName::with(|fault| _ = fault.set_name(name).set_object(other)).into()),
+        None => Ok(()),
+    }
+}
+
+/// Writes what a specification says into an alarm's information.
+pub(crate) fn apply(info: &mut AlarmInfo, spec: &AlarmSpec) {
+    for (slot, value) in spec.as_object().slots().iter().enumerate() {
+        info.as_object_mut().set(slot, value.clone());
+    }
+}
+
+/// Defines an alarm on an entity and everything in it.
+///
+/// - `InvalidName`, `DuplicateName`; `ManagedObjectNotFound`.
+fn create_alarm(call: &mut Call<'_, AlarmManager>, request: CreateAlarm) -> Result<Moref, Fault> {
+    let entity = request.entity();
+    call.get::<ManagedEntity>(&entity)?;
+    check_name(call, request.spec().name(), None)?;
+    let moref = call.create_moref(Alarm::TYPE);
+    let (now, user) = (call.now(), call.context().user());
+    let info = AlarmInfo::with(|info| {
+        apply(info, request.spec());
+        info.set_key(moref.value()).set_alarm(moref.clone()).set_entity(entity.clone());
+        info.set_last_modified_time(now).set_last_modified_user(user).set_creation_event_id(0);
+    });
+    call.insert(moref.clone(), Alarm::with(|alarm| _ = alarm.set_info(info.clone())));
+    recompile(call, |alarms| alarms.push(moref.clone()))?;
+    let place = call.entity_argument(&entity);
+    let event = AlarmCreatedEvent::with(|event| {
+        event.set_entity(place);
+        event.set_alarm(argument(&info));
+    });
+    call.post(&entity, event)?;
+    Ok(moref)
+}
+
+/// The alarms defined on an entity, or all.
+///
+/// - `ManagedObjectNotFound`
+fn get_alarm(look: &Look<'_, AlarmManager>, request: GetAlarm) -> Result<Vec<Moref>, Fault> {
+    let mut found = alarms(look.snapshot());
+    if let Some(entity) = request.entity() {
+        look.get::<ManagedEntity>(&entity)?;
+        let is_here = |alarm: &Moref| look.get::<Alarm>(alarm).is_ok_and(|alarm| alarm.info().entity() == entity);
+        found.retain(is_here);
+    }
+    Ok(found)
+}
+
+/// The state of every alarm that watches an entity: green, unless it was triggered there.
+///
+/// - `ManagedObjectNotFound`
+fn get_alarm_state(look: &Look<'_, AlarmManager>, request: GetAlarmState) -> Result<Vec<AlarmState>, Fault> {
+    let moref = request.entity();
+    let entity = look.get::<ManagedEntity>(&moref)?;
+    let above = look.snapshot().ancestry(&moref);
+    let watching = |alarm: &Moref| look.get::<Alarm>(alarm).is_ok_and(|alarm| above.contains(&alarm.info().entity()));
+    let state = |alarm: Moref| {
+        let triggered = entity.triggered_alarm_state();
+        let mut own = triggered.iter().filter(|state| state.alarm() == alarm && state.entity() == moref);
+        own.next()
+            .cloned()
+            .unwrap_or_else(|| trigger::state(&alarm, &moref, ManagedEntityStatus::Green, look.context().now, None))
+    };
+    Ok(alarms(look.snapshot()).into_iter().filter(watching).map(state).collect())
+}
+
+/// Says that somebody has taken note of a triggered alarm.
+///
+/// - `ManagedObjectNotFound`; nothing happens if the alarm is not triggered there.
+fn acknowledge_alarm(call: &mut Call<'_, AlarmManager>, request: AcknowledgeAlarm) -> Result<(), Fault> {
+    let (alarm, entity) = (request.alarm(), request.entity());
+    let info = call.get::<Alarm>(&alarm)?.info().clone();
+    let triggered = call.get::<ManagedEntity>(&entity)?.triggered_alarm_state();
+    let mut states: Vec<AlarmState> = triggered.iter().filter(|state| state.alarm() == alarm).cloned().collect();
+    let (now, user) = (call.now(), call.context().user());
+    for state in states.iter_mut().filter(|state| state.acknowledged() != Some(true)) {
+        state.set_acknowledged(true).set_acknowledged_by_user(&user).set_acknowledged_time(now);
+        let subject = state.entity();
+        set_state(call, &subject, &alarm, Some(state.clone()))?;
+        let (source, place) = (call.entity_argument(&info.entity()), call.entity_argument(&subject));
+        let event = AlarmAcknowledgedEvent::with(|event| {
+            event.set_source(source).set_entity(place);
+            event.set_alarm(argument(&info));
+        });
+        call.post(&subject, event)?;
+    }
+    Ok(())
+}
+
+/// Sets triggered alarms back to green, all that have one of the statuses asked for.
+fn clear_triggered_alarms(call: &mut Call<'_, AlarmManager>, request: ClearTriggeredAlarms) -> Result<(), Fault> {
+    let root = super::service_instance::root_folder(true);
+    let wanted = request.filter().status();
+    let of_type = match request.filter().type_entity().map(|text| text.as_str()) {
+        Some("entityTypeHost") => "HostSystem",
+        Some("entityTypeVm") => "VirtualMachine",
+        _ => "ManagedEntity",
+    };
+    let of_type = vimsim_types::TypeId::find(vimsim_types::Namespace::VIM25, of_type);
+    let states: Vec<AlarmState> = call.get::<ManagedEntity>(&root)?.triggered_alarm_state().iter().cloned().collect();
+    for state in states {
+        let has_status = wanted.is_empty() || wanted.iter().any(|status| status == state.overall_status());
+        if has_status && of_type.is_none_or(|kind| state.entity().kind().is_a(kind)) {
+            set_state(call, &state.entity(), &state.alarm(), None)?;
+        }
+    }
+    Ok(())
+}
+
+/// Says whether alarms of an entity do more than show.
+///
+/// - `ManagedObjectNotFound`
+fn enable_alarm_actions(call: &mut Call<'_, AlarmManager>, request: EnableAlarmActions) -> Result<(), Fault> {
+    call.edit::<ManagedEntity>(&request.entity())?.set_alarm_actions_enabled(request.enabled());
+    Ok(())
+}
+
+/// Whether alarms of an entity do more than show; they do unless somebody said otherwise.
+///
+/// - `ManagedObjectNotFound`
+fn are_alarm_actions_enabled(look: &Look<'_, AlarmManager>, request: AreAlarmActionsEnabled) -> Result<bool, Fault> {
+    Ok(look.get::<ManagedEntity>(&request.entity())?.alarm_actions_enabled().unwrap_or(true))
+}
