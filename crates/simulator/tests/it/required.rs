@@ -59,3 +59,30 @@ fn hosts_and_their_managers_have_all_that_is_required() {
     check(Product::VirtualCenter);
     check(Product::EsxHost);
 }
+
+#[test]
+fn networks_and_datastores_have_all_that_is_required() {
+    let mut config = Config::default();
+    (config.model.pod, config.model.opaque_network, config.model.portgroup_nsx) = (1, 1, 1);
+    let service = Service::start(config).expect("starts");
+    let snapshot = service.snapshot();
+    let kinds = [
+        "Network",
+        "OpaqueNetwork",
+        "DistributedVirtualPortgroup",
+        "DistributedVirtualSwitch",
+        "Datastore",
+        "StoragePod",
+    ];
+    let (mut found, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    for object in snapshot.objects().filter(|object| kinds.contains(&object.moref().kind().name())) {
+        seen.insert(object.moref().kind().name());
+        missing(object.properties(), object.moref().kind().name(), &mut found);
+        let mut references = Vec::new();
+        object.properties().morefs(&mut references);
+        let dangling = references.iter().filter(|moref| snapshot.object(moref).is_none());
+        found.extend(dangling.map(|moref| format!("{moref} does not exist")));
+    }
+    assert_eq!(seen.len(), kinds.len());
+    assert!(found.is_empty(), "{found:#?}");
+}
