@@ -10,8 +10,8 @@ use vimsim::types::views::{
     ComputeResource, Datacenter, DistributedVirtualSwitch, Folder, HostSystem, ManagedEntity, ResourcePool,
     VirtualMachine,
 };
-use vimsim::types::{Moref, Value};
-use vimsim::{Config, Model, Simulator};
+use vimsim::types::{Moref, Value, View};
+use vimsim::{Config, Model, Product, Simulator};
 
 use crate::root_folder;
 
@@ -53,14 +53,17 @@ fn list(simulator: &Simulator, moref: &Moref, path: &str, lines: &mut String) {
 async fn check(name: &str, change: impl FnOnce(&mut Model)) {
     let mut config = Config::default();
     change(&mut config.model);
+    compare(name, config, &root_folder()).await;
+}
+
+async fn compare(name: &str, config: Config, root: &Moref) {
     let simulator = Simulator::start(config).await.unwrap();
     let mut lines = String::new();
-    list(&simulator, &root_folder(), "/", &mut lines);
+    list(&simulator, root, "/", &mut lines);
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden/inventory").join(name).with_extension("txt");
     let golden = std::fs::read_to_string(&file).unwrap();
-    let is_compared = |line: &&str| !line.starts_with('#');
-    let expected: Vec<&str> = golden.lines().filter(is_compared).collect();
-    let found: Vec<&str> = lines.lines().filter(is_compared).collect();
+    let expected: Vec<&str> = golden.lines().filter(|line| !line.starts_with('#')).collect();
+    let found: Vec<&str> = lines.lines().collect();
     let missing: Vec<_> = expected.iter().filter(|line| !found.contains(line)).collect();
     let surplus: Vec<_> = found.iter().filter(|line| !expected.contains(line)).collect();
     assert!(missing.is_empty() && surplus.is_empty(), "{name}: missing {missing:#?}, not in vcsim {surplus:#?}");
@@ -68,7 +71,7 @@ async fn check(name: &str, change: impl FnOnce(&mut Model)) {
     simulator.stop().await;
 }
 
-/// The inventories without virtual machines.
+/// The inventories without resource pools, vApps and virtual machines.
 #[tokio::test]
 async fn hosts_networks_and_datastores_are_those_of_vcsim() {
     check("vm0", |model| model.machine = 0).await;
@@ -97,31 +100,29 @@ async fn inventories_with_more_things_are_those_of_vcsim() {
     check("dc3-ds2", |model| (model.datacenter, model.datastore) = (3, 2)).await;
     check("pg-nsx1", |model| model.portgroup_nsx = 1).await;
     check("nsx1", |model| model.opaque_network = 1).await;
-    check("pool2", |model| model.pool = 2).await;
-    check("pod1-app1", |model| (model.pod, model.app) = (1, 1)).await;
     check("folder1-dc2", |model| (model.datacenter, model.folder) = (2, 1)).await;
     check("folder2-dc2", |model| (model.datacenter, model.folder) = (2, 2)).await;
 }
 
-/// Two or so of everything.
 #[tokio::test]
-async fn a_varied_inventory_is_that_of_vcsim() {
-    let change = |model: &mut Model| {
-        *model = Model {
-            datacenter: 2,
-            cluster: 2,
-            cluster_host: 2,
-            host: 2,
-            datastore: 2,
-            machine: 3,
-            pool: 1,
-            app: 1,
-            pod: 1,
-            portgroup: 2,
-            ..Model::virtual_center()
-        };
-    };
-    check("big", change).await;
+async fn inventories_with_pools_and_apps_are_those_of_vcsim() {
+    check("pod1-app1", |model| (model.pod, model.app) = (1, 1)).await;
+    check("pool2", |model| model.pool = 2).await;
+    check("big", |model| {
+        (model.datacenter, model.cluster, model.cluster_host, model.host) = (2, 2, 2, 2);
+        (model.datastore, model.machine, model.pool, model.app, model.pod, model.portgroup) = (2, 3, 1, 1, 1, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_inventory_of_a_host_is_that_of_vcsim() {
+    let root = Moref::of::<Folder>("ha-folder-root");
+    for (name, datastores, machines) in [("esx-default", 1, 2), ("esx-vm0", 1, 0), ("esx-vm3-ds2", 2, 3)] {
+        let mut config = Config { product: Product::EsxHost, ..Config::default() };
+        (config.model.datastore, config.model.machine) = (datastores, machines);
+        compare(name, config, &root).await;
+    }
 }
 
 /// vcsim panics here: it looks for a switch that it has not made.

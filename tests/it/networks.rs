@@ -2,14 +2,16 @@
 
 use vimsim::types::method::{
     AddDVPortgroupTask, CreateDVPortgroupTask, CreateDVSTask, DVSManagerLookupDvPortGroup, DestroyNetwork, DestroyTask,
-    FetchDVPortKeys, FetchDVPorts, FindByInventoryPath, LookupDvPortGroup, QueryAvailableDvsSpec, QueryDvsByUuid,
-    QueryUsedVlanIdInDvs, ReconfigureDVPortgroupTask, ReconfigureDvsTask, RenameTask,
+    FetchDVPortKeys, FetchDVPorts, FindByInventoryPath, LookupDvPortGroup, PerformDvsProductSpecOperationTask,
+    QueryAvailableDvsSpec, QueryDvsByUuid, QueryUsedVlanIdInDvs, ReconfigureDVPortgroupTask, ReconfigureDvsTask,
+    RenameTask,
 };
 use vimsim::types::views::{
     AlreadyExists, ConcurrentAccess, DVPortgroupConfigSpec, DVSConfigSpec, DistributedVirtualPort,
     DistributedVirtualSwitchHostMemberConfigSpec, DistributedVirtualSwitchManager,
-    DistributedVirtualSwitchPortCriteria, DuplicateName, InvalidArgument, InvalidName, NotFound, NotSupported,
-    ResourceInUse, SearchIndex, VMwareDVSConfigSpec, VMwareDVSPortSetting, VmwareDistributedVirtualSwitchVlanIdSpec,
+    DistributedVirtualSwitchPortCriteria, DuplicateName, InvalidArgument, InvalidName, InvalidState, NotFound,
+    NotSupported, ResourceInUse, SearchIndex, VMwareDVSConfigSpec, VMwareDVSPortSetting,
+    VmwareDistributedVirtualSwitchVlanIdSpec,
 };
 use vimsim::types::{Moref, Value, View};
 use vimsim::{Client, Config, Simulator};
@@ -195,10 +197,15 @@ async fn hosts_join_and_leave_a_switch() {
     assert_eq!(client.property(&uplinks, "portKeys").await.unwrap().items().len(), 4);
     check_fault::<AlreadyExists>(client.run(&switch, member("add", &host)).await);
     client.run(&switch, member("edit", &host)).await.unwrap();
+    let shown = client.property(&host, "config.network.proxySwitch").await.unwrap();
+    let names: Vec<_> = shown.items().iter().filter_map(|proxy| proxy.object()?.field("dvsName").text()).collect();
+    assert_eq!(names, ["DVS0", "a"]);
     client.run(&switch, member("remove", &host)).await.unwrap();
     assert!(morefs(&client, &switch, "summary.hostMember").await.is_empty());
     assert!(!morefs(&client, &host, "network").await.contains(&portgroup));
     assert!(client.property(&uplinks, "portKeys").await.unwrap().items().is_empty());
+    let shown = client.property(&host, "config.network.proxySwitch").await.unwrap();
+    assert_eq!(shown.items().len(), 1);
     check_fault::<NotFound>(client.run(&switch, member("remove", &host)).await);
     check_fault::<InvalidArgument>(client.run(&switch, member("none", &host)).await);
 }
@@ -311,6 +318,28 @@ async fn ports_are_found_by_criteria() {
     assert_eq!(keys.items().len(), 3);
     let used = client.call(&switch, QueryUsedVlanIdInDvs::new()).await.unwrap();
     assert_eq!(used.items(), [Value::Int(7)]);
+}
+
+#[tokio::test]
+async fn a_switch_is_upgraded_and_not_downgraded() {
+    let (_simulator, client) = start().await;
+    let folder = found(&client, "DC0/network").await;
+    let old = CreateDVSTask::with(|request| {
+        request.spec_mut().config_spec_mut().set_name("a");
+        request.spec_mut().product_info_mut().set_version("7.0.0");
+    });
+    let switch = client.run(&folder, old).await.unwrap().moref().unwrap();
+    let to = |version: &str, operation: &str| {
+        PerformDvsProductSpecOperationTask::with(|request| {
+            request.set_operation(operation);
+            request.product_spec_mut().set_version(version);
+        })
+    };
+    check_fault::<InvalidState>(client.run(&switch, to("6.6.0", "upgrade")).await);
+    check_fault::<InvalidArgument>(client.run(&switch, to("8.0.3", "none")).await);
+    client.run(&switch, to("8.0.3", "upgrade")).await.unwrap();
+    assert_eq!(text(&client, &switch, "summary.productInfo.version").await, "8.0.3");
+    assert_eq!(text(&client, &switch, "config.productInfo.version").await, "8.0.3");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{ArcStr, EnumView, Fault, Moref, View};
 
-use super::ports;
+use super::{ports, proxy};
 use crate::call::Call;
 use crate::objects::{managed_entity, network};
 
@@ -114,7 +114,9 @@ fn join(call: &mut Call<'_, DistributedVirtualSwitch>, spec: &Spec) -> Result<()
         member.set_uplink_port_key(&uplink_ports);
         member.set_status("up");
     });
-    call.this_mut()?.config_mut().push_host(member);
+    call.this_mut()?.config_mut().push_host(member.clone());
+    let switch = call.this()?.clone();
+    proxy::show_on(call, &switch, &host, &member)?;
     let portgroups: Vec<Moref> = call.this()?.portgroup().iter().collect();
     for portgroup in &portgroups {
         network::connect_host(call, portgroup, &host)?;
@@ -169,7 +171,10 @@ fn forget(call: &mut Call<'_, DistributedVirtualSwitch>, host: &Moref) -> Result
         let portgroup = call.edit::<DistributedVirtualPortgroup>(&portgroup)?;
         portgroup.port_keys_mut().retain(|key| !ports.contains(key));
     }
-    call.this_mut()?.config_mut().host_mut().retain(|member| member.config().host().as_ref() != Some(host));
+    let switch = call.this_mut()?;
+    switch.config_mut().host_mut().retain(|member| member.config().host().as_ref() != Some(host));
+    let uuid = switch.uuid().clone();
+    proxy::hide(call, &uuid, host)?;
     let left = host_argument(call, host);
     call.post(&this, DvsHostLeftEvent::with(|event| _ = event.set_host_left(left)))
 }

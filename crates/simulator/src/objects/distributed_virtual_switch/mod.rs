@@ -7,6 +7,7 @@ mod create;
 mod members;
 mod ports;
 pub(crate) mod product;
+mod proxy;
 mod reconfigure;
 pub(crate) mod setting;
 
@@ -39,6 +40,8 @@ pub(crate) fn kind() -> Kind<DistributedVirtualSwitch> {
         .write(reconfigure::reconfigure_dvs)
         .write(reconfigure::enable_network_resource_management)
         .write(reconfigure::update_health_check)
+        .write(reconfigure::rectify_host)
+        .write(reconfigure::perform_product_spec_operation)
         .read(ports::fetch_dv_ports)
         .read(ports::fetch_dv_port_keys)
         .read(ports::query_used_vlan_id)
@@ -63,7 +66,8 @@ fn rename_to(call: &mut Call<'_, DistributedVirtualSwitch>, name: &str) -> Resul
     }
     let parent = this.parent().ok_or_else(|| Fault::invalid_request("the switch is in no folder"))?;
     let name = managed_entity::check_name(call, &parent, name)?;
-    managed_entity::rename_to(call, name)
+    managed_entity::rename_to(call, name)?;
+    proxy::show(call)
 }
 
 /// Removes the switch with its portgroups.
@@ -78,6 +82,10 @@ fn destroy(call: &mut Call<'_, DistributedVirtualSwitch>) -> Result<(), Fault> {
     }
     for portgroup in &portgroups {
         distributed_virtual_portgroup::remove(call, portgroup)?;
+    }
+    let switch = call.this()?.clone();
+    for member in switch.config().host().iter().filter_map(|member| member.config().host()) {
+        proxy::hide(call, switch.uuid(), &member)?;
     }
     call.post(&this, DvsDestroyedEvent::new())?;
     managed_entity::remove(call, &this)

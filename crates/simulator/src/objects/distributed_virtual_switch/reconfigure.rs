@@ -1,13 +1,17 @@
 //! Changing a distributed switch.
 
-use vimsim_types::method::{EnableNetworkResourceManagement, ReconfigureDvsTask, UpdateDVSHealthCheckConfigTask};
+use vimsim_types::method::{
+    EnableNetworkResourceManagement, PerformDvsProductSpecOperationTask, ReconfigureDvsTask, RectifyDvsHostTask,
+    UpdateDVSHealthCheckConfigTask,
+};
 use vimsim_types::views::{
     ConcurrentAccess, DVPortSetting, DVSConfigSpec, DVSNameArrayUplinkPortPolicy, DistributedVirtualPortgroup,
-    DistributedVirtualSwitch, DvsReconfiguredEvent, NotFound, VMwareDVSConfigInfo, VMwareDVSConfigSpec,
+    DistributedVirtualSwitch, DistributedVirtualSwitchProductSpec, DvsReconfiguredEvent, DvsUpgradedEvent,
+    InvalidState, NotFound, NotSupported, VMwareDVSConfigInfo, VMwareDVSConfigSpec,
 };
 use vimsim_types::{EnumView, Fault, Moref, Value, View, enums::ConfigSpecOperation};
 
-use super::{MTU, create::vmware, members, setting};
+use super::{MTU, create::vmware, members, product, proxy, setting};
 use crate::call::Call;
 
 /// Changes the switch as the spec says, all of it or nothing.
@@ -105,7 +109,12 @@ pub(super) fn apply(call: &mut Call<'_, DistributedVirtualSwitch>, spec: &DVSCon
     if let Some(wanted) = spec.default_port_config() {
         set_default(call, wanted)?;
     }
-    spec.host().iter().try_for_each(|host| members::configure(call, host))
+    spec.host().iter().try_for_each(|host| members::configure(call, host))?;
+    // Joining shows the switch on the new host; what else changed concerns all.
+    let changes_hosts_only = spec.max_mtu().is_none()
+        && spec.uplink_port_policy().is_none()
+        && spec.host().iter().all(|host| host.operation() != ConfigSpecOperation::Edit.name());
+    if changes_hosts_only { Ok(()) } else { proxy::show(call) }
 }
 
 /// Copies the fields that the spec and the configuration both have.
@@ -251,5 +260,58 @@ pub(super) fn update_health_check(
             }
         }
         Ok(())
+    })
+}
+
+/// Carries out the hosts' part of the configuration anew, which never lags behind.
+///
+/// - `NotFound` for a host that is no member.
+pub(super) fn rectify_host(
+    call: &mut Call<'_, DistributedVirtualSwitch>,
+    request: RectifyDvsHostTask,
+) -> Result<Moref, Fault> {
+    let members = call.this()?.summary().host_member();
+    if let Some(host) = request.hosts().iter().find(|host| !members.contains(host)) {
+        return Err(Fault::new(NotFound::new(), format!("{host} is not a member of the switch")));
+    }
+    call.start_task(|_| Ok(()))
+}
+
+/// Upgrades the switch to a newer version.
+///
+/// - `InvalidArgument` for a version that there is not or an operation that is none;
+/// - `InvalidState` if the switch is newer already; `NotSupported` for the operations of switches that are not VMware's.
+pub(super) fn perform_product_spec_operation(
+    call: &mut Call<'_, DistributedVirtualSwitch>,
+    request: PerformDvsProductSpecOperationTask,
+) -> Result<Moref, Fault> {
+    use vimsim_types::enums::DistributedVirtualSwitchProductSpecOperationType as Operation;
+    match Operation::from_name(request.operation()) {
+        Some(Operation::Upgrade) => {}
+        Some(_) => {
+            let why = format!("'{}' is for switches of other vendors", request.operation());
+            return Err(Fault::new(NotSupported::new(), why));
+        }
+        None => return Err(Fault::invalid_argument("operation", format!("'{}' is none", request.operation()))),
+    }
+    let wanted = product::wanted(request.product_spec())?;
+    let age = |spec: &DistributedVirtualSwitchProductSpec| {
+        product::VERSIONS.iter().position(|version| spec.version().is_some_and(|known| known == version))
+    };
+    if age(&wanted) > age(call.this()?.config().product_info()) {
+        let why = format!("the switch '{}' is of a newer version", call.this()?.name());
+        return Err(Fault::new(InvalidState::new(), why));
+    }
+    call.start_task(move |call| {
+        let this = call.moref();
+        let version = wanted.version().cloned().unwrap_or_default();
+        let switch = call.this_mut()?;
+        switch.set_capability(product::capability(&version));
+        switch.summary_mut().set_product_info(wanted.clone());
+        switch.config_mut().set_product_info(wanted.clone());
+        for member in switch.config_mut().host_mut().iter_mut() {
+            member.set_product_info(wanted.clone());
+        }
+        call.post(&this, DvsUpgradedEvent::with(|event| _ = event.set_product_info(wanted)))
     })
 }
