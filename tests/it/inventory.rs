@@ -18,7 +18,7 @@ fn folder(name: &str) -> CreateFolder {
     CreateFolder::with(|request| _ = request.set_name(name))
 }
 
-async fn find(client: &Client, path: &str) -> Option<Moref> {
+pub(crate) async fn find(client: &Client, path: &str) -> Option<Moref> {
     let request = FindByInventoryPath::with(|request| _ = request.set_inventory_path(path));
     client.call(&Moref::of::<SearchIndex>("SearchIndex"), request).await.unwrap().moref()
 }

@@ -5,6 +5,7 @@ mod datastores;
 mod default_inventory;
 mod hostile;
 mod inventory;
+mod load;
 mod networks;
 mod property_collector;
 mod rest;

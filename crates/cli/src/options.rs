@@ -128,7 +128,7 @@ pub(crate) struct Model {
     #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) esx: bool,
 
-    /// Load the inventory from a directory that `govc object.save` wrote
+    /// Load the inventory from a directory that `govc object.save` wrote; the numbers below do not apply
     #[arg(long, value_name = "DIR")]
     pub(crate) load: Option<PathBuf>,
 
@@ -288,9 +288,6 @@ impl Options {
     ) -> anyhow::Result<vimsim_simulator::Config> {
         let model = &self.model;
         let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-        if let Some(folder) = &model.load {
-            anyhow::bail!("-load is not simulated yet: cannot load `{}`", folder.display());
-        }
         Ok(vimsim_simulator::Config {
             product: if model.esx { Product::EsxHost } else { Product::VirtualCenter },
             model: vimsim_simulator::Model {
@@ -316,6 +313,7 @@ impl Options {
                 }
             },
             api_version: model.api_version.clone().filter(|version| !version.is_empty()),
+            saved: None,
             address: Some(address),
         })
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::runtime;
 use tracing::{info, warn};
-use vimsim_server::{Sdk, Server, ServerBuilder};
+use vimsim_server::{Sdk, Server, ServerBuilder, read_saved};
 use vimsim_simulator::Service;
 
 use crate::options::Options;
@@ -54,9 +54,14 @@ async fn start(options: Options) -> anyhow::Result<(Server, Arc<Service>)> {
     let credentials = options.credentials()?;
     let (trace, delay) = (options.trace()?, Arc::new(options.delay()));
     let builder = ServerBuilder::bind(options.server()).await?;
-    let config = options.simulator(builder.endpoint().address, credentials.as_ref())?;
+    let mut config = options.simulator(builder.endpoint().address, credentials.as_ref())?;
+    let saved = options.model.load.clone();
     // A large inventory takes its time, and somebody may ask us to stop meanwhile.
-    let service = tokio::task::spawn_blocking(move || Service::start(config)).await??;
+    let service = tokio::task::spawn_blocking(move || {
+        config.saved = saved.as_deref().map(read_saved).transpose()?;
+        Ok::<_, anyhow::Error>(Service::start(config)?)
+    })
+    .await??;
     let sdk = Sdk {
         service: service.clone(),
         trace,

@@ -1,5 +1,7 @@
 //! What a simulator is told before it starts.
 
+use vimsim_types::{Method, Moref, Object, Value};
+
 /// Which product is simulated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Product {
@@ -86,6 +88,17 @@ pub enum Credentials {
     },
 }
 
+/// A managed object of a saved inventory.
+#[derive(Clone, Debug)]
+pub struct SavedObject {
+    /// Its reference.
+    pub moref: Moref,
+    /// Its properties, as far as they were saved.
+    pub properties: Object,
+    /// What it answered to methods, where properties do not say it all.
+    pub answers: Vec<(&'static Method, Value)>,
+}
+
 /// Everything a simulator is told before it starts.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
@@ -97,6 +110,8 @@ pub struct Config {
     pub credentials: Credentials,
     /// The API version that is served and claimed in `about`, such as `8.0.3.0`; `None` for the default.
     pub api_version: Option<String>,
+    /// A saved inventory, to start with instead of the model's. It says which product is simulated, too.
+    pub saved: Option<Vec<SavedObject>>,
     /// The address at which clients reach the service, as hosts' management address shows it.
     pub address: Option<std::net::SocketAddr>,
 }

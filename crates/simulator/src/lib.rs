@@ -25,7 +25,7 @@ mod walk;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use cluster_modules::MemberChange;
-pub use config::{Config, Credentials, Model, Product};
+pub use config::{Config, Credentials, Model, Product, SavedObject};
 pub use service::{Error, Reply, Request, Service};
 pub use session::{Peer, Session, Token};
 pub use tagging::{Cardinality, Category, CategorySpec, Tag, TagSpec, TaggedObject, Tagging};

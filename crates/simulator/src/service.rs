@@ -17,6 +17,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::kind::Handler;
 use crate::kinds::Kinds;
+use crate::model::saved;
 use crate::objects;
 use crate::rules::InventoryRules;
 use crate::session::{Peer, Session, Sessions, Token};
@@ -78,6 +79,8 @@ pub struct Service {
     idle_limit: AtomicI64,
     /// The unwritten methods that were called, so that each is logged once.
     unwritten: Mutex<BTreeSet<&'static str>>,
+    /// What objects of a saved inventory answer to some methods.
+    answers: saved::Answers,
 }
 
 impl Service {
@@ -87,8 +90,12 @@ impl Service {
     }
 
     /// Builds the inventory that `config` asks for.
-    pub fn start_with_clock(config: Config, clock: Arc<dyn Clock>) -> Result<Arc<Self>, Error> {
+    pub fn start_with_clock(mut config: Config, clock: Arc<dyn Clock>) -> Result<Arc<Self>, Error> {
         let kinds = Arc::new(Kinds::new(objects::kinds()));
+        let saved = config.saved.take();
+        let objects = saved.as_deref().unwrap_or_default();
+        saved::configure(&mut config, objects);
+        let answers = saved::answers(objects, |kind, method| kinds.handler(kind, method.request).is_some());
         let service = Arc::new(Self {
             registry: Registry::new(InventoryRules::new(kinds.clone())),
             kinds,
@@ -100,8 +107,9 @@ impl Service {
             stopping: watch::Sender::new(false),
             idle_limit: AtomicI64::new(DEFAULT_IDLE_LIMIT),
             unwritten: Mutex::default(),
+            answers,
         });
-        crate::model::build(&service)?;
+        crate::model::build(&service, saved)?;
         Ok(service)
     }
 
@@ -291,6 +299,9 @@ impl Service {
         if !kind.is_a(method.owner) {
             return Err(method_not_found(object.moref(), method));
         }
+        if let Some(answer) = self.answer(object.moref(), request) {
+            return Ok((snapshot, Handler::Read(Arc::new(move |_, _, _, _| Ok(answer.clone())))));
+        }
         match self.kinds.handler(kind, method.request) {
             Some(handler) => {
                 let handler = handler.clone();
@@ -298,6 +309,14 @@ impl Service {
             }
             None => Err(self.unwritten(method)),
         }
+    }
+
+    /// The saved answer to this request. It was given to one without parameters, and answers only such.
+    fn answer(&self, this: &Moref, request: &Request) -> Option<Value> {
+        if self.answers.is_empty() || request.arguments.slots().iter().any(|value| !value.is_unset()) {
+            return None;
+        }
+        self.answers.get(&(this.value().clone(), request.method.request)).cloned()
     }
 
     /// The answer of every method that nobody has written.

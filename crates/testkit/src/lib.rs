@@ -21,5 +21,6 @@ mod simulator;
 pub use client::Client;
 pub use rest::{RestAnswer, RestClient};
 pub use simulator::{Error, Simulator};
-pub use vimsim_simulator::{Clock, Config, Credentials, ManualClock, Model, Product, SystemClock};
+pub use vimsim_server::{SavedError, read_saved};
+pub use vimsim_simulator::{Clock, Config, Credentials, ManualClock, Model, Product, SavedObject, SystemClock};
 pub use vimsim_types as types;

@@ -9,6 +9,7 @@ mod limits;
 mod names;
 #[cfg(test)]
 mod samples;
+mod saved;
 mod soap;
 mod token;
 pub mod wsdl;
@@ -16,6 +17,7 @@ mod xml;
 
 pub use json::{from_json, to_json};
 pub use limits::Limits;
+pub use saved::{decode_saved_answer, decode_saved_object};
 pub use soap::{
     Header, Request, decode_request, decode_response, encode_fault, encode_request, encode_response, parse_action,
 };

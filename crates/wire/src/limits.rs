@@ -14,8 +14,8 @@ pub struct Limits {
     pub values: usize,
     /// The version that the client speaks: what is newer is as unknown as what never was. `None` knows everything.
     pub version: Option<Version>,
-    /// Pass over elements that no field is called by, and over names that no enumeration has: for saved objects. vcsim
-    /// writes empty ones, and a later release writes new ones. Asked for such things, a vCenter answers a fault.
+    /// Pass over elements that no field is called by, over values of unknown types, and over names that no enumeration
+    /// has: for saved objects. vcsim writes empty ones, and a later release writes new ones. Asked for such things, a vCenter answers a fault.
     pub ignore_unknown_elements: bool,
     /// Answer a fault if a required field of a data object is missing, not only if a required parameter is.
     ///

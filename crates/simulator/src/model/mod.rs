@@ -3,6 +3,7 @@
 mod esx_host;
 mod machine;
 mod network;
+pub(crate) mod saved;
 
 use std::sync::Arc;
 
@@ -12,12 +13,12 @@ use vimsim_types::views::{ClusterConfigSpecEx, ComputeResource, Datacenter, Fold
 use vimsim_types::{Fault, MethodView, Moref, Object, Value, View};
 
 use crate::call::Context;
-use crate::config::{Model, Product};
+use crate::config::{Model, Product, SavedObject};
 use crate::objects::{managed_entity, service_instance, session_manager};
 use crate::service::{Error, Service};
 
-/// Builds the inventory of a new service.
-pub(crate) fn build(service: &Arc<Service>) -> Result<(), Error> {
+/// Builds the inventory of a new service: the saved one, or else that of the model.
+pub(crate) fn build(service: &Arc<Service>, saved: Option<Vec<SavedObject>>) -> Result<(), Error> {
     let config = service.config();
     if let Some(version) = config.api_version.as_deref().filter(|version| !service_instance::is_version(version)) {
         return Err(Error::Config(format!("'{version}' is no API version")));
@@ -28,9 +29,10 @@ pub(crate) fn build(service: &Arc<Service>) -> Result<(), Error> {
         .write(|transaction| {
             let mut builder = Builder { transaction, context: &context };
             builder.managers()?;
-            match config.product {
-                Product::VirtualCenter => builder.virtual_center(),
-                Product::EsxHost => builder.esx_host(),
+            match (saved, config.product) {
+                (Some(saved), _) => builder.saved(saved),
+                (None, Product::VirtualCenter) => builder.virtual_center(),
+                (None, Product::EsxHost) => builder.esx_host(),
             }
         })
         .map_err(Error::Model)

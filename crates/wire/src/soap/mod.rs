@@ -6,6 +6,7 @@ mod response;
 
 pub use action::parse_action;
 pub use request::{Header, Request, decode_request, encode_request};
+pub(crate) use response::read_result;
 pub use response::{decode_response, encode_fault, encode_response};
 
 /// The start of every envelope we send, up to what is in the body.

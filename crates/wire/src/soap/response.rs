@@ -76,7 +76,7 @@ pub fn decode_response(method: &Method, body: &[u8], limits: &Limits) -> Result<
     Err(decoder.reader.fault("nothing in the body"))
 }
 
-fn read_result(decoder: &mut Decoder<'_, '_>, method: &Method) -> Result<Value, Fault> {
+pub(crate) fn read_result(decoder: &mut Decoder<'_, '_>, method: &Method) -> Result<Value, Fault> {
     let mut values = Vec::new();
     while let Some(tag) = decoder.reader.child()? {
         let Some(declared) = method.returns else {

@@ -176,6 +176,10 @@ impl<'a, 'l> Decoder<'a, 'l> {
         }
         match self.names(name.space).list_type(name.local) {
             Some(element) => self.list(element),
+            None if self.limits.ignore_unknown_elements => {
+                self.reader.skip()?;
+                Ok(Value::Unset)
+            }
             None => Err(self.invalid_type(format_args!("unknown type {}", name.local))),
         }
     }
@@ -219,6 +223,8 @@ impl<'a, 'l> Decoder<'a, 'l> {
         match self.value_type(name) {
             Some(Ty::Data(kind)) if kind.is_a(base) => Ok(kind),
             Some(_) => Err(self.invalid_type(format_args!("{} is not a {}", name.local, base.name()))),
+            // One derived from what is declared, one hopes; what is of the declared type can be read.
+            None if self.limits.ignore_unknown_elements => Ok(base),
             None => Err(self.invalid_type(format_args!("unknown type {}", name.local))),
         }
     }

@@ -145,7 +145,8 @@ impl<'a, 'l> Reader<'a, 'l> {
                 Token::End => return Ok(None),
                 Token::Text(text) if is_blank(text) => (),
                 Token::Text(text) | Token::CData(text) => {
-                    let start: String = text.trim_start().chars().take(20).collect();
+                    let start: String =
+                        text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(20).collect();
                     return Err(self.fault(format_args!("text '{start}' where an element is expected")));
                 }
                 Token::Reference(_) => return Err(self.fault("text where an element is expected")),
