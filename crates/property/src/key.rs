@@ -5,13 +5,14 @@
 
 use std::fmt;
 
-use vimsim_types::{ArcStr, Value};
+use vimsim_types::{ArcStr, Ty, Value};
 
 /// A key as a client wrote it.
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
     text: ArcStr,
     number: Option<i64>,
+    is_quoted: bool,
 }
 
 impl Key {
@@ -26,7 +27,20 @@ impl Key {
             }
         };
         let number = key.parse().ok();
-        (!key.is_empty()).then(|| (Key { text: key.into(), number }, rest))
+        let is_quoted = text.starts_with('"');
+        (!key.is_empty()).then(|| (Key { text: key.into(), number, is_quoted }, rest))
+    }
+
+    /// Whether items of this type can have the key: text is quoted and numbers are not, where the declared type says
+    /// which of them its `key` is.
+    pub(crate) fn fits(&self, item: Ty) -> bool {
+        let Ty::Data(kind) = item else { return true };
+        let info = kind.info();
+        match info.slot("key").map(|slot| info.fields()[slot].ty) {
+            Some(Ty::String) => self.is_quoted,
+            Some(Ty::Byte | Ty::Short | Ty::Int | Ty::Long) => !self.is_quoted && self.number.is_some(),
+            _ => true,
+        }
     }
 
     /// The item that this key addresses.

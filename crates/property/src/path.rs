@@ -221,7 +221,7 @@ impl Place {
 /// Takes the key after a name, if there is one, which only lists have.
 fn index(places: &mut Vec<Place>, key: Option<Key>, steps: &mut Vec<Step>) -> Option<()> {
     if let Some(key) = key {
-        places.retain(|place| place.is_list);
+        places.retain(|place| place.is_list && key.fits(place.ty));
         places.iter_mut().for_each(|place| place.is_list = false);
         steps.push(Step::Item(key));
     }
@@ -313,13 +313,20 @@ mod tests {
     #[test]
     fn keys_address_items() {
         assert_eq!(get("config.hardware.device[4000].key"), Value::Int(4000));
-        assert_eq!(get(r#"config.hardware.device["4000"].key"#), Value::Int(4000));
         assert_eq!(get(r#"config.extraConfig["guestinfo.a[0]"].value"#).text(), Some("zero"));
         assert_eq!(get(r#"datastore["datastore-2"]"#), Moref::of::<Datastore>("datastore-2").into());
         assert_eq!(get("datastore[datastore-2]"), Moref::of::<Datastore>("datastore-2").into());
         assert_eq!(get("config.hardware.device[1].key"), Value::Unset, "a key, not a position");
         assert_eq!(get("datastore[none]"), Value::Unset);
         assert_eq!(get("snapshot.rootSnapshotList[0]"), Value::Unset);
+    }
+
+    #[test]
+    fn text_keys_are_quoted_and_numbers_are_not() {
+        assert!(compile(r#"config.hardware.device["4000"]"#).is_err());
+        assert!(compile("config.hardware.device[x]").is_err());
+        assert!(compile("config.extraConfig[guestinfo.a]").is_err());
+        assert!(compile(r#"config["guestinfo.a"]"#).is_err());
     }
 
     #[test]

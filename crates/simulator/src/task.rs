@@ -83,7 +83,10 @@ fn create<T: View>(call: &mut Call<'_, T>, method: &'static Method) -> Result<Mo
         info.set_queue_time(context.now);
         info.set_event_chain_id(i32::try_from(task_manager::number(&task)).unwrap_or_default());
         info.set_reason(TaskReasonUser::with(|reason| {
-            reason.set_user_name(context.user());
+            // What the service does by itself, such as building the model, its administrator does.
+            let user = context.user();
+            let administrator = if context.is_virtual_center() { "VSPHERE.LOCAL\\Administrator" } else { "root" };
+            reason.set_user_name(if user.is_empty() { administrator.into() } else { user });
         }));
     });
     call.insert(task.clone(), properties);

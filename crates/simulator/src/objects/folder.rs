@@ -93,6 +93,9 @@ fn create_folder(call: &mut Call<'_, Folder>, request: CreateFolder) -> Result<M
 fn create_datacenter(call: &mut Call<'_, Folder>, request: CreateDatacenter) -> Result<Moref, Fault> {
     let this = call.moref();
     expect_child_type::<Datacenter>(call.this()?)?;
+    if !call.context().is_virtual_center() {
+        return Err(Fault::new(NotSupported::new(), "an ESXi host has one datacenter"));
+    }
     let name = managed_entity::check_name(call, &this, request.name())?;
     let datacenter = datacenter::create(call, &this, &name)?;
     add_child(call, &this, &datacenter)?;

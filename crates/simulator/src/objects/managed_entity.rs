@@ -126,11 +126,14 @@ pub(crate) fn in_use(kind: TypeId, name: &str, why: String) -> Fault {
     Fault::new(detail, why)
 }
 
-/// Whether the entity belongs to what it is in: the root folder, the four folders of a datacenter, a root resource pool.
+/// Whether the entity belongs to what it is in: the root folder, the four folders of a datacenter, a root resource pool,
+/// the one datacenter of an ESXi host.
 fn is_root<T>(call: &Call<'_, T>, moref: &Moref) -> bool {
     let transaction: &vimsim_registry::Transaction = call;
     let Some(parent) = transaction.seen::<ManagedEntity>(moref).and_then(ManagedEntity::parent) else { return true };
-    (moref.is::<Folder>() && parent.is::<Datacenter>()) || (moref.is::<ResourcePool>() && !parent.is::<ResourcePool>())
+    (moref.is::<Folder>() && parent.is::<Datacenter>())
+        || (moref.is::<ResourcePool>() && !parent.is::<ResourcePool>())
+        || (moref.is::<Datacenter>() && !call.context().is_virtual_center())
 }
 
 /// Destroys an entity as its kind says.

@@ -27,7 +27,9 @@ pub(crate) fn host(context: &Context, name: &str) -> HostSystem {
         false => "564d2f12-8041-639b-5018-05a835b72eaf".into(),
     };
     let listen = context.service.config().address;
-    let address = listen.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip());
+    // A host that was added by its address has that one; the others answer where the service does.
+    let by_name = name.parse().ok().or(listen.map(|address| address.ip()));
+    let address = by_name.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let identity = network::Identity { name, uuid: &uuid, address };
     let mut host = TEMPLATES[usize::from(is_managed)].clone();
     hardware::identify(host.hardware_mut(), &uuid);
