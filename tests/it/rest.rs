@@ -242,7 +242,7 @@ async fn tags_hang_where_they_may() {
         client.post(&path, json!({ "object_id": object })).await.unwrap().body["value"].clone()
     };
     assert_eq!(attached().await, json!([tag]));
-    assert_eq!(act(&tag, "list-attached-objects", json!({})).await.body["value"], json!([object]));
+    assert_eq!(act(&tag, "list-attached-objects", json!(null)).await.body["value"], json!([object]));
     let many = json!({ "object_id": object, "tag_ids": [tag, "none"] });
     let path = format!("{association}?~action=detach-multiple-tags-from-object");
     let result = client.post(&path, many).await.unwrap().body["value"].clone();

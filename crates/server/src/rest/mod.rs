@@ -116,7 +116,8 @@ fn no_action(parameters: &Parameters) -> RestError {
     RestError::new(ErrorKind::NotFound, "com.vmware.vapi.rest.httpNotFound", message)
 }
 
-/// The body of a request: JSON, whatever its type is said to be. None is an object with nothing in it.
+/// The body of a request: JSON, whatever its type is said to be. None, or `null`, is an object with nothing in
+/// it.
 struct Body<T>(T);
 
 impl<T: DeserializeOwned> FromRequest<Rest> for Body<T> {
@@ -124,7 +125,7 @@ impl<T: DeserializeOwned> FromRequest<Rest> for Body<T> {
 
     async fn from_request(request: Request, rest: &Rest) -> Result<Self, RestError> {
         let body = Bytes::from_request(request, rest).await.map_err(|error| RestError::invalid(&error))?;
-        let body = if body.is_empty() { b"{}" } else { &body[..] };
+        let body = if matches!(body.trim_ascii(), b"" | b"null") { b"{}" } else { &body[..] };
         serde_json::from_slice(body).map(Self).map_err(|error| RestError::invalid(&error))
     }
 }
