@@ -7,7 +7,7 @@ use vimsim::types::method::{
 };
 use vimsim::types::views::{
     AlreadyExists, DuplicateName, HostNasVolumeSpec, InvalidArgument, InvalidName, InvalidState, ManagedObjectNotFound,
-    NotFound, NotSupported, SearchIndex, StorageResourceManager,
+    NotFound, NotSupported, ResourceInUse, SearchIndex, StorageResourceManager,
 };
 use vimsim::types::{Moref, Value, View};
 use vimsim::{Client, Config, Simulator};
@@ -194,4 +194,21 @@ async fn storage_drs_is_configured_in_part() {
     assert_eq!(read("spaceLoadBalanceConfig.spaceUtilizationThreshold").await, Value::Int(70));
     assert_eq!(read("spaceLoadBalanceConfig.minSpaceUtilizationDifference").await, Value::Int(5));
     assert_eq!(read("defaultVmBehavior").await.text(), Some("manual"));
+}
+
+#[tokio::test]
+async fn virtual_machines_hold_their_datastore() {
+    let (_simulator, client) = crate::start().await;
+    let datastore = found(&client, "DC0/datastore/LocalDS_0").await;
+    let machines = morefs(&client, &datastore, "vm").await;
+    assert_eq!(machines.len(), 4);
+    assert_eq!(morefs(&client, &machines[0], "datastore").await, [datastore.clone()]);
+    check_fault::<ResourceInUse>(client.run(&datastore, DestroyTask::new()).await);
+    check_fault::<ResourceInUse>(client.call(&datastore, DestroyDatastore::new()).await);
+    // 10 GiB for each.
+    let free = 4 * TIB - 4 * 10 * (1 << 30);
+    assert_eq!(client.property(&datastore, "summary.freeSpace").await.unwrap(), Value::Long(free));
+    assert_eq!(client.property(&datastore, "info.freeSpace").await.unwrap(), Value::Long(free));
+    client.call(&datastore, RefreshDatastore::new()).await.unwrap();
+    assert_eq!(client.property(&datastore, "summary.freeSpace").await.unwrap(), Value::Long(free));
 }

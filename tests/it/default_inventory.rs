@@ -10,7 +10,7 @@ use vimsim::types::views::{
     ComputeResource, Datacenter, DistributedVirtualSwitch, Folder, HostSystem, ManagedEntity, ResourcePool,
     VirtualMachine,
 };
-use vimsim::types::{Moref, Value, View};
+use vimsim::types::{Moref, Value};
 use vimsim::{Config, Model, Product, Simulator};
 
 use crate::root_folder;

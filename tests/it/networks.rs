@@ -363,3 +363,26 @@ async fn switches_and_portgroups_are_looked_up() {
     let specs = client.call(&manager(), QueryAvailableDvsSpec::new()).await.unwrap();
     assert_eq!(specs.items()[0].object().unwrap().field("version").text(), Some("8.0.3"));
 }
+
+#[tokio::test]
+async fn virtual_machines_hold_what_they_are_connected_to() {
+    let (_simulator, client) = start().await;
+    let (switch, portgroup) = (found(&client, "DC0/network/DVS0").await, found(&client, "DC0/network/DC0_DVPG0").await);
+    let machines = morefs(&client, &portgroup, "vm").await;
+    assert_eq!(machines.len(), 4);
+    assert_eq!(morefs(&client, &machines[0], "network").await, [portgroup.clone()]);
+    check_fault::<ResourceInUse>(client.run(&portgroup, DestroyTask::new()).await);
+    check_fault::<ResourceInUse>(client.call(&portgroup, DestroyNetwork::new()).await);
+    check_fault::<ResourceInUse>(client.run(&switch, DestroyTask::new()).await);
+    let host = client.property(&machines[0], "runtime.host").await.unwrap().moref().unwrap();
+    check_fault::<ResourceInUse>(client.run(&switch, member("remove", &host)).await);
+    // The portgroup began with one port, and expands.
+    assert!(client.property(&portgroup, "portKeys").await.unwrap().items().len() >= machines.len());
+    let connected = FetchDVPorts::with(|request| {
+        request.criteria_mut().set_connected(true).set_uplink_port(false);
+    });
+    let ports = client.call(&switch, connected).await.unwrap();
+    let entity = |port: &Value| port.object()?.field("connectee").object()?.field("connectedEntity").moref();
+    let connectees: Vec<_> = ports.items().iter().filter_map(entity).collect();
+    assert_eq!(connectees, machines);
+}

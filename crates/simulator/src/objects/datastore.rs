@@ -1,7 +1,7 @@
 //! `Datastore`: where virtual machine files are.
 //!
-//! `datastore.host` and `host.datastore` are kept both ways here, as are `datastore.vm` and `vm.datastore`; `summary`,
-//! `info` and the capacity follow from them and from the space that is in use.
+//! `datastore.host` and `host.datastore` are kept both ways here, `datastore.vm` and `vm.datastore` by
+//! `virtual_machine::places`; `summary` and `info` follow from them and from the space that is in use.
 
 use vimsim_registry::Transaction;
 use vimsim_types::enums::DatastoreSummaryMaintenanceModeState;
@@ -138,23 +138,6 @@ pub(crate) fn unmount_all<T>(call: &mut Call<'_, T>, moref: &Moref, host: &HostS
     Ok(())
 }
 
-/// Lists a virtual machine as one that has files on the datastore, if it is not already.
-pub(crate) fn add_machine<T>(call: &mut Call<'_, T>, datastore: &Moref, machine: &Moref) -> Result<(), Fault> {
-    if call.get::<VirtualMachine>(machine)?.datastore().contains(datastore) {
-        return Ok(());
-    }
-    call.edit::<Datastore>(datastore)?.push_vm(machine.clone());
-    call.edit::<VirtualMachine>(machine)?.push_datastore(datastore.clone());
-    Ok(())
-}
-
-/// Lists a virtual machine no longer as one that has files on the datastore.
-pub(crate) fn remove_machine<T>(call: &mut Call<'_, T>, datastore: &Moref, machine: &Moref) -> Result<(), Fault> {
-    remove_reference(&mut call.edit::<Datastore>(datastore)?.vm_mut(), machine);
-    remove_reference(&mut call.edit::<VirtualMachine>(machine)?.datastore_mut(), datastore);
-    Ok(())
-}
-
 /// Takes this many bytes of the datastore, or gives them back if they are negative. What does not fit is thin.
 pub(crate) fn reserve<T>(call: &mut Call<'_, T>, datastore: &Moref, bytes: i64) -> Result<(), Fault> {
     let known = call.private::<Used>(datastore)?.0;
@@ -194,7 +177,19 @@ fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
         summary.set_accessible(hosts > 0).set_multiple_host_access(hosts > 1);
         datastore.info_mut().set_name(&name).set_free_space(free);
     }
+    finish_evacuation(transaction, moref)?;
     storage_pod::touch_parent(transaction, moref)
+}
+
+/// A datastore that is entering maintenance mode is in it once its last virtual machine has gone.
+fn finish_evacuation(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
+    use DatastoreSummaryMaintenanceModeState::{EnteringMaintenance, InMaintenance};
+    let datastore = transaction.get::<Datastore>(moref)?;
+    let is_entering = datastore.summary().maintenance_mode().is_some_and(|mode| mode == EnteringMaintenance.name());
+    if is_entering && datastore.vm().is_empty() {
+        transaction.edit::<Datastore>(moref)?.summary_mut().set_maintenance_mode(InMaintenance.name());
+    }
+    Ok(())
 }
 
 /// Sets the size of a local datastore to what its hosts have.

@@ -1,12 +1,12 @@
 //! `Network`: what virtual machines and hosts are connected to.
 //!
-//! Who is connected is kept on both sides: `network.host` and `host.network`, `network.vm` and `vm.network`. The
-//! functions here are the ones that write them.
+//! Who is connected is kept on both sides: `network.host` and `host.network`, `network.vm` and `vm.network`. Hosts are
+//! connected by the functions here, virtual machines by `virtual_machine::places`.
 
 use std::collections::BTreeSet;
 
 use vimsim_types::method::DestroyNetwork;
-use vimsim_types::views::{ComputeResource, Datacenter, HostSystem, ManagedEntity, Network, VirtualMachine};
+use vimsim_types::views::{ComputeResource, Datacenter, HostSystem, ManagedEntity, Network};
 use vimsim_types::{ArcStr, Fault, Moref, Object, View};
 
 use super::{distributed_virtual_switch, folder, managed_entity};
@@ -134,23 +134,6 @@ pub(crate) fn leave_all<T>(call: &mut Call<'_, T>, moref: &Moref, host: &HostSys
             disconnect_host(call, &network, moref)?;
         }
     }
-    Ok(())
-}
-
-/// Connects a virtual machine to a network, if it is not already.
-pub(crate) fn connect_machine<T>(call: &mut Call<'_, T>, network: &Moref, machine: &Moref) -> Result<(), Fault> {
-    if call.get::<VirtualMachine>(machine)?.network().contains(network) {
-        return Ok(());
-    }
-    call.edit::<Network>(network)?.push_vm(machine.clone());
-    call.edit::<VirtualMachine>(machine)?.push_network(network.clone());
-    Ok(())
-}
-
-/// Takes a virtual machine off a network.
-pub(crate) fn disconnect_machine<T>(call: &mut Call<'_, T>, network: &Moref, machine: &Moref) -> Result<(), Fault> {
-    remove_reference(&mut call.edit::<Network>(network)?.vm_mut(), machine);
-    remove_reference(&mut call.edit::<VirtualMachine>(machine)?.network_mut(), network);
     Ok(())
 }
 
