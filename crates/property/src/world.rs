@@ -27,6 +27,14 @@ pub trait World {
         object.get(slot).clone()
     }
 
+    /// The value of a property that is not stored because it follows from the object's stored ones and its
+    /// reference, and from nothing else;
+    /// `None` for any other.
+    fn follows(&self, moref: &Moref, object: &Object, slot: usize) -> Option<Value> {
+        let _ = (moref, object, slot);
+        None
+    }
+
     /// Whether the caller may read a property; else why not (`NoPermission`, `NotAuthenticated`), which is reported in
     /// the object's `missingSet`.
     fn readable(&self, moref: &Moref, object: &Object, slot: usize) -> Result<(), Fault> {
@@ -42,12 +50,16 @@ pub(crate) fn see<'w>(
     object: &'w Object,
     slots: &[usize],
 ) -> Cow<'w, Object> {
-    if world.stamp(moref, object).is_none() {
-        return Cow::Borrowed(object);
-    }
-    let mut seen = object.clone();
+    let is_stamped = world.stamp(moref, object).is_some();
+    let mut seen = Cow::Borrowed(object);
     for &slot in slots {
-        seen.set(slot, world.property(moref, object, slot));
+        let value = match is_stamped {
+            true => Some(world.property(moref, object, slot)),
+            false => world.follows(moref, object, slot),
+        };
+        if let Some(value) = value {
+            seen.to_mut().set(slot, value);
+        }
     }
-    Cow::Owned(seen)
+    seen
 }

@@ -36,8 +36,9 @@ struct Touch {
 /// The index as this write has changed it.
 struct Index {
     found: Map<IndexKey, Found>,
-    /// The keys of the objects that have been indexed anew in this write.
-    keys: FxHashMap<ArcStr, Box<[IndexKey]>>,
+    /// The keys of the objects that have been indexed anew in this write: where they are in `all_keys`.
+    keys: FxHashMap<ArcStr, std::ops::Range<u32>>,
+    all_keys: Vec<IndexKey>,
     /// The objects that were touched since they were last indexed.
     stale: Vec<ArcStr>,
     /// How often everything stale has been indexed.
@@ -47,7 +48,13 @@ struct Index {
 impl Transaction {
     pub(crate) fn new(base: Arc<World>, rules: Arc<dyn Rules>) -> Self {
         let world = World::clone(&base);
-        let index = Index { found: world.index.clone(), keys: FxHashMap::default(), stale: Vec::new(), generation: 1 };
+        let index = Index {
+            found: world.index.clone(),
+            keys: FxHashMap::default(),
+            all_keys: Vec::new(),
+            stale: Vec::new(),
+            generation: 1,
+        };
         Self {
             base,
             world,
@@ -189,7 +196,7 @@ impl Transaction {
             before.clear();
             after.clear();
             match index.keys.get(&value) {
-                Some(keys) => before.extend_from_slice(keys),
+                Some(at) => before.extend_from_slice(&index.all_keys[at.start as usize..at.end as usize]),
                 None => self.base.objects.get(&value).into_iter().for_each(|old| self.rules.index(old, &mut before)),
             }
             self.world.objects.get(&value).into_iter().for_each(|new| self.rules.index(new, &mut after));
@@ -200,7 +207,9 @@ impl Transaction {
                 Found::add(&mut index.found, *key, &value);
             }
             if before != after {
-                index.keys.insert(value, after.as_slice().into());
+                let start = index.all_keys.len() as u32;
+                index.all_keys.extend_from_slice(&after);
+                index.keys.insert(value, start..index.all_keys.len() as u32);
             }
         }
     }

@@ -32,6 +32,9 @@ pub(crate) type Derive = fn(&mut Transaction, &Moref) -> Result<(), Fault>;
 /// A property that is worked out when it is read: its value for this object and session.
 pub(crate) type Compute = fn(&Context, &Snapshot, &ManagedObject) -> Value;
 
+/// A property that follows from the object's reference and its stored properties: its value.
+pub(crate) type Follow = fn(&Moref, &Object) -> Value;
+
 /// The methods, rules and computed properties of the managed objects of type `T`.
 pub(crate) struct Kind<T> {
     table: Table,
@@ -45,6 +48,7 @@ pub(crate) struct Table {
     pub(crate) methods: HashMap<TypeId, Handler>,
     pub(crate) derive: Vec<Derive>,
     pub(crate) computed: Vec<(usize, Compute)>,
+    pub(crate) follows: Vec<(usize, Follow)>,
     pub(crate) destroy: Option<Arc<Destroyer>>,
 }
 
@@ -110,6 +114,12 @@ impl<T: View> Kind<T> {
     /// Makes a property one that is worked out when it is read.
     pub(crate) fn computed(mut self, slot: usize, compute: Compute) -> Self {
         self.table.computed.push((slot, compute));
+        self
+    }
+
+    /// Makes a property one that is not kept, because it follows from the object's other properties and from nothing else.
+    pub(crate) fn follows(mut self, slot: usize, follow: Follow) -> Self {
+        self.table.follows.push((slot, follow));
         self
     }
 

@@ -41,16 +41,42 @@ impl Object {
         self.0.kind
     }
 
-    /// One value for each field of the type, in wire order.
+    /// One value for each field of the type, in wire order. A compact object leaves out the last ones, if they are optional
+    /// and unset.
     #[inline]
     pub fn slots(&self) -> &[Value] {
         &self.0.slots
     }
 
-    /// The slots, to change; copies the object (not what is behind it) if it is shared.
+    /// All slots, to change; copies the object (not what is behind it) if it is shared.
     #[inline]
     pub fn slots_mut(&mut self) -> &mut [Value] {
-        &mut Arc::make_mut(&mut self.0).slots
+        let body = Arc::make_mut(&mut self.0);
+        let count = usize::from(body.kind.info().field_count);
+        if body.slots.len() < count {
+            let mut slots = std::mem::take(&mut body.slots).into_vec();
+            slots.reserve_exact(count - slots.len());
+            slots.resize(count, Value::Unset);
+            body.slots = slots.into();
+        }
+        &mut body.slots
+    }
+
+    /// Gives back the memory of slots that are not needed, in this object and in what it alone holds. For objects of which
+    /// there are many.
+    pub fn compact(&mut self) {
+        let Some(body) = Arc::get_mut(&mut self.0) else { return };
+        let fields = body.kind.info().fields();
+        let is_needed = |(slot, value): (usize, &Value)| {
+            !value.is_unset() || fields.get(slot).is_some_and(|field| !field.is_optional())
+        };
+        let needed = body.slots.iter().enumerate().rposition(is_needed).map_or(0, |last| last + 1);
+        if needed < body.slots.len() {
+            let mut slots = std::mem::take(&mut body.slots).into_vec();
+            slots.truncate(needed);
+            body.slots = slots.into();
+        }
+        body.slots.iter_mut().for_each(Value::compact);
     }
 
     /// The value in a slot; unset for a slot that the type does not have.
@@ -62,7 +88,7 @@ impl Object {
     /// Sets a slot of the type; leaves the object shared if that changes nothing.
     #[inline]
     pub fn set(&mut self, slot: usize, value: Value) {
-        if !self.0.slots[slot].same(&value) {
+        if !self.get(slot).same(&value) {
             self.slots_mut()[slot] = value;
         }
     }
@@ -98,6 +124,47 @@ impl Object {
 
 impl PartialEq for Object {
     fn eq(&self, other: &Self) -> bool {
-        self.same(other) || (self.kind() == other.kind() && self.slots() == other.slots())
+        if self.same(other) {
+            return true;
+        }
+        let (own, others) = (self.slots(), other.slots());
+        let common = own.len().min(others.len());
+        self.kind() == other.kind()
+            && own[..common] == others[..common]
+            && own[common..].iter().chain(&others[common..]).all(Value::is_unset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::View;
+    use crate::views::{OptionValue, VirtualMachineConfigInfo};
+
+    #[test]
+    fn a_compact_object_is_the_same_object() {
+        let make = || {
+            VirtualMachineConfigInfo::with(|config| {
+                config.set_name("n").set_guest_id("g");
+                config.files_mut().set_vm_path_name("[a] b");
+                config.push_extra_config(OptionValue::with(|option| _ = option.set_key("k")));
+            })
+        };
+        let (whole, mut compact) = (make(), make());
+        compact.as_object_mut().compact();
+        assert!(compact.as_object().slots().len() < whole.as_object().slots().len());
+        assert!(compact.files().as_object().slots().len() < whole.files().as_object().slots().len());
+        assert!(compact.as_object() == whole.as_object() && whole.as_object() == compact.as_object());
+        assert_eq!(compact.nested_hv_enabled(), None);
+        compact.set_nested_hv_enabled(true);
+        assert!(compact.as_object() != whole.as_object());
+        assert_eq!(compact.as_object().slots().len(), whole.as_object().slots().len());
+    }
+
+    #[test]
+    fn what_others_hold_stays_as_it_is() {
+        let mut config = VirtualMachineConfigInfo::with(|config| _ = config.files_mut().set_vm_path_name("[a] b"));
+        let shared = config.files().clone();
+        config.as_object_mut().compact();
+        assert!(config.files().as_object().same(shared.as_object()));
     }
 }

@@ -117,6 +117,20 @@ impl Value {
         })
     }
 
+    /// See [`Object::compact`].
+    pub(crate) fn compact(&mut self) {
+        match self {
+            Value::Object(object) => object.compact(),
+            Value::List(list) => {
+                if let Some(body) = Arc::get_mut(&mut list.0) {
+                    body.items.shrink_to_fit();
+                    body.items.iter_mut().for_each(Value::compact);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Whether both are the same value without looking behind pointers: cheap, and never true for different values.
     pub fn same(&self, other: &Value) -> bool {
         match (self, other) {

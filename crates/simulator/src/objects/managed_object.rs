@@ -21,7 +21,7 @@ fn fetch(look: &Look<'_, ManagedObject>, request: Fetch) -> Result<Value, Fault>
     let object = world.object(look.moref()).ok_or_else(|| not_found(look.moref()))?;
     let path = Path::compile(request.prop(), object.kind(), look.context().version)?;
     world.readable(look.moref(), object, path.slot())?;
-    if world.stamp(look.moref(), object).is_none() {
+    if world.stamp(look.moref(), object).is_none() && world.follows(look.moref(), object, path.slot()).is_none() {
         return Ok(path.get(object).into_owned());
     }
     let mut seen = object.clone();

@@ -44,8 +44,12 @@ impl World for SessionWorld<'_> {
         let compute = self.context.service.kinds().compute(object.kind(), slot);
         match (compute, self.snapshot.object(moref)) {
             (Some(compute), Some(managed)) => compute(self.context, self.snapshot, managed),
-            _ => object.get(slot).clone(),
+            _ => self.follows(moref, object, slot).unwrap_or_else(|| object.get(slot).clone()),
         }
+    }
+
+    fn follows(&self, moref: &Moref, object: &Object, slot: usize) -> Option<Value> {
+        self.context.service.kinds().follows(moref, object, slot)
     }
 
     /// Without a session, only what leads to a login can be read, as in vCenter.

@@ -11,7 +11,7 @@ use vimsim_types::method::{CreateResourcePool, QueryResourceConfigOption, Refres
 use vimsim_types::views::{
     ComputeResource, ConcurrentAccess, ManagedEntity, ResourceAllocationInfo, ResourceAllocationOption,
     ResourceConfigOption, ResourceConfigSpec, ResourcePool, ResourcePoolCreatedEvent, ResourcePoolReconfiguredEvent,
-    ResourcePoolResourceUsage, SharesInfo, SharesOption, VirtualMachine,
+    ResourcePoolResourceUsage, SharesInfo, SharesOption,
 };
 use vimsim_types::{ArcStr, Fault, List, Moref, Ty, Value, View};
 
@@ -242,9 +242,12 @@ fn query_resource_config_option(
 /// The configurations of the pools and machines directly in this one.
 fn child_configuration(_: &Context, snapshot: &Snapshot, object: &ManagedObject) -> Value {
     let Some(pool) = object.view::<ResourcePool>() else { return Value::Unset };
-    let pools = pool.resource_pool().iter().filter_map(|child| Some(snapshot.view::<ResourcePool>(&child)?.config()));
-    let machines = pool.vm().iter().filter_map(|child| snapshot.view::<VirtualMachine>(&child)?.resource_config());
-    let children = pools.chain(machines).map(|config| Value::Object(config.as_object().clone())).collect();
+    let pools = pool.resource_pool();
+    let pools = pools.iter().filter_map(|child| Some(snapshot.view::<ResourcePool>(&child)?.config().clone()));
+    let machines = pool.vm();
+    let machines = machines.iter().filter_map(|child| snapshot.object(&child));
+    let machines = machines.map(|machine| virtual_machine::resource_config(machine.moref(), machine.properties()));
+    let children = pools.map(|config| Value::Object(config.into())).chain(machines).collect();
     Value::List(List::new(Ty::Data(ResourceConfigSpec::TYPE), children))
 }
 

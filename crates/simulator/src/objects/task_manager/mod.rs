@@ -136,7 +136,12 @@ fn forget<T>(call: &mut Call<'_, T>, manager: &Moref, task: &Moref) -> Result<()
     remove_oldest(&mut call.edit::<TaskManager>(manager)?.recent_task_mut(), task);
     call.private::<Kept>(manager)?.forget(task, info);
     if let Some(entity) = entity.filter(|entity| call.object(entity).is_some()) {
-        remove_oldest(&mut call.edit::<ManagedEntity>(&entity)?.recent_task_mut(), task);
+        let entity = call.edit::<ManagedEntity>(&entity)?;
+        remove_oldest(&mut entity.recent_task_mut(), task);
+        if entity.recent_task().is_empty() {
+            // An empty list for each of many thousand entities would be a waste.
+            entity.as_object_mut().set(ManagedEntity::RECENT_TASK, vimsim_types::Value::Unset);
+        }
     }
     call.remove(task);
     Ok(())

@@ -63,7 +63,8 @@ pub(crate) fn create<T>(
 
     let moref = call.create_moref(VirtualMachine::TYPE);
     let mut machine = template::machine();
-    managed_entity::initialize(&mut machine, &name, parent);
+    managed_entity::initialize(&mut machine, "", parent);
+    machine.set_name(&name);
     machine.set_environment_browser(call.get::<ComputeResource>(&owner)?.environment_browser());
     machine.set_resource_pool(pool.clone());
     if pool.is::<VirtualApp>() {
@@ -82,10 +83,7 @@ pub(crate) fn create<T>(
     let changes: Vec<VirtualDeviceConfigSpec> = spec.device_change().iter().cloned().collect();
     device::change(call, &site, &mut machine, &changes)?;
     places::refresh(call, &site, &moref, &mut machine, &datastore)?;
-    summary::lay_out(&mut machine, call.now());
-    machine.resource_config_mut().set_entity(moref.clone());
-    set_resource_config(&mut machine);
-    summary::summarize(&mut machine, &moref);
+    summary::count_storage(&mut machine, call.now());
     share_with_neighbour(call, &mut machine, &host);
 
     // The place where the machine waited is taken by what it has become.
@@ -259,24 +257,12 @@ fn tell<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fault> {
     call.post(moref, VmCreatedEvent::with(|event| _ = event.set_template(false)))
 }
 
-/// The machine's allocations, as the pool that it is in has them.
-pub(super) fn set_resource_config(machine: &mut VirtualMachine) {
-    let Some(config) = machine.config() else { return };
-    let (cpu, memory) = (config.cpu_allocation().cloned(), config.memory_allocation().cloned());
-    let resources = machine.resource_config_mut();
-    if let Some(cpu) = cpu {
-        resources.set_cpu_allocation(cpu);
-    }
-    if let Some(memory) = memory {
-        resources.set_memory_allocation(memory);
-    }
-}
-
-/// Shares what is equal with the first machine of the host.
+/// Shares what is equal with the first machine of the host, and keeps no more room than the rest needs.
 pub(super) fn share_with_neighbour<T>(call: &Call<'_, T>, machine: &mut VirtualMachine, host: &Moref) {
     let neighbour = call.view::<HostSystem>(host).and_then(|host| host.vm().first());
     if let Some(neighbour) = neighbour.and_then(|neighbour| call.view::<VirtualMachine>(&neighbour)) {
         let neighbour = neighbour.clone();
         share::share(machine.as_object_mut(), neighbour.as_object());
     }
+    machine.as_object_mut().compact();
 }

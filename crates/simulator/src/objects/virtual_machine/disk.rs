@@ -215,9 +215,6 @@ fn complete(site: &Site<'_>, backing: &mut VirtualDiskFlatVer2BackingInfo) {
             backing.as_object_mut().set(slot, false.into());
         }
     }
-    if backing.sharing().is_none() {
-        backing.set_sharing(vimsim_types::literal!("sharingNone"));
-    }
     if backing.uuid().is_none_or(|uuid| uuid.is_empty()) {
         backing.set_uuid(uuid(site.datacenter, backing.file_name()));
     }

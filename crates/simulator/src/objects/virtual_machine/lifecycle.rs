@@ -120,6 +120,6 @@ pub(super) fn mark_as_virtual_machine(
 /// Works out anew what the machine's files use.
 pub(super) fn refresh_storage_info(call: &mut Call<'_, VirtualMachine>, _: RefreshStorageInfo) -> Result<(), Fault> {
     let now = call.now();
-    summary::lay_out(call.this_mut()?, now);
+    summary::count_storage(call.this_mut()?, now);
     Ok(())
 }

@@ -26,6 +26,7 @@ pub(crate) use config::check_allocation;
 pub(crate) use create::{create, create_vm};
 pub(crate) use power::{count_reservation, pause, start, stop};
 pub(crate) use reconfigure::set_allocations;
+pub(crate) use summary::resource_config;
 pub(crate) use template::{HARDWARE_VERSION, capability, devices};
 
 pub(crate) fn kind() -> Kind<VirtualMachine> {
@@ -43,6 +44,9 @@ pub(crate) fn kind() -> Kind<VirtualMachine> {
         .write(lifecycle::mark_as_template)
         .write(lifecycle::mark_as_virtual_machine)
         .write(lifecycle::refresh_storage_info)
-        .derive(summary::derive)
+        .follows(VirtualMachine::SUMMARY, summary::summary)
+        .follows(VirtualMachine::LAYOUT, summary::layout)
+        .follows(VirtualMachine::LAYOUT_EX, summary::layout_ex)
+        .follows(VirtualMachine::RESOURCE_CONFIG, summary::resource_config)
         .destroy(lifecycle::destroy)
 }

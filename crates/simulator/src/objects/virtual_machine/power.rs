@@ -20,7 +20,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Fault, Moref, View, literal};
 
-use super::{create, device, summary};
+use super::{create, device};
 use crate::call::Call;
 use crate::objects::resource_pool;
 
@@ -256,7 +256,6 @@ fn set_state<T>(call: &mut Call<'_, T>, moref: &Moref, state: Power) -> Result<(
     runtime.set_max_memory_usage(is_on.then_some(memory));
     device::set_connected(&mut machine, is_on);
     set_guest(&mut machine, state);
-    summary::summarize(&mut machine, moref);
     if let Some(host) = host {
         create::share_with_neighbour(call, &mut machine, &host);
     }
@@ -292,5 +291,4 @@ fn set_guest(machine: &mut VirtualMachine, state: Power) {
     });
     let status = if is_on { ManagedEntityStatus::Green } else { ManagedEntityStatus::Gray };
     machine.set_guest_heartbeat_status(status);
-    machine.summary_mut().quick_stats_mut().set_guest_heartbeat_status(status);
 }

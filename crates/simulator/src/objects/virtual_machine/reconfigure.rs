@@ -52,8 +52,6 @@ pub(crate) fn reconfigure<T>(
     if !spec.device_change().is_empty() {
         change_devices(call, moref, &mut machine, spec)?;
     }
-    create::set_resource_config(&mut machine);
-    summary::summarize(&mut machine, moref);
     let new_name = machine.name().clone();
     *call.edit::<VirtualMachine>(moref)? = machine;
     power::count_reservation(call, moref, 1)?;
@@ -85,7 +83,7 @@ fn change_devices<T>(
     let changes: Vec<VirtualDeviceConfigSpec> = spec.device_change().iter().cloned().collect();
     device::change(call, &site, machine, &changes)?;
     places::refresh(call, &site, moref, machine, &home)?;
-    summary::lay_out(machine, call.now());
+    summary::count_storage(machine, call.now());
     Ok(())
 }
 

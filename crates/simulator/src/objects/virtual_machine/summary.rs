@@ -1,57 +1,53 @@
-//! What follows from a machine's configuration and state: its summary, the layout of its files, the storage they use.
+//! What follows from a machine's configuration and state. Only the storage that its files use is kept; its summary, the
+//! layout of its files and its allocations are worked out when they are read, so that they are never wrong and take no room.
 
 use vimsim_types::views::{
-    VAppConfigInfo, VirtualDeviceFileBackingInfo, VirtualDisk, VirtualEthernetCard, VirtualMachine,
+    ResourceConfigSpec, VAppConfigInfo, VirtualDeviceFileBackingInfo, VirtualDisk, VirtualEthernetCard, VirtualMachine,
     VirtualMachineConfigInfo, VirtualMachineConfigSummary, VirtualMachineFileLayout,
     VirtualMachineFileLayoutDiskLayout, VirtualMachineFileLayoutEx, VirtualMachineFileLayoutExDiskLayout,
     VirtualMachineFileLayoutExDiskUnit, VirtualMachineFileLayoutExFileInfo, VirtualMachineGuestSummary,
-    VirtualMachineStorageInfo, VirtualMachineStorageSummary, VirtualMachineUsageOnDatastore,
+    VirtualMachineQuickStats, VirtualMachineStorageInfo, VirtualMachineStorageSummary, VirtualMachineSummary,
+    VirtualMachineUsageOnDatastore,
 };
-use vimsim_types::{ArcStr, DateTime, Fault, Moref, View, literal};
+use vimsim_types::{ArcStr, DateTime, Moref, Object, Value, View, literal};
 
 use super::disk::{self, DatastorePath};
 
-/// Brings `summary` up to what `config`, `runtime` and `guest` say.
-pub(crate) fn derive(transaction: &mut vimsim_registry::Transaction, moref: &Moref) -> Result<(), Fault> {
-    let machine = transaction.get::<VirtualMachine>(moref)?;
-    let mut changed = machine.clone();
-    summarize(&mut changed, moref);
-    if changed.as_object() != transaction.get::<VirtualMachine>(moref)?.as_object() {
-        *transaction.edit::<VirtualMachine>(moref)? = changed;
-    }
-    Ok(())
+/// `summary`: what `config`, `runtime`, `guest` and the rest say, in short.
+pub(super) fn summary(moref: &Moref, machine: &Object) -> Value {
+    let Some(machine) = VirtualMachine::from_ref(machine) else { return Value::Unset };
+    let summary = VirtualMachineSummary::with(|summary| {
+        summary.set_vm(moref.clone());
+        summary.set_runtime(machine.runtime().clone());
+        summary.set_guest(guest_summary(machine));
+        if let Some(config) = machine.config() {
+            summary.set_config(config_summary(machine, config));
+        }
+        if let Some(storage) = machine.storage() {
+            summary.set_storage(storage_summary(storage));
+        }
+        summary.set_quick_stats(VirtualMachineQuickStats::with(|stats| {
+            stats.set_guest_heartbeat_status(machine.guest_heartbeat_status());
+        }));
+        summary.set_overall_status(machine.overall_status());
+        let custom = machine.custom_value();
+        if !custom.is_empty() {
+            summary.set_custom_value(custom.iter().cloned());
+        }
+    });
+    Value::Object(summary.into())
 }
 
-/// Writes the summary of a machine; leaves shared what does not change.
-pub(super) fn summarize(machine: &mut VirtualMachine, moref: &Moref) {
-    let config = machine.config().map(|config| config_summary(machine, config));
-    let guest = guest_summary(machine);
-    let (runtime, status, custom) =
-        (machine.runtime().clone(), machine.overall_status(), machine.custom_value().values().to_vec());
-    // The object is copied only if one of these differs.
-    let old = machine.summary();
-    let is_same = old.runtime().as_object().same(runtime.as_object())
-        && config.as_ref().is_none_or(|config| old.config().as_object() == config.as_object())
-        && old.guest().is_some_and(|old| old.as_object() == guest.as_object())
-        && old.overall_status() == status
-        && old.vm().as_ref() == Some(moref)
-        && old.custom_value().values() == custom;
-    if is_same {
-        return;
-    }
-    let summary = machine.summary_mut();
-    summary.set_vm(moref.clone());
-    summary.set_runtime(runtime);
-    summary.set_overall_status(status);
-    if summary.guest().is_none_or(|old| old.as_object() != guest.as_object()) {
-        summary.set_guest(guest);
-    }
-    if let Some(config) = config.filter(|config| summary.config().as_object() != config.as_object()) {
-        summary.set_config(config);
-    }
-    if !custom.is_empty() || !summary.custom_value().is_empty() {
-        summary.custom_value_mut().values().clone_from(&custom);
-    }
+fn storage_summary(storage: &VirtualMachineStorageInfo) -> VirtualMachineStorageSummary {
+    let total = |of: fn(&VirtualMachineUsageOnDatastore) -> i64| {
+        storage.per_datastore_usage().iter().map(of).fold(0_i64, i64::saturating_add)
+    };
+    VirtualMachineStorageSummary::with(|summary| {
+        summary.set_committed(total(|usage| usage.committed()));
+        summary.set_uncommitted(total(|usage| usage.uncommitted()));
+        summary.set_unshared(total(|usage| usage.unshared()));
+        summary.set_timestamp(storage.timestamp());
+    })
 }
 
 fn config_summary(machine: &VirtualMachine, config: &VirtualMachineConfigInfo) -> VirtualMachineConfigSummary {
@@ -146,11 +142,8 @@ fn files(machine: &VirtualMachine) -> Vec<File> {
     files
 }
 
-/// Writes `layout`, `layoutEx` and `storage`.
-pub(super) fn lay_out(machine: &mut VirtualMachine, now: DateTime) {
-    let files = files(machine);
-    machine.set_layout(layout(&files));
-    machine.set_layout_ex(layout_ex(&files, now));
+/// Writes `storage`: what the machine's files use of their datastores.
+pub(super) fn count_storage(machine: &mut VirtualMachine, now: DateTime) {
     let mut usage: Vec<(Moref, i64, i64)> = Vec::new();
     for (datastore, size, is_thin) in disk::usage(machine) {
         let (committed, uncommitted) = if is_thin { (0, size) } else { (size, 0) };
@@ -162,11 +155,6 @@ pub(super) fn lay_out(machine: &mut VirtualMachine, now: DateTime) {
             None => usage.push((datastore, committed, uncommitted)),
         }
     }
-    let total = |of: fn(&(Moref, i64, i64)) -> i64| usage.iter().map(of).fold(0_i64, i64::saturating_add);
-    let (committed, uncommitted) = (total(|usage| usage.1), total(|usage| usage.2));
-    machine.summary_mut().set_storage(VirtualMachineStorageSummary::with(|summary| {
-        summary.set_committed(committed).set_uncommitted(uncommitted).set_unshared(committed).set_timestamp(now);
-    }));
     machine.set_storage(VirtualMachineStorageInfo::with(|storage| {
         storage.set_timestamp(now);
         storage.set_per_datastore_usage(usage.into_iter().map(|(datastore, committed, uncommitted)| {
@@ -178,11 +166,14 @@ pub(super) fn lay_out(machine: &mut VirtualMachine, now: DateTime) {
     }));
 }
 
-fn layout(files: &[File]) -> VirtualMachineFileLayout {
+/// `layout`: the files of a machine.
+pub(super) fn layout(_: &Moref, machine: &Object) -> Value {
+    let Some(machine) = VirtualMachine::from_ref(machine) else { return Value::Unset };
+    let files = files(machine);
     // Relative to the datastore, but for disks.
     let relative = |file: &File| DatastorePath::parse(&file.path).map(|path| path.path).unwrap_or_default();
     let of = |kind: &'static str| files.iter().filter(move |file| file.kind == kind);
-    VirtualMachineFileLayout::with(|layout| {
+    let layout = VirtualMachineFileLayout::with(|layout| {
         layout.set_config_file(of("nvram").map(relative));
         layout.set_log_file(of("log").map(relative));
         layout.set_disk(of("diskDescriptor").map(|file| {
@@ -190,14 +181,18 @@ fn layout(files: &[File]) -> VirtualMachineFileLayout {
                 disk.set_key(file.disk).set_disk_file([&file.path]);
             })
         }));
-    })
+    });
+    Value::Object(layout.into())
 }
 
-fn layout_ex(files: &[File], now: DateTime) -> VirtualMachineFileLayoutEx {
+/// `layoutEx`: the files of a machine, with their sizes.
+pub(super) fn layout_ex(_: &Moref, machine: &Object) -> Value {
+    let Some(machine) = VirtualMachine::from_ref(machine) else { return Value::Unset };
+    let files = files(machine);
     let key = |at: usize| i32::try_from(at).unwrap_or(i32::MAX);
     let disks = files.iter().filter(|file| file.kind == "diskDescriptor").filter_map(|file| file.disk);
-    VirtualMachineFileLayoutEx::with(|layout| {
-        layout.set_timestamp(now);
+    let layout = VirtualMachineFileLayoutEx::with(|layout| {
+        layout.set_timestamp(machine.storage().map(|storage| storage.timestamp()));
         layout.set_file(files.iter().enumerate().map(|(at, file)| {
             VirtualMachineFileLayoutExFileInfo::with(|info| {
                 info.set_key(key(at)).set_name(&file.path).set_type(&file.kind).set_size(file.size);
@@ -212,5 +207,20 @@ fn layout_ex(files: &[File], now: DateTime) -> VirtualMachineFileLayoutEx {
                 })]);
             })
         }));
-    })
+    });
+    Value::Object(layout.into())
+}
+
+/// `resourceConfig`: the machine's allocations, as the pool that it is in has them.
+pub(crate) fn resource_config(moref: &Moref, machine: &Object) -> Value {
+    let Some(machine) = VirtualMachine::from_ref(machine) else { return Value::Unset };
+    let Some(config) = machine.config() else { return Value::Unset };
+    let resources = ResourceConfigSpec::with(|resources| {
+        resources.set_entity(moref.clone());
+        resources.set_change_version(config.change_version());
+        if let (Some(cpu), Some(memory)) = (config.cpu_allocation(), config.memory_allocation()) {
+            resources.set_cpu_allocation(cpu.clone()).set_memory_allocation(memory.clone());
+        }
+    });
+    Value::Object(resources.into())
 }

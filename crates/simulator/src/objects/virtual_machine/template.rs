@@ -10,9 +10,9 @@ use vimsim_types::enums::{
 use vimsim_types::views::{
     Description, GuestInfo, ResourceAllocationInfo, SharesInfo, ToolsConfigInfo, VirtualController, VirtualDevice,
     VirtualIDEController, VirtualKeyboard, VirtualMachine, VirtualMachineBootOptions, VirtualMachineCapability,
-    VirtualMachineConfigInfo, VirtualMachineDefaultPowerOpInfo, VirtualMachineFlagInfo, VirtualMachineQuickStats,
-    VirtualMachineRuntimeInfo, VirtualMachineVMCIDevice, VirtualMachineVideoCard, VirtualPCIController,
-    VirtualPS2Controller, VirtualPointingDevice, VirtualPointingDeviceDeviceBackingInfo, VirtualSIOController,
+    VirtualMachineConfigInfo, VirtualMachineDefaultPowerOpInfo, VirtualMachineFlagInfo, VirtualMachineRuntimeInfo,
+    VirtualMachineVMCIDevice, VirtualMachineVideoCard, VirtualPCIController, VirtualPS2Controller,
+    VirtualPointingDevice, VirtualPointingDeviceDeviceBackingInfo, VirtualSIOController,
 };
 use vimsim_types::{Moref, Value, View, literal};
 
@@ -27,9 +27,6 @@ static MACHINE: LazyLock<VirtualMachine> = LazyLock::new(|| {
         machine.set_config(config());
         machine.set_runtime(runtime());
         machine.set_guest(guest());
-        machine.summary_mut().set_quick_stats(VirtualMachineQuickStats::with(|stats| {
-            stats.set_guest_heartbeat_status(ManagedEntityStatus::Gray);
-        }));
         machine.set_guest_heartbeat_status(ManagedEntityStatus::Gray);
         machine.set_root_snapshot(std::iter::empty::<Moref>());
     })
@@ -92,13 +89,6 @@ fn config() -> VirtualMachineConfigInfo {
         config.set_swap_placement(literal!("inherit"));
         config.set_v_asserts_enabled(false);
         config.set_change_tracking_enabled(false);
-        config.set_max_mks_connections(40);
-        config.set_guest_auto_lock_enabled(false);
-        config.set_memory_reservation_locked_to_max(false);
-        config.set_nested_hv_enabled(false);
-        config.set_v_pmc_enabled(false);
-        config.set_message_bus_tunnel_enabled(false);
-        config.set_migrate_encryption(literal!("opportunistic"));
         config.set_hardware(vimsim_types::views::VirtualHardware::with(|hardware| {
             hardware.set_num_cpu(1);
             hardware.set_num_cores_per_socket(1);
@@ -217,8 +207,6 @@ fn guest() -> GuestInfo {
         guest.set_app_heartbeat_status(literal!("appStatusGray"));
         guest.set_app_state(literal!("none"));
         guest.set_guest_operations_ready(false);
-        guest.set_interactive_guest_operations_ready(false);
-        guest.set_guest_state_change_supported(false);
         guest.set_guest_kernel_crashed(false);
     })
 }
