@@ -10,6 +10,7 @@ use vimsim_types::method::{
 use vimsim_types::views::{
     Event, EventArgDesc, EventEx, EventFilterSpec, EventFilterSpecByEntity, HostSystem, InvalidArgument, InvalidState,
     ManagedEntity, ManagedObjectNotFound, NotSupported, TaskEvent, TaskFilterSpec, TaskFilterSpecByEntity, TaskInfo,
+    TaskReasonUser,
 };
 use vimsim_types::{Moref, Value, View};
 
@@ -251,4 +252,24 @@ fn a_host_keeps_events_and_no_history_of_tasks() {
     let tasks = client.content.task_manager().expect("named");
     let request = CreateCollectorForTasks::with(|request| _ = request.set_filter(TaskFilterSpec::new()));
     assert!(client.call(&tasks, request).expect_err("refused").is::<NotSupported>());
+}
+
+#[test]
+fn every_task_was_started_by_somebody() {
+    let client = Client::virtual_center();
+    rename(&client, "DC0", "DC");
+    let tasks = client.content.task_manager().expect("named");
+    let recent = client.get(&tasks, "recentTask");
+    let users: Vec<String> = recent
+        .items()
+        .iter()
+        .filter_map(Value::moref)
+        .map(|task| {
+            let reason = client.get(&task, "info.reason");
+            let reason = TaskReasonUser::from_ref(reason.object().expect("set")).expect("a user").clone();
+            reason.user_name().to_string()
+        })
+        .collect();
+    assert_eq!(users.first().map(String::as_str), Some("VSPHERE.LOCAL\\Administrator"));
+    assert_eq!(users.last().map(String::as_str), Some("administrator@vsphere.local"));
 }
