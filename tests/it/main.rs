@@ -1,4 +1,9 @@
 //! What must be true for a client, seen from outside: over HTTP, one simulator a test.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cloned_ref_to_slice_refs,
+    reason = "a test that cannot go on fails, and says it plainly"
+)]
 
 mod cluster;
 mod datastores;

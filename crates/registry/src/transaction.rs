@@ -351,7 +351,12 @@ mod tests {
         assert!(panicked.is_err());
         assert_eq!(registry.snapshot().version(), 1);
         assert_eq!(registry.snapshot().view::<Folder>(&moref).expect("exists").name(), "a");
-        registry.write::<_, Fault>(|tx| Ok(tx.remove(&moref))).expect("the registry still works");
+        registry
+            .write::<_, Fault>(|tx| {
+                let _: () = tx.remove(&moref);
+                Ok(())
+            })
+            .expect("the registry still works");
         assert!(registry.snapshot().is_empty());
     }
 
@@ -370,7 +375,12 @@ mod tests {
         assert_eq!((found("a"), found("b")), (1, 0));
         registry.write::<_, Fault>(|tx| tx.edit::<Folder>(&moref).map(|folder| _ = folder.set_name("b"))).expect("ok");
         assert_eq!((found("a"), found("b")), (0, 1));
-        registry.write::<_, Fault>(|tx| Ok(tx.remove(&moref))).expect("ok");
+        registry
+            .write::<_, Fault>(|tx| {
+                let _: () = tx.remove(&moref);
+                Ok(())
+            })
+            .expect("ok");
         assert_eq!((found("a"), found("b")), (0, 0));
     }
 

@@ -2,7 +2,7 @@
 
 use vimsim_registry::{ManagedObject, Snapshot, Transaction};
 use vimsim_types::views::{ComputeResource, Datacenter, Folder, HostSystem, ManagedEntity, ResourcePool};
-use vimsim_types::{Fault, Moref, TypeId, Value, View};
+use vimsim_types::{Moref, TypeId, Value, View};
 
 use crate::call::Call;
 
@@ -148,26 +148,4 @@ impl<T> Call<'_, T> {
 /// Removes a reference from a list property.
 pub(crate) fn remove_reference(items: &mut vimsim_types::ItemsMut<'_, Moref>, moref: &Moref) {
     items.retain(|known| known.value() != moref.value());
-}
-
-/// The inventory path of an entity: `/DC0/vm/DC0_H0_VM0`.
-pub(crate) fn path(inventory: &impl Inventory, moref: &Moref) -> String {
-    let mut names: Vec<String> = inventory
-        .ancestry(moref)
-        .iter()
-        .filter_map(|moref| inventory.seen::<ManagedEntity>(moref))
-        .filter(|entity| entity.parent().is_some())
-        .map(|entity| entity.name().to_string())
-        .collect();
-    names.reverse();
-    format!("/{}", names.join("/"))
-}
-
-/// The faults for an argument that must be of a type and is not.
-pub(crate) fn expect_kind<V: View>(property: &str, moref: &Moref) -> Result<(), Fault> {
-    if moref.is::<V>() {
-        Ok(())
-    } else {
-        Err(Fault::invalid_argument(property, format!("{moref} is no {}", V::TYPE.name())))
-    }
 }

@@ -164,7 +164,7 @@ impl Builder<'_> {
                 self.join_switch(place, vec![host])?;
             }
             let pools = self.pools(&moref, &name, model)?;
-            place.clusters.push(Cluster { name, pools });
+            place.clusters.push(Cluster { pools });
         }
         Ok(())
     }
@@ -188,7 +188,6 @@ struct Place {
 
 /// A cluster of the model.
 struct Cluster {
-    name: String,
     /// The resource pools and vApps that get virtual machines: the names' prefix (`DC0_C0_RP0`) and the pool.
     pools: Vec<(String, Moref)>,
 }

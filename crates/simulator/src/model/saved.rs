@@ -281,10 +281,10 @@ impl Builder<'_> {
             for snapshot in machine.snapshot().iter().flat_map(|info| info.root_snapshot_list()) {
                 self.snapshot(machine, moref, snapshot);
             }
-        } else if let Some(compute_resource) = ComputeResource::from_ref(&object) {
-            if let Some(browser) = compute_resource.environment_browser() {
-                self.make(&browser, Object::new);
-            }
+        } else if let Some(compute_resource) = ComputeResource::from_ref(&object)
+            && let Some(browser) = compute_resource.environment_browser()
+        {
+            self.make(&browser, Object::new);
         }
         Ok(())
     }

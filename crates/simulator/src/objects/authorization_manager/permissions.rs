@@ -85,11 +85,7 @@ pub(super) fn set(
 }
 
 /// The role of this number.
-pub(super) fn role<'a>(
-    inventory: &'a impl Inventory,
-    is_virtual_center: bool,
-    id: i32,
-) -> Option<&'a AuthorizationRole> {
+pub(super) fn role(inventory: &impl Inventory, is_virtual_center: bool, id: i32) -> Option<&AuthorizationRole> {
     let manager = inventory.seen::<AuthorizationManager>(&moref(is_virtual_center))?;
     manager.role_list().iter().find(|role| role.role_id() == id)
 }

@@ -27,7 +27,6 @@ pub(crate) use create::{create, create_vm};
 pub(crate) use power::{count_reservation, pause, start, stop};
 pub(crate) use reconfigure::set_allocations;
 pub(crate) use summary::resource_config;
-pub(crate) use template::{HARDWARE_VERSION, capability, devices};
 
 pub(crate) fn kind() -> Kind<VirtualMachine> {
     managed_entity::kind()

@@ -9,7 +9,7 @@ use vimsim_types::views::{
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
 use super::device::{self, Site};
-use super::{config, create, places, power, summary};
+use super::{config, places, power, summary};
 use crate::call::Call;
 use crate::objects::{event_manager, managed_entity};
 

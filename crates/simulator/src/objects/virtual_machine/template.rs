@@ -16,10 +16,6 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Moref, Value, View, literal};
 
-/// The hardware version of a machine for which none is asked.
-// Fidelity: vCenter 8 would choose vmx-21. Scripts written for vcsim see its vmx-13, which ESXi 8 runs as well.
-pub(crate) const HARDWARE_VERSION: &str = "vmx-13";
-
 static MACHINE: LazyLock<VirtualMachine> = LazyLock::new(|| {
     VirtualMachine::with(|machine| {
         super::super::managed_entity::initialize(machine, "", &Moref::of::<VirtualMachine>(""));
@@ -73,6 +69,7 @@ fn config() -> VirtualMachineConfigInfo {
         config.set_guest_id(literal!("otherGuest"));
         config.set_guest_full_name(literal!("otherGuest"));
         config.set_alternate_guest_name(literal!(""));
+        // Fidelity: vCenter 8 would choose vmx-21. Scripts written for vcsim see its vmx-13, which ESXi 8 runs, too.
         config.set_version(literal!("vmx-13"));
         config.set_template(false);
         config.set_firmware(literal!("bios"));
@@ -212,10 +209,7 @@ fn guest() -> GuestInfo {
 }
 
 static DEVICES: LazyLock<Vec<VirtualDevice>> = LazyLock::new(|| {
-    fn device<D: View>(key: i32, label: &str, summary: &str, fill: impl FnOnce(&mut D)) -> VirtualDevice
-    where
-        D: std::ops::DerefMut,
-    {
+    fn device<D: View>(key: i32, label: &str, summary: &str, fill: impl FnOnce(&mut D)) -> VirtualDevice {
         let mut object = D::with(fill).into();
         if let Some(device) = VirtualDevice::from_mut(&mut object) {
             device.set_key(key);
