@@ -84,7 +84,7 @@ def main():
               f"{entities} entities at once, {len(problems)} exceptions")
         for problem in problems:
             print("  " + problem)
-        failed = failed or bool(problems) or objects < 100 or entities < 5
+        failed = failed or bool(problems) or objects < 50 or entities < 5
     sys.exit(1 if failed else 0)
 
 
