@@ -40,7 +40,8 @@ struct Arguments {
     /// Measures only the rows whose name contains this, beside the start.
     #[arg(long, value_name = "TEXT", default_value = "")]
     row: String,
-    /// Measures the processor time that the servers use, in place of time on the clock: for a busy machine.
+    /// Measures the processor time that the servers use, in place of time on the clock: for a busy machine, and for work
+    /// of more than some milliseconds.
     #[arg(long)]
     cpu: bool,
     /// The binaries: the first is held against the budgets, the others are beside it.

@@ -1,5 +1,8 @@
 //! A server under measurement: a process that ends with us.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
@@ -59,6 +62,8 @@ pub(crate) struct Server {
     folder: PathBuf,
     clock: Clock,
     begun: Instant,
+    /// What each thread was seen to have spent on a processor: one that ended is not seen any more.
+    spent: RefCell<BTreeMap<OsString, u64>>,
     /// Where it listens.
     pub(crate) address: SocketAddr,
     /// From the start of the process to its ready line.
@@ -85,7 +90,8 @@ impl Server {
             .with_context(|| format!("cannot start {}", binary.path.display()))?;
         let (stdin, stdout) = (process.stdin.take(), process.stdout.take().context("no standard output")?);
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Self { process, stdin, folder, clock, begun, address, ready: Duration::ZERO };
+        let mut server =
+            Self { process, stdin, folder, clock, begun, spent: RefCell::default(), address, ready: Duration::ZERO };
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(io::Result::ok) {
@@ -120,11 +126,14 @@ impl Server {
     /// What its threads have spent on a processor.
     fn processor_time(&self) -> Duration {
         let threads = fs::read_dir(format!("/proc/{}/task", self.process.id())).into_iter().flatten().flatten();
-        let spent = threads.filter_map(|thread| {
-            let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
-            text.split(' ').next()?.parse::<u64>().ok()
-        });
-        Duration::from_nanos(spent.sum())
+        let mut spent = self.spent.borrow_mut();
+        for thread in threads {
+            let text = fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
+            let nanoseconds: u64 = text.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or_default();
+            let known = spent.entry(thread.file_name()).or_default();
+            *known = nanoseconds.max(*known);
+        }
+        Duration::from_nanos(spent.values().sum())
     }
 
     /// Resident memory in bytes.
