@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::header::{ACCEPT_ENCODING, CONNECTION};
 use axum::http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -31,11 +30,11 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::Service;
 use tracing::{debug, warn};
 
 use crate::Limits;
 use crate::drain::Unread;
+use crate::routes::Routes;
 
 /// How long to wait when no connection can be accepted, for example because file descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -49,6 +48,8 @@ pub struct ConnectionInfo {
     pub encrypted: bool,
     /// The certificate the client showed, and holds the key of. Nobody has checked who signed it.
     pub client_certificate: Option<CertificateDer<'static>>,
+    /// Cancelled when the server stops, which is when a long poll should answer.
+    pub shutdown: CancellationToken,
 }
 
 /// Runs `serve` for every connection until the shutdown.
@@ -87,7 +88,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 /// Turns accepted connections into requests to the routes.
 pub(crate) struct Connections {
-    pub(crate) routes: Router,
+    pub(crate) routes: Routes,
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) limits: Limits,
     pub(crate) compress_loopback: bool,
@@ -114,7 +115,8 @@ impl Connections {
     /// Serves one connection until it ends.
     pub(crate) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
         let deadline = Instant::now() + self.limits.first_request;
-        let mut info = ConnectionInfo { peer, encrypted: false, client_certificate: None };
+        let mut info =
+            ConnectionInfo { peer, encrypted: false, client_certificate: None, shutdown: self.shutdown.clone() };
         let Some(tls) = &self.tls else {
             return self.serve_http(stream, info, deadline).await;
         };
@@ -158,7 +160,7 @@ impl Connections {
                 request.headers_mut().remove(ACCEPT_ENCODING);
             }
             let unread = Unread::default();
-            let answer = self.routes.clone().call(unread.lend(request));
+            let answer = self.routes.call(unread.lend(request));
             async {
                 let response = answer.await;
                 unread.drain().await;

@@ -17,10 +17,9 @@
 //! ```
 //!
 //! A request passes, from the outside in: `connection` (TLS, HTTP/1.1 or HTTP/2, who is calling), `routes` (metrics,
-//! panics, compression, body limit) and then the application's handler, which finds these request extensions:
-//!
-//! - [`Arc<ConnectionInfo>`](ConnectionInfo): who is calling, and with which client certificate;
-//! - [`CancellationToken`]: cancelled when the server stops, which is when a long poll should answer.
+//! panics, compression, body limit) and then the application's handler, which finds an
+//! [`Arc<ConnectionInfo>`](ConnectionInfo) in the request extensions: who is calling, with which client certificate, and
+//! when the server stops.
 
 mod body;
 mod config;

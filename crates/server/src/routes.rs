@@ -1,17 +1,20 @@
 //! The routes that know nothing of vSphere, and what every route shares.
 
 use std::any::Any;
+use std::convert::Infallible;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Router;
-use axum::extract::{DefaultBodyLimit, Extension, MatchedPath, Request, State};
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{Extensions, HeaderMap, Method, StatusCode, Uri, Version};
+use axum::body::{Bytes, HttpBody};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{self, Extensions, HeaderMap, Method, StatusCode, Uri, Version};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
-use tokio_util::sync::CancellationToken;
+use axum::{BoxError, Router};
+use tower::{Service, ServiceBuilder};
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -28,32 +31,52 @@ pub(crate) type About = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
 const COMPRESS_ABOVE: u16 = 1024;
 
 /// The application's routes and ours, with everything around them.
-pub(crate) fn routes(
-    application: Router,
-    about: Option<About>,
-    metrics: Metrics,
-    shutdown: CancellationToken,
-    body_limit: usize,
-) -> Router {
-    let mut ours = Router::new().route("/healthz", get("ok\n")).route("/metrics", get(render_metrics));
-    if let Some(about) = about {
-        ours = ours.route("/about", get(async move || Json(about())));
+#[derive(Clone)]
+pub(crate) struct Routes {
+    plain: Router,
+    /// The same, for requests with a coding of their body, or that accept one of the response's.
+    coded: Router,
+}
+
+impl Routes {
+    /// Puts the routes together.
+    pub(crate) fn new(application: Router, about: Option<About>, metrics: Metrics, body_limit: usize) -> Self {
+        let mut ours = Router::new().route("/healthz", get("ok\n")).route("/metrics", get(render_metrics));
+        if let Some(about) = about {
+            ours = ours.route("/about", get(async move || Json(about())));
+        }
+        let routes = ours
+            .with_state(metrics.clone())
+            .merge(application)
+            .fallback(not_found)
+            .method_not_allowed_fallback(method_not_allowed);
+        let compression = CompressionLayer::new()
+            .quality(CompressionLevel::Fastest)
+            .compress_when(SizeAbove::new(COMPRESS_ABOVE).and(is_text));
+        // From the outside in. Each `Router::layer` costs every request some allocations, so that there is but one.
+        let around = ServiceBuilder::new()
+            .layer(middleware::from_fn_with_state(metrics, observe))
+            .layer(CatchPanicLayer::custom(panicked));
+        let limit = DefaultBodyLimit::max(body_limit);
+        let coding = ServiceBuilder::new().layer(compression).layer(RequestDecompressionLayer::new());
+        Self {
+            coded: routes.clone().layer(around.clone().layer(coding).layer(limit)),
+            plain: routes.layer(around.layer(limit)),
+        }
     }
-    ours.with_state(metrics.clone())
-        .merge(application)
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        // From the inside out.
-        .layer(Extension(shutdown))
-        .layer(DefaultBodyLimit::max(body_limit))
-        .layer(RequestDecompressionLayer::new())
-        .layer(
-            CompressionLayer::new()
-                .quality(CompressionLevel::Fastest)
-                .compress_when(SizeAbove::new(COMPRESS_ABOVE).and(is_text)),
-        )
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(metrics, observe))
+
+    /// Answers a request.
+    pub(crate) fn call<B>(
+        &self,
+        request: http::Request<B>,
+    ) -> impl Future<Output = Result<Response, Infallible>> + use<B>
+    where
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let is_coded = [ACCEPT_ENCODING, CONTENT_ENCODING].iter().any(|name| request.headers().contains_key(name));
+        let mut routes = if is_coded { self.coded.clone() } else { self.plain.clone() };
+        routes.call(request)
+    }
 }
 
 async fn render_metrics(State(metrics): State<Metrics>) -> impl IntoResponse {
@@ -105,28 +128,27 @@ mod tests {
     use super::*;
     use std::io::{Read, Write};
 
-    use axum::body::{Body, Bytes};
+    use axum::body::Body;
     use axum::http::Request;
     use axum::routing::post;
     use flate2::read::GzDecoder;
     use flate2::write::GzEncoder;
     use http_body_util::BodyExt;
     use serde_json::json;
-    use tower::ServiceExt;
 
     const LIMIT: usize = 4096;
 
-    fn all_routes() -> Router {
+    fn all_routes() -> Routes {
         let application = Router::new()
             .route("/echo", post(async |body: Bytes| ([(CONTENT_TYPE, "text/xml")], body)))
             .route("/file", post(async |body: Bytes| body))
             .route("/panic", get(async || -> () { panic!("out of cheese") }));
         let about: About = Arc::new(|| json!({"methods": ["Login"]}));
-        routes(application, Some(about), Metrics::new(), CancellationToken::new(), LIMIT)
+        Routes::new(application, Some(about), Metrics::new(), LIMIT)
     }
 
-    async fn send(routes: &Router, request: Request<Body>) -> (StatusCode, HeaderMap, Bytes) {
-        let response = routes.clone().oneshot(request).await.unwrap();
+    async fn send(routes: &Routes, request: Request<Body>) -> (StatusCode, HeaderMap, Bytes) {
+        let response = routes.call(request).await.unwrap();
         let (parts, body) = response.into_parts();
         (parts.status, parts.headers, body.collect().await.unwrap().to_bytes())
     }

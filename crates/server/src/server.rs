@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use crate::connection::{Connections, accept, http};
-use crate::routes::{About, routes};
+use crate::routes::{About, Routes};
 use crate::tls::{Identity, self_signed_names};
 use crate::tunnel::Tunnel;
 use crate::{Config, Error, Limits, Metrics, Tls};
@@ -98,7 +98,7 @@ impl ServerBuilder {
         &self.metrics
     }
 
-    /// Cancelled when the server stops. Handlers also find it in the request extensions.
+    /// Cancelled when the server stops. Handlers also find it in their [`ConnectionInfo`].
     pub fn shutdown(&self) -> &CancellationToken {
         &self.shutdown
     }
@@ -120,7 +120,7 @@ impl ServerBuilder {
         let Self { endpoint, listener, limits, metrics, shutdown, .. } = self;
         let tasks = TaskTracker::new();
         let connections = Arc::new(Connections {
-            routes: routes(application, self.about, metrics, shutdown.clone(), limits.body),
+            routes: Routes::new(application, self.about, metrics, limits.body),
             tls: self.tls,
             http: http(&limits),
             limits,

@@ -22,9 +22,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use vimsim_server::{
-    BodyError, CancellationToken, Config, ConnectionInfo, Limits, Server, ServerBuilder, Tls, read_body,
-};
+use vimsim_server::{BodyError, Config, ConnectionInfo, Limits, Server, ServerBuilder, Tls, read_body};
 
 const BODY_LIMIT: usize = 1000;
 
@@ -49,8 +47,8 @@ async fn who(Extension(info): Extension<Arc<ConnectionInfo>>, request: Request) 
 }
 
 /// A long poll that minds the shutdown.
-async fn wait(Extension(shutdown): Extension<CancellationToken>) -> &'static str {
-    shutdown.cancelled().await;
+async fn wait(Extension(info): Extension<Arc<ConnectionInfo>>) -> &'static str {
+    info.shutdown.cancelled().await;
     "stopping"
 }
 
