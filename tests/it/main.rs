@@ -15,6 +15,7 @@ mod networks;
 mod property_collector;
 mod rest;
 mod sessions;
+mod tasks;
 mod versions;
 
 use vimsim::types::{MethodView, Moref, Value, View};

@@ -5,7 +5,7 @@ mod filter;
 use std::collections::VecDeque;
 
 use archery::ArcTK;
-use rpds::Vector;
+use rpds::{Queue, Vector};
 use vimsim_types::enums::TaskInfoState;
 use vimsim_types::method::{CreateCollectorForTasks, CreateTask};
 use vimsim_types::views::{
@@ -21,9 +21,13 @@ use crate::call::Call;
 use crate::kind::Kind;
 use crate::walk::Inventory;
 
-/// The number of tasks that are kept. vCenter keeps those of the last ten minutes; a number bounds memory as well when a
-/// client starts thousands in a second.
-const MOST_KEPT: usize = 200;
+/// The number of tasks that `recentTask` lists.
+const MOST_LISTED: usize = 200;
+/// How many seconds a task that has ended can still be read, as in vCenter: who started many and waits for one after the
+/// other finds each of them.
+const KEPT_SECONDS: i64 = 600;
+/// The number of ended tasks that can be read, however young: a bound on memory.
+const MOST_ENDED: usize = 10_000;
 /// The number of older tasks whose information is kept at least; up to twice as many are.
 const MOST_PAST: usize = 1_000;
 
@@ -50,36 +54,50 @@ pub(crate) fn properties() -> TaskManager {
     })
 }
 
-/// The tasks that exist, oldest first, and what is known of those before.
+/// The tasks, oldest first.
+///
+/// ```text
+///  recent (listed in recentTask) ──▶ ended (not listed, can be read) ──▶ past (what is known of tasks that are gone)
+/// ```
 #[derive(Clone)]
 pub(crate) struct Kept {
     recent: VecDeque<Moref>,
+    ended: Queue<Moref, ArcTK>,
     past: Vector<TaskInfo, ArcTK>,
     pub(crate) collectors: Made,
 }
 
 impl Default for Kept {
     fn default() -> Self {
-        Self { recent: VecDeque::new(), past: Vector::new_with_ptr_kind(), collectors: Made::default() }
+        Self {
+            recent: VecDeque::new(),
+            ended: Queue::new_with_ptr_kind(),
+            past: Vector::new_with_ptr_kind(),
+            collectors: Made::default(),
+        }
     }
 }
 
 impl Kept {
     /// What is known of all tasks, with their numbers; oldest first.
     pub(crate) fn all<'a>(&'a self, inventory: &'a impl Inventory) -> Vec<(i64, &'a TaskInfo)> {
-        let recent = self.recent.iter().filter_map(|task| Some(inventory.seen::<Task>(task)?.info()));
+        let existing = self.ended.iter().chain(&self.recent);
+        let existing = existing.filter_map(|task| Some(inventory.seen::<Task>(task)?.info()));
         let number = |info: &TaskInfo| i64::try_from(number(&info.task())).unwrap_or(i64::MAX);
-        let mut all: Vec<_> = self.past.iter().chain(recent).map(|info| (number(info), info)).collect();
+        let mut all: Vec<_> = self.past.iter().chain(existing).map(|info| (number(info), info)).collect();
         all.sort_by_key(|(number, _)| *number);
         all
     }
 
-    fn forget(&mut self, task: &Moref, info: Option<TaskInfo>) {
+    fn unlist(&mut self, task: &Moref) {
         if self.recent.front() == Some(task) {
             self.recent.pop_front();
         } else {
             self.recent.retain(|known| known != task);
         }
+    }
+
+    fn remember_past(&mut self, info: Option<TaskInfo>) {
         if let Some(info) = info {
             self.past.push_back_mut(info);
         }
@@ -118,23 +136,53 @@ pub(crate) fn remember<T: View>(call: &mut Call<'_, T>, task: &Moref) -> Result<
     }
     let recent = &mut call.private::<Kept>(&manager)?.recent;
     recent.push_back(task.clone());
-    let surplus: Vec<Moref> = recent.iter().take(recent.len().saturating_sub(MOST_KEPT)).cloned().collect();
+    let surplus: Vec<Moref> = recent.iter().take(recent.len().saturating_sub(MOST_LISTED)).cloned().collect();
     for task in surplus {
         let ended = call
             .view::<Task>(&task)
             .is_none_or(|task| matches!(task.info().state(), TaskInfoState::Success | TaskInfoState::Error));
         if ended {
-            forget(call, &manager, &task)?;
+            unlist(call, &manager, &task)?;
+            // Nobody waits for the tasks that the model was made by.
+            if context.at_once {
+                forget(call, &manager, &task)?;
+            } else {
+                call.private::<Kept>(&manager)?.ended.enqueue_mut(task);
+            }
         }
     }
+    forget_old(call, &manager)
+}
+
+/// Forgets the ended tasks that are too old, or too many.
+fn forget_old<T>(call: &mut Call<'_, T>, manager: &Moref) -> Result<(), Fault> {
+    let oldest = call.now().plus_seconds(-KEPT_SECONDS);
+    loop {
+        let ended = &call.private::<Kept>(manager)?.ended;
+        let is_full = ended.len() > MOST_ENDED;
+        let Some(task) = ended.peek().cloned() else { return Ok(()) };
+        let is_young = |task: &Task| task.info().complete_time().is_some_and(|time| time >= oldest);
+        if !is_full && call.view::<Task>(&task).is_some_and(is_young) {
+            return Ok(());
+        }
+        call.private::<Kept>(manager)?.ended.dequeue_mut();
+        forget(call, manager, &task)?;
+    }
+}
+
+/// Removes a task that nothing lists.
+fn forget<T>(call: &mut Call<'_, T>, manager: &Moref, task: &Moref) -> Result<(), Fault> {
+    let info = call.view::<Task>(task).map(|task| task.info().clone());
+    call.private::<Kept>(manager)?.remember_past(info);
+    call.remove(task);
     Ok(())
 }
 
-fn forget<T>(call: &mut Call<'_, T>, manager: &Moref, task: &Moref) -> Result<(), Fault> {
-    let info = call.view::<Task>(task).map(|task| task.info().clone());
-    let entity = info.as_ref().and_then(|info| info.entity());
+/// Takes a task off the lists of recent ones.
+fn unlist<T>(call: &mut Call<'_, T>, manager: &Moref, task: &Moref) -> Result<(), Fault> {
+    let entity = call.view::<Task>(task).and_then(|task| task.info().entity());
     remove_oldest(&mut call.edit::<TaskManager>(manager)?.recent_task_mut(), task);
-    call.private::<Kept>(manager)?.forget(task, info);
+    call.private::<Kept>(manager)?.unlist(task);
     if let Some(entity) = entity.filter(|entity| call.object(entity).is_some()) {
         let entity = call.edit::<ManagedEntity>(&entity)?;
         remove_oldest(&mut entity.recent_task_mut(), task);
@@ -143,7 +191,6 @@ fn forget<T>(call: &mut Call<'_, T>, manager: &Moref, task: &Moref) -> Result<()
             entity.as_object_mut().set(ManagedEntity::RECENT_TASK, vimsim_types::Value::Unset);
         }
     }
-    call.remove(task);
     Ok(())
 }
 
