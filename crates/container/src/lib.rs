@@ -1,1 +1,28 @@
-//! vimsim-container
+//! Containers behind simulated hosts and virtual machines.
+//!
+//! [`ContainerRuntime`] is all that the simulator knows of a container engine. [`MemoryRuntime`] is an engine that exists in
+//! memory only and can be told to fail. An [`Instance`] is one running service: it labels what it makes, so that what a
+//! service that died left behind can be told from what belongs to one that lives.
+
+mod archive;
+mod error;
+mod image_value;
+mod labels;
+mod memory;
+mod runtime;
+mod spec;
+mod state;
+mod undo;
+
+pub use crate::archive::{Archive, ByteStream, bytes_of, stream_of};
+pub use crate::error::{Result, RuntimeError};
+pub use crate::image_value::{ImageValue, ImageValueError};
+pub use crate::labels::{Labels, label};
+pub use crate::memory::{ExecHandler, MemoryRuntime, Step};
+pub use crate::runtime::{ContainerRuntime, Progress};
+pub use crate::spec::{ContainerSpec, ExecSpec, Mount, NetworkSpec, Port, Protocol, Removal, VolumeSpec};
+pub use crate::state::{
+    Container, ContainerAction, ContainerEvent, ContainerState, ContainerSummary, Endpoint, EngineEvent, EngineVersion,
+    ExecOutcome, MountPoint, Network, PathKind, PathStat, Process, Status, Volume,
+};
+pub use crate::undo::Undo;
