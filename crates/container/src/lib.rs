@@ -6,17 +6,21 @@
 
 mod archive;
 mod error;
+mod identity;
 mod image_value;
+mod instance;
 mod labels;
 mod memory;
 mod runtime;
 mod spec;
 mod state;
+mod sweep;
 mod undo;
 
 pub use crate::archive::{Archive, ByteStream, bytes_of, stream_of};
 pub use crate::error::{Result, RuntimeError};
 pub use crate::image_value::{ImageValue, ImageValueError};
+pub use crate::instance::Instance;
 pub use crate::labels::{Labels, label};
 pub use crate::memory::{ExecHandler, MemoryRuntime, Step};
 pub use crate::runtime::{ContainerRuntime, Progress};
@@ -25,4 +29,5 @@ pub use crate::state::{
     Container, ContainerAction, ContainerEvent, ContainerState, ContainerSummary, Endpoint, EngineEvent, EngineVersion,
     ExecOutcome, MountPoint, Network, PathKind, PathStat, Process, Status, Volume,
 };
+pub use crate::sweep::Swept;
 pub use crate::undo::Undo;
