@@ -315,6 +315,7 @@ impl Options {
             api_version: model.api_version.clone().filter(|version| !version.is_empty()),
             saved: None,
             address: Some(address),
+            ..vimsim_simulator::Config::default()
         })
     }
 

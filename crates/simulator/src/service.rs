@@ -19,6 +19,7 @@ use crate::kind::Handler;
 use crate::kinds::Kinds;
 use crate::model::saved;
 use crate::objects;
+use crate::objects::host_system::Certificate;
 use crate::rules::InventoryRules;
 use crate::session::{Peer, Session, Sessions, Token};
 use crate::spawn::Spawner;
@@ -70,6 +71,7 @@ pub struct Service {
     registry: Registry,
     kinds: Arc<Kinds>,
     config: Config,
+    certificate: Certificate,
     clock: Arc<dyn Clock>,
     sessions: Sessions,
     collectors: objects::property_collector::Collectors,
@@ -96,10 +98,12 @@ impl Service {
         let objects = saved.as_deref().unwrap_or_default();
         saved::configure(&mut config, objects);
         let answers = saved::answers(objects, |kind, method| kinds.handler(kind, method.request).is_some());
+        let certificate = Certificate::of_service(config.certificate.as_deref(), clock.now())?;
         let service = Arc::new(Self {
             registry: Registry::new(InventoryRules::new(kinds.clone())),
             kinds,
             config,
+            certificate,
             clock,
             sessions: Sessions::default(),
             collectors: objects::property_collector::Collectors::default(),
@@ -116,6 +120,11 @@ impl Service {
     /// What the service was started with.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The certificate of a new host.
+    pub(crate) fn certificate(&self) -> &Certificate {
+        &self.certificate
     }
 
     /// The newest version of the API that is served; older clients are served theirs.

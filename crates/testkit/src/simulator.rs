@@ -61,6 +61,9 @@ impl Simulator {
         let body_limit = server.limits.body;
         let builder = ServerBuilder::bind(server).await?;
         config.address.get_or_insert(builder.endpoint().address);
+        if config.certificate.is_none() {
+            config.certificate = builder.endpoint().certificate.as_ref().map(|certificate| certificate.to_vec());
+        }
         let service = Service::start_with_clock(config, clock)?;
         let sdk = Sdk {
             service: service.clone(),

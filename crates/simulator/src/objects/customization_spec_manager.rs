@@ -13,7 +13,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{DateTime, Fault, Moref, View};
 
-use crate::call::{Call, Look};
+use crate::call::{Call, Context, Look};
 use crate::kind::Kind;
 use crate::walk::Inventory;
 
@@ -166,9 +166,11 @@ fn rename_customization_spec(call: &mut Manager<'_>, request: RenameCustomizatio
 }
 
 /// The manager's own properties.
-pub(crate) fn properties(now: DateTime) -> CustomizationSpecManager {
+pub(crate) fn properties(context: &Context) -> CustomizationSpecManager {
     CustomizationSpecManager::with(|manager| {
-        manager.set_info(presets(now).map(|item| item.info().clone()));
+        manager.set_info(presets(context.now).map(|item| item.info().clone()));
+        // A certificate in binary form, with whose public key clients encrypt passwords.
+        manager.set_encryption_key(context.service.certificate().der().iter().map(|byte| byte.cast_signed()));
     })
 }
 

@@ -4,20 +4,20 @@
 //! The one exception is the advanced options, which [`OptionManager`] keeps, as it does those of the service; there the
 //! host's `config.option` follows ([`derive_options`]).
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use vimsim_registry::{Snapshot, Transaction};
 use vimsim_types::enums::{HostSnmpAgentCapability, HostSystemConnectionState};
 use vimsim_types::views::{
     CryptoManagerHost, HostAccessManager, HostActiveDirectoryAuthentication, HostActiveDirectoryInfo,
     HostAssignableHardwareManager, HostAuthenticationManager, HostAutoStartManager, HostCacheConfigurationManager,
-    HostCertificateManager, HostConfigInfo, HostCpuSchedulerSystem, HostDatastoreBrowser, HostDatastoreSystem,
-    HostDateTimeSystem, HostDiagnosticSystem, HostEsxAgentHostManager, HostEsxAgentHostManagerConfigInfo,
-    HostFirewallSystem, HostGraphicsManager, HostHealthStatusSystem, HostLocalAuthentication,
-    HostLocalAuthenticationInfo, HostMemorySystem, HostNetworkInfo, HostNetworkSystem, HostNotConnected,
-    HostNvdimmSystem, HostPciPassthruSystem, HostPowerSystem, HostRuntimeInfo, HostServiceSystem, HostSnmpSystem,
-    HostStorageSystem, HostSystem, HostVFlashManager, HostVMotionInfo, HostVMotionSystem, HostVirtualNicManager,
-    HostVsanSystem, LicenseManager, NotFound, NvdimmSystemInfo, OptionManager, UserDirectory,
+    HostConfigInfo, HostCpuSchedulerSystem, HostDatastoreBrowser, HostDatastoreSystem, HostDateTimeSystem,
+    HostDiagnosticSystem, HostEsxAgentHostManager, HostEsxAgentHostManagerConfigInfo, HostFirewallSystem,
+    HostGraphicsManager, HostHealthStatusSystem, HostLocalAuthentication, HostLocalAuthenticationInfo,
+    HostMemorySystem, HostNetworkInfo, HostNetworkSystem, HostNotConnected, HostNvdimmSystem, HostPciPassthruSystem,
+    HostPowerSystem, HostRuntimeInfo, HostServiceSystem, HostSnmpSystem, HostStorageSystem, HostSystem,
+    HostVFlashManager, HostVMotionInfo, HostVMotionSystem, HostVirtualNicManager, HostVsanSystem, LicenseManager,
+    NotFound, NvdimmSystemInfo, OptionManager, UserDirectory,
 };
 use vimsim_types::{Fault, Moref, Object, TypeId, Value, View};
 
@@ -84,24 +84,41 @@ const SHOWN: &[Shown] = &[
     (HostVsanSystem::TYPE, HostVsanSystem::CONFIG, HostConfigInfo::VSAN_HOST_CONFIG),
 ];
 
-/// The host that a manager belongs to, kept beside its properties.
+/// What a manager keeps beside its properties.
 #[derive(Clone, Default)]
-struct Owner(Option<Moref>);
+struct Beside {
+    /// The host that it belongs to.
+    host: Option<Moref>,
+    /// The public key (`SubjectPublicKeyInfo`, DER) that the host last asked to have certified.
+    requested_key: Option<Arc<[u8]>>,
+}
 
 /// Says which host a manager belongs to.
 pub(crate) fn set_host<T>(call: &mut Call<'_, T>, manager: &Moref, host: &Moref) -> Result<(), Fault> {
-    call.private::<Owner>(manager)?.0 = Some(host.clone());
+    call.private::<Beside>(manager)?.host = Some(host.clone());
     Ok(())
 }
 
 /// The host that a manager belongs to; `None` if it is one of the service's.
 pub(crate) fn host_of(transaction: &Transaction, manager: &Moref) -> Option<Moref> {
-    transaction.object(manager)?.private::<Owner>()?.0.clone()
+    transaction.object(manager)?.private::<Beside>()?.host.clone()
+}
+
+/// Keeps the key that a host asks to have certified.
+pub(crate) fn set_requested_key<T>(call: &mut Call<'_, T>, key: Vec<u8>) -> Result<(), Fault> {
+    let manager = call.moref();
+    call.private::<Beside>(&manager)?.requested_key = Some(key.into());
+    Ok(())
+}
+
+/// The key that the host last asked to have certified.
+pub(crate) fn requested_key(transaction: &Transaction, manager: &Moref) -> Option<Arc<[u8]>> {
+    transaction.object(manager)?.private::<Beside>()?.requested_key.clone()
 }
 
 /// [`host_of`] in a snapshot.
 pub(crate) fn host_seen(snapshot: &Snapshot, manager: &Moref) -> Option<Moref> {
-    snapshot.object(manager)?.private::<Owner>()?.0.clone()
+    snapshot.object(manager)?.private::<Beside>()?.host.clone()
 }
 
 /// The configuration of the host that the manager belongs to, to change.
@@ -165,8 +182,6 @@ static ALIKE: LazyLock<Vec<Object>> = LazyLock::new(|| {
         CryptoManagerHost::with(|manager| _ = manager.set_enabled(true)).into(),
         HostSnmpSystem::with(snmp).into(),
         HostNvdimmSystem::with(|manager| _ = manager.set_nvdimm_system_info(NvdimmSystemInfo::new())).into(),
-        HostCertificateManager::with(|manager| _ = manager.set_certificate_info(host_system::certificate_info()))
-            .into(),
         UserDirectory::with(|directory| _ = directory.set_domain_list(std::iter::empty::<&str>())).into(),
         LicenseManager::with(host_system::licenses).into(),
         HostLocalAuthentication::with(|store| {

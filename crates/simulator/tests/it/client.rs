@@ -22,8 +22,13 @@ pub(crate) struct Client {
 impl Client {
     /// A default service and a session of its administrator.
     pub(crate) fn start(product: Product) -> Self {
+        Self::configured(Config { product, ..Config::default() })
+    }
+
+    /// A service that was told this, and a session of its administrator.
+    pub(crate) fn configured(config: Config) -> Self {
         let runtime = Builder::new_current_thread().build().expect("a runtime");
-        let service = Service::start(Config { product, ..Config::default() }).expect("starts");
+        let service = Service::start(config).expect("starts");
         let instance = Moref::of::<ServiceInstance>("ServiceInstance");
         let content = service.snapshot().view::<ServiceInstance>(&instance).expect("exists").content().clone();
         let mut client = Self { service, runtime, cookie: None, content };

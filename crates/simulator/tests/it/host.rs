@@ -1,15 +1,18 @@
 //! Hosts and their managers.
 
+use rcgen::{CertificateParams, CertificateSigningRequestParams, CertifiedIssuer, KeyPair};
+use vimsim_simulator::{Config, Service};
 use vimsim_types::method::{
-    AddPortGroup, AddVirtualSwitch, DisconnectHostTask, EnableRuleset, QueryNetConfig, QueryNetworkHint,
-    RemovePortGroup, RemoveVirtualSwitch, SelectVnicForNicType, StartService, StopService, UpdateOptions,
+    AddPortGroup, AddVirtualSwitch, DisconnectHostTask, EnableRuleset, GenerateCertificateSigningRequest,
+    GenerateCertificateSigningRequestByDn, InstallServerCertificate, QueryNetConfig, QueryNetworkHint, RemovePortGroup,
+    RemoveVirtualSwitch, SelectVnicForNicType, StartService, StopService, UpdateOptions,
 };
 use vimsim_types::views::{
-    AlreadyExists, HostConfigInfo, HostFirewallSystem, HostNetworkConfig, HostNotConnected, HostServiceSystem,
-    HostSystem, HostVirtualNicManager, InvalidArgument, InvalidState, NotFound, OptionManager, OptionValue,
-    ResourceInUse,
+    AlreadyExists, HostCertificateManager, HostConfigFault, HostConfigInfo, HostFirewallSystem, HostNetworkConfig,
+    HostNotConnected, HostServiceSystem, HostSystem, HostVirtualNicManager, InvalidArgument, InvalidState, NotFound,
+    OptionManager, OptionValue, ResourceInUse,
 };
-use vimsim_types::{Moref, Value, View};
+use vimsim_types::{DateTime, Moref, Value, View};
 
 use crate::client::Client;
 
@@ -163,4 +166,82 @@ fn managers_of_a_disconnected_host_are_not_reached() {
     client.call(&first, DisconnectHostTask::new()).expect("connected");
     let fault = client.call(&system, QueryNetworkHint::new()).expect_err("disconnected");
     assert!(fault.is::<HostNotConnected>());
+}
+
+/// The certificate of a host, in PEM.
+fn certificate(host: &HostSystem) -> String {
+    let bytes = host.config().expect("set").certificate().iter().map(i8::cast_unsigned).collect();
+    String::from_utf8(bytes).expect("text")
+}
+
+/// A certificate that ends in this year.
+fn sign(issuer: &CertifiedIssuer<'_, KeyPair>, request: &str, year: i32) -> String {
+    let mut request = CertificateSigningRequestParams::from_pem(request).expect("a request");
+    request.params.not_after = rcgen::date_time_ymd(year, 1, 1);
+    request.signed_by(issuer).expect("signs").pem()
+}
+
+#[test]
+fn hosts_have_the_certificate_of_the_service() {
+    let key = KeyPair::generate().expect("a key");
+    let shown = CertificateParams::new(["vcenter.example".to_owned()]).and_then(|params| params.self_signed(&key));
+    let shown = shown.expect("signs");
+    let client = Client::configured(Config { certificate: Some(shown.der().to_vec()), ..Config::default() });
+    let hosts = hosts(&client);
+    assert_eq!(pem::parse(certificate(&hosts[0])).expect("PEM").contents(), &shown.der()[..]);
+    let values = hosts.iter().map(|host| host.config().expect("set").as_object().get(HostConfigInfo::CERTIFICATE));
+    assert!(values.clone().zip(values.skip(1)).all(|(a, b)| a.same(b)));
+    let manager = hosts[0].config_manager().certificate_manager().expect("set");
+    let snapshot = client.service.snapshot();
+    let info = snapshot.view::<HostCertificateManager>(&manager).expect("exists").certificate_info();
+    assert_eq!(info.subject().expect("set"), "CN=rcgen self signed cert");
+    assert!(Service::start(Config { certificate: Some(vec![1, 2, 3]), ..Config::default() }).is_err());
+}
+
+#[test]
+fn a_host_takes_a_certificate_for_its_key() {
+    let client = Client::virtual_center();
+    let first = moref(&hosts(&client)[0]);
+    let before = host(&client, &first);
+    let manager = before.config_manager().certificate_manager().expect("set");
+    let issuer = CertificateParams::new(Vec::new()).expect("no names");
+    let issuer = CertifiedIssuer::self_signed(issuer, KeyPair::generate().expect("a key")).expect("signs");
+    let install =
+        |cert: &str| client.call(&manager, InstallServerCertificate::with(|request| _ = request.set_cert(cert)));
+    let request = |by_address| {
+        let request = GenerateCertificateSigningRequest::with(|request| {
+            request.set_use_ip_address_as_common_name(by_address);
+        });
+        client.call(&manager, request).expect("answers").text().expect("text").to_owned()
+    };
+
+    assert!(install("none").expect_err("is none").is::<HostConfigFault>());
+    let other = issuer.as_ref().pem();
+    assert!(install(&other).expect_err("for another key").is::<HostConfigFault>());
+    let abandoned = sign(&issuer, &request(false), 2090);
+    let signed = sign(&issuer, &request(true), 2091);
+    assert!(install(&abandoned).expect_err("for an earlier key").is::<HostConfigFault>());
+    install(&signed).expect("for the key");
+    let after = host(&client, &first);
+    assert_eq!(certificate(&after), signed);
+    let thumbprint = |host: &HostSystem| host.summary().config().ssl_thumbprint().expect("set").clone();
+    assert_ne!(thumbprint(&after), thumbprint(&before));
+    assert_eq!(thumbprint(&hosts(&client)[1]), thumbprint(&before));
+    let snapshot = client.service.snapshot();
+    let info = snapshot.view::<HostCertificateManager>(&manager).expect("exists").certificate_info();
+    assert_eq!(info.not_after(), DateTime::parse("2091-01-01T00:00:00Z"));
+    install(&signed).expect("for the key of the present one");
+
+    let by_name = |name: &str| {
+        let request = GenerateCertificateSigningRequestByDn::with(|request| _ = request.set_distinguished_name(name));
+        client.call(&manager, request)
+    };
+    let request = by_name(r"CN=esx-1,O=Example\, Inc").expect("a name");
+    install(&sign(&issuer, request.text().expect("text"), 2092)).expect("for the key");
+    let snapshot = client.service.snapshot();
+    let info = snapshot.view::<HostCertificateManager>(&manager).expect("exists").certificate_info();
+    assert_eq!(info.subject().expect("set"), r"O=Example\, Inc,CN=esx-1");
+    for wrong in ["", "esx-1", "CN=", "NONE=esx-1"] {
+        assert!(by_name(wrong).expect_err("no name").is::<HostConfigFault>(), "{wrong}");
+    }
 }

@@ -12,7 +12,7 @@ use vimsim_types::views::{
     ResourceConfigSpec, SharesInfo, VsanHostConfigInfo,
 };
 
-use super::{certificate, firewall, network, option, pci, service, storage};
+use super::{firewall, network, option, pci, service, storage};
 
 /// The configuration without what is the host's own. `is_managed` says whether a vCenter manages it.
 pub(super) fn config(is_managed: bool) -> HostConfigInfo {
@@ -72,7 +72,6 @@ fn product() -> AboutInfo {
 
 fn security(config: &mut HostConfigInfo, is_managed: bool) {
     config.set_admin_disabled(false).set_lockdown_mode(HostLockdownMode::LockdownDisabled);
-    config.set_certificate(certificate::PEM.iter().map(|byte| byte.cast_signed()));
     if is_managed {
         config.set_ssl_thumbprint_info(HostSslThumbprintInfo::with(|info| {
             info.set_principal("vpxuser").set_owner_tag("vCenter");

@@ -9,7 +9,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Moref, Value, View};
 
-use super::{capability, certificate, config, hardware, health, network, storage};
+use super::{capability, config, hardware, health, network, storage};
 use crate::call::Context;
 
 /// What all hosts of one product share. Built once, because nothing in it depends on anything but constants.
@@ -45,6 +45,7 @@ pub(crate) fn host(context: &Context, name: &str) -> HostSystem {
     if is_managed {
         summary.set_management_server_ip(identity.ip());
     }
+    context.service.certificate().put(&mut host);
     super::summary::update(&mut host);
     host
 }
@@ -107,7 +108,6 @@ fn summary() -> HostListSummary {
     HostListSummary::with(|summary| {
         summary.set_overall_status(ManagedEntityStatus::Green).set_reboot_required(false);
         summary.set_max_evc_mode_key("intel-ivybridge");
-        summary.config_mut().set_ssl_thumbprint(certificate::THUMBPRINT);
         // What vcsim shows of a host that has nothing to do.
         let stats = summary.quick_stats_mut();
         stats.set_overall_cpu_usage(67).set_overall_memory_usage(1_404).set_uptime(0);

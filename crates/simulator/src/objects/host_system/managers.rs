@@ -1,8 +1,8 @@
 //! The managers that a host's `configManager` names.
 
 use vimsim_types::views::{
-    CryptoManagerHost, HostActiveDirectoryAuthentication, HostConfigManager, HostDatastoreBrowser,
-    HostLocalAuthentication, HostSystem,
+    CryptoManagerHost, HostActiveDirectoryAuthentication, HostCertificateManager, HostConfigManager,
+    HostDatastoreBrowser, HostLocalAuthentication, HostSystem,
 };
 use vimsim_types::{Fault, Moref, Ty, TypeId, Value, View};
 
@@ -102,7 +102,10 @@ pub(crate) fn insert<T>(
     for manager in of(host) {
         // On an ESXi host, some are managers of the service too, and there already.
         if call.object(&manager).is_none() {
-            let properties = host_managers::properties(manager.kind(), host);
+            let properties = match manager.is::<HostCertificateManager>() {
+                true => call.context().service.certificate().manager(),
+                false => host_managers::properties(manager.kind(), host),
+            };
             call.insert(manager.clone(), properties);
         }
         host_managers::set_host(call, &manager, moref)?;

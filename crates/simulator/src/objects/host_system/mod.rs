@@ -33,7 +33,7 @@ use crate::call::Call;
 use crate::kind::Kind;
 use crate::walk::remove_reference;
 
-pub(crate) use certificate::certificate_info;
+pub(crate) use certificate::{ATTRIBUTES as DN_ATTRIBUTES, Certificate};
 pub(crate) use license::licenses;
 pub(crate) use managers::{Managers, create_managers, of as managers, stores};
 pub(crate) use network::policy as switch_policy;

@@ -24,7 +24,7 @@ pub(crate) fn properties(kind: TypeId, context: &Context) -> Object {
         "CryptoManager" => small::crypto_manager().into(),
         "CryptoManagerKmip" => small::crypto_manager_kmip().into(),
         "CustomFieldsManager" => custom_fields_manager::properties().into(),
-        "CustomizationSpecManager" => customization_spec_manager::properties(context.now).into(),
+        "CustomizationSpecManager" => customization_spec_manager::properties(context).into(),
         "EventManager" => event_manager::properties().into(),
         "ExtensionManager" => extension_manager::properties(context.now).into(),
         "GuestOperationsManager" => small::guest_operations_manager().into(),
