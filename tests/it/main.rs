@@ -12,6 +12,7 @@ mod hostile;
 mod inventory;
 mod load;
 mod networks;
+mod placement;
 mod property_collector;
 mod rest;
 mod sessions;

@@ -4,7 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use vimsim_types::table::Kind;
-use vimsim_types::views::{InvalidType, ManagedObjectNotFound, PropertyFilterSpec, SelectionSpec, TraversalSpec};
+use vimsim_types::views::{
+    ComputeResource, InvalidType, ManagedObjectNotFound, PropertyFilterSpec, SelectionSpec, TraversalSpec,
+    VirtualMachine,
+};
 use vimsim_types::{ArcStr, Fault, Items, Moref, Namespace, TypeId, Version, View};
 
 use crate::path::Path;
@@ -83,7 +86,9 @@ impl Selection {
         let properties = spec.prop_set().iter().map(|spec| {
             let kind = managed_type(spec.type_())?;
             let all = spec.all() == Some(true);
-            let texts = spec.path_set().iter().filter(|_| !all);
+            // Fidelity: vCenter answers a fault; govc sends a flag of its own (`-name`) as a path when its value is left
+            // out, and counts on vcsim, which passes over it.
+            let texts = spec.path_set().iter().filter(|text| !all && !text.starts_with('-'));
             let paths = texts.map(|text| Path::compile(text, kind, version)).collect::<Result<_, _>>()?;
             Ok(Properties { kind, all, paths })
         });
@@ -194,6 +199,8 @@ struct Compiler {
     any_names: HashMap<ArcStr, usize>,
     /// References by name: the `ObjectSpec`, whose selection set and which place in it, and the name.
     references: Vec<(usize, From, usize, ArcStr)>,
+    /// The traversals that go with others.
+    twins: HashMap<usize, usize>,
 }
 
 impl Compiler {
@@ -217,6 +224,7 @@ impl Compiler {
                 From::Traversal(traversal) => &mut self.traversals[traversal].reach.next,
             };
             next[place] = *found.ok_or_else(undefined)?;
+            next.extend(self.twins.get(&next[place]));
         }
         Ok((roots, self.traversals))
     }
@@ -240,7 +248,7 @@ impl Compiler {
                 continue;
             };
             let number = self.traversals.len();
-            if number == MAX_TRAVERSALS {
+            if number >= MAX_TRAVERSALS {
                 let why = format_args!("there are more than {MAX_TRAVERSALS} TraversalSpecs");
                 return Err(Fault::invalid_argument("selectSet", why));
             }
@@ -254,7 +262,23 @@ impl Compiler {
             }
             pending.push((number, spec.select_set()));
             next.push(number);
+            next.extend(self.number_twin(spec, number, version)?);
         }
         Ok(next)
+    }
+
+    /// Numbers the traversal that goes with this one, if there is one.
+    // Fidelity: a virtual machine has the environment browser of its compute resource. vcsim goes from one to it whatever
+    // type the TraversalSpec names, and `govc object.save` of virtual machines alone counts on that.
+    fn number_twin(&mut self, spec: &TraversalSpec, number: usize, version: Version) -> Result<Option<usize>, Fault> {
+        if !self.traversals[number].kind.is_a(ComputeResource::TYPE) || spec.path() != "environmentBrowser" {
+            return Ok(None);
+        }
+        let path = Path::compile(spec.path(), VirtualMachine::TYPE, version)?;
+        let reach = Reach { skip: spec.skip() == Some(true), next: Vec::new() };
+        let twin = self.traversals.len();
+        self.traversals.push(Traversal { kind: VirtualMachine::TYPE, path, reach });
+        self.twins.insert(number, twin);
+        Ok(Some(twin))
     }
 }

@@ -1,15 +1,17 @@
 //! `Folder`: containers of entities of certain types.
 
+use vimsim_types::enums::VirtualMachinePowerState;
 use vimsim_types::method::{
     AddStandaloneHostTask, CreateCluster, CreateClusterEx, CreateDatacenter, CreateFolder, MoveIntoFolderTask,
+    UnregisterAndDestroyTask,
 };
 use vimsim_types::views::{
     ClusterComputeResource, ClusterConfigSpecEx, ComputeResource, Datacenter, DistributedVirtualPortgroup, Folder,
-    HostSystem, InvalidFolder, ManagedEntity, NotSupported, StoragePod, VirtualMachine,
+    HostSystem, InvalidFolder, InvalidState, ManagedEntity, NotSupported, StoragePod, VirtualMachine,
 };
 use vimsim_types::{Fault, Moref, View};
 
-use super::{cluster_compute_resource, compute_resource, datacenter, event_manager, managed_entity};
+use super::{cluster_compute_resource, compute_resource, datacenter, event_manager, managed_entity, virtual_machine};
 use crate::call::Call;
 use crate::kind::Kind;
 use crate::walk::remove_reference;
@@ -26,6 +28,8 @@ pub(crate) fn entity_kind<T: View>() -> Kind<T> {
         .write(create_cluster)
         .write(create_cluster_ex)
         .write(add_standalone_host)
+        .read(super::placement::place_vms_x_cluster)
+        .write(unregister_and_destroy)
         .write(super::folder_batch::batch_add_standalone_hosts)
         .write(super::folder_batch::batch_add_hosts_to_cluster)
         .write(move_into_folder)
@@ -190,6 +194,40 @@ fn move_one(call: &mut Call<'_, Folder>, moref: Moref) -> Result<(), Fault> {
 /// Folders and datacenters are not bound to a datacenter; what is in one stays in it.
 fn moves_anywhere(kind: vimsim_types::TypeId) -> bool {
     kind.is_a(Datacenter::TYPE) || (kind.is_a(Folder::TYPE) && !kind.is_a(StoragePod::TYPE))
+}
+
+/// Unregisters the virtual machines in the folder and in those below it, and removes the folders. Files stay.
+///
+/// - `NotSupported` if this is no folder of virtual machines, or a datacenter's own, or a vApp is in it;
+/// - `InvalidState` if a virtual machine is not off, as a fault of the task.
+fn unregister_and_destroy(call: &mut Call<'_, Folder>, _: UnregisterAndDestroyTask) -> Result<Moref, Fault> {
+    let folder = call.this()?;
+    expect_child_type::<VirtualMachine>(folder)?;
+    if folder.parent().is_none_or(|parent| parent.is::<Datacenter>()) {
+        let message = format!("the folder '{}' belongs to its datacenter", folder.name());
+        return Err(Fault::new(NotSupported::new(), message));
+    }
+    call.start_task(unregister_all)
+}
+
+fn unregister_all(call: &mut Call<'_, Folder>) -> Result<(), Fault> {
+    let children: Vec<Moref> = call.this()?.child_entity().iter().collect();
+    for child in &children {
+        if child.is::<VirtualMachine>() {
+            let machine = call.get::<VirtualMachine>(child)?;
+            if machine.runtime().power_state() != VirtualMachinePowerState::PoweredOff {
+                let message = format!("the virtual machine '{}' is not off", machine.name());
+                return Err(Fault::new(InvalidState::new(), message));
+            }
+            virtual_machine::unregister(&mut call.on(child))?;
+        } else if child.is::<Folder>() {
+            unregister_all(&mut call.on(child))?;
+        } else {
+            return Err(Fault::new(NotSupported::new(), format!("{child} cannot be unregistered")));
+        }
+    }
+    let this = call.moref();
+    managed_entity::remove(call, &this)
 }
 
 /// Destroys all that is in the folder, and it. Virtual machines are deleted from disk, hosts removed.

@@ -25,6 +25,7 @@ pub(crate) mod folder_batch;
 pub(crate) mod history;
 pub(crate) mod host_access_manager;
 pub(crate) mod host_auto_start_manager;
+pub(crate) mod host_certificate_manager;
 pub(crate) mod host_datastore_browser;
 pub(crate) mod host_datastore_system;
 pub(crate) mod host_date_time_system;
@@ -48,6 +49,7 @@ pub(crate) mod opaque_network;
 pub(crate) mod option_manager;
 pub(crate) mod option_settings;
 pub(crate) mod performance_manager;
+pub(crate) mod placement;
 pub(crate) mod property_collector;
 pub(crate) mod property_filter;
 pub(crate) mod resource_pool;
@@ -90,6 +92,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         folder::kind().into_table(),
         host_access_manager::kind().into_table(),
         host_auto_start_manager::kind().into_table(),
+        host_certificate_manager::kind().into_table(),
         host_datastore_browser::kind().into_table(),
         host_datastore_system::kind().into_table(),
         host_date_time_system::kind().into_table(),

@@ -20,982 +20,983 @@ const fn D(id: u16) -> T { T::Data(I(id)) }
 use crate::view::MethodView;
 
 views! {
-    AbandonHciWorkflow: Object, 4852, 4852;
-    AbdicateDomOwnership: Object, 5440, 5440;
-    AbortCustomizationTask: Object, 5784, 5784;
-    AcknowledgeAlarm: Object, 4829, 4829;
-    AcquireCimServicesTicket: Object, 5388, 5388;
-    AcquireCloneTicket: Object, 5611, 5611;
-    AcquireCredentialsInGuest: Object, 5056, 5056;
-    AcquireGenericServiceTicket: Object, 5604, 5604;
-    AcquireLocalTicket: Object, 5603, 5603;
-    AcquireMksTicket: Object, 5746, 5746;
-    AcquireTicket: Object, 5749, 5749;
-    AddAuthorizationRole: Object, 4833, 4833;
-    AddCustomFieldDef: Object, 4914, 4914;
-    AddDVPortgroupTask: Object, 4967, 4967;
-    AddDisksTask: Object, 5452, 5452;
-    AddFilter: Object, 5092, 5092;
-    AddFilterEntities: Object, 5097, 5097;
-    AddGuestAlias: Object, 5050, 5050;
-    AddHostTask: Object, 4858, 4858;
-    AddInternetScsiSendTargets: Object, 5319, 5319;
-    AddInternetScsiStaticTargets: Object, 5321, 5321;
-    AddKey: Object, 4879, 4879;
-    AddKeys: Object, 4880, 4880;
-    AddLicense: Object, 5506, 5506;
-    AddMonitoredEntities: Object, 5085, 5085;
-    AddNetworkResourcePool: Object, 4974, 4974;
-    AddPortGroup: Object, 5224, 5224;
-    AddServiceConsoleVirtualNic: Object, 5232, 5232;
-    AddStandaloneHostTask: Object, 5043, 5043;
-    AddVirtualNic: Object, 5229, 5229;
-    AddVirtualSwitch: Object, 5221, 5221;
-    AllocateIpv4Address: Object, 5483, 5483;
-    AllocateIpv6Address: Object, 5484, 5484;
-    AnswerVM: Object, 5731, 5731;
-    ApplyEntitiesConfigTask: Object, 5272, 5272;
-    ApplyEvcModeVMTask: Object, 5776, 5776;
-    ApplyHostConfigTask: Object, 5257, 5257;
-    ApplyRecommendation: Object, 4855, 4855;
-    ApplyStorageDrsRecommendationToPodTask: Object, 5619, 5619;
-    ApplyStorageDrsRecommendationTask: Object, 5620, 5620;
-    AreAlarmActionsEnabled: Object, 4826, 4826;
-    AssignUserToGroup: Object, 5211, 5211;
-    AssociateProfile: Object, 5539, 5539;
-    AttachDiskTask: Object, 5774, 5774;
-    AttachScsiLun: Object, 5333, 5333;
-    AttachScsiLunExTask: Object, 5334, 5334;
-    AttachTagToVStorageObject: Object, 5667, 5667;
-    AttachVmfsExtent: Object, 5301, 5301;
-    AutoStartPowerOff: Object, 5129, 5129;
-    AutoStartPowerOn: Object, 5128, 5128;
-    BackupFirmwareConfiguration: Object, 5186, 5186;
-    BatchAddHostsToClusterTask: Object, 5049, 5049;
-    BatchAddStandaloneHostsTask: Object, 5048, 5048;
-    BatchQueryConnectInfo: Object, 4929, 4929;
-    BindVnic: Object, 5491, 5491;
-    BrowseDiagnosticLog: Object, 4950, 4950;
-    CanProvisionObjects: Object, 5447, 5447;
-    CancelRecommendation: Object, 4856, 4856;
-    CancelRetrievePropertiesEx: Object, 5558, 5558;
-    CancelStorageDrsRecommendation: Object, 5621, 5621;
-    CancelTask: Object, 5627, 5627;
-    CancelWaitForUpdates: Object, 5554, 5554;
-    CertMgrRefreshCACertificatesAndCRLsTask: Object, 4847, 4847;
-    CertMgrRefreshCertificatesTask: Object, 4848, 4848;
-    CertMgrRevokeCertificatesTask: Object, 4849, 4849;
-    ChangeAccessMode: Object, 5105, 5105;
-    ChangeFileAttributesInGuest: Object, 5066, 5066;
-    ChangeKeyTask: Object, 4886, 4886;
-    ChangeLockdownMode: Object, 5110, 5110;
-    ChangeNFSUserPassword: Object, 5347, 5347;
-    ChangeOwner: Object, 5035, 5035;
-    ChangePassword: Object, 5213, 5213;
-    CheckAddHostEvcTask: Object, 4874, 4874;
-    CheckAnswerFileStatusTask: Object, 5267, 5267;
-    CheckCloneTask: Object, 5788, 5788;
-    CheckCompatibilityTask: Object, 5779, 5779;
-    CheckComplianceTask: Object, 5543, 5543;
-    CheckConfigureEvcModeTask: Object, 4873, 4873;
-    CheckCustomizationResources: Object, 4927, 4927;
-    CheckCustomizationSpec: Object, 5733, 5733;
-    CheckForUpdates: Object, 5552, 5552;
-    CheckHostPatchTask: Object, 5242, 5242;
-    CheckInstantCloneTask: Object, 5789, 5789;
-    CheckLicenseFeature: Object, 5501, 5501;
-    CheckMigrateTask: Object, 5786, 5786;
-    CheckPowerOnTask: Object, 5781, 5781;
-    CheckProfileComplianceTask: Object, 5541, 5541;
-    CheckRelocateTask: Object, 5787, 5787;
-    CheckVmConfigTask: Object, 5780, 5780;
-    ClearComplianceStatus: Object, 5545, 5545;
-    ClearNFSUser: Object, 5349, 5349;
-    ClearSystemEventLog: Object, 5196, 5196;
-    ClearTriggeredAlarms: Object, 4830, 4830;
-    ClearVStorageObjectControlFlags: Object, 5666, 5666;
-    CloneSession: Object, 5612, 5612;
-    CloneVAppTask: Object, 5692, 5692;
-    CloneVMTask: Object, 5736, 5736;
-    CloneVStorageObjectTask: Object, 5663, 5663;
-    CloseInventoryViewFolder: Object, 5469, 5469;
-    ClusterEnterMaintenanceMode: Object, 4864, 4864;
-    CompositeHostProfileTask: Object, 5274, 5274;
-    ComputeDiskPartitionInfo: Object, 5290, 5290;
-    ComputeDiskPartitionInfoForResize: Object, 5291, 5291;
-    ConfigureCryptoKey: Object, 5393, 5393;
-    ConfigureDatastoreIORMTask: Object, 5616, 5616;
-    ConfigureDatastorePrincipal: Object, 5165, 5165;
-    ConfigureEvcModeTask: Object, 4871, 4871;
-    ConfigureHCITask: Object, 4850, 4850;
-    ConfigureHostCacheTask: Object, 5132, 5132;
-    ConfigureLicenseSource: Object, 5504, 5504;
-    ConfigurePowerPolicy: Object, 5252, 5252;
-    ConfigureStorageDrsForPodTask: Object, 5624, 5624;
-    ConfigureVFlashResourceExTask: Object, 5397, 5397;
-    ConnectNvmeController: Object, 5366, 5366;
-    ConnectNvmeControllerExTask: Object, 5368, 5368;
-    ConsolidateVMDisksTask: Object, 5719, 5719;
-    ContinueRetrievePropertiesEx: Object, 5557, 5557;
-    ConvertNamespacePathToUuidPath: Object, 4946, 4946;
-    CopyDatastoreFileTask: Object, 5032, 5032;
-    CopyVirtualDiskTask: Object, 5701, 5701;
-    CreateAlarm: Object, 4824, 4824;
-    CreateChildVMTask: Object, 5569, 5569;
-    CreateCluster: Object, 5041, 5041;
-    CreateClusterEx: Object, 5042, 5042;
-    CreateCollectorForEvents: Object, 5005, 5005;
-    CreateCollectorForTasks: Object, 5633, 5633;
-    CreateCollectorWithInfoFilterForTasks: Object, 5634, 5634;
-    CreateContainerView: Object, 5687, 5687;
-    CreateCustomizationSpec: Object, 4920, 4920;
-    CreateDVPortgroupTask: Object, 4979, 4979;
-    CreateDVSTask: Object, 5046, 5046;
-    CreateDatacenter: Object, 5044, 5044;
-    CreateDefaultProfile: Object, 5262, 5262;
-    CreateDescriptor: Object, 5525, 5525;
-    CreateDiagnosticPartition: Object, 5178, 5178;
-    CreateDirectory: Object, 4944, 4944;
-    CreateDiskFromSnapshotTask: Object, 5676, 5676;
-    CreateDiskTask: Object, 5649, 5649;
-    CreateFilter: Object, 5550, 5550;
-    CreateFolder: Object, 5037, 5037;
-    CreateGroup: Object, 5208, 5208;
-    CreateImportSpec: Object, 5524, 5524;
-    CreateInventoryView: Object, 5686, 5686;
-    CreateIpPool: Object, 5480, 5480;
-    CreateListView: Object, 5688, 5688;
-    CreateListViewFromView: Object, 5689, 5689;
-    CreateLocalDatastore: Object, 5158, 5158;
-    CreateNasDatastore: Object, 5157, 5157;
-    CreateNvdimmNamespaceTask: Object, 5238, 5238;
-    CreateNvdimmPMemNamespaceTask: Object, 5239, 5239;
-    CreateNvmeOverRdmaAdapter: Object, 5361, 5361;
-    CreateObjectScheduledTask: Object, 5579, 5579;
-    CreatePerfInterval: Object, 5532, 5532;
-    CreateProfile: Object, 5547, 5547;
-    CreatePropertyCollector: Object, 5559, 5559;
-    CreateRegistryKeyInGuest: Object, 5073, 5073;
-    CreateResourcePool: Object, 5566, 5566;
-    CreateScheduledTask: Object, 5577, 5577;
-    CreateScreenshotTask: Object, 5765, 5765;
-    CreateSecondaryVMExTask: Object, 5753, 5753;
-    CreateSecondaryVMTask: Object, 5752, 5752;
-    CreateSnapshotExTask: Object, 5716, 5716;
-    CreateSnapshotTask: Object, 5715, 5715;
-    CreateSoftwareAdapter: Object, 5363, 5363;
-    CreateStoragePod: Object, 5047, 5047;
-    CreateTask: Object, 5635, 5635;
-    CreateTemporaryDirectoryInGuest: Object, 5064, 5064;
-    CreateTemporaryFileInGuest: Object, 5063, 5063;
-    CreateUser: Object, 5206, 5206;
-    CreateVApp: Object, 5568, 5568;
-    CreateVMTask: Object, 5039, 5039;
-    CreateVirtualDiskTask: Object, 5698, 5698;
-    CreateVmfsDatastore: Object, 5150, 5150;
-    CreateVvolDatastore: Object, 5159, 5159;
-    CryptoManagerHostDisable: Object, 4887, 4887;
-    CryptoManagerHostEnable: Object, 4885, 4885;
-    CryptoManagerHostPrepare: Object, 4884, 4884;
-    CryptoUnlockTask: Object, 5777, 5777;
-    CurrentTime: Object, 5592, 5592;
-    CustomizationSpecItemToXml: Object, 4925, 4925;
-    CustomizeGuestTask: Object, 5782, 5782;
-    CustomizeVMTask: Object, 5732, 5732;
-    DVPortgroupRollbackTask: Object, 4960, 4960;
-    DVSManagerExportEntityTask: Object, 4993, 4993;
-    DVSManagerImportEntityTask: Object, 4994, 4994;
-    DVSManagerLookupDvPortGroup: Object, 4995, 4995;
-    DVSRollbackTask: Object, 4978, 4978;
-    DatastoreEnterMaintenanceMode: Object, 4940, 4940;
-    DatastoreExitMaintenanceModeTask: Object, 4941, 4941;
-    DecodeLicense: Object, 5508, 5508;
-    DefragmentAllDisks: Object, 5751, 5751;
-    DefragmentVirtualDiskTask: Object, 5704, 5704;
-    DeleteCustomizationSpec: Object, 4922, 4922;
-    DeleteDatastoreFileTask: Object, 5033, 5033;
-    DeleteDirectory: Object, 4945, 4945;
-    DeleteDirectoryInGuest: Object, 5060, 5060;
-    DeleteFile: Object, 5146, 5146;
-    DeleteFileInGuest: Object, 5059, 5059;
-    DeleteHostSpecification: Object, 5287, 5287;
-    DeleteHostSubSpecification: Object, 5286, 5286;
-    DeleteNvdimmBlockNamespacesTask: Object, 5241, 5241;
-    DeleteNvdimmNamespaceTask: Object, 5240, 5240;
-    DeleteRegistryKeyInGuest: Object, 5075, 5075;
-    DeleteRegistryValueInGuest: Object, 5078, 5078;
-    DeleteScsiLunState: Object, 5332, 5332;
-    DeleteSnapshotTask: Object, 5674, 5674;
-    DeleteVStorageObjectExTask: Object, 5680, 5680;
-    DeleteVStorageObjectTask: Object, 5658, 5658;
-    DeleteVffsVolumeState: Object, 5343, 5343;
-    DeleteVirtualDiskTask: Object, 5699, 5699;
-    DeleteVmfsVolumeState: Object, 5299, 5299;
-    DeleteVsanObjects: Object, 5448, 5448;
-    DeselectVnic: Object, 5404, 5404;
-    DeselectVnicForNicType: Object, 5435, 5435;
-    DestroyChildren: Object, 5567, 5567;
-    DestroyCollector: Object, 5103, 5103;
-    DestroyDatastore: Object, 4939, 4939;
-    DestroyIpPool: Object, 5482, 5482;
-    DestroyNetwork: Object, 5518, 5518;
-    DestroyProfile: Object, 5538, 5538;
-    DestroyPropertyCollector: Object, 5560, 5560;
-    DestroyPropertyFilter: Object, 5561, 5561;
-    DestroyVffs: Object, 5340, 5340;
-    DestroyView: Object, 5685, 5685;
-    DestroyTask: Object, 5516, 5516;
-    DetachDiskTask: Object, 5775, 5775;
-    DetachScsiLun: Object, 5330, 5330;
-    DetachScsiLunExTask: Object, 5331, 5331;
-    DetachTagFromVStorageObject: Object, 5668, 5668;
-    DirectPathProfileManagerCreate: Object, 4954, 4954;
-    DirectPathProfileManagerDelete: Object, 4956, 4956;
-    DirectPathProfileManagerList: Object, 4957, 4957;
-    DirectPathProfileManagerQueryCapacity: Object, 4958, 4958;
-    DirectPathProfileManagerUpdate: Object, 4955, 4955;
-    DisableAlarm: Object, 4831, 4831;
-    DisableClusteredVmdkSupport: Object, 5155, 5155;
-    DisableEvcModeTask: Object, 4872, 4872;
-    DisableFeature: Object, 5503, 5503;
-    DisableHyperThreading: Object, 5143, 5143;
-    DisableMultipathPath: Object, 5324, 5324;
-    DisableNetworkBootTask: Object, 4877, 4877;
-    DisableRuleset: Object, 5182, 5182;
-    DisableSecondaryVMTask: Object, 5757, 5757;
-    DisableSmartCardAuthentication: Object, 5122, 5122;
-    DisconnectHostTask: Object, 5375, 5375;
-    DisconnectNvmeController: Object, 5367, 5367;
-    DisconnectNvmeControllerExTask: Object, 5369, 5369;
-    DiscoverFcoeHbas: Object, 5336, 5336;
-    DiscoverNvmeControllers: Object, 5365, 5365;
-    DissociateProfile: Object, 5540, 5540;
-    DoesCustomizationSpecExist: Object, 4918, 4918;
-    DownloadDescriptionTree: Object, 5123, 5123;
-    DropConnections: Object, 5748, 5748;
-    DuplicateCustomizationSpec: Object, 4923, 4923;
-    DvsReconfigureVmVnicNetworkResourcePoolTask: Object, 4976, 4976;
-    EagerZeroVirtualDiskTask: Object, 5707, 5707;
-    EmitSyslogMark: Object, 4953, 4953;
-    EnableAlarm: Object, 4832, 4832;
-    EnableAlarmActions: Object, 4827, 4827;
-    EnableClusteredVmdkSupport: Object, 5154, 5154;
-    EnableCrypto: Object, 5392, 5392;
-    EnableFeature: Object, 5502, 5502;
-    EnableHyperThreading: Object, 5142, 5142;
-    EnableMultipathPath: Object, 5323, 5323;
-    EnableNetworkBootTask: Object, 4876, 4876;
-    EnableNetworkResourceManagement: Object, 4977, 4977;
-    EnableRuleset: Object, 5181, 5181;
-    EnableSecondaryVMTask: Object, 5758, 5758;
-    EnableSmartCardAuthentication: Object, 5115, 5115;
-    EnterLockdownMode: Object, 5386, 5386;
-    EnterMaintenanceModeTask: Object, 5376, 5376;
-    EstimateDatabaseSize: Object, 5562, 5562;
-    EstimateStorageForConsolidateSnapshotsTask: Object, 5720, 5720;
-    EsxAgentHostManagerUpdateConfig: Object, 5179, 5179;
-    EvacuateVsanNodeTask: Object, 5459, 5459;
-    EvcManager: Object, 4862, 4862;
-    ExecuteHostProfile: Object, 5256, 5256;
-    ExecuteSimpleCommand: Object, 5613, 5613;
-    ExitLockdownMode: Object, 5387, 5387;
-    ExitMaintenanceModeTask: Object, 5377, 5377;
-    ExpandVmfsDatastore: Object, 5156, 5156;
-    ExpandVmfsExtent: Object, 5302, 5302;
-    ExportAnswerFileTask: Object, 5266, 5266;
-    ExportProfile: Object, 5542, 5542;
-    ExportSnapshot: Object, 5793, 5793;
-    ExportVApp: Object, 5693, 5693;
-    ExportVm: Object, 5738, 5738;
-    ExtendDiskTask: Object, 5651, 5651;
-    ExtendHCITask: Object, 4851, 4851;
-    ExtendVffs: Object, 5339, 5339;
-    ExtendVirtualDiskTask: Object, 5702, 5702;
-    ExtendVmfsDatastore: Object, 5153, 5153;
-    ExtractOvfEnvironment: Object, 5723, 5723;
-    Fetch: Object, 5517, 5517;
-    FetchAuditRecords: Object, 4952, 4952;
-    FetchDVPortKeys: Object, 4961, 4961;
-    FetchDVPorts: Object, 4962, 4962;
-    FetchSystemEventLog: Object, 5197, 5197;
-    FetchUserPrivilegeOnEntities: Object, 4846, 4846;
-    FindAllByDnsName: Object, 5588, 5588;
-    FindAllByIp: Object, 5589, 5589;
-    FindAllByUuid: Object, 5587, 5587;
-    FindAssociatedProfile: Object, 5549, 5549;
-    FindByDatastorePath: Object, 5582, 5582;
-    FindByDnsName: Object, 5583, 5583;
-    FindByInventoryPath: Object, 5585, 5585;
-    FindByIp: Object, 5584, 5584;
-    FindByUuid: Object, 5581, 5581;
-    FindChild: Object, 5586, 5586;
-    FindExtension: Object, 5011, 5011;
-    FindRulesForVm: Object, 4866, 4866;
-    FormatVffs: Object, 5338, 5338;
-    FormatVmfs: Object, 5293, 5293;
-    GenerateCertificateSigningRequest: Object, 5134, 5134;
-    GenerateCertificateSigningRequestByDn: Object, 5135, 5135;
-    GenerateClientCsr: Object, 4899, 4899;
-    GenerateConfigTaskList: Object, 5258, 5258;
-    GenerateHostConfigTaskSpecTask: Object, 5271, 5271;
-    GenerateHostProfileTaskListTask: Object, 5259, 5259;
-    GenerateKey: Object, 4895, 4895;
-    GenerateLogBundlesTask: Object, 4951, 4951;
-    GenerateSelfSignedClientCert: Object, 4898, 4898;
-    GetAlarm: Object, 4825, 4825;
-    GetAlarmState: Object, 4828, 4828;
-    GetCryptoKeyStatus: Object, 4888, 4888;
-    GetCustomizationSpec: Object, 4919, 4919;
-    GetDefaultKmsCluster: Object, 4908, 4908;
-    GetPublicKey: Object, 5014, 5014;
-    GetResourceUsage: Object, 4868, 4868;
-    GetSiteInfo: Object, 5614, 5614;
-    GetSystemVMsRestrictedDatastores: Object, 4870, 4870;
-    GetVchaClusterHealth: Object, 5029, 5029;
-    GetVpcNetworkSpan: Object, 4996, 4996;
-    GetVsanObjExtAttrs: Object, 5445, 5445;
-    HasMonitoredEntity: Object, 5088, 5088;
-    HasPrivilegeOnEntities: Object, 4844, 4844;
-    HasPrivilegeOnEntity: Object, 4843, 4843;
-    HasProvider: Object, 5082, 5082;
-    HasUserPrivilegeOnEntities: Object, 4845, 4845;
-    HostClearVStorageObjectControlFlags: Object, 5418, 5418;
-    HostCloneVStorageObjectTask: Object, 5415, 5415;
-    HostConfigVFlashCache: Object, 5400, 5400;
-    HostConfigureVFlashResource: Object, 5398, 5398;
-    HostCreateDiskTask: Object, 5405, 5405;
-    HostDeleteVStorageObjectExTask: Object, 5429, 5429;
-    HostDeleteVStorageObjectTask: Object, 5411, 5411;
-    HostExtendDiskTask: Object, 5407, 5407;
-    HostGetVFlashModuleDefaultConfig: Object, 5401, 5401;
-    HostImageConfigGetAcceptance: Object, 5198, 5198;
-    HostImageConfigGetProfile: Object, 5199, 5199;
-    HostInflateDiskTask: Object, 5408, 5408;
-    HostListVStorageObject: Object, 5414, 5414;
-    HostProfileResetValidationState: Object, 5253, 5253;
-    HostQueryVirtualDiskUuid: Object, 5432, 5432;
-    HostReconcileDatastoreInventoryTask: Object, 5419, 5419;
-    HostRegisterDisk: Object, 5406, 5406;
-    HostRelocateVStorageObjectTask: Object, 5416, 5416;
-    HostRemoveVFlashResource: Object, 5399, 5399;
-    HostRenameVStorageObject: Object, 5409, 5409;
-    HostRetrieveVStorageInfrastructureObjectPolicy: Object, 5410, 5410;
-    HostRetrieveVStorageObject: Object, 5412, 5412;
-    HostRetrieveVStorageObjectMetadata: Object, 5427, 5427;
-    HostRetrieveVStorageObjectMetadataValue: Object, 5428, 5428;
-    HostRetrieveVStorageObjectState: Object, 5413, 5413;
-    HostScheduleReconcileDatastoreInventory: Object, 5420, 5420;
-    HostSetVStorageObjectControlFlags: Object, 5417, 5417;
-    HostSetVirtualDiskUuidTask: Object, 5431, 5431;
-    HostSpecGetUpdatedHosts: Object, 5288, 5288;
-    HostUpdateVStorageObjectMetadataExTask: Object, 5430, 5430;
-    HostUpdateVStorageObjectMetadataTask: Object, 5426, 5426;
-    HostVStorageObjectCreateDiskFromSnapshotTask: Object, 5424, 5424;
-    HostVStorageObjectCreateSnapshotTask: Object, 5421, 5421;
-    HostVStorageObjectDeleteSnapshotTask: Object, 5422, 5422;
-    HostVStorageObjectRetrieveSnapshotInfo: Object, 5423, 5423;
-    HostVStorageObjectRevertTask: Object, 5425, 5425;
-    HttpNfcLeaseAbort: Object, 5464, 5464;
-    HttpNfcLeaseComplete: Object, 5463, 5463;
-    HttpNfcLeaseGetManifest: Object, 5461, 5461;
-    HttpNfcLeaseProbeUrls: Object, 5467, 5467;
-    HttpNfcLeaseProgress: Object, 5465, 5465;
-    HttpNfcLeasePullFromUrlsTask: Object, 5466, 5466;
-    HttpNfcLeaseSetManifestChecksumType: Object, 5462, 5462;
-    ImpersonateUser: Object, 5609, 5609;
-    ImportCertificateForCAMTask: Object, 5113, 5113;
-    ImportUnmanagedSnapshot: Object, 5712, 5712;
-    ImportVApp: Object, 5571, 5571;
-    IncreaseDirectorySize: Object, 4947, 4947;
-    InflateDiskTask: Object, 5652, 5652;
-    InflateVirtualDiskTask: Object, 5706, 5706;
-    InitializeDisksTask: Object, 5453, 5453;
-    InitiateFileTransferFromGuest: Object, 5067, 5067;
-    InitiateFileTransferToGuest: Object, 5068, 5068;
-    InitiateTransitionToVLCMTask: Object, 5478, 5478;
-    InstallHostPatchV2Task: Object, 5247, 5247;
-    InstallHostPatchTask: Object, 5246, 5246;
-    InstallIoFilterTask: Object, 5470, 5470;
-    InstallServerCertificate: Object, 5137, 5137;
-    InstallSmartCardTrustAnchor: Object, 5116, 5116;
-    InstantCloneTask: Object, 5737, 5737;
-    IsClusteredVmdkEnabled: Object, 4942, 4942;
-    IsGuestOsCustomizable: Object, 4928, 4928;
-    IsKmsClusterActive: Object, 4906, 4906;
-    IsSharedGraphicsActive: Object, 5192, 5192;
-    JoinDomainWithCAMTask: Object, 5112, 5112;
-    JoinDomainTask: Object, 5111, 5111;
-    LeaveCurrentDomainTask: Object, 5114, 5114;
-    ListCACertificateRevocationLists: Object, 5141, 5141;
-    ListCACertificates: Object, 5140, 5140;
-    ListFilesInGuest: Object, 5065, 5065;
-    ListGuestAliases: Object, 5053, 5053;
-    ListGuestMappedAliases: Object, 5054, 5054;
-    ListKeys: Object, 4883, 4883;
-    ListKmipServers: Object, 4893, 4893;
-    ListKmsClusters: Object, 4912, 4912;
-    ListProcessesInGuest: Object, 5070, 5070;
-    ListRegistryKeysInGuest: Object, 5074, 5074;
-    ListRegistryValuesInGuest: Object, 5077, 5077;
-    ListSmartCardTrustAnchors: Object, 5121, 5121;
-    ListTagsAttachedToVStorageObject: Object, 5670, 5670;
-    ListVStorageObject: Object, 5662, 5662;
-    ListVStorageObjectsAttachedToTag: Object, 5669, 5669;
-    LogUserEvent: Object, 5006, 5006;
-    Login: Object, 5600, 5600;
-    LoginBySSPI: Object, 5601, 5601;
-    LoginByToken: Object, 5599, 5599;
-    LoginExtensionByCertificate: Object, 5608, 5608;
-    LoginExtensionBySubjectName: Object, 5607, 5607;
-    Logout: Object, 5602, 5602;
-    LookupDvPortGroup: Object, 4981, 4981;
-    LookupVmOverheadMemory: Object, 5521, 5521;
-    MakeDirectory: Object, 5034, 5034;
-    MakeDirectoryInGuest: Object, 5058, 5058;
-    MakePrimaryVMTask: Object, 5755, 5755;
-    MarkAsLocalTask: Object, 5354, 5354;
-    MarkAsNonLocalTask: Object, 5355, 5355;
-    MarkAsNonSsdTask: Object, 5353, 5353;
-    MarkAsSsdTask: Object, 5352, 5352;
-    MarkAsTemplate: Object, 5739, 5739;
-    MarkAsVirtualMachine: Object, 5740, 5740;
-    MarkDefault: Object, 4890, 4890;
-    MarkForRemoval: Object, 5337, 5337;
-    MarkPerenniallyReserved: Object, 5359, 5359;
-    MarkPerenniallyReservedExTask: Object, 5360, 5360;
-    MarkServiceProviderEntities: Object, 5637, 5637;
-    MergeDvsTask: Object, 4966, 4966;
-    MergePermissions: Object, 4836, 4836;
-    MigrateVMTask: Object, 5734, 5734;
-    ModifyListView: Object, 5511, 5511;
-    MountToolsInstaller: Object, 5743, 5743;
-    MountVffsVolume: Object, 5341, 5341;
-    MountVmfsVolume: Object, 5294, 5294;
-    MountVmfsVolumeExTask: Object, 5297, 5297;
-    MoveDVPortTask: Object, 4968, 4968;
-    MoveDatastoreFileTask: Object, 5031, 5031;
-    MoveDirectoryInGuest: Object, 5061, 5061;
-    MoveFileInGuest: Object, 5062, 5062;
-    MoveHostIntoTask: Object, 4860, 4860;
-    MoveIntoFolderTask: Object, 5038, 5038;
-    MoveIntoResourcePool: Object, 5564, 5564;
-    MoveIntoTask: Object, 4859, 4859;
-    MoveVirtualDiskTask: Object, 5700, 5700;
-    NotifyAffectedServices: Object, 5139, 5139;
-    OpenInventoryViewFolder: Object, 5468, 5468;
-    OverwriteCustomizationSpec: Object, 4921, 4921;
-    ParseDescriptor: Object, 5523, 5523;
-    PerformDvsProductSpecOperationTask: Object, 4965, 4965;
-    PerformVsanUpgradePreflightCheck: Object, 5795, 5795;
-    PerformVsanUpgradeTask: Object, 5797, 5797;
-    PlaceVm: Object, 4865, 4865;
-    PostEvent: Object, 5008, 5008;
-    PostHealthUpdates: Object, 5090, 5090;
-    PowerDownHostToStandByTask: Object, 5380, 5380;
-    PowerOffVAppTask: Object, 5695, 5695;
-    PowerOffVMTask: Object, 5725, 5725;
-    PowerOnMultiVMTask: Object, 4932, 4932;
-    PowerOnVAppTask: Object, 5694, 5694;
-    PowerOnVMTask: Object, 5724, 5724;
-    PowerUpHostFromStandByTask: Object, 5381, 5381;
-    PrepareCrypto: Object, 5391, 5391;
-    PromoteDisksTask: Object, 5764, 5764;
-    ProvisionServerPrivateKey: Object, 5136, 5136;
-    PutUsbScanCodes: Object, 5766, 5766;
-    Query: Object, 5590, 5590;
-    QueryAnswerFileStatus: Object, 5268, 5268;
-    QueryAssignedLicenses: Object, 5496, 5496;
-    QueryAvailableDisksForVmfs: Object, 5148, 5148;
-    QueryAvailableDvsSpec: Object, 4982, 4982;
-    QueryAvailablePartition: Object, 5174, 5174;
-    QueryAvailablePerfMetric: Object, 5527, 5527;
-    QueryAvailableSsds: Object, 5345, 5345;
-    QueryAvailableTimeZones: Object, 5169, 5169;
-    QueryBootDevices: Object, 5130, 5130;
-    QueryBoundVnics: Object, 5489, 5489;
-    QueryCandidateNics: Object, 5490, 5490;
-    QueryChangedDiskAreas: Object, 5767, 5767;
-    QueryCmmds: Object, 5436, 5436;
-    QueryCompatibleHostForExistingDvs: Object, 4986, 4986;
-    QueryCompatibleHostForNewDvs: Object, 4985, 4985;
-    QueryCompatibleVmnicsFromHosts: Object, 4984, 4984;
-    QueryComplianceStatus: Object, 5544, 5544;
-    QueryConfigOption: Object, 4998, 4998;
-    QueryConfigOptionDescriptor: Object, 4997, 4997;
-    QueryConfigOptionEx: Object, 4999, 4999;
-    QueryConfigTarget: Object, 5000, 5000;
-    QueryConfiguredModuleOptionString: Object, 5205, 5205;
-    QueryConnectionInfo: Object, 4930, 4930;
-    QueryConnectionInfoViaSpec: Object, 4931, 4931;
-    QueryConnections: Object, 5747, 5747;
-    QueryCryptoKeyStatus: Object, 4909, 4909;
-    QueryDatastorePerformanceSummary: Object, 5618, 5618;
-    QueryDateTime: Object, 5170, 5170;
-    QueryDescriptions: Object, 4949, 4949;
-    QueryDirectoryInfo: Object, 4948, 4948;
-    QueryDisksForVsan: Object, 5451, 5451;
-    QueryDisksUsingFilter: Object, 5477, 5477;
-    QueryDvsByUuid: Object, 4989, 4989;
-    QueryDvsCheckCompatibility: Object, 4991, 4991;
-    QueryDvsCompatibleHostSpec: Object, 4987, 4987;
-    QueryDvsConfigTarget: Object, 4990, 4990;
-    QueryDvsFeatureCapability: Object, 4988, 4988;
-    QueryEvents: Object, 5007, 5007;
-    QueryExpressionMetadata: Object, 5546, 5546;
-    QueryExtensionIpAllocationUsage: Object, 5019, 5019;
-    QueryFaultToleranceCompatibility: Object, 5770, 5770;
-    QueryFaultToleranceCompatibilityEx: Object, 5771, 5771;
-    QueryFileLockInfo: Object, 5036, 5036;
-    QueryFilterEntities: Object, 5096, 5096;
-    QueryFilterInfoIds: Object, 5095, 5095;
-    QueryFilterList: Object, 5093, 5093;
-    QueryFilterName: Object, 5094, 5094;
-    QueryFirmwareConfigUploadURL: Object, 5187, 5187;
-    QueryHealthUpdateInfos: Object, 5084, 5084;
-    QueryHealthUpdates: Object, 5091, 5091;
-    QueryHostConnectionInfo: Object, 5371, 5371;
-    QueryHostPatchTask: Object, 5249, 5249;
-    QueryHostProfileMetadata: Object, 5260, 5260;
-    QueryHostStatus: Object, 5458, 5458;
-    QueryHostsWithAttachedLun: Object, 5615, 5615;
-    QueryIORMConfigOption: Object, 5617, 5617;
-    QueryIPAllocations: Object, 5486, 5486;
-    QueryIoFilterInfo: Object, 5474, 5474;
-    QueryIoFilterIssues: Object, 5473, 5473;
-    QueryIpPools: Object, 5479, 5479;
-    QueryLicenseSourceAvailability: Object, 5498, 5498;
-    QueryLicenseUsage: Object, 5499, 5499;
-    QueryLockdownExceptions: Object, 5108, 5108;
-    QueryManagedBy: Object, 5018, 5018;
-    QueryMaxQueueDepth: Object, 5163, 5163;
-    QueryMemoryOverhead: Object, 5382, 5382;
-    QueryMemoryOverheadEx: Object, 5383, 5383;
-    QueryMigrationDependencies: Object, 5493, 5493;
-    QueryModules: Object, 5203, 5203;
-    QueryMonitoredEntities: Object, 5087, 5087;
-    QueryNFSUser: Object, 5348, 5348;
-    QueryNetConfig: Object, 5433, 5433;
-    QueryNetworkHint: Object, 5228, 5228;
-    QueryNext: Object, 5591, 5591;
-    QueryObjectsOnPhysicalVsanDisk: Object, 5439, 5439;
-    QueryOptions: Object, 5519, 5519;
-    QueryPartitionCreateDesc: Object, 5177, 5177;
-    QueryPartitionCreateOptions: Object, 5176, 5176;
-    QueryPathSelectionPolicyOptions: Object, 5327, 5327;
-    QueryPerf: Object, 5530, 5530;
-    QueryPerfComposite: Object, 5531, 5531;
-    QueryPerfCounter: Object, 5528, 5528;
-    QueryPerfCounterByLevel: Object, 5529, 5529;
-    QueryPerfProviderSummary: Object, 5526, 5526;
-    QueryPhysicalVsanDisks: Object, 5437, 5437;
-    QueryPnicStatus: Object, 5488, 5488;
-    QueryPolicyMetadata: Object, 5548, 5548;
-    QueryProductLockerLocation: Object, 5394, 5394;
-    QueryProfileStructure: Object, 5261, 5261;
-    QueryProviderList: Object, 5081, 5081;
-    QueryProviderName: Object, 5083, 5083;
-    QueryResourceConfigOption: Object, 5572, 5572;
-    QueryServiceList: Object, 5597, 5597;
-    QueryStorageArrayTypePolicyOptions: Object, 5328, 5328;
-    QuerySupportedFeatures: Object, 5497, 5497;
-    QuerySupportedNetworkOffloadSpec: Object, 4983, 4983;
-    QuerySyncingVsanObjects: Object, 5443, 5443;
-    QuerySystemUsers: Object, 5106, 5106;
-    QueryTargetCapabilities: Object, 5001, 5001;
-    QueryTpmAttestationReport: Object, 5370, 5370;
-    QueryUnmonitoredHosts: Object, 5089, 5089;
-    QueryUnownedFiles: Object, 5768, 5768;
-    QueryUnresolvedVmfsVolume: Object, 5305, 5305;
-    QueryUnresolvedVmfsVolumes: Object, 5166, 5166;
-    QueryUsedVlanIdInDvs: Object, 4963, 4963;
-    QueryVMotionCompatibility: Object, 5595, 5595;
-    QueryVMotionCompatibilityExTask: Object, 5785, 5785;
-    QueryVirtualDiskFragmentation: Object, 5703, 5703;
-    QueryVirtualDiskGeometry: Object, 5711, 5711;
-    QueryVirtualDiskUuid: Object, 5710, 5710;
-    QueryVirtualDiskUuidEx: Object, 5683, 5683;
-    QueryVmfsConfigOption: Object, 5358, 5358;
-    QueryVmfsDatastoreCreateOptions: Object, 5149, 5149;
-    QueryVmfsDatastoreExpandOptions: Object, 5152, 5152;
-    QueryVmfsDatastoreExtendOptions: Object, 5151, 5151;
-    QueryVnicStatus: Object, 5487, 5487;
-    QueryVsanObjectUuidsByFilter: Object, 5450, 5450;
-    QueryVsanObjects: Object, 5438, 5438;
-    QueryVsanStatistics: Object, 5441, 5441;
-    QueryVsanUpgradeStatus: Object, 5796, 5796;
-    ReadEnvironmentVariableInGuest: Object, 5072, 5072;
-    ReadNextEvents: Object, 5002, 5002;
-    ReadNextTasks: Object, 5631, 5631;
-    ReadNextTasksByViewSpec: Object, 5636, 5636;
-    ReadPreviousEvents: Object, 5003, 5003;
-    ReadPreviousTasks: Object, 5632, 5632;
-    RebootGuest: Object, 5729, 5729;
-    RebootHostTask: Object, 5378, 5378;
-    RecommendDatastores: Object, 5626, 5626;
-    RecommendHostsForVm: Object, 4857, 4857;
-    RecommissionVsanNodeTask: Object, 5460, 5460;
-    ReconcileDatastoreInventoryExTask: Object, 5684, 5684;
-    ReconcileDatastoreInventoryTask: Object, 5671, 5671;
-    ReconfigVMTask: Object, 5721, 5721;
-    ReconfigurationSatisfiable: Object, 5446, 5446;
-    ReconfigureAlarm: Object, 4823, 4823;
-    ReconfigureAutostart: Object, 5127, 5127;
-    ReconfigureClusterTask: Object, 4854, 4854;
-    ReconfigureComputeResourceTask: Object, 4878, 4878;
-    ReconfigureDVPortTask: Object, 4970, 4970;
-    ReconfigureDVPortgroupTask: Object, 4959, 4959;
-    ReconfigureDatacenterTask: Object, 4934, 4934;
-    ReconfigureDomObject: Object, 5442, 5442;
-    ReconfigureDvsTask: Object, 4964, 4964;
-    ReconfigureHostForDASTask: Object, 5384, 5384;
-    ReconfigureScheduledTask: Object, 5575, 5575;
-    ReconfigureServiceConsoleReservation: Object, 5214, 5214;
-    ReconfigureSnmpAgent: Object, 5281, 5281;
-    ReconfigureVirtualMachineReservation: Object, 5215, 5215;
-    ReconnectHostTask: Object, 5374, 5374;
-    RectifyDvsHostTask: Object, 4972, 4972;
-    RectifyDvsOnHostTask: Object, 4992, 4992;
-    Refresh: Object, 5250, 5250;
-    RefreshDVPortState: Object, 4971, 4971;
-    RefreshDatastore: Object, 4935, 4935;
-    RefreshDatastoreStorageInfo: Object, 4936, 4936;
-    RefreshDateTimeSystem: Object, 5172, 5172;
-    RefreshFirewall: Object, 5184, 5184;
-    RefreshGraphicsManager: Object, 5191, 5191;
-    RefreshHealthStatusSystem: Object, 5194, 5194;
-    RefreshNetworkSystem: Object, 5236, 5236;
-    RefreshRecommendation: Object, 4861, 4861;
-    RefreshRuntime: Object, 5573, 5573;
-    RefreshServices: Object, 5280, 5280;
-    RefreshStorageDrsRecommendation: Object, 5622, 5622;
-    RefreshStorageDrsRecommendationsForPodTask: Object, 5623, 5623;
-    RefreshStorageInfo: Object, 5714, 5714;
-    RefreshStorageSystem: Object, 5335, 5335;
-    RegisterChildVMTask: Object, 5570, 5570;
-    RegisterDisk: Object, 5650, 5650;
-    RegisterExtension: Object, 5012, 5012;
-    RegisterHealthUpdateProvider: Object, 5079, 5079;
-    RegisterKmipServer: Object, 4889, 4889;
-    RegisterKmsCluster: Object, 4910, 4910;
-    RegisterVMTask: Object, 5040, 5040;
-    ReleaseCredentialsInGuest: Object, 5057, 5057;
-    ReleaseIpAllocation: Object, 5485, 5485;
-    ReleaseManagedSnapshot: Object, 5713, 5713;
-    Reload: Object, 5514, 5514;
-    RelocateVMTask: Object, 5735, 5735;
-    RelocateVStorageObjectTask: Object, 5664, 5664;
-    RemoveAlarm: Object, 4822, 4822;
-    RemoveAllSnapshotsTask: Object, 5718, 5718;
-    RemoveAssignedLicense: Object, 5495, 5495;
-    RemoveAuthorizationRole: Object, 4834, 4834;
-    RemoveCustomFieldDef: Object, 4915, 4915;
-    RemoveDatastore: Object, 5160, 5160;
-    RemoveDatastoreExTask: Object, 5164, 5164;
-    RemoveDiskMappingTask: Object, 5455, 5455;
-    RemoveDiskTask: Object, 5454, 5454;
-    RemoveEntityPermission: Object, 4842, 4842;
-    RemoveFilter: Object, 5099, 5099;
-    RemoveFilterEntities: Object, 5098, 5098;
-    RemoveGroup: Object, 5210, 5210;
-    RemoveGuestAlias: Object, 5051, 5051;
-    RemoveGuestAliasByCert: Object, 5052, 5052;
-    RemoveInternetScsiSendTargets: Object, 5320, 5320;
-    RemoveInternetScsiStaticTargets: Object, 5322, 5322;
-    RemoveKey: Object, 4881, 4881;
-    RemoveKeys: Object, 4882, 4882;
-    RemoveKmipServer: Object, 4892, 4892;
-    RemoveLicense: Object, 5507, 5507;
-    RemoveLicenseLabel: Object, 5510, 5510;
-    RemoveMonitoredEntities: Object, 5086, 5086;
-    RemoveNetworkResourcePool: Object, 4975, 4975;
-    RemoveNvmeOverRdmaAdapter: Object, 5362, 5362;
-    RemovePerfInterval: Object, 5533, 5533;
-    RemovePortGroup: Object, 5225, 5225;
-    RemoveScheduledTask: Object, 5574, 5574;
-    RemoveServiceConsoleVirtualNic: Object, 5233, 5233;
-    RemoveSmartCardTrustAnchor: Object, 5118, 5118;
-    RemoveSmartCardTrustAnchorByFingerprint: Object, 5119, 5119;
-    RemoveSmartCardTrustAnchorCertificate: Object, 5120, 5120;
-    RemoveSnapshotTask: Object, 5791, 5791;
-    RemoveSoftwareAdapter: Object, 5364, 5364;
-    RemoveUser: Object, 5209, 5209;
-    RemoveVirtualNic: Object, 5230, 5230;
-    RemoveVirtualSwitch: Object, 5222, 5222;
-    RenameCustomFieldDef: Object, 4916, 4916;
-    RenameCustomizationSpec: Object, 4924, 4924;
-    RenameDatastore: Object, 4938, 4938;
-    RenameSnapshot: Object, 5792, 5792;
-    RenameVStorageObject: Object, 5653, 5653;
-    RenameVStorageObjectEx: Object, 5642, 5642;
-    RenameTask: Object, 5515, 5515;
-    RepairVStorageObjectChainTask: Object, 5647, 5647;
-    RepairVmDiskChainsTask: Object, 5778, 5778;
-    ReplaceCACertificatesAndCRLs: Object, 5138, 5138;
-    ReplaceSmartCardTrustAnchors: Object, 5117, 5117;
-    RescanAllHba: Object, 5310, 5310;
-    RescanHba: Object, 5309, 5309;
-    RescanVffs: Object, 5344, 5344;
-    RescanVmfs: Object, 5300, 5300;
-    ResetCollector: Object, 5102, 5102;
-    ResetCounterLevelMapping: Object, 5536, 5536;
-    ResetEntityPermissions: Object, 4841, 4841;
-    ResetFirmwareToFactoryDefaults: Object, 5185, 5185;
-    ResetGuestInformation: Object, 5742, 5742;
-    ResetListView: Object, 5512, 5512;
-    ResetListViewFromView: Object, 5513, 5513;
-    ResetSystemHealthInfo: Object, 5195, 5195;
-    ResetVMTask: Object, 5727, 5727;
-    ResignatureUnresolvedVmfsVolumeTask: Object, 5167, 5167;
-    ResolveInstallationErrorsOnClusterTask: Object, 5476, 5476;
-    ResolveInstallationErrorsOnHostTask: Object, 5475, 5475;
-    ResolveMultipleUnresolvedVmfsVolumes: Object, 5306, 5306;
-    ResolveMultipleUnresolvedVmfsVolumesExTask: Object, 5307, 5307;
-    ResolveNfsServerHostName: Object, 5162, 5162;
-    RestartService: Object, 5278, 5278;
-    RestartServiceConsoleVirtualNic: Object, 5235, 5235;
-    RestoreFirmwareConfiguration: Object, 5188, 5188;
-    RetrieveAllPermissions: Object, 4839, 4839;
-    RetrieveAnswerFile: Object, 5264, 5264;
-    RetrieveAnswerFileForProfile: Object, 5265, 5265;
-    RetrieveArgumentDescription: Object, 5004, 5004;
-    RetrieveCertificateInfoList: Object, 5133, 5133;
-    RetrieveClientCert: Object, 4902, 4902;
-    RetrieveClientCsr: Object, 4901, 4901;
-    RetrieveDasAdvancedRuntimeInfo: Object, 4863, 4863;
-    RetrieveDescription: Object, 5537, 5537;
-    RetrieveDiskPartitionInfo: Object, 5289, 5289;
-    RetrieveDynamicPassthroughInfo: Object, 5124, 5124;
-    RetrieveEntityPermissions: Object, 4838, 4838;
-    RetrieveEntityScheduledTask: Object, 5578, 5578;
-    RetrieveFreeEpcMemory: Object, 5396, 5396;
-    RetrieveHardwareUptime: Object, 5390, 5390;
-    RetrieveHostAccessControlEntries: Object, 5104, 5104;
-    RetrieveHostCustomizations: Object, 5269, 5269;
-    RetrieveHostCustomizationsForProfile: Object, 5270, 5270;
-    RetrieveHostSpecification: Object, 5285, 5285;
-    RetrieveKmipServerCert: Object, 4896, 4896;
-    RetrieveKmipServersStatusTask: Object, 4894, 4894;
-    RetrieveObjectScheduledTask: Object, 5580, 5580;
-    RetrieveProductComponents: Object, 5596, 5596;
-    RetrieveProperties: Object, 5551, 5551;
-    RetrievePropertiesEx: Object, 5556, 5556;
-    RetrieveRolePermissions: Object, 4837, 4837;
-    RetrieveSelfSignedClientCert: Object, 4900, 4900;
-    RetrieveServiceContent: Object, 5593, 5593;
-    RetrieveServiceProviderEntities: Object, 5639, 5639;
-    RetrieveSnapshotDetails: Object, 5678, 5678;
-    RetrieveSnapshotInfo: Object, 5675, 5675;
-    RetrieveUserGroups: Object, 5640, 5640;
-    RetrieveVStorageInfrastructureObjectPolicy: Object, 5657, 5657;
-    RetrieveVStorageObject: Object, 5659, 5659;
-    RetrieveVStorageObjectAssociations: Object, 5661, 5661;
-    RetrieveVStorageObjectState: Object, 5660, 5660;
-    RetrieveVendorDeviceGroupInfo: Object, 5125, 5125;
-    RetrieveVgpuDeviceInfo: Object, 5189, 5189;
-    RetrieveVgpuProfileInfo: Object, 5190, 5190;
-    RevertToCurrentSnapshotTask: Object, 5717, 5717;
-    RevertToSnapshotTask: Object, 5790, 5790;
-    RevertVStorageObjectExTask: Object, 5646, 5646;
-    RevertVStorageObjectTask: Object, 5677, 5677;
-    RewindCollector: Object, 5101, 5101;
-    RunScheduledTask: Object, 5576, 5576;
-    RunVsanPhysicalDiskDiagnostics: Object, 5444, 5444;
-    ScanHostPatchV2Task: Object, 5244, 5244;
-    ScanHostPatchTask: Object, 5243, 5243;
-    ScheduleReconcileDatastoreInventory: Object, 5672, 5672;
-    SearchDatastoreSubFoldersTask: Object, 5145, 5145;
-    SearchDatastoreTask: Object, 5144, 5144;
-    SelectActivePartition: Object, 5175, 5175;
-    SelectVnic: Object, 5403, 5403;
-    SelectVnicForNicType: Object, 5434, 5434;
-    SendNMI: Object, 5773, 5773;
-    SendTestNotification: Object, 5282, 5282;
-    SessionIsActive: Object, 5610, 5610;
-    SetCollectorPageSize: Object, 5100, 5100;
-    SetCryptoMode: Object, 4869, 4869;
-    SetDefaultKmsCluster: Object, 4907, 4907;
-    SetDisplayTopology: Object, 5759, 5759;
-    SetEntityPermissions: Object, 4840, 4840;
-    SetExtensionCertificate: Object, 5016, 5016;
-    SetField: Object, 4917, 4917;
-    SetKeyCustomAttributes: Object, 4913, 4913;
-    SetLicenseEdition: Object, 5500, 5500;
-    SetLocale: Object, 5606, 5606;
-    SetMaxQueueDepth: Object, 5161, 5161;
-    SetMultipathLunPolicy: Object, 5325, 5325;
-    SetNFSUser: Object, 5346, 5346;
-    SetPublicKey: Object, 5015, 5015;
-    SetRegistryValueInGuest: Object, 5076, 5076;
-    SetScreenResolution: Object, 5750, 5750;
-    SetServiceAccount: Object, 5017, 5017;
-    SetTaskDescription: Object, 5630, 5630;
-    SetTaskState: Object, 5629, 5629;
-    SetVStorageObjectControlFlags: Object, 5665, 5665;
-    SetVirtualDiskUuid: Object, 5709, 5709;
-    SetVirtualDiskUuidExTask: Object, 5682, 5682;
-    ShrinkVirtualDiskTask: Object, 5705, 5705;
-    ShutdownGuest: Object, 5728, 5728;
-    ShutdownHostTask: Object, 5379, 5379;
-    StageHostPatchTask: Object, 5245, 5245;
-    StampAllRulesWithUuidTask: Object, 4867, 4867;
-    StandbyGuest: Object, 5730, 5730;
-    StartGuestNetworkTask: Object, 5783, 5783;
-    StartProgramInGuest: Object, 5069, 5069;
-    StartRecordingTask: Object, 5760, 5760;
-    StartReplayingTask: Object, 5762, 5762;
-    StartService: Object, 5276, 5276;
-    StopRecordingTask: Object, 5761, 5761;
-    StopReplayingTask: Object, 5763, 5763;
-    StopService: Object, 5277, 5277;
-    SuspendVAppTask: Object, 5696, 5696;
-    SuspendVMTask: Object, 5726, 5726;
-    TerminateFaultTolerantVMTask: Object, 5756, 5756;
-    TerminateProcessInGuest: Object, 5071, 5071;
-    TerminateSession: Object, 5605, 5605;
-    TerminateVM: Object, 5772, 5772;
-    TestTimeService: Object, 5173, 5173;
-    TurnDiskLocatorLedOffTask: Object, 5351, 5351;
-    TurnDiskLocatorLedOnTask: Object, 5350, 5350;
-    TurnOffFaultToleranceForVMTask: Object, 5754, 5754;
-    UnassignUserFromGroup: Object, 5212, 5212;
-    UnbindVnic: Object, 5492, 5492;
-    UninstallHostPatchTask: Object, 5248, 5248;
-    UninstallIoFilterTask: Object, 5471, 5471;
-    UninstallService: Object, 5279, 5279;
-    UnmapVmfsVolumeExTask: Object, 5298, 5298;
-    UnmarkServiceProviderEntities: Object, 5638, 5638;
-    UnmountDiskMappingTask: Object, 5456, 5456;
-    UnmountForceMountedVmfsVolume: Object, 5308, 5308;
-    UnmountToolsInstaller: Object, 5744, 5744;
-    UnmountVffsVolume: Object, 5342, 5342;
-    UnmountVmfsVolume: Object, 5295, 5295;
-    UnmountVmfsVolumeExTask: Object, 5296, 5296;
-    UnregisterAndDestroyTask: Object, 5045, 5045;
-    UnregisterDiskTask: Object, 5648, 5648;
-    UnregisterExtension: Object, 5010, 5010;
-    UnregisterHealthUpdateProvider: Object, 5080, 5080;
-    UnregisterKmsCluster: Object, 4911, 4911;
-    UnregisterVM: Object, 5741, 5741;
-    UpdateAnswerFileTask: Object, 5263, 5263;
-    UpdateAssignableHardwareConfig: Object, 5126, 5126;
-    UpdateAssignedLicense: Object, 5494, 5494;
-    UpdateAuthorizationRole: Object, 4835, 4835;
-    UpdateBootDevice: Object, 5131, 5131;
-    UpdateChildResourceConfiguration: Object, 5565, 5565;
-    UpdateClusterProfile: Object, 4875, 4875;
-    UpdateConfig: Object, 5563, 5563;
-    UpdateConsoleIpRouteConfig: Object, 5219, 5219;
-    UpdateCounterLevelMapping: Object, 5535, 5535;
-    UpdateDVSHealthCheckConfigTask: Object, 4980, 4980;
-    UpdateDVSLacpGroupConfigTask: Object, 5794, 5794;
-    UpdateDateTime: Object, 5171, 5171;
-    UpdateDateTimeConfig: Object, 5168, 5168;
-    UpdateDefaultPolicy: Object, 5180, 5180;
-    UpdateDiskPartitions: Object, 5292, 5292;
-    UpdateDnsConfig: Object, 5217, 5217;
-    UpdateDvsCapability: Object, 4969, 4969;
-    UpdateExtension: Object, 5013, 5013;
-    UpdateFlags: Object, 5385, 5385;
-    UpdateGraphicsConfig: Object, 5193, 5193;
-    UpdateHostImageAcceptanceLevel: Object, 5200, 5200;
-    UpdateHostProfile: Object, 5255, 5255;
-    UpdateHostSpecification: Object, 5283, 5283;
-    UpdateHostSubSpecification: Object, 5284, 5284;
-    UpdateHppMultipathLunPolicy: Object, 5326, 5326;
-    UpdateInternetScsiAdvancedOptions: Object, 5315, 5315;
-    UpdateInternetScsiAlias: Object, 5318, 5318;
-    UpdateInternetScsiAuthenticationProperties: Object, 5313, 5313;
-    UpdateInternetScsiDigestProperties: Object, 5314, 5314;
-    UpdateInternetScsiDiscoveryProperties: Object, 5312, 5312;
-    UpdateInternetScsiIPProperties: Object, 5316, 5316;
-    UpdateInternetScsiName: Object, 5317, 5317;
-    UpdateIpConfig: Object, 5402, 5402;
-    UpdateIpPool: Object, 5481, 5481;
-    UpdateIpRouteConfig: Object, 5218, 5218;
-    UpdateIpRouteTableConfig: Object, 5220, 5220;
-    UpdateIpmi: Object, 5389, 5389;
-    UpdateKmipServer: Object, 4891, 4891;
-    UpdateKmsSignedCsrClientCert: Object, 4904, 4904;
-    UpdateLicense: Object, 5505, 5505;
-    UpdateLicenseLabel: Object, 5509, 5509;
-    UpdateLinkedChildren: Object, 5691, 5691;
-    UpdateLocalSwapDatastore: Object, 5147, 5147;
-    UpdateLockdownExceptions: Object, 5109, 5109;
-    UpdateModuleOptionString: Object, 5204, 5204;
-    UpdateNetworkConfig: Object, 5216, 5216;
-    UpdateNetworkResourcePool: Object, 4973, 4973;
-    UpdateOptions: Object, 5520, 5520;
-    UpdatePassthruConfig: Object, 5251, 5251;
-    UpdatePerfInterval: Object, 5534, 5534;
-    UpdatePhysicalNicLinkSpeed: Object, 5227, 5227;
-    UpdatePortGroup: Object, 5226, 5226;
-    UpdateProductLockerLocationTask: Object, 5395, 5395;
-    UpdateProgress: Object, 5628, 5628;
-    UpdateReferenceHost: Object, 5254, 5254;
-    UpdateRuleset: Object, 5183, 5183;
-    UpdateScsiLunDisplayName: Object, 5329, 5329;
-    UpdateSelfSignedClientCert: Object, 4903, 4903;
-    UpdateServiceConsoleVirtualNic: Object, 5234, 5234;
-    UpdateServiceMessage: Object, 5598, 5598;
-    UpdateServicePolicy: Object, 5275, 5275;
-    UpdateSoftwareInternetScsiEnabled: Object, 5311, 5311;
-    UpdateSystemResources: Object, 5372, 5372;
-    UpdateSystemSwapConfiguration: Object, 5373, 5373;
-    UpdateSystemUsers: Object, 5107, 5107;
-    UpdateUser: Object, 5207, 5207;
-    UpdateVAppConfig: Object, 5690, 5690;
-    UpdateVStorageInfrastructureObjectPolicyTask: Object, 5656, 5656;
-    UpdateVStorageObjectCryptoTask: Object, 5655, 5655;
-    UpdateVStorageObjectPolicyTask: Object, 5654, 5654;
-    UpdateVVolVirtualMachineFilesTask: Object, 4943, 4943;
-    UpdateVirtualMachineFilesTask: Object, 4937, 4937;
-    UpdateVirtualNic: Object, 5231, 5231;
-    UpdateVirtualSwitch: Object, 5223, 5223;
-    UpdateVmfsUnmapBandwidth: Object, 5357, 5357;
-    UpdateVmfsUnmapPriority: Object, 5356, 5356;
-    UpdateVsanTask: Object, 5457, 5457;
-    UpgradeIoFilterTask: Object, 5472, 5472;
-    UpgradeToolsTask: Object, 5745, 5745;
-    UpgradeVMTask: Object, 5722, 5722;
-    UpgradeVmLayout: Object, 5304, 5304;
-    UpgradeVmfs: Object, 5303, 5303;
-    UpgradeVsanObjects: Object, 5449, 5449;
-    UploadClientCert: Object, 4905, 4905;
-    UploadKmipServerCert: Object, 4897, 4897;
-    VCenterUpdateVStorageObjectMetadataExTask: Object, 5681, 5681;
-    VStorageObjectCreateSnapshotExTask: Object, 5643, 5643;
-    VStorageObjectCreateSnapshotTask: Object, 5673, 5673;
-    VStorageObjectDeleteSnapshotEx2Task: Object, 5645, 5645;
-    VStorageObjectDeleteSnapshotExTask: Object, 5644, 5644;
-    VStorageObjectExtendDiskExTask: Object, 5641, 5641;
-    ValidateCredentialsInGuest: Object, 5055, 5055;
-    ValidateHCIConfiguration: Object, 4853, 4853;
-    ValidateHost: Object, 5522, 5522;
-    ValidateHostProfileCompositionTask: Object, 5273, 5273;
-    ValidateMigration: Object, 5594, 5594;
-    ValidateStoragePodConfig: Object, 5625, 5625;
-    VstorageObjectVCenterQueryChangedDiskAreas: Object, 5679, 5679;
-    WaitForUpdates: Object, 5553, 5553;
-    WaitForUpdatesEx: Object, 5555, 5555;
-    XmlToCustomizationSpecItem: Object, 4926, 4926;
-    ZeroFillVirtualDiskTask: Object, 5708, 5708;
-    ConfigureVchaTask: Object, 5022, 5022;
-    CreatePassiveNodeTask: Object, 5023, 5023;
-    CreateWitnessNodeTask: Object, 5024, 5024;
-    DeployVchaTask: Object, 5021, 5021;
-    DestroyVchaTask: Object, 5026, 5026;
-    FetchSoftwarePackages: Object, 5201, 5201;
-    GetClusterMode: Object, 5028, 5028;
-    GetVchaConfig: Object, 5025, 5025;
-    InitiateFailoverTask: Object, 5030, 5030;
-    InstallDate: Object, 5202, 5202;
-    PrepareVchaTask: Object, 5020, 5020;
-    QueryDatacenterConfigOptionDescriptor: Object, 4933, 4933;
-    ReloadVirtualMachineFromPathTask: Object, 5769, 5769;
-    SetClusterModeTask: Object, 5027, 5027;
-    SetCustomValue: Object, 5009, 5009;
-    StartDpuFailover: Object, 5237, 5237;
-    UnregisterVAppTask: Object, 5697, 5697;
+    AbandonHciWorkflow: Object, 4860, 4860;
+    AbdicateDomOwnership: Object, 5449, 5449;
+    AbortCustomizationTask: Object, 5793, 5793;
+    AcknowledgeAlarm: Object, 4837, 4837;
+    AcquireCimServicesTicket: Object, 5397, 5397;
+    AcquireCloneTicket: Object, 5620, 5620;
+    AcquireCredentialsInGuest: Object, 5065, 5065;
+    AcquireGenericServiceTicket: Object, 5613, 5613;
+    AcquireLocalTicket: Object, 5612, 5612;
+    AcquireMksTicket: Object, 5755, 5755;
+    AcquireTicket: Object, 5758, 5758;
+    AddAuthorizationRole: Object, 4841, 4841;
+    AddCustomFieldDef: Object, 4922, 4922;
+    AddDVPortgroupTask: Object, 4975, 4975;
+    AddDisksTask: Object, 5461, 5461;
+    AddFilter: Object, 5101, 5101;
+    AddFilterEntities: Object, 5106, 5106;
+    AddGuestAlias: Object, 5059, 5059;
+    AddHostTask: Object, 4866, 4866;
+    AddInternetScsiSendTargets: Object, 5328, 5328;
+    AddInternetScsiStaticTargets: Object, 5330, 5330;
+    AddKey: Object, 4887, 4887;
+    AddKeys: Object, 4888, 4888;
+    AddLicense: Object, 5515, 5515;
+    AddMonitoredEntities: Object, 5094, 5094;
+    AddNetworkResourcePool: Object, 4982, 4982;
+    AddPortGroup: Object, 5233, 5233;
+    AddServiceConsoleVirtualNic: Object, 5241, 5241;
+    AddStandaloneHostTask: Object, 5051, 5051;
+    AddVirtualNic: Object, 5238, 5238;
+    AddVirtualSwitch: Object, 5230, 5230;
+    AllocateIpv4Address: Object, 5492, 5492;
+    AllocateIpv6Address: Object, 5493, 5493;
+    AnswerVM: Object, 5740, 5740;
+    ApplyEntitiesConfigTask: Object, 5281, 5281;
+    ApplyEvcModeVMTask: Object, 5785, 5785;
+    ApplyHostConfigTask: Object, 5266, 5266;
+    ApplyRecommendation: Object, 4863, 4863;
+    ApplyStorageDrsRecommendationToPodTask: Object, 5628, 5628;
+    ApplyStorageDrsRecommendationTask: Object, 5629, 5629;
+    AreAlarmActionsEnabled: Object, 4834, 4834;
+    AssignUserToGroup: Object, 5220, 5220;
+    AssociateProfile: Object, 5548, 5548;
+    AttachDiskTask: Object, 5783, 5783;
+    AttachScsiLun: Object, 5342, 5342;
+    AttachScsiLunExTask: Object, 5343, 5343;
+    AttachTagToVStorageObject: Object, 5676, 5676;
+    AttachVmfsExtent: Object, 5310, 5310;
+    AutoStartPowerOff: Object, 5138, 5138;
+    AutoStartPowerOn: Object, 5137, 5137;
+    BackupFirmwareConfiguration: Object, 5195, 5195;
+    BatchAddHostsToClusterTask: Object, 5057, 5057;
+    BatchAddStandaloneHostsTask: Object, 5056, 5056;
+    BatchQueryConnectInfo: Object, 4937, 4937;
+    BindVnic: Object, 5500, 5500;
+    BrowseDiagnosticLog: Object, 4958, 4958;
+    CanProvisionObjects: Object, 5456, 5456;
+    CancelRecommendation: Object, 4864, 4864;
+    CancelRetrievePropertiesEx: Object, 5567, 5567;
+    CancelStorageDrsRecommendation: Object, 5630, 5630;
+    CancelTask: Object, 5636, 5636;
+    CancelWaitForUpdates: Object, 5563, 5563;
+    CertMgrRefreshCACertificatesAndCRLsTask: Object, 4855, 4855;
+    CertMgrRefreshCertificatesTask: Object, 4856, 4856;
+    CertMgrRevokeCertificatesTask: Object, 4857, 4857;
+    ChangeAccessMode: Object, 5114, 5114;
+    ChangeFileAttributesInGuest: Object, 5075, 5075;
+    ChangeKeyTask: Object, 4894, 4894;
+    ChangeLockdownMode: Object, 5119, 5119;
+    ChangeNFSUserPassword: Object, 5356, 5356;
+    ChangeOwner: Object, 5043, 5043;
+    ChangePassword: Object, 5222, 5222;
+    CheckAddHostEvcTask: Object, 4882, 4882;
+    CheckAnswerFileStatusTask: Object, 5276, 5276;
+    CheckCloneTask: Object, 5797, 5797;
+    CheckCompatibilityTask: Object, 5788, 5788;
+    CheckComplianceTask: Object, 5552, 5552;
+    CheckConfigureEvcModeTask: Object, 4881, 4881;
+    CheckCustomizationResources: Object, 4935, 4935;
+    CheckCustomizationSpec: Object, 5742, 5742;
+    CheckForUpdates: Object, 5561, 5561;
+    CheckHostPatchTask: Object, 5251, 5251;
+    CheckInstantCloneTask: Object, 5798, 5798;
+    CheckLicenseFeature: Object, 5510, 5510;
+    CheckMigrateTask: Object, 5795, 5795;
+    CheckPowerOnTask: Object, 5790, 5790;
+    CheckProfileComplianceTask: Object, 5550, 5550;
+    CheckRelocateTask: Object, 5796, 5796;
+    CheckVmConfigTask: Object, 5789, 5789;
+    ClearComplianceStatus: Object, 5554, 5554;
+    ClearNFSUser: Object, 5358, 5358;
+    ClearSystemEventLog: Object, 5205, 5205;
+    ClearTriggeredAlarms: Object, 4838, 4838;
+    ClearVStorageObjectControlFlags: Object, 5675, 5675;
+    CloneSession: Object, 5621, 5621;
+    CloneVAppTask: Object, 5701, 5701;
+    CloneVMTask: Object, 5745, 5745;
+    CloneVStorageObjectTask: Object, 5672, 5672;
+    CloseInventoryViewFolder: Object, 5478, 5478;
+    ClusterEnterMaintenanceMode: Object, 4872, 4872;
+    CompositeHostProfileTask: Object, 5283, 5283;
+    ComputeDiskPartitionInfo: Object, 5299, 5299;
+    ComputeDiskPartitionInfoForResize: Object, 5300, 5300;
+    ConfigureCryptoKey: Object, 5402, 5402;
+    ConfigureDatastoreIORMTask: Object, 5625, 5625;
+    ConfigureDatastorePrincipal: Object, 5174, 5174;
+    ConfigureEvcModeTask: Object, 4879, 4879;
+    ConfigureHCITask: Object, 4858, 4858;
+    ConfigureHostCacheTask: Object, 5141, 5141;
+    ConfigureLicenseSource: Object, 5513, 5513;
+    ConfigurePowerPolicy: Object, 5261, 5261;
+    ConfigureStorageDrsForPodTask: Object, 5633, 5633;
+    ConfigureVFlashResourceExTask: Object, 5406, 5406;
+    ConnectNvmeController: Object, 5375, 5375;
+    ConnectNvmeControllerExTask: Object, 5377, 5377;
+    ConsolidateVMDisksTask: Object, 5728, 5728;
+    ContinueRetrievePropertiesEx: Object, 5566, 5566;
+    ConvertNamespacePathToUuidPath: Object, 4954, 4954;
+    CopyDatastoreFileTask: Object, 5040, 5040;
+    CopyVirtualDiskTask: Object, 5710, 5710;
+    CreateAlarm: Object, 4832, 4832;
+    CreateChildVMTask: Object, 5578, 5578;
+    CreateCluster: Object, 5049, 5049;
+    CreateClusterEx: Object, 5050, 5050;
+    CreateCollectorForEvents: Object, 5013, 5013;
+    CreateCollectorForTasks: Object, 5642, 5642;
+    CreateCollectorWithInfoFilterForTasks: Object, 5643, 5643;
+    CreateContainerView: Object, 5696, 5696;
+    CreateCustomizationSpec: Object, 4928, 4928;
+    CreateDVPortgroupTask: Object, 4987, 4987;
+    CreateDVSTask: Object, 5054, 5054;
+    CreateDatacenter: Object, 5052, 5052;
+    CreateDefaultProfile: Object, 5271, 5271;
+    CreateDescriptor: Object, 5534, 5534;
+    CreateDiagnosticPartition: Object, 5187, 5187;
+    CreateDirectory: Object, 4952, 4952;
+    CreateDiskFromSnapshotTask: Object, 5685, 5685;
+    CreateDiskTask: Object, 5658, 5658;
+    CreateFilter: Object, 5559, 5559;
+    CreateFolder: Object, 5045, 5045;
+    CreateGroup: Object, 5217, 5217;
+    CreateImportSpec: Object, 5533, 5533;
+    CreateInventoryView: Object, 5695, 5695;
+    CreateIpPool: Object, 5489, 5489;
+    CreateListView: Object, 5697, 5697;
+    CreateListViewFromView: Object, 5698, 5698;
+    CreateLocalDatastore: Object, 5167, 5167;
+    CreateNasDatastore: Object, 5166, 5166;
+    CreateNvdimmNamespaceTask: Object, 5247, 5247;
+    CreateNvdimmPMemNamespaceTask: Object, 5248, 5248;
+    CreateNvmeOverRdmaAdapter: Object, 5370, 5370;
+    CreateObjectScheduledTask: Object, 5588, 5588;
+    CreatePerfInterval: Object, 5541, 5541;
+    CreateProfile: Object, 5556, 5556;
+    CreatePropertyCollector: Object, 5568, 5568;
+    CreateRegistryKeyInGuest: Object, 5082, 5082;
+    CreateResourcePool: Object, 5575, 5575;
+    CreateScheduledTask: Object, 5586, 5586;
+    CreateScreenshotTask: Object, 5774, 5774;
+    CreateSecondaryVMExTask: Object, 5762, 5762;
+    CreateSecondaryVMTask: Object, 5761, 5761;
+    CreateSnapshotExTask: Object, 5725, 5725;
+    CreateSnapshotTask: Object, 5724, 5724;
+    CreateSoftwareAdapter: Object, 5372, 5372;
+    CreateStoragePod: Object, 5055, 5055;
+    CreateTask: Object, 5644, 5644;
+    CreateTemporaryDirectoryInGuest: Object, 5073, 5073;
+    CreateTemporaryFileInGuest: Object, 5072, 5072;
+    CreateUser: Object, 5215, 5215;
+    CreateVApp: Object, 5577, 5577;
+    CreateVMTask: Object, 5047, 5047;
+    CreateVirtualDiskTask: Object, 5707, 5707;
+    CreateVmfsDatastore: Object, 5159, 5159;
+    CreateVvolDatastore: Object, 5168, 5168;
+    CryptoManagerHostDisable: Object, 4895, 4895;
+    CryptoManagerHostEnable: Object, 4893, 4893;
+    CryptoManagerHostPrepare: Object, 4892, 4892;
+    CryptoUnlockTask: Object, 5786, 5786;
+    CurrentTime: Object, 5601, 5601;
+    CustomizationSpecItemToXml: Object, 4933, 4933;
+    CustomizeGuestTask: Object, 5791, 5791;
+    CustomizeVMTask: Object, 5741, 5741;
+    DVPortgroupRollbackTask: Object, 4968, 4968;
+    DVSManagerExportEntityTask: Object, 5001, 5001;
+    DVSManagerImportEntityTask: Object, 5002, 5002;
+    DVSManagerLookupDvPortGroup: Object, 5003, 5003;
+    DVSRollbackTask: Object, 4986, 4986;
+    DatastoreEnterMaintenanceMode: Object, 4948, 4948;
+    DatastoreExitMaintenanceModeTask: Object, 4949, 4949;
+    DecodeLicense: Object, 5517, 5517;
+    DefragmentAllDisks: Object, 5760, 5760;
+    DefragmentVirtualDiskTask: Object, 5713, 5713;
+    DeleteCustomizationSpec: Object, 4930, 4930;
+    DeleteDatastoreFileTask: Object, 5041, 5041;
+    DeleteDirectory: Object, 4953, 4953;
+    DeleteDirectoryInGuest: Object, 5069, 5069;
+    DeleteFile: Object, 5155, 5155;
+    DeleteFileInGuest: Object, 5068, 5068;
+    DeleteHostSpecification: Object, 5296, 5296;
+    DeleteHostSubSpecification: Object, 5295, 5295;
+    DeleteNvdimmBlockNamespacesTask: Object, 5250, 5250;
+    DeleteNvdimmNamespaceTask: Object, 5249, 5249;
+    DeleteRegistryKeyInGuest: Object, 5084, 5084;
+    DeleteRegistryValueInGuest: Object, 5087, 5087;
+    DeleteScsiLunState: Object, 5341, 5341;
+    DeleteSnapshotTask: Object, 5683, 5683;
+    DeleteVStorageObjectExTask: Object, 5689, 5689;
+    DeleteVStorageObjectTask: Object, 5667, 5667;
+    DeleteVffsVolumeState: Object, 5352, 5352;
+    DeleteVirtualDiskTask: Object, 5708, 5708;
+    DeleteVmfsVolumeState: Object, 5308, 5308;
+    DeleteVsanObjects: Object, 5457, 5457;
+    DeselectVnic: Object, 5413, 5413;
+    DeselectVnicForNicType: Object, 5444, 5444;
+    DestroyChildren: Object, 5576, 5576;
+    DestroyCollector: Object, 5112, 5112;
+    DestroyDatastore: Object, 4947, 4947;
+    DestroyIpPool: Object, 5491, 5491;
+    DestroyNetwork: Object, 5527, 5527;
+    DestroyProfile: Object, 5547, 5547;
+    DestroyPropertyCollector: Object, 5569, 5569;
+    DestroyPropertyFilter: Object, 5570, 5570;
+    DestroyVffs: Object, 5349, 5349;
+    DestroyView: Object, 5694, 5694;
+    DestroyTask: Object, 5525, 5525;
+    DetachDiskTask: Object, 5784, 5784;
+    DetachScsiLun: Object, 5339, 5339;
+    DetachScsiLunExTask: Object, 5340, 5340;
+    DetachTagFromVStorageObject: Object, 5677, 5677;
+    DirectPathProfileManagerCreate: Object, 4962, 4962;
+    DirectPathProfileManagerDelete: Object, 4964, 4964;
+    DirectPathProfileManagerList: Object, 4965, 4965;
+    DirectPathProfileManagerQueryCapacity: Object, 4966, 4966;
+    DirectPathProfileManagerUpdate: Object, 4963, 4963;
+    DisableAlarm: Object, 4839, 4839;
+    DisableClusteredVmdkSupport: Object, 5164, 5164;
+    DisableEvcModeTask: Object, 4880, 4880;
+    DisableFeature: Object, 5512, 5512;
+    DisableHyperThreading: Object, 5152, 5152;
+    DisableMultipathPath: Object, 5333, 5333;
+    DisableNetworkBootTask: Object, 4885, 4885;
+    DisableRuleset: Object, 5191, 5191;
+    DisableSecondaryVMTask: Object, 5766, 5766;
+    DisableSmartCardAuthentication: Object, 5131, 5131;
+    DisconnectHostTask: Object, 5384, 5384;
+    DisconnectNvmeController: Object, 5376, 5376;
+    DisconnectNvmeControllerExTask: Object, 5378, 5378;
+    DiscoverFcoeHbas: Object, 5345, 5345;
+    DiscoverNvmeControllers: Object, 5374, 5374;
+    DissociateProfile: Object, 5549, 5549;
+    DoesCustomizationSpecExist: Object, 4926, 4926;
+    DownloadDescriptionTree: Object, 5132, 5132;
+    DropConnections: Object, 5757, 5757;
+    DuplicateCustomizationSpec: Object, 4931, 4931;
+    DvsReconfigureVmVnicNetworkResourcePoolTask: Object, 4984, 4984;
+    EagerZeroVirtualDiskTask: Object, 5716, 5716;
+    EmitSyslogMark: Object, 4961, 4961;
+    EnableAlarm: Object, 4840, 4840;
+    EnableAlarmActions: Object, 4835, 4835;
+    EnableClusteredVmdkSupport: Object, 5163, 5163;
+    EnableCrypto: Object, 5401, 5401;
+    EnableFeature: Object, 5511, 5511;
+    EnableHyperThreading: Object, 5151, 5151;
+    EnableMultipathPath: Object, 5332, 5332;
+    EnableNetworkBootTask: Object, 4884, 4884;
+    EnableNetworkResourceManagement: Object, 4985, 4985;
+    EnableRuleset: Object, 5190, 5190;
+    EnableSecondaryVMTask: Object, 5767, 5767;
+    EnableSmartCardAuthentication: Object, 5124, 5124;
+    EnterLockdownMode: Object, 5395, 5395;
+    EnterMaintenanceModeTask: Object, 5385, 5385;
+    EstimateDatabaseSize: Object, 5571, 5571;
+    EstimateStorageForConsolidateSnapshotsTask: Object, 5729, 5729;
+    EsxAgentHostManagerUpdateConfig: Object, 5188, 5188;
+    EvacuateVsanNodeTask: Object, 5468, 5468;
+    EvcManager: Object, 4870, 4870;
+    ExecuteHostProfile: Object, 5265, 5265;
+    ExecuteSimpleCommand: Object, 5622, 5622;
+    ExitLockdownMode: Object, 5396, 5396;
+    ExitMaintenanceModeTask: Object, 5386, 5386;
+    ExpandVmfsDatastore: Object, 5165, 5165;
+    ExpandVmfsExtent: Object, 5311, 5311;
+    ExportAnswerFileTask: Object, 5275, 5275;
+    ExportProfile: Object, 5551, 5551;
+    ExportSnapshot: Object, 5802, 5802;
+    ExportVApp: Object, 5702, 5702;
+    ExportVm: Object, 5747, 5747;
+    ExtendDiskTask: Object, 5660, 5660;
+    ExtendHCITask: Object, 4859, 4859;
+    ExtendVffs: Object, 5348, 5348;
+    ExtendVirtualDiskTask: Object, 5711, 5711;
+    ExtendVmfsDatastore: Object, 5162, 5162;
+    ExtractOvfEnvironment: Object, 5732, 5732;
+    Fetch: Object, 5526, 5526;
+    FetchAuditRecords: Object, 4960, 4960;
+    FetchDVPortKeys: Object, 4969, 4969;
+    FetchDVPorts: Object, 4970, 4970;
+    FetchSystemEventLog: Object, 5206, 5206;
+    FetchUserPrivilegeOnEntities: Object, 4854, 4854;
+    FindAllByDnsName: Object, 5597, 5597;
+    FindAllByIp: Object, 5598, 5598;
+    FindAllByUuid: Object, 5596, 5596;
+    FindAssociatedProfile: Object, 5558, 5558;
+    FindByDatastorePath: Object, 5591, 5591;
+    FindByDnsName: Object, 5592, 5592;
+    FindByInventoryPath: Object, 5594, 5594;
+    FindByIp: Object, 5593, 5593;
+    FindByUuid: Object, 5590, 5590;
+    FindChild: Object, 5595, 5595;
+    FindExtension: Object, 5019, 5019;
+    FindRulesForVm: Object, 4874, 4874;
+    FormatVffs: Object, 5347, 5347;
+    FormatVmfs: Object, 5302, 5302;
+    GenerateCertificateSigningRequest: Object, 5143, 5143;
+    GenerateCertificateSigningRequestByDn: Object, 5144, 5144;
+    GenerateClientCsr: Object, 4907, 4907;
+    GenerateConfigTaskList: Object, 5267, 5267;
+    GenerateHostConfigTaskSpecTask: Object, 5280, 5280;
+    GenerateHostProfileTaskListTask: Object, 5268, 5268;
+    GenerateKey: Object, 4903, 4903;
+    GenerateLogBundlesTask: Object, 4959, 4959;
+    GenerateSelfSignedClientCert: Object, 4906, 4906;
+    GetAlarm: Object, 4833, 4833;
+    GetAlarmState: Object, 4836, 4836;
+    GetCryptoKeyStatus: Object, 4896, 4896;
+    GetCustomizationSpec: Object, 4927, 4927;
+    GetDefaultKmsCluster: Object, 4916, 4916;
+    GetPublicKey: Object, 5022, 5022;
+    GetResourceUsage: Object, 4876, 4876;
+    GetSiteInfo: Object, 5623, 5623;
+    GetSystemVMsRestrictedDatastores: Object, 4878, 4878;
+    GetVchaClusterHealth: Object, 5037, 5037;
+    GetVpcNetworkSpan: Object, 5004, 5004;
+    GetVsanObjExtAttrs: Object, 5454, 5454;
+    HasMonitoredEntity: Object, 5097, 5097;
+    HasPrivilegeOnEntities: Object, 4852, 4852;
+    HasPrivilegeOnEntity: Object, 4851, 4851;
+    HasProvider: Object, 5091, 5091;
+    HasUserPrivilegeOnEntities: Object, 4853, 4853;
+    HostClearVStorageObjectControlFlags: Object, 5427, 5427;
+    HostCloneVStorageObjectTask: Object, 5424, 5424;
+    HostConfigVFlashCache: Object, 5409, 5409;
+    HostConfigureVFlashResource: Object, 5407, 5407;
+    HostCreateDiskTask: Object, 5414, 5414;
+    HostDeleteVStorageObjectExTask: Object, 5438, 5438;
+    HostDeleteVStorageObjectTask: Object, 5420, 5420;
+    HostExtendDiskTask: Object, 5416, 5416;
+    HostGetVFlashModuleDefaultConfig: Object, 5410, 5410;
+    HostImageConfigGetAcceptance: Object, 5207, 5207;
+    HostImageConfigGetProfile: Object, 5208, 5208;
+    HostInflateDiskTask: Object, 5417, 5417;
+    HostListVStorageObject: Object, 5423, 5423;
+    HostProfileResetValidationState: Object, 5262, 5262;
+    HostQueryVirtualDiskUuid: Object, 5441, 5441;
+    HostReconcileDatastoreInventoryTask: Object, 5428, 5428;
+    HostRegisterDisk: Object, 5415, 5415;
+    HostRelocateVStorageObjectTask: Object, 5425, 5425;
+    HostRemoveVFlashResource: Object, 5408, 5408;
+    HostRenameVStorageObject: Object, 5418, 5418;
+    HostRetrieveVStorageInfrastructureObjectPolicy: Object, 5419, 5419;
+    HostRetrieveVStorageObject: Object, 5421, 5421;
+    HostRetrieveVStorageObjectMetadata: Object, 5436, 5436;
+    HostRetrieveVStorageObjectMetadataValue: Object, 5437, 5437;
+    HostRetrieveVStorageObjectState: Object, 5422, 5422;
+    HostScheduleReconcileDatastoreInventory: Object, 5429, 5429;
+    HostSetVStorageObjectControlFlags: Object, 5426, 5426;
+    HostSetVirtualDiskUuidTask: Object, 5440, 5440;
+    HostSpecGetUpdatedHosts: Object, 5297, 5297;
+    HostUpdateVStorageObjectMetadataExTask: Object, 5439, 5439;
+    HostUpdateVStorageObjectMetadataTask: Object, 5435, 5435;
+    HostVStorageObjectCreateDiskFromSnapshotTask: Object, 5433, 5433;
+    HostVStorageObjectCreateSnapshotTask: Object, 5430, 5430;
+    HostVStorageObjectDeleteSnapshotTask: Object, 5431, 5431;
+    HostVStorageObjectRetrieveSnapshotInfo: Object, 5432, 5432;
+    HostVStorageObjectRevertTask: Object, 5434, 5434;
+    HttpNfcLeaseAbort: Object, 5473, 5473;
+    HttpNfcLeaseComplete: Object, 5472, 5472;
+    HttpNfcLeaseGetManifest: Object, 5470, 5470;
+    HttpNfcLeaseProbeUrls: Object, 5476, 5476;
+    HttpNfcLeaseProgress: Object, 5474, 5474;
+    HttpNfcLeasePullFromUrlsTask: Object, 5475, 5475;
+    HttpNfcLeaseSetManifestChecksumType: Object, 5471, 5471;
+    ImpersonateUser: Object, 5618, 5618;
+    ImportCertificateForCAMTask: Object, 5122, 5122;
+    ImportUnmanagedSnapshot: Object, 5721, 5721;
+    ImportVApp: Object, 5580, 5580;
+    IncreaseDirectorySize: Object, 4955, 4955;
+    InflateDiskTask: Object, 5661, 5661;
+    InflateVirtualDiskTask: Object, 5715, 5715;
+    InitializeDisksTask: Object, 5462, 5462;
+    InitiateFileTransferFromGuest: Object, 5076, 5076;
+    InitiateFileTransferToGuest: Object, 5077, 5077;
+    InitiateTransitionToVLCMTask: Object, 5487, 5487;
+    InstallHostPatchV2Task: Object, 5256, 5256;
+    InstallHostPatchTask: Object, 5255, 5255;
+    InstallIoFilterTask: Object, 5479, 5479;
+    InstallServerCertificate: Object, 5146, 5146;
+    InstallSmartCardTrustAnchor: Object, 5125, 5125;
+    InstantCloneTask: Object, 5746, 5746;
+    IsClusteredVmdkEnabled: Object, 4950, 4950;
+    IsGuestOsCustomizable: Object, 4936, 4936;
+    IsKmsClusterActive: Object, 4914, 4914;
+    IsSharedGraphicsActive: Object, 5201, 5201;
+    JoinDomainWithCAMTask: Object, 5121, 5121;
+    JoinDomainTask: Object, 5120, 5120;
+    LeaveCurrentDomainTask: Object, 5123, 5123;
+    ListCACertificateRevocationLists: Object, 5150, 5150;
+    ListCACertificates: Object, 5149, 5149;
+    ListFilesInGuest: Object, 5074, 5074;
+    ListGuestAliases: Object, 5062, 5062;
+    ListGuestMappedAliases: Object, 5063, 5063;
+    ListKeys: Object, 4891, 4891;
+    ListKmipServers: Object, 4901, 4901;
+    ListKmsClusters: Object, 4920, 4920;
+    ListProcessesInGuest: Object, 5079, 5079;
+    ListRegistryKeysInGuest: Object, 5083, 5083;
+    ListRegistryValuesInGuest: Object, 5086, 5086;
+    ListSmartCardTrustAnchors: Object, 5130, 5130;
+    ListTagsAttachedToVStorageObject: Object, 5679, 5679;
+    ListVStorageObject: Object, 5671, 5671;
+    ListVStorageObjectsAttachedToTag: Object, 5678, 5678;
+    LogUserEvent: Object, 5014, 5014;
+    Login: Object, 5609, 5609;
+    LoginBySSPI: Object, 5610, 5610;
+    LoginByToken: Object, 5608, 5608;
+    LoginExtensionByCertificate: Object, 5617, 5617;
+    LoginExtensionBySubjectName: Object, 5616, 5616;
+    Logout: Object, 5611, 5611;
+    LookupDvPortGroup: Object, 4989, 4989;
+    LookupVmOverheadMemory: Object, 5530, 5530;
+    MakeDirectory: Object, 5042, 5042;
+    MakeDirectoryInGuest: Object, 5067, 5067;
+    MakePrimaryVMTask: Object, 5764, 5764;
+    MarkAsLocalTask: Object, 5363, 5363;
+    MarkAsNonLocalTask: Object, 5364, 5364;
+    MarkAsNonSsdTask: Object, 5362, 5362;
+    MarkAsSsdTask: Object, 5361, 5361;
+    MarkAsTemplate: Object, 5748, 5748;
+    MarkAsVirtualMachine: Object, 5749, 5749;
+    MarkDefault: Object, 4898, 4898;
+    MarkForRemoval: Object, 5346, 5346;
+    MarkPerenniallyReserved: Object, 5368, 5368;
+    MarkPerenniallyReservedExTask: Object, 5369, 5369;
+    MarkServiceProviderEntities: Object, 5646, 5646;
+    MergeDvsTask: Object, 4974, 4974;
+    MergePermissions: Object, 4844, 4844;
+    MigrateVMTask: Object, 5743, 5743;
+    ModifyListView: Object, 5520, 5520;
+    MountToolsInstaller: Object, 5752, 5752;
+    MountVffsVolume: Object, 5350, 5350;
+    MountVmfsVolume: Object, 5303, 5303;
+    MountVmfsVolumeExTask: Object, 5306, 5306;
+    MoveDVPortTask: Object, 4976, 4976;
+    MoveDatastoreFileTask: Object, 5039, 5039;
+    MoveDirectoryInGuest: Object, 5070, 5070;
+    MoveFileInGuest: Object, 5071, 5071;
+    MoveHostIntoTask: Object, 4868, 4868;
+    MoveIntoFolderTask: Object, 5046, 5046;
+    MoveIntoResourcePool: Object, 5573, 5573;
+    MoveIntoTask: Object, 4867, 4867;
+    MoveVirtualDiskTask: Object, 5709, 5709;
+    NotifyAffectedServices: Object, 5148, 5148;
+    OpenInventoryViewFolder: Object, 5477, 5477;
+    OverwriteCustomizationSpec: Object, 4929, 4929;
+    ParseDescriptor: Object, 5532, 5532;
+    PerformDvsProductSpecOperationTask: Object, 4973, 4973;
+    PerformVsanUpgradePreflightCheck: Object, 5804, 5804;
+    PerformVsanUpgradeTask: Object, 5806, 5806;
+    PlaceVm: Object, 4873, 4873;
+    PlaceVmsXCluster: Object, 5058, 5058;
+    PostEvent: Object, 5016, 5016;
+    PostHealthUpdates: Object, 5099, 5099;
+    PowerDownHostToStandByTask: Object, 5389, 5389;
+    PowerOffVAppTask: Object, 5704, 5704;
+    PowerOffVMTask: Object, 5734, 5734;
+    PowerOnMultiVMTask: Object, 4940, 4940;
+    PowerOnVAppTask: Object, 5703, 5703;
+    PowerOnVMTask: Object, 5733, 5733;
+    PowerUpHostFromStandByTask: Object, 5390, 5390;
+    PrepareCrypto: Object, 5400, 5400;
+    PromoteDisksTask: Object, 5773, 5773;
+    ProvisionServerPrivateKey: Object, 5145, 5145;
+    PutUsbScanCodes: Object, 5775, 5775;
+    Query: Object, 5599, 5599;
+    QueryAnswerFileStatus: Object, 5277, 5277;
+    QueryAssignedLicenses: Object, 5505, 5505;
+    QueryAvailableDisksForVmfs: Object, 5157, 5157;
+    QueryAvailableDvsSpec: Object, 4990, 4990;
+    QueryAvailablePartition: Object, 5183, 5183;
+    QueryAvailablePerfMetric: Object, 5536, 5536;
+    QueryAvailableSsds: Object, 5354, 5354;
+    QueryAvailableTimeZones: Object, 5178, 5178;
+    QueryBootDevices: Object, 5139, 5139;
+    QueryBoundVnics: Object, 5498, 5498;
+    QueryCandidateNics: Object, 5499, 5499;
+    QueryChangedDiskAreas: Object, 5776, 5776;
+    QueryCmmds: Object, 5445, 5445;
+    QueryCompatibleHostForExistingDvs: Object, 4994, 4994;
+    QueryCompatibleHostForNewDvs: Object, 4993, 4993;
+    QueryCompatibleVmnicsFromHosts: Object, 4992, 4992;
+    QueryComplianceStatus: Object, 5553, 5553;
+    QueryConfigOption: Object, 5006, 5006;
+    QueryConfigOptionDescriptor: Object, 5005, 5005;
+    QueryConfigOptionEx: Object, 5007, 5007;
+    QueryConfigTarget: Object, 5008, 5008;
+    QueryConfiguredModuleOptionString: Object, 5214, 5214;
+    QueryConnectionInfo: Object, 4938, 4938;
+    QueryConnectionInfoViaSpec: Object, 4939, 4939;
+    QueryConnections: Object, 5756, 5756;
+    QueryCryptoKeyStatus: Object, 4917, 4917;
+    QueryDatastorePerformanceSummary: Object, 5627, 5627;
+    QueryDateTime: Object, 5179, 5179;
+    QueryDescriptions: Object, 4957, 4957;
+    QueryDirectoryInfo: Object, 4956, 4956;
+    QueryDisksForVsan: Object, 5460, 5460;
+    QueryDisksUsingFilter: Object, 5486, 5486;
+    QueryDvsByUuid: Object, 4997, 4997;
+    QueryDvsCheckCompatibility: Object, 4999, 4999;
+    QueryDvsCompatibleHostSpec: Object, 4995, 4995;
+    QueryDvsConfigTarget: Object, 4998, 4998;
+    QueryDvsFeatureCapability: Object, 4996, 4996;
+    QueryEvents: Object, 5015, 5015;
+    QueryExpressionMetadata: Object, 5555, 5555;
+    QueryExtensionIpAllocationUsage: Object, 5027, 5027;
+    QueryFaultToleranceCompatibility: Object, 5779, 5779;
+    QueryFaultToleranceCompatibilityEx: Object, 5780, 5780;
+    QueryFileLockInfo: Object, 5044, 5044;
+    QueryFilterEntities: Object, 5105, 5105;
+    QueryFilterInfoIds: Object, 5104, 5104;
+    QueryFilterList: Object, 5102, 5102;
+    QueryFilterName: Object, 5103, 5103;
+    QueryFirmwareConfigUploadURL: Object, 5196, 5196;
+    QueryHealthUpdateInfos: Object, 5093, 5093;
+    QueryHealthUpdates: Object, 5100, 5100;
+    QueryHostConnectionInfo: Object, 5380, 5380;
+    QueryHostPatchTask: Object, 5258, 5258;
+    QueryHostProfileMetadata: Object, 5269, 5269;
+    QueryHostStatus: Object, 5467, 5467;
+    QueryHostsWithAttachedLun: Object, 5624, 5624;
+    QueryIORMConfigOption: Object, 5626, 5626;
+    QueryIPAllocations: Object, 5495, 5495;
+    QueryIoFilterInfo: Object, 5483, 5483;
+    QueryIoFilterIssues: Object, 5482, 5482;
+    QueryIpPools: Object, 5488, 5488;
+    QueryLicenseSourceAvailability: Object, 5507, 5507;
+    QueryLicenseUsage: Object, 5508, 5508;
+    QueryLockdownExceptions: Object, 5117, 5117;
+    QueryManagedBy: Object, 5026, 5026;
+    QueryMaxQueueDepth: Object, 5172, 5172;
+    QueryMemoryOverhead: Object, 5391, 5391;
+    QueryMemoryOverheadEx: Object, 5392, 5392;
+    QueryMigrationDependencies: Object, 5502, 5502;
+    QueryModules: Object, 5212, 5212;
+    QueryMonitoredEntities: Object, 5096, 5096;
+    QueryNFSUser: Object, 5357, 5357;
+    QueryNetConfig: Object, 5442, 5442;
+    QueryNetworkHint: Object, 5237, 5237;
+    QueryNext: Object, 5600, 5600;
+    QueryObjectsOnPhysicalVsanDisk: Object, 5448, 5448;
+    QueryOptions: Object, 5528, 5528;
+    QueryPartitionCreateDesc: Object, 5186, 5186;
+    QueryPartitionCreateOptions: Object, 5185, 5185;
+    QueryPathSelectionPolicyOptions: Object, 5336, 5336;
+    QueryPerf: Object, 5539, 5539;
+    QueryPerfComposite: Object, 5540, 5540;
+    QueryPerfCounter: Object, 5537, 5537;
+    QueryPerfCounterByLevel: Object, 5538, 5538;
+    QueryPerfProviderSummary: Object, 5535, 5535;
+    QueryPhysicalVsanDisks: Object, 5446, 5446;
+    QueryPnicStatus: Object, 5497, 5497;
+    QueryPolicyMetadata: Object, 5557, 5557;
+    QueryProductLockerLocation: Object, 5403, 5403;
+    QueryProfileStructure: Object, 5270, 5270;
+    QueryProviderList: Object, 5090, 5090;
+    QueryProviderName: Object, 5092, 5092;
+    QueryResourceConfigOption: Object, 5581, 5581;
+    QueryServiceList: Object, 5606, 5606;
+    QueryStorageArrayTypePolicyOptions: Object, 5337, 5337;
+    QuerySupportedFeatures: Object, 5506, 5506;
+    QuerySupportedNetworkOffloadSpec: Object, 4991, 4991;
+    QuerySyncingVsanObjects: Object, 5452, 5452;
+    QuerySystemUsers: Object, 5115, 5115;
+    QueryTargetCapabilities: Object, 5009, 5009;
+    QueryTpmAttestationReport: Object, 5379, 5379;
+    QueryUnmonitoredHosts: Object, 5098, 5098;
+    QueryUnownedFiles: Object, 5777, 5777;
+    QueryUnresolvedVmfsVolume: Object, 5314, 5314;
+    QueryUnresolvedVmfsVolumes: Object, 5175, 5175;
+    QueryUsedVlanIdInDvs: Object, 4971, 4971;
+    QueryVMotionCompatibility: Object, 5604, 5604;
+    QueryVMotionCompatibilityExTask: Object, 5794, 5794;
+    QueryVirtualDiskFragmentation: Object, 5712, 5712;
+    QueryVirtualDiskGeometry: Object, 5720, 5720;
+    QueryVirtualDiskUuid: Object, 5719, 5719;
+    QueryVirtualDiskUuidEx: Object, 5692, 5692;
+    QueryVmfsConfigOption: Object, 5367, 5367;
+    QueryVmfsDatastoreCreateOptions: Object, 5158, 5158;
+    QueryVmfsDatastoreExpandOptions: Object, 5161, 5161;
+    QueryVmfsDatastoreExtendOptions: Object, 5160, 5160;
+    QueryVnicStatus: Object, 5496, 5496;
+    QueryVsanObjectUuidsByFilter: Object, 5459, 5459;
+    QueryVsanObjects: Object, 5447, 5447;
+    QueryVsanStatistics: Object, 5450, 5450;
+    QueryVsanUpgradeStatus: Object, 5805, 5805;
+    ReadEnvironmentVariableInGuest: Object, 5081, 5081;
+    ReadNextEvents: Object, 5010, 5010;
+    ReadNextTasks: Object, 5640, 5640;
+    ReadNextTasksByViewSpec: Object, 5645, 5645;
+    ReadPreviousEvents: Object, 5011, 5011;
+    ReadPreviousTasks: Object, 5641, 5641;
+    RebootGuest: Object, 5738, 5738;
+    RebootHostTask: Object, 5387, 5387;
+    RecommendDatastores: Object, 5635, 5635;
+    RecommendHostsForVm: Object, 4865, 4865;
+    RecommissionVsanNodeTask: Object, 5469, 5469;
+    ReconcileDatastoreInventoryExTask: Object, 5693, 5693;
+    ReconcileDatastoreInventoryTask: Object, 5680, 5680;
+    ReconfigVMTask: Object, 5730, 5730;
+    ReconfigurationSatisfiable: Object, 5455, 5455;
+    ReconfigureAlarm: Object, 4831, 4831;
+    ReconfigureAutostart: Object, 5136, 5136;
+    ReconfigureClusterTask: Object, 4862, 4862;
+    ReconfigureComputeResourceTask: Object, 4886, 4886;
+    ReconfigureDVPortTask: Object, 4978, 4978;
+    ReconfigureDVPortgroupTask: Object, 4967, 4967;
+    ReconfigureDatacenterTask: Object, 4942, 4942;
+    ReconfigureDomObject: Object, 5451, 5451;
+    ReconfigureDvsTask: Object, 4972, 4972;
+    ReconfigureHostForDASTask: Object, 5393, 5393;
+    ReconfigureScheduledTask: Object, 5584, 5584;
+    ReconfigureServiceConsoleReservation: Object, 5223, 5223;
+    ReconfigureSnmpAgent: Object, 5290, 5290;
+    ReconfigureVirtualMachineReservation: Object, 5224, 5224;
+    ReconnectHostTask: Object, 5383, 5383;
+    RectifyDvsHostTask: Object, 4980, 4980;
+    RectifyDvsOnHostTask: Object, 5000, 5000;
+    Refresh: Object, 5259, 5259;
+    RefreshDVPortState: Object, 4979, 4979;
+    RefreshDatastore: Object, 4943, 4943;
+    RefreshDatastoreStorageInfo: Object, 4944, 4944;
+    RefreshDateTimeSystem: Object, 5181, 5181;
+    RefreshFirewall: Object, 5193, 5193;
+    RefreshGraphicsManager: Object, 5200, 5200;
+    RefreshHealthStatusSystem: Object, 5203, 5203;
+    RefreshNetworkSystem: Object, 5245, 5245;
+    RefreshRecommendation: Object, 4869, 4869;
+    RefreshRuntime: Object, 5582, 5582;
+    RefreshServices: Object, 5289, 5289;
+    RefreshStorageDrsRecommendation: Object, 5631, 5631;
+    RefreshStorageDrsRecommendationsForPodTask: Object, 5632, 5632;
+    RefreshStorageInfo: Object, 5723, 5723;
+    RefreshStorageSystem: Object, 5344, 5344;
+    RegisterChildVMTask: Object, 5579, 5579;
+    RegisterDisk: Object, 5659, 5659;
+    RegisterExtension: Object, 5020, 5020;
+    RegisterHealthUpdateProvider: Object, 5088, 5088;
+    RegisterKmipServer: Object, 4897, 4897;
+    RegisterKmsCluster: Object, 4918, 4918;
+    RegisterVMTask: Object, 5048, 5048;
+    ReleaseCredentialsInGuest: Object, 5066, 5066;
+    ReleaseIpAllocation: Object, 5494, 5494;
+    ReleaseManagedSnapshot: Object, 5722, 5722;
+    Reload: Object, 5523, 5523;
+    RelocateVMTask: Object, 5744, 5744;
+    RelocateVStorageObjectTask: Object, 5673, 5673;
+    RemoveAlarm: Object, 4830, 4830;
+    RemoveAllSnapshotsTask: Object, 5727, 5727;
+    RemoveAssignedLicense: Object, 5504, 5504;
+    RemoveAuthorizationRole: Object, 4842, 4842;
+    RemoveCustomFieldDef: Object, 4923, 4923;
+    RemoveDatastore: Object, 5169, 5169;
+    RemoveDatastoreExTask: Object, 5173, 5173;
+    RemoveDiskMappingTask: Object, 5464, 5464;
+    RemoveDiskTask: Object, 5463, 5463;
+    RemoveEntityPermission: Object, 4850, 4850;
+    RemoveFilter: Object, 5108, 5108;
+    RemoveFilterEntities: Object, 5107, 5107;
+    RemoveGroup: Object, 5219, 5219;
+    RemoveGuestAlias: Object, 5060, 5060;
+    RemoveGuestAliasByCert: Object, 5061, 5061;
+    RemoveInternetScsiSendTargets: Object, 5329, 5329;
+    RemoveInternetScsiStaticTargets: Object, 5331, 5331;
+    RemoveKey: Object, 4889, 4889;
+    RemoveKeys: Object, 4890, 4890;
+    RemoveKmipServer: Object, 4900, 4900;
+    RemoveLicense: Object, 5516, 5516;
+    RemoveLicenseLabel: Object, 5519, 5519;
+    RemoveMonitoredEntities: Object, 5095, 5095;
+    RemoveNetworkResourcePool: Object, 4983, 4983;
+    RemoveNvmeOverRdmaAdapter: Object, 5371, 5371;
+    RemovePerfInterval: Object, 5542, 5542;
+    RemovePortGroup: Object, 5234, 5234;
+    RemoveScheduledTask: Object, 5583, 5583;
+    RemoveServiceConsoleVirtualNic: Object, 5242, 5242;
+    RemoveSmartCardTrustAnchor: Object, 5127, 5127;
+    RemoveSmartCardTrustAnchorByFingerprint: Object, 5128, 5128;
+    RemoveSmartCardTrustAnchorCertificate: Object, 5129, 5129;
+    RemoveSnapshotTask: Object, 5800, 5800;
+    RemoveSoftwareAdapter: Object, 5373, 5373;
+    RemoveUser: Object, 5218, 5218;
+    RemoveVirtualNic: Object, 5239, 5239;
+    RemoveVirtualSwitch: Object, 5231, 5231;
+    RenameCustomFieldDef: Object, 4924, 4924;
+    RenameCustomizationSpec: Object, 4932, 4932;
+    RenameDatastore: Object, 4946, 4946;
+    RenameSnapshot: Object, 5801, 5801;
+    RenameVStorageObject: Object, 5662, 5662;
+    RenameVStorageObjectEx: Object, 5651, 5651;
+    RenameTask: Object, 5524, 5524;
+    RepairVStorageObjectChainTask: Object, 5656, 5656;
+    RepairVmDiskChainsTask: Object, 5787, 5787;
+    ReplaceCACertificatesAndCRLs: Object, 5147, 5147;
+    ReplaceSmartCardTrustAnchors: Object, 5126, 5126;
+    RescanAllHba: Object, 5319, 5319;
+    RescanHba: Object, 5318, 5318;
+    RescanVffs: Object, 5353, 5353;
+    RescanVmfs: Object, 5309, 5309;
+    ResetCollector: Object, 5111, 5111;
+    ResetCounterLevelMapping: Object, 5545, 5545;
+    ResetEntityPermissions: Object, 4849, 4849;
+    ResetFirmwareToFactoryDefaults: Object, 5194, 5194;
+    ResetGuestInformation: Object, 5751, 5751;
+    ResetListView: Object, 5521, 5521;
+    ResetListViewFromView: Object, 5522, 5522;
+    ResetSystemHealthInfo: Object, 5204, 5204;
+    ResetVMTask: Object, 5736, 5736;
+    ResignatureUnresolvedVmfsVolumeTask: Object, 5176, 5176;
+    ResolveInstallationErrorsOnClusterTask: Object, 5485, 5485;
+    ResolveInstallationErrorsOnHostTask: Object, 5484, 5484;
+    ResolveMultipleUnresolvedVmfsVolumes: Object, 5315, 5315;
+    ResolveMultipleUnresolvedVmfsVolumesExTask: Object, 5316, 5316;
+    ResolveNfsServerHostName: Object, 5171, 5171;
+    RestartService: Object, 5287, 5287;
+    RestartServiceConsoleVirtualNic: Object, 5244, 5244;
+    RestoreFirmwareConfiguration: Object, 5197, 5197;
+    RetrieveAllPermissions: Object, 4847, 4847;
+    RetrieveAnswerFile: Object, 5273, 5273;
+    RetrieveAnswerFileForProfile: Object, 5274, 5274;
+    RetrieveArgumentDescription: Object, 5012, 5012;
+    RetrieveCertificateInfoList: Object, 5142, 5142;
+    RetrieveClientCert: Object, 4910, 4910;
+    RetrieveClientCsr: Object, 4909, 4909;
+    RetrieveDasAdvancedRuntimeInfo: Object, 4871, 4871;
+    RetrieveDescription: Object, 5546, 5546;
+    RetrieveDiskPartitionInfo: Object, 5298, 5298;
+    RetrieveDynamicPassthroughInfo: Object, 5133, 5133;
+    RetrieveEntityPermissions: Object, 4846, 4846;
+    RetrieveEntityScheduledTask: Object, 5587, 5587;
+    RetrieveFreeEpcMemory: Object, 5405, 5405;
+    RetrieveHardwareUptime: Object, 5399, 5399;
+    RetrieveHostAccessControlEntries: Object, 5113, 5113;
+    RetrieveHostCustomizations: Object, 5278, 5278;
+    RetrieveHostCustomizationsForProfile: Object, 5279, 5279;
+    RetrieveHostSpecification: Object, 5294, 5294;
+    RetrieveKmipServerCert: Object, 4904, 4904;
+    RetrieveKmipServersStatusTask: Object, 4902, 4902;
+    RetrieveObjectScheduledTask: Object, 5589, 5589;
+    RetrieveProductComponents: Object, 5605, 5605;
+    RetrieveProperties: Object, 5560, 5560;
+    RetrievePropertiesEx: Object, 5565, 5565;
+    RetrieveRolePermissions: Object, 4845, 4845;
+    RetrieveSelfSignedClientCert: Object, 4908, 4908;
+    RetrieveServiceContent: Object, 5602, 5602;
+    RetrieveServiceProviderEntities: Object, 5648, 5648;
+    RetrieveSnapshotDetails: Object, 5687, 5687;
+    RetrieveSnapshotInfo: Object, 5684, 5684;
+    RetrieveUserGroups: Object, 5649, 5649;
+    RetrieveVStorageInfrastructureObjectPolicy: Object, 5666, 5666;
+    RetrieveVStorageObject: Object, 5668, 5668;
+    RetrieveVStorageObjectAssociations: Object, 5670, 5670;
+    RetrieveVStorageObjectState: Object, 5669, 5669;
+    RetrieveVendorDeviceGroupInfo: Object, 5134, 5134;
+    RetrieveVgpuDeviceInfo: Object, 5198, 5198;
+    RetrieveVgpuProfileInfo: Object, 5199, 5199;
+    RevertToCurrentSnapshotTask: Object, 5726, 5726;
+    RevertToSnapshotTask: Object, 5799, 5799;
+    RevertVStorageObjectExTask: Object, 5655, 5655;
+    RevertVStorageObjectTask: Object, 5686, 5686;
+    RewindCollector: Object, 5110, 5110;
+    RunScheduledTask: Object, 5585, 5585;
+    RunVsanPhysicalDiskDiagnostics: Object, 5453, 5453;
+    ScanHostPatchV2Task: Object, 5253, 5253;
+    ScanHostPatchTask: Object, 5252, 5252;
+    ScheduleReconcileDatastoreInventory: Object, 5681, 5681;
+    SearchDatastoreSubFoldersTask: Object, 5154, 5154;
+    SearchDatastoreTask: Object, 5153, 5153;
+    SelectActivePartition: Object, 5184, 5184;
+    SelectVnic: Object, 5412, 5412;
+    SelectVnicForNicType: Object, 5443, 5443;
+    SendNMI: Object, 5782, 5782;
+    SendTestNotification: Object, 5291, 5291;
+    SessionIsActive: Object, 5619, 5619;
+    SetCollectorPageSize: Object, 5109, 5109;
+    SetCryptoMode: Object, 4877, 4877;
+    SetDefaultKmsCluster: Object, 4915, 4915;
+    SetDisplayTopology: Object, 5768, 5768;
+    SetEntityPermissions: Object, 4848, 4848;
+    SetExtensionCertificate: Object, 5024, 5024;
+    SetField: Object, 4925, 4925;
+    SetKeyCustomAttributes: Object, 4921, 4921;
+    SetLicenseEdition: Object, 5509, 5509;
+    SetLocale: Object, 5615, 5615;
+    SetMaxQueueDepth: Object, 5170, 5170;
+    SetMultipathLunPolicy: Object, 5334, 5334;
+    SetNFSUser: Object, 5355, 5355;
+    SetPublicKey: Object, 5023, 5023;
+    SetRegistryValueInGuest: Object, 5085, 5085;
+    SetScreenResolution: Object, 5759, 5759;
+    SetServiceAccount: Object, 5025, 5025;
+    SetTaskDescription: Object, 5639, 5639;
+    SetTaskState: Object, 5638, 5638;
+    SetVStorageObjectControlFlags: Object, 5674, 5674;
+    SetVirtualDiskUuid: Object, 5718, 5718;
+    SetVirtualDiskUuidExTask: Object, 5691, 5691;
+    ShrinkVirtualDiskTask: Object, 5714, 5714;
+    ShutdownGuest: Object, 5737, 5737;
+    ShutdownHostTask: Object, 5388, 5388;
+    StageHostPatchTask: Object, 5254, 5254;
+    StampAllRulesWithUuidTask: Object, 4875, 4875;
+    StandbyGuest: Object, 5739, 5739;
+    StartGuestNetworkTask: Object, 5792, 5792;
+    StartProgramInGuest: Object, 5078, 5078;
+    StartRecordingTask: Object, 5769, 5769;
+    StartReplayingTask: Object, 5771, 5771;
+    StartService: Object, 5285, 5285;
+    StopRecordingTask: Object, 5770, 5770;
+    StopReplayingTask: Object, 5772, 5772;
+    StopService: Object, 5286, 5286;
+    SuspendVAppTask: Object, 5705, 5705;
+    SuspendVMTask: Object, 5735, 5735;
+    TerminateFaultTolerantVMTask: Object, 5765, 5765;
+    TerminateProcessInGuest: Object, 5080, 5080;
+    TerminateSession: Object, 5614, 5614;
+    TerminateVM: Object, 5781, 5781;
+    TestTimeService: Object, 5182, 5182;
+    TurnDiskLocatorLedOffTask: Object, 5360, 5360;
+    TurnDiskLocatorLedOnTask: Object, 5359, 5359;
+    TurnOffFaultToleranceForVMTask: Object, 5763, 5763;
+    UnassignUserFromGroup: Object, 5221, 5221;
+    UnbindVnic: Object, 5501, 5501;
+    UninstallHostPatchTask: Object, 5257, 5257;
+    UninstallIoFilterTask: Object, 5480, 5480;
+    UninstallService: Object, 5288, 5288;
+    UnmapVmfsVolumeExTask: Object, 5307, 5307;
+    UnmarkServiceProviderEntities: Object, 5647, 5647;
+    UnmountDiskMappingTask: Object, 5465, 5465;
+    UnmountForceMountedVmfsVolume: Object, 5317, 5317;
+    UnmountToolsInstaller: Object, 5753, 5753;
+    UnmountVffsVolume: Object, 5351, 5351;
+    UnmountVmfsVolume: Object, 5304, 5304;
+    UnmountVmfsVolumeExTask: Object, 5305, 5305;
+    UnregisterAndDestroyTask: Object, 5053, 5053;
+    UnregisterDiskTask: Object, 5657, 5657;
+    UnregisterExtension: Object, 5018, 5018;
+    UnregisterHealthUpdateProvider: Object, 5089, 5089;
+    UnregisterKmsCluster: Object, 4919, 4919;
+    UnregisterVM: Object, 5750, 5750;
+    UpdateAnswerFileTask: Object, 5272, 5272;
+    UpdateAssignableHardwareConfig: Object, 5135, 5135;
+    UpdateAssignedLicense: Object, 5503, 5503;
+    UpdateAuthorizationRole: Object, 4843, 4843;
+    UpdateBootDevice: Object, 5140, 5140;
+    UpdateChildResourceConfiguration: Object, 5574, 5574;
+    UpdateClusterProfile: Object, 4883, 4883;
+    UpdateConfig: Object, 5572, 5572;
+    UpdateConsoleIpRouteConfig: Object, 5228, 5228;
+    UpdateCounterLevelMapping: Object, 5544, 5544;
+    UpdateDVSHealthCheckConfigTask: Object, 4988, 4988;
+    UpdateDVSLacpGroupConfigTask: Object, 5803, 5803;
+    UpdateDateTime: Object, 5180, 5180;
+    UpdateDateTimeConfig: Object, 5177, 5177;
+    UpdateDefaultPolicy: Object, 5189, 5189;
+    UpdateDiskPartitions: Object, 5301, 5301;
+    UpdateDnsConfig: Object, 5226, 5226;
+    UpdateDvsCapability: Object, 4977, 4977;
+    UpdateExtension: Object, 5021, 5021;
+    UpdateFlags: Object, 5394, 5394;
+    UpdateGraphicsConfig: Object, 5202, 5202;
+    UpdateHostImageAcceptanceLevel: Object, 5209, 5209;
+    UpdateHostProfile: Object, 5264, 5264;
+    UpdateHostSpecification: Object, 5292, 5292;
+    UpdateHostSubSpecification: Object, 5293, 5293;
+    UpdateHppMultipathLunPolicy: Object, 5335, 5335;
+    UpdateInternetScsiAdvancedOptions: Object, 5324, 5324;
+    UpdateInternetScsiAlias: Object, 5327, 5327;
+    UpdateInternetScsiAuthenticationProperties: Object, 5322, 5322;
+    UpdateInternetScsiDigestProperties: Object, 5323, 5323;
+    UpdateInternetScsiDiscoveryProperties: Object, 5321, 5321;
+    UpdateInternetScsiIPProperties: Object, 5325, 5325;
+    UpdateInternetScsiName: Object, 5326, 5326;
+    UpdateIpConfig: Object, 5411, 5411;
+    UpdateIpPool: Object, 5490, 5490;
+    UpdateIpRouteConfig: Object, 5227, 5227;
+    UpdateIpRouteTableConfig: Object, 5229, 5229;
+    UpdateIpmi: Object, 5398, 5398;
+    UpdateKmipServer: Object, 4899, 4899;
+    UpdateKmsSignedCsrClientCert: Object, 4912, 4912;
+    UpdateLicense: Object, 5514, 5514;
+    UpdateLicenseLabel: Object, 5518, 5518;
+    UpdateLinkedChildren: Object, 5700, 5700;
+    UpdateLocalSwapDatastore: Object, 5156, 5156;
+    UpdateLockdownExceptions: Object, 5118, 5118;
+    UpdateModuleOptionString: Object, 5213, 5213;
+    UpdateNetworkConfig: Object, 5225, 5225;
+    UpdateNetworkResourcePool: Object, 4981, 4981;
+    UpdateOptions: Object, 5529, 5529;
+    UpdatePassthruConfig: Object, 5260, 5260;
+    UpdatePerfInterval: Object, 5543, 5543;
+    UpdatePhysicalNicLinkSpeed: Object, 5236, 5236;
+    UpdatePortGroup: Object, 5235, 5235;
+    UpdateProductLockerLocationTask: Object, 5404, 5404;
+    UpdateProgress: Object, 5637, 5637;
+    UpdateReferenceHost: Object, 5263, 5263;
+    UpdateRuleset: Object, 5192, 5192;
+    UpdateScsiLunDisplayName: Object, 5338, 5338;
+    UpdateSelfSignedClientCert: Object, 4911, 4911;
+    UpdateServiceConsoleVirtualNic: Object, 5243, 5243;
+    UpdateServiceMessage: Object, 5607, 5607;
+    UpdateServicePolicy: Object, 5284, 5284;
+    UpdateSoftwareInternetScsiEnabled: Object, 5320, 5320;
+    UpdateSystemResources: Object, 5381, 5381;
+    UpdateSystemSwapConfiguration: Object, 5382, 5382;
+    UpdateSystemUsers: Object, 5116, 5116;
+    UpdateUser: Object, 5216, 5216;
+    UpdateVAppConfig: Object, 5699, 5699;
+    UpdateVStorageInfrastructureObjectPolicyTask: Object, 5665, 5665;
+    UpdateVStorageObjectCryptoTask: Object, 5664, 5664;
+    UpdateVStorageObjectPolicyTask: Object, 5663, 5663;
+    UpdateVVolVirtualMachineFilesTask: Object, 4951, 4951;
+    UpdateVirtualMachineFilesTask: Object, 4945, 4945;
+    UpdateVirtualNic: Object, 5240, 5240;
+    UpdateVirtualSwitch: Object, 5232, 5232;
+    UpdateVmfsUnmapBandwidth: Object, 5366, 5366;
+    UpdateVmfsUnmapPriority: Object, 5365, 5365;
+    UpdateVsanTask: Object, 5466, 5466;
+    UpgradeIoFilterTask: Object, 5481, 5481;
+    UpgradeToolsTask: Object, 5754, 5754;
+    UpgradeVMTask: Object, 5731, 5731;
+    UpgradeVmLayout: Object, 5313, 5313;
+    UpgradeVmfs: Object, 5312, 5312;
+    UpgradeVsanObjects: Object, 5458, 5458;
+    UploadClientCert: Object, 4913, 4913;
+    UploadKmipServerCert: Object, 4905, 4905;
+    VCenterUpdateVStorageObjectMetadataExTask: Object, 5690, 5690;
+    VStorageObjectCreateSnapshotExTask: Object, 5652, 5652;
+    VStorageObjectCreateSnapshotTask: Object, 5682, 5682;
+    VStorageObjectDeleteSnapshotEx2Task: Object, 5654, 5654;
+    VStorageObjectDeleteSnapshotExTask: Object, 5653, 5653;
+    VStorageObjectExtendDiskExTask: Object, 5650, 5650;
+    ValidateCredentialsInGuest: Object, 5064, 5064;
+    ValidateHCIConfiguration: Object, 4861, 4861;
+    ValidateHost: Object, 5531, 5531;
+    ValidateHostProfileCompositionTask: Object, 5282, 5282;
+    ValidateMigration: Object, 5603, 5603;
+    ValidateStoragePodConfig: Object, 5634, 5634;
+    VstorageObjectVCenterQueryChangedDiskAreas: Object, 5688, 5688;
+    WaitForUpdates: Object, 5562, 5562;
+    WaitForUpdatesEx: Object, 5564, 5564;
+    XmlToCustomizationSpecItem: Object, 4934, 4934;
+    ZeroFillVirtualDiskTask: Object, 5717, 5717;
+    ConfigureVchaTask: Object, 5030, 5030;
+    CreatePassiveNodeTask: Object, 5031, 5031;
+    CreateWitnessNodeTask: Object, 5032, 5032;
+    DeployVchaTask: Object, 5029, 5029;
+    DestroyVchaTask: Object, 5034, 5034;
+    FetchSoftwarePackages: Object, 5210, 5210;
+    GetClusterMode: Object, 5036, 5036;
+    GetVchaConfig: Object, 5033, 5033;
+    InitiateFailoverTask: Object, 5038, 5038;
+    InstallDate: Object, 5211, 5211;
+    PrepareVchaTask: Object, 5028, 5028;
+    QueryDatacenterConfigOptionDescriptor: Object, 4941, 4941;
+    ReloadVirtualMachineFromPathTask: Object, 5778, 5778;
+    SetClusterModeTask: Object, 5035, 5035;
+    SetCustomValue: Object, 5017, 5017;
+    StartDpuFailover: Object, 5246, 5246;
+    UnregisterVAppTask: Object, 5706, 5706;
 }
 
 macro_rules! names {
@@ -1472,6 +1473,7 @@ names! {
     PerformVsanUpgradePreflightCheck "PerformVsanUpgradePreflightCheck";
     PerformVsanUpgradeTask "PerformVsanUpgrade_Task";
     PlaceVm "PlaceVm";
+    PlaceVmsXCluster "PlaceVmsXCluster";
     PostEvent "PostEvent";
     PostHealthUpdates "PostHealthUpdates";
     PowerDownHostToStandByTask "PowerDownHostToStandBy_Task";
@@ -2071,16 +2073,16 @@ impl AddCustomFieldDef {
 impl AddDVPortgroupTask {
     pub const SPEC: usize = 0;
     #[inline] pub fn spec(&self) -> Items<'_, views::DVPortgroupConfigSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn spec_mut(&mut self) -> ItemsMut<'_, views::DVPortgroupConfigSpec> { self.as_object_mut().list_mut(0, D(301)) }
-    #[inline] pub fn set_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(301), items.into_iter().map(|item| view_value::<views::DVPortgroupConfigSpec, A>(item))); self }
+    #[inline] pub fn spec_mut(&mut self) -> ItemsMut<'_, views::DVPortgroupConfigSpec> { self.as_object_mut().list_mut(0, D(303)) }
+    #[inline] pub fn set_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(303), items.into_iter().map(|item| view_value::<views::DVPortgroupConfigSpec, A>(item))); self }
     #[inline] pub fn push_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DVPortgroupConfigSpec, A>(item); self.spec_mut().values().push(value); self }
 }
 
 impl AddDisksTask {
     pub const DISK: usize = 0;
     #[inline] pub fn disk(&self) -> Items<'_, views::HostScsiDisk> { self.as_object().read_list(0) }
-    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::HostScsiDisk> { self.as_object_mut().list_mut(0, D(1105)) }
-    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1105), items.into_iter().map(|item| view_value::<views::HostScsiDisk, A>(item))); self }
+    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::HostScsiDisk> { self.as_object_mut().list_mut(0, D(1107)) }
+    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1107), items.into_iter().map(|item| view_value::<views::HostScsiDisk, A>(item))); self }
     #[inline] pub fn push_disk<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostScsiDisk, A>(item); self.disk_mut().values().push(value); self }
 }
 
@@ -2104,8 +2106,8 @@ impl AddFilterEntities {
     #[inline] pub fn filter_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_filter_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4006)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4006), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4014)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -2154,8 +2156,8 @@ impl AddInternetScsiSendTargets {
     #[inline] pub fn i_scsi_hba_device(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_i_scsi_hba_device(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn targets(&self) -> Items<'_, views::HostInternetScsiHbaSendTarget> { self.as_object().read_list(1) }
-    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaSendTarget> { self.as_object_mut().list_mut(1, D(1195)) }
-    #[inline] pub fn set_targets<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1195), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaSendTarget, A>(item))); self }
+    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaSendTarget> { self.as_object_mut().list_mut(1, D(1197)) }
+    #[inline] pub fn set_targets<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1197), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaSendTarget, A>(item))); self }
     #[inline] pub fn push_targets<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostInternetScsiHbaSendTarget, A>(item); self.targets_mut().values().push(value); self }
 }
 
@@ -2165,8 +2167,8 @@ impl AddInternetScsiStaticTargets {
     #[inline] pub fn i_scsi_hba_device(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_i_scsi_hba_device(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn targets(&self) -> Items<'_, views::HostInternetScsiHbaStaticTarget> { self.as_object().read_list(1) }
-    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaStaticTarget> { self.as_object_mut().list_mut(1, D(1196)) }
-    #[inline] pub fn set_targets<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1196), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaStaticTarget, A>(item))); self }
+    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaStaticTarget> { self.as_object_mut().list_mut(1, D(1198)) }
+    #[inline] pub fn set_targets<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1198), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaStaticTarget, A>(item))); self }
     #[inline] pub fn push_targets<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostInternetScsiHbaStaticTarget, A>(item); self.targets_mut().values().push(value); self }
 }
 
@@ -2180,8 +2182,8 @@ impl AddKey {
 impl AddKeys {
     pub const KEYS: usize = 0;
     #[inline] pub fn keys(&self) -> Items<'_, views::CryptoKeyPlain> { self.as_object().read_list(0) }
-    #[inline] pub fn keys_mut(&mut self) -> ItemsMut<'_, views::CryptoKeyPlain> { self.as_object_mut().list_mut(0, D(228)) }
-    #[inline] pub fn set_keys<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(228), items.into_iter().map(|item| view_value::<views::CryptoKeyPlain, A>(item))); self }
+    #[inline] pub fn keys_mut(&mut self) -> ItemsMut<'_, views::CryptoKeyPlain> { self.as_object_mut().list_mut(0, D(230)) }
+    #[inline] pub fn set_keys<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(230), items.into_iter().map(|item| view_value::<views::CryptoKeyPlain, A>(item))); self }
     #[inline] pub fn push_keys<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CryptoKeyPlain, A>(item); self.keys_mut().values().push(value); self }
 }
 
@@ -2191,8 +2193,8 @@ impl AddLicense {
     #[inline] pub fn license_key(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_license_key(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn labels(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(1) }
-    #[inline] pub fn labels_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(1, D(1516)) }
-    #[inline] pub fn set_labels<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1516), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn labels_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(1, D(1518)) }
+    #[inline] pub fn set_labels<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1518), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_labels<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.labels_mut().values().push(value); self }
 }
 
@@ -2202,16 +2204,16 @@ impl AddMonitoredEntities {
     #[inline] pub fn provider_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_provider_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4006)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4006), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4014)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
 impl AddNetworkResourcePool {
     pub const CONFIG_SPEC: usize = 0;
     #[inline] pub fn config_spec(&self) -> Items<'_, views::DVSNetworkResourcePoolConfigSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn config_spec_mut(&mut self) -> ItemsMut<'_, views::DVSNetworkResourcePoolConfigSpec> { self.as_object_mut().list_mut(0, D(336)) }
-    #[inline] pub fn set_config_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(336), items.into_iter().map(|item| view_value::<views::DVSNetworkResourcePoolConfigSpec, A>(item))); self }
+    #[inline] pub fn config_spec_mut(&mut self) -> ItemsMut<'_, views::DVSNetworkResourcePoolConfigSpec> { self.as_object_mut().list_mut(0, D(338)) }
+    #[inline] pub fn set_config_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(338), items.into_iter().map(|item| view_value::<views::DVSNetworkResourcePoolConfigSpec, A>(item))); self }
     #[inline] pub fn push_config_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DVSNetworkResourcePoolConfigSpec, A>(item); self.config_spec_mut().values().push(value); self }
 }
 
@@ -2305,8 +2307,8 @@ impl AnswerVM {
 impl ApplyEntitiesConfigTask {
     pub const APPLY_CONFIG_SPECS: usize = 0;
     #[inline] pub fn apply_config_specs(&self) -> Items<'_, views::ApplyHostProfileConfigurationSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn apply_config_specs_mut(&mut self) -> ItemsMut<'_, views::ApplyHostProfileConfigurationSpec> { self.as_object_mut().list_mut(0, D(2489)) }
-    #[inline] pub fn set_apply_config_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2489), items.into_iter().map(|item| view_value::<views::ApplyHostProfileConfigurationSpec, A>(item))); self }
+    #[inline] pub fn apply_config_specs_mut(&mut self) -> ItemsMut<'_, views::ApplyHostProfileConfigurationSpec> { self.as_object_mut().list_mut(0, D(2497)) }
+    #[inline] pub fn set_apply_config_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2497), items.into_iter().map(|item| view_value::<views::ApplyHostProfileConfigurationSpec, A>(item))); self }
     #[inline] pub fn push_apply_config_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ApplyHostProfileConfigurationSpec, A>(item); self.apply_config_specs_mut().values().push(value); self }
 }
 
@@ -2314,8 +2316,8 @@ impl ApplyEvcModeVMTask {
     pub const MASK: usize = 0;
     pub const COMPLETE_MASKS: usize = 1;
     #[inline] pub fn mask(&self) -> Items<'_, views::HostFeatureMask> { self.as_object().read_list(0) }
-    #[inline] pub fn mask_mut(&mut self) -> ItemsMut<'_, views::HostFeatureMask> { self.as_object_mut().list_mut(0, D(1135)) }
-    #[inline] pub fn set_mask<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1135), items.into_iter().map(|item| view_value::<views::HostFeatureMask, A>(item))); self }
+    #[inline] pub fn mask_mut(&mut self) -> ItemsMut<'_, views::HostFeatureMask> { self.as_object_mut().list_mut(0, D(1137)) }
+    #[inline] pub fn set_mask<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1137), items.into_iter().map(|item| view_value::<views::HostFeatureMask, A>(item))); self }
     #[inline] pub fn push_mask<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostFeatureMask, A>(item); self.mask_mut().values().push(value); self }
     #[inline] pub fn complete_masks(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
     #[inline] pub fn set_complete_masks(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -2331,8 +2333,8 @@ impl ApplyHostConfigTask {
     #[inline] pub fn set_config_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostConfigSpec, _>(1, view); self }
     #[inline] pub fn config_spec_mut(&mut self) -> &mut views::HostConfigSpec { self.as_object_mut().view_mut(1) }
     #[inline] pub fn user_input(&self) -> Items<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object().read_list(2) }
-    #[inline] pub fn user_input_mut(&mut self) -> ItemsMut<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object_mut().list_mut(2, D(2484)) }
-    #[inline] pub fn set_user_input<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2484), items.into_iter().map(|item| view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item))); self }
+    #[inline] pub fn user_input_mut(&mut self) -> ItemsMut<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object_mut().list_mut(2, D(2492)) }
+    #[inline] pub fn set_user_input<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2492), items.into_iter().map(|item| view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item))); self }
     #[inline] pub fn push_user_input<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item); self.user_input_mut().values().push(value); self }
 }
 
@@ -2377,8 +2379,8 @@ impl AssignUserToGroup {
 impl AssociateProfile {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4006)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4006), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4014)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2444,12 +2446,12 @@ impl BatchAddHostsToClusterTask {
     #[inline] pub fn cluster(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_cluster(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn new_hosts(&self) -> Items<'_, views::FolderNewHostSpec> { self.as_object().read_list(1) }
-    #[inline] pub fn new_hosts_mut(&mut self) -> ItemsMut<'_, views::FolderNewHostSpec> { self.as_object_mut().list_mut(1, D(1002)) }
-    #[inline] pub fn set_new_hosts<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1002), items.into_iter().map(|item| view_value::<views::FolderNewHostSpec, A>(item))); self }
+    #[inline] pub fn new_hosts_mut(&mut self) -> ItemsMut<'_, views::FolderNewHostSpec> { self.as_object_mut().list_mut(1, D(1004)) }
+    #[inline] pub fn set_new_hosts<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1004), items.into_iter().map(|item| view_value::<views::FolderNewHostSpec, A>(item))); self }
     #[inline] pub fn push_new_hosts<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::FolderNewHostSpec, A>(item); self.new_hosts_mut().values().push(value); self }
     #[inline] pub fn existing_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn existing_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4015)) }
-    #[inline] pub fn set_existing_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4015), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn existing_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4023)) }
+    #[inline] pub fn set_existing_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_existing_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.existing_hosts_mut().values().push(value); self }
     #[inline] pub fn comp_res_spec(&self) -> Option<&views::ComputeResourceConfigSpec> { self.as_object().read_optional::<views::ComputeResourceConfigSpec>(3) }
     #[inline] pub fn set_comp_res_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ComputeResourceConfigSpec, _>(3, view); self }
@@ -2463,8 +2465,8 @@ impl BatchAddStandaloneHostsTask {
     pub const COMP_RES_SPEC: usize = 1;
     pub const ADD_CONNECTED: usize = 2;
     #[inline] pub fn new_hosts(&self) -> Items<'_, views::FolderNewHostSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn new_hosts_mut(&mut self) -> ItemsMut<'_, views::FolderNewHostSpec> { self.as_object_mut().list_mut(0, D(1002)) }
-    #[inline] pub fn set_new_hosts<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1002), items.into_iter().map(|item| view_value::<views::FolderNewHostSpec, A>(item))); self }
+    #[inline] pub fn new_hosts_mut(&mut self) -> ItemsMut<'_, views::FolderNewHostSpec> { self.as_object_mut().list_mut(0, D(1004)) }
+    #[inline] pub fn set_new_hosts<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1004), items.into_iter().map(|item| view_value::<views::FolderNewHostSpec, A>(item))); self }
     #[inline] pub fn push_new_hosts<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::FolderNewHostSpec, A>(item); self.new_hosts_mut().values().push(value); self }
     #[inline] pub fn comp_res_spec(&self) -> Option<&views::ComputeResourceConfigSpec> { self.as_object().read_optional::<views::ComputeResourceConfigSpec>(1) }
     #[inline] pub fn set_comp_res_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ComputeResourceConfigSpec, _>(1, view); self }
@@ -2476,8 +2478,8 @@ impl BatchAddStandaloneHostsTask {
 impl BatchQueryConnectInfo {
     pub const HOST_SPECS: usize = 0;
     #[inline] pub fn host_specs(&self) -> Items<'_, views::HostConnectSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn host_specs_mut(&mut self) -> ItemsMut<'_, views::HostConnectSpec> { self.as_object_mut().list_mut(0, D(1082)) }
-    #[inline] pub fn set_host_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1082), items.into_iter().map(|item| view_value::<views::HostConnectSpec, A>(item))); self }
+    #[inline] pub fn host_specs_mut(&mut self) -> ItemsMut<'_, views::HostConnectSpec> { self.as_object_mut().list_mut(0, D(1084)) }
+    #[inline] pub fn set_host_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1084), items.into_iter().map(|item| view_value::<views::HostConnectSpec, A>(item))); self }
     #[inline] pub fn push_host_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostConnectSpec, A>(item); self.host_specs_mut().values().push(value); self }
 }
 
@@ -2509,8 +2511,8 @@ impl CanProvisionObjects {
     pub const NPBS: usize = 0;
     pub const IGNORE_SATISFIABILITY: usize = 1;
     #[inline] pub fn npbs(&self) -> Items<'_, views::VsanNewPolicyBatch> { self.as_object().read_list(0) }
-    #[inline] pub fn npbs_mut(&mut self) -> ItemsMut<'_, views::VsanNewPolicyBatch> { self.as_object_mut().list_mut(0, D(3095)) }
-    #[inline] pub fn set_npbs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3095), items.into_iter().map(|item| view_value::<views::VsanNewPolicyBatch, A>(item))); self }
+    #[inline] pub fn npbs_mut(&mut self) -> ItemsMut<'_, views::VsanNewPolicyBatch> { self.as_object_mut().list_mut(0, D(3103)) }
+    #[inline] pub fn set_npbs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3103), items.into_iter().map(|item| view_value::<views::VsanNewPolicyBatch, A>(item))); self }
     #[inline] pub fn push_npbs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanNewPolicyBatch, A>(item); self.npbs_mut().values().push(value); self }
     #[inline] pub fn ignore_satisfiability(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
     #[inline] pub fn set_ignore_satisfiability(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -2539,24 +2541,24 @@ impl CancelStorageDrsRecommendation {
 impl CertMgrRefreshCACertificatesAndCRLsTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4015)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4015), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
 impl CertMgrRefreshCertificatesTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4015)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4015), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
 impl CertMgrRevokeCertificatesTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4015)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4015), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -2642,8 +2644,8 @@ impl CheckAddHostEvcTask {
 impl CheckAnswerFileStatusTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4015)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4015), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -2689,12 +2691,12 @@ impl CheckComplianceTask {
     pub const PROFILE: usize = 0;
     pub const ENTITY: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4081)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4081), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4089)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4089), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4006)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4006), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4014)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2807,8 +2809,8 @@ impl CheckPowerOnTask {
 impl CheckProfileComplianceTask {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4006)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4006), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4014)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2852,12 +2854,12 @@ impl ClearComplianceStatus {
     pub const PROFILE: usize = 0;
     pub const ENTITY: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4081)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4081), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4089)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4089), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4006)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4006), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4014)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2932,8 +2934,8 @@ impl CloneVStorageObjectTask {
 impl CloseInventoryViewFolder {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4006)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4006), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4014)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2942,12 +2944,12 @@ impl ClusterEnterMaintenanceMode {
     pub const OPTION: usize = 1;
     pub const INFO: usize = 2;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4015)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4015), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn option(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(1) }
-    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2402)) }
-    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2402), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2404)) }
+    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.option_mut().values().push(value); self }
     #[inline] pub fn info(&self) -> Option<&views::ClusterComputeResourceMaintenanceInfo> { self.as_object().read_optional::<views::ClusterComputeResourceMaintenanceInfo>(2) }
     #[inline] pub fn set_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ClusterComputeResourceMaintenanceInfo, _>(2, view); self }
@@ -2964,8 +2966,8 @@ impl CompositeHostProfileTask {
     #[inline] pub fn source(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_source(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn targets(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4081)) }
-    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4081), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4089)) }
+    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4089), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_targets<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.targets_mut().values().push(value); self }
     #[inline] pub fn to_be_merged(&self) -> Option<&views::HostApplyProfile> { self.as_object().read_optional::<views::HostApplyProfile>(2) }
     #[inline] pub fn set_to_be_merged(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostApplyProfile, _>(2, view); self }
@@ -3050,8 +3052,8 @@ impl ConfigureHCITask {
     #[inline] pub fn set_cluster_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ClusterComputeResourceHCIConfigSpec, _>(0, view); self }
     #[inline] pub fn cluster_spec_mut(&mut self) -> &mut views::ClusterComputeResourceHCIConfigSpec { self.as_object_mut().view_mut(0) }
     #[inline] pub fn host_inputs(&self) -> Items<'_, views::ClusterComputeResourceHostConfigurationInput> { self.as_object().read_list(1) }
-    #[inline] pub fn host_inputs_mut(&mut self) -> ItemsMut<'_, views::ClusterComputeResourceHostConfigurationInput> { self.as_object_mut().list_mut(1, D(129)) }
-    #[inline] pub fn set_host_inputs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(129), items.into_iter().map(|item| view_value::<views::ClusterComputeResourceHostConfigurationInput, A>(item))); self }
+    #[inline] pub fn host_inputs_mut(&mut self) -> ItemsMut<'_, views::ClusterComputeResourceHostConfigurationInput> { self.as_object_mut().list_mut(1, D(131)) }
+    #[inline] pub fn set_host_inputs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(131), items.into_iter().map(|item| view_value::<views::ClusterComputeResourceHostConfigurationInput, A>(item))); self }
     #[inline] pub fn push_host_inputs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ClusterComputeResourceHostConfigurationInput, A>(item); self.host_inputs_mut().values().push(value); self }
 }
 
@@ -3109,8 +3111,8 @@ impl ConnectNvmeController {
 impl ConnectNvmeControllerExTask {
     pub const CONNECT_SPEC: usize = 0;
     #[inline] pub fn connect_spec(&self) -> Items<'_, views::HostNvmeConnectSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn connect_spec_mut(&mut self) -> ItemsMut<'_, views::HostNvmeConnectSpec> { self.as_object_mut().list_mut(0, D(1276)) }
-    #[inline] pub fn set_connect_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1276), items.into_iter().map(|item| view_value::<views::HostNvmeConnectSpec, A>(item))); self }
+    #[inline] pub fn connect_spec_mut(&mut self) -> ItemsMut<'_, views::HostNvmeConnectSpec> { self.as_object_mut().list_mut(0, D(1278)) }
+    #[inline] pub fn set_connect_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1278), items.into_iter().map(|item| view_value::<views::HostNvmeConnectSpec, A>(item))); self }
     #[inline] pub fn push_connect_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostNvmeConnectSpec, A>(item); self.connect_spec_mut().values().push(value); self }
 }
 
@@ -3341,8 +3343,8 @@ impl CreateDiskFromSnapshotTask {
     #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(4) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(2969)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2969), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(2977)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn crypto(&self) -> Option<&views::CryptoSpec> { self.as_object().read_optional::<views::CryptoSpec>(5) }
     #[inline] pub fn set_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoSpec, _>(5, view); self }
@@ -3417,8 +3419,8 @@ impl CreateIpPool {
 impl CreateListView {
     pub const OBJ: usize = 0;
     #[inline] pub fn obj(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3977)) }
-    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3977), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3985)) }
+    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3985), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_obj<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.obj_mut().values().push(value); self }
 }
 
@@ -3739,8 +3741,8 @@ impl CustomizeGuestTask {
     #[inline] pub fn set_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CustomizationSpec, _>(2, view); self }
     #[inline] pub fn spec_mut(&mut self) -> &mut views::CustomizationSpec { self.as_object_mut().view_mut(2) }
     #[inline] pub fn config_params(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(3) }
-    #[inline] pub fn config_params_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(3, D(2402)) }
-    #[inline] pub fn set_config_params<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2402), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn config_params_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(3, D(2404)) }
+    #[inline] pub fn set_config_params<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_config_params<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.config_params_mut().values().push(value); self }
 }
 
@@ -3761,8 +3763,8 @@ impl DVPortgroupRollbackTask {
 impl DVSManagerExportEntityTask {
     pub const SELECTION_SET: usize = 0;
     #[inline] pub fn selection_set(&self) -> Items<'_, views::SelectionSet> { self.as_object().read_list(0) }
-    #[inline] pub fn selection_set_mut(&mut self) -> ItemsMut<'_, views::SelectionSet> { self.as_object_mut().list_mut(0, D(2546)) }
-    #[inline] pub fn set_selection_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2546), items.into_iter().map(|item| view_value::<views::SelectionSet, A>(item))); self }
+    #[inline] pub fn selection_set_mut(&mut self) -> ItemsMut<'_, views::SelectionSet> { self.as_object_mut().list_mut(0, D(2554)) }
+    #[inline] pub fn set_selection_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2554), items.into_iter().map(|item| view_value::<views::SelectionSet, A>(item))); self }
     #[inline] pub fn push_selection_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SelectionSet, A>(item); self.selection_set_mut().values().push(value); self }
 }
 
@@ -3770,8 +3772,8 @@ impl DVSManagerImportEntityTask {
     pub const ENTITY_BACKUP: usize = 0;
     pub const IMPORT_TYPE: usize = 1;
     #[inline] pub fn entity_backup(&self) -> Items<'_, views::EntityBackupConfig> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_backup_mut(&mut self) -> ItemsMut<'_, views::EntityBackupConfig> { self.as_object_mut().list_mut(0, D(467)) }
-    #[inline] pub fn set_entity_backup<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(467), items.into_iter().map(|item| view_value::<views::EntityBackupConfig, A>(item))); self }
+    #[inline] pub fn entity_backup_mut(&mut self) -> ItemsMut<'_, views::EntityBackupConfig> { self.as_object_mut().list_mut(0, D(469)) }
+    #[inline] pub fn set_entity_backup<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(469), items.into_iter().map(|item| view_value::<views::EntityBackupConfig, A>(item))); self }
     #[inline] pub fn push_entity_backup<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::EntityBackupConfig, A>(item); self.entity_backup_mut().values().push(value); self }
     #[inline] pub fn import_type(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_import_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -4080,8 +4082,8 @@ impl DirectPathProfileManagerQueryCapacity {
     #[inline] pub fn set_target(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DirectPathProfileManagerTargetEntity, _>(0, view); self }
     #[inline] pub fn target_mut(&mut self) -> &mut views::DirectPathProfileManagerTargetEntity { self.as_object_mut().view_mut(0) }
     #[inline] pub fn query_spec(&self) -> Items<'_, views::DirectPathProfileManagerCapacityQuerySpec> { self.as_object().read_list(1) }
-    #[inline] pub fn query_spec_mut(&mut self) -> ItemsMut<'_, views::DirectPathProfileManagerCapacityQuerySpec> { self.as_object_mut().list_mut(1, D(385)) }
-    #[inline] pub fn set_query_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(385), items.into_iter().map(|item| view_value::<views::DirectPathProfileManagerCapacityQuerySpec, A>(item))); self }
+    #[inline] pub fn query_spec_mut(&mut self) -> ItemsMut<'_, views::DirectPathProfileManagerCapacityQuerySpec> { self.as_object_mut().list_mut(1, D(387)) }
+    #[inline] pub fn set_query_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(387), items.into_iter().map(|item| view_value::<views::DirectPathProfileManagerCapacityQuerySpec, A>(item))); self }
     #[inline] pub fn push_query_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DirectPathProfileManagerCapacityQuerySpec, A>(item); self.query_spec_mut().values().push(value); self }
 }
 
@@ -4147,8 +4149,8 @@ impl DisconnectNvmeController {
 impl DisconnectNvmeControllerExTask {
     pub const DISCONNECT_SPEC: usize = 0;
     #[inline] pub fn disconnect_spec(&self) -> Items<'_, views::HostNvmeDisconnectSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn disconnect_spec_mut(&mut self) -> ItemsMut<'_, views::HostNvmeDisconnectSpec> { self.as_object_mut().list_mut(0, D(1271)) }
-    #[inline] pub fn set_disconnect_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1271), items.into_iter().map(|item| view_value::<views::HostNvmeDisconnectSpec, A>(item))); self }
+    #[inline] pub fn disconnect_spec_mut(&mut self) -> ItemsMut<'_, views::HostNvmeDisconnectSpec> { self.as_object_mut().list_mut(0, D(1273)) }
+    #[inline] pub fn set_disconnect_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1273), items.into_iter().map(|item| view_value::<views::HostNvmeDisconnectSpec, A>(item))); self }
     #[inline] pub fn push_disconnect_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostNvmeDisconnectSpec, A>(item); self.disconnect_spec_mut().values().push(value); self }
 }
 
@@ -4169,8 +4171,8 @@ impl DiscoverNvmeControllers {
 impl DissociateProfile {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4006)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4006), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4014)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -4183,8 +4185,8 @@ impl DoesCustomizationSpecExist {
 impl DropConnections {
     pub const LIST_OF_CONNECTIONS: usize = 0;
     #[inline] pub fn list_of_connections(&self) -> Items<'_, views::VirtualMachineConnection> { self.as_object().read_list(0) }
-    #[inline] pub fn list_of_connections_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineConnection> { self.as_object_mut().list_mut(0, D(2925)) }
-    #[inline] pub fn set_list_of_connections<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2925), items.into_iter().map(|item| view_value::<views::VirtualMachineConnection, A>(item))); self }
+    #[inline] pub fn list_of_connections_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineConnection> { self.as_object_mut().list_mut(0, D(2933)) }
+    #[inline] pub fn set_list_of_connections<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2933), items.into_iter().map(|item| view_value::<views::VirtualMachineConnection, A>(item))); self }
     #[inline] pub fn push_list_of_connections<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineConnection, A>(item); self.list_of_connections_mut().values().push(value); self }
 }
 
@@ -4200,8 +4202,8 @@ impl DuplicateCustomizationSpec {
 impl DvsReconfigureVmVnicNetworkResourcePoolTask {
     pub const CONFIG_SPEC: usize = 0;
     #[inline] pub fn config_spec(&self) -> Items<'_, views::DvsVmVnicResourcePoolConfigSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn config_spec_mut(&mut self) -> ItemsMut<'_, views::DvsVmVnicResourcePoolConfigSpec> { self.as_object_mut().list_mut(0, D(464)) }
-    #[inline] pub fn set_config_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(464), items.into_iter().map(|item| view_value::<views::DvsVmVnicResourcePoolConfigSpec, A>(item))); self }
+    #[inline] pub fn config_spec_mut(&mut self) -> ItemsMut<'_, views::DvsVmVnicResourcePoolConfigSpec> { self.as_object_mut().list_mut(0, D(466)) }
+    #[inline] pub fn set_config_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(466), items.into_iter().map(|item| view_value::<views::DvsVmVnicResourcePoolConfigSpec, A>(item))); self }
     #[inline] pub fn push_config_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DvsVmVnicResourcePoolConfigSpec, A>(item); self.config_spec_mut().values().push(value); self }
 }
 
@@ -4336,8 +4338,8 @@ impl ExecuteHostProfile {
     #[inline] pub fn host(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn deferred_param(&self) -> Items<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object().read_list(1) }
-    #[inline] pub fn deferred_param_mut(&mut self) -> ItemsMut<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object_mut().list_mut(1, D(2484)) }
-    #[inline] pub fn set_deferred_param<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2484), items.into_iter().map(|item| view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item))); self }
+    #[inline] pub fn deferred_param_mut(&mut self) -> ItemsMut<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object_mut().list_mut(1, D(2492)) }
+    #[inline] pub fn set_deferred_param<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2492), items.into_iter().map(|item| view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item))); self }
     #[inline] pub fn push_deferred_param<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item); self.deferred_param_mut().values().push(value); self }
 }
 
@@ -4398,8 +4400,8 @@ impl ExtendHCITask {
     pub const HOST_INPUTS: usize = 0;
     pub const V_SAN_CONFIG_SPEC: usize = 1;
     #[inline] pub fn host_inputs(&self) -> Items<'_, views::ClusterComputeResourceHostConfigurationInput> { self.as_object().read_list(0) }
-    #[inline] pub fn host_inputs_mut(&mut self) -> ItemsMut<'_, views::ClusterComputeResourceHostConfigurationInput> { self.as_object_mut().list_mut(0, D(129)) }
-    #[inline] pub fn set_host_inputs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(129), items.into_iter().map(|item| view_value::<views::ClusterComputeResourceHostConfigurationInput, A>(item))); self }
+    #[inline] pub fn host_inputs_mut(&mut self) -> ItemsMut<'_, views::ClusterComputeResourceHostConfigurationInput> { self.as_object_mut().list_mut(0, D(131)) }
+    #[inline] pub fn set_host_inputs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(131), items.into_iter().map(|item| view_value::<views::ClusterComputeResourceHostConfigurationInput, A>(item))); self }
     #[inline] pub fn push_host_inputs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ClusterComputeResourceHostConfigurationInput, A>(item); self.host_inputs_mut().values().push(value); self }
     #[inline] pub fn v_san_config_spec(&self) -> Option<&views::SDDCBase> { self.as_object().read_optional::<views::SDDCBase>(1) }
     #[inline] pub fn set_v_san_config_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SDDCBase, _>(1, view); self }
@@ -4474,8 +4476,8 @@ impl FetchUserPrivilegeOnEntities {
     pub const ENTITIES: usize = 0;
     pub const USER_NAME: usize = 1;
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4006)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4006), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4014)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
     #[inline] pub fn user_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_user_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -4659,8 +4661,8 @@ impl GenerateConfigTaskList {
 impl GenerateHostConfigTaskSpecTask {
     pub const HOSTS_INFO: usize = 0;
     #[inline] pub fn hosts_info(&self) -> Items<'_, views::StructuredCustomizations> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_info_mut(&mut self) -> ItemsMut<'_, views::StructuredCustomizations> { self.as_object_mut().list_mut(0, D(1324)) }
-    #[inline] pub fn set_hosts_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1324), items.into_iter().map(|item| view_value::<views::StructuredCustomizations, A>(item))); self }
+    #[inline] pub fn hosts_info_mut(&mut self) -> ItemsMut<'_, views::StructuredCustomizations> { self.as_object_mut().list_mut(0, D(1326)) }
+    #[inline] pub fn set_hosts_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1326), items.into_iter().map(|item| view_value::<views::StructuredCustomizations, A>(item))); self }
     #[inline] pub fn push_hosts_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::StructuredCustomizations, A>(item); self.hosts_info_mut().values().push(value); self }
 }
 
@@ -4695,8 +4697,8 @@ impl GenerateLogBundlesTask {
     #[inline] pub fn include_default(&self) -> bool { self.as_object().read::<bool>(0) }
     #[inline] pub fn set_include_default(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4015)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4015), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4023)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -4726,8 +4728,8 @@ impl GetAlarmState {
 impl GetCryptoKeyStatus {
     pub const KEYS: usize = 0;
     #[inline] pub fn keys(&self) -> Items<'_, views::CryptoKeyId> { self.as_object().read_list(0) }
-    #[inline] pub fn keys_mut(&mut self) -> ItemsMut<'_, views::CryptoKeyId> { self.as_object_mut().list_mut(0, D(227)) }
-    #[inline] pub fn set_keys<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(227), items.into_iter().map(|item| view_value::<views::CryptoKeyId, A>(item))); self }
+    #[inline] pub fn keys_mut(&mut self) -> ItemsMut<'_, views::CryptoKeyId> { self.as_object_mut().list_mut(0, D(229)) }
+    #[inline] pub fn set_keys<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(229), items.into_iter().map(|item| view_value::<views::CryptoKeyId, A>(item))); self }
     #[inline] pub fn push_keys<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CryptoKeyId, A>(item); self.keys_mut().values().push(value); self }
 }
 
@@ -4774,8 +4776,8 @@ impl HasPrivilegeOnEntities {
     pub const SESSION_ID: usize = 1;
     pub const PRIV_ID: usize = 2;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4006)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4006), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4014)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
     #[inline] pub fn session_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_session_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -4810,8 +4812,8 @@ impl HasUserPrivilegeOnEntities {
     pub const USER_NAME: usize = 1;
     pub const PRIV_ID: usize = 2;
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3977)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3977), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3985)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3985), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
     #[inline] pub fn user_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_user_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -5111,8 +5113,8 @@ impl HostUpdateVStorageObjectMetadataExTask {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn metadata(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(2) }
-    #[inline] pub fn metadata_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(2, D(1516)) }
-    #[inline] pub fn set_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(1516), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn metadata_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(2, D(1518)) }
+    #[inline] pub fn set_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(1518), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_metadata<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.metadata_mut().values().push(value); self }
     #[inline] pub fn delete_keys(&self) -> Items<'_, ArcStr> { self.as_object().read_list(3) }
     #[inline] pub fn delete_keys_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(3, T::String) }
@@ -5131,8 +5133,8 @@ impl HostUpdateVStorageObjectMetadataTask {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn metadata(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(2) }
-    #[inline] pub fn metadata_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(2, D(1516)) }
-    #[inline] pub fn set_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(1516), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn metadata_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(2, D(1518)) }
+    #[inline] pub fn set_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(1518), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_metadata<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.metadata_mut().values().push(value); self }
     #[inline] pub fn delete_keys(&self) -> Items<'_, ArcStr> { self.as_object().read_list(3) }
     #[inline] pub fn delete_keys_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(3, T::String) }
@@ -5163,8 +5165,8 @@ impl HostVStorageObjectCreateDiskFromSnapshotTask {
     #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(4) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(2969)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2969), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(2977)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn crypto(&self) -> Option<&views::CryptoSpec> { self.as_object().read_optional::<views::CryptoSpec>(5) }
     #[inline] pub fn set_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoSpec, _>(5, view); self }
@@ -5244,8 +5246,8 @@ impl HttpNfcLeaseProbeUrls {
     pub const FILES: usize = 0;
     pub const TIMEOUT: usize = 1;
     #[inline] pub fn files(&self) -> Items<'_, views::HttpNfcLeaseSourceFile> { self.as_object().read_list(0) }
-    #[inline] pub fn files_mut(&mut self) -> ItemsMut<'_, views::HttpNfcLeaseSourceFile> { self.as_object_mut().list_mut(0, D(1466)) }
-    #[inline] pub fn set_files<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1466), items.into_iter().map(|item| view_value::<views::HttpNfcLeaseSourceFile, A>(item))); self }
+    #[inline] pub fn files_mut(&mut self) -> ItemsMut<'_, views::HttpNfcLeaseSourceFile> { self.as_object_mut().list_mut(0, D(1468)) }
+    #[inline] pub fn set_files<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1468), items.into_iter().map(|item| view_value::<views::HttpNfcLeaseSourceFile, A>(item))); self }
     #[inline] pub fn push_files<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HttpNfcLeaseSourceFile, A>(item); self.files_mut().values().push(value); self }
     #[inline] pub fn timeout(&self) -> Option<i32> { self.as_object().read_optional::<i32>(1) }
     #[inline] pub fn set_timeout(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -5260,16 +5262,16 @@ impl HttpNfcLeaseProgress {
 impl HttpNfcLeasePullFromUrlsTask {
     pub const FILES: usize = 0;
     #[inline] pub fn files(&self) -> Items<'_, views::HttpNfcLeaseSourceFile> { self.as_object().read_list(0) }
-    #[inline] pub fn files_mut(&mut self) -> ItemsMut<'_, views::HttpNfcLeaseSourceFile> { self.as_object_mut().list_mut(0, D(1466)) }
-    #[inline] pub fn set_files<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1466), items.into_iter().map(|item| view_value::<views::HttpNfcLeaseSourceFile, A>(item))); self }
+    #[inline] pub fn files_mut(&mut self) -> ItemsMut<'_, views::HttpNfcLeaseSourceFile> { self.as_object_mut().list_mut(0, D(1468)) }
+    #[inline] pub fn set_files<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1468), items.into_iter().map(|item| view_value::<views::HttpNfcLeaseSourceFile, A>(item))); self }
     #[inline] pub fn push_files<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HttpNfcLeaseSourceFile, A>(item); self.files_mut().values().push(value); self }
 }
 
 impl HttpNfcLeaseSetManifestChecksumType {
     pub const DEVICE_URLS_TO_CHECKSUM_TYPES: usize = 0;
     #[inline] pub fn device_urls_to_checksum_types(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(0) }
-    #[inline] pub fn device_urls_to_checksum_types_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(0, D(1516)) }
-    #[inline] pub fn set_device_urls_to_checksum_types<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1516), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn device_urls_to_checksum_types_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(0, D(1518)) }
+    #[inline] pub fn set_device_urls_to_checksum_types<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1518), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_device_urls_to_checksum_types<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.device_urls_to_checksum_types_mut().values().push(value); self }
 }
 
@@ -5350,8 +5352,8 @@ impl InflateVirtualDiskTask {
 impl InitializeDisksTask {
     pub const MAPPING: usize = 0;
     #[inline] pub fn mapping(&self) -> Items<'_, views::VsanHostDiskMapping> { self.as_object().read_list(0) }
-    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3085)) }
-    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3085), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
+    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3093)) }
+    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3093), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
     #[inline] pub fn push_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskMapping, A>(item); self.mapping_mut().values().push(value); self }
 }
 
@@ -5825,8 +5827,8 @@ impl MarkPerenniallyReservedExTask {
 impl MarkServiceProviderEntities {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4006)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4006), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4014)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -5864,12 +5866,12 @@ impl ModifyListView {
     pub const ADD: usize = 0;
     pub const REMOVE: usize = 1;
     #[inline] pub fn add(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn add_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3977)) }
-    #[inline] pub fn set_add<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3977), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn add_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3985)) }
+    #[inline] pub fn set_add<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3985), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_add<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.add_mut().values().push(value); self }
     #[inline] pub fn remove(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn remove_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(3977)) }
-    #[inline] pub fn set_remove<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(3977), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn remove_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(3985)) }
+    #[inline] pub fn set_remove<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(3985), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_remove<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.remove_mut().values().push(value); self }
 }
 
@@ -5969,24 +5971,24 @@ impl MoveHostIntoTask {
 impl MoveIntoFolderTask {
     pub const LIST: usize = 0;
     #[inline] pub fn list(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4006)) }
-    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4006), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4014)) }
+    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_list<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.list_mut().values().push(value); self }
 }
 
 impl MoveIntoResourcePool {
     pub const LIST: usize = 0;
     #[inline] pub fn list(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4006)) }
-    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4006), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4014)) }
+    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_list<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.list_mut().values().push(value); self }
 }
 
 impl MoveIntoTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4015)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4015), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -6008,8 +6010,8 @@ impl MoveVirtualDiskTask {
     #[inline] pub fn force(&self) -> Option<bool> { self.as_object().read_optional::<bool>(4) }
     #[inline] pub fn set_force(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(5) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(5, D(2969)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2969), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(5, D(2977)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
 }
 
@@ -6024,8 +6026,8 @@ impl NotifyAffectedServices {
 impl OpenInventoryViewFolder {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4006)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4006), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4014)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -6080,8 +6082,8 @@ impl PerformVsanUpgradeTask {
     #[inline] pub fn allow_reduced_redundancy(&self) -> Option<bool> { self.as_object().read_optional::<bool>(3) }
     #[inline] pub fn set_allow_reduced_redundancy(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn exclude_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn exclude_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4015)) }
-    #[inline] pub fn set_exclude_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4015), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn exclude_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4023)) }
+    #[inline] pub fn set_exclude_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_exclude_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.exclude_hosts_mut().values().push(value); self }
 }
 
@@ -6090,6 +6092,13 @@ impl PlaceVm {
     #[inline] pub fn placement_spec(&self) -> &views::PlacementSpec { self.as_object().read::<views::PlacementSpec>(0) }
     #[inline] pub fn set_placement_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PlacementSpec, _>(0, view); self }
     #[inline] pub fn placement_spec_mut(&mut self) -> &mut views::PlacementSpec { self.as_object_mut().view_mut(0) }
+}
+
+impl PlaceVmsXCluster {
+    pub const PLACEMENT_SPEC: usize = 0;
+    #[inline] pub fn placement_spec(&self) -> &views::PlaceVmsXClusterSpec { self.as_object().read::<views::PlaceVmsXClusterSpec>(0) }
+    #[inline] pub fn set_placement_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PlaceVmsXClusterSpec, _>(0, view); self }
+    #[inline] pub fn placement_spec_mut(&mut self) -> &mut views::PlaceVmsXClusterSpec { self.as_object_mut().view_mut(0) }
 }
 
 impl PostEvent {
@@ -6109,8 +6118,8 @@ impl PostHealthUpdates {
     #[inline] pub fn provider_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_provider_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn updates(&self) -> Items<'_, views::HealthUpdate> { self.as_object().read_list(1) }
-    #[inline] pub fn updates_mut(&mut self) -> ItemsMut<'_, views::HealthUpdate> { self.as_object_mut().list_mut(1, D(1049)) }
-    #[inline] pub fn set_updates<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1049), items.into_iter().map(|item| view_value::<views::HealthUpdate, A>(item))); self }
+    #[inline] pub fn updates_mut(&mut self) -> ItemsMut<'_, views::HealthUpdate> { self.as_object_mut().list_mut(1, D(1051)) }
+    #[inline] pub fn set_updates<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1051), items.into_iter().map(|item| view_value::<views::HealthUpdate, A>(item))); self }
     #[inline] pub fn push_updates<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HealthUpdate, A>(item); self.updates_mut().values().push(value); self }
 }
 
@@ -6133,12 +6142,12 @@ impl PowerOnMultiVMTask {
     pub const VM: usize = 0;
     pub const OPTION: usize = 1;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4022)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4022), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4030)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4030), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn option(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(1) }
-    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2402)) }
-    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2402), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2404)) }
+    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.option_mut().values().push(value); self }
 }
 
@@ -6160,8 +6169,8 @@ impl PromoteDisksTask {
     #[inline] pub fn unlink(&self) -> bool { self.as_object().read::<bool>(0) }
     #[inline] pub fn set_unlink(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn disks(&self) -> Items<'_, views::VirtualDisk> { self.as_object().read_list(1) }
-    #[inline] pub fn disks_mut(&mut self) -> ItemsMut<'_, views::VirtualDisk> { self.as_object_mut().list_mut(1, D(2713)) }
-    #[inline] pub fn set_disks<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2713), items.into_iter().map(|item| view_value::<views::VirtualDisk, A>(item))); self }
+    #[inline] pub fn disks_mut(&mut self) -> ItemsMut<'_, views::VirtualDisk> { self.as_object_mut().list_mut(1, D(2721)) }
+    #[inline] pub fn set_disks<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2721), items.into_iter().map(|item| view_value::<views::VirtualDisk, A>(item))); self }
     #[inline] pub fn push_disks<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualDisk, A>(item); self.disks_mut().values().push(value); self }
 }
 
@@ -6188,8 +6197,8 @@ impl Query {
 impl QueryAnswerFileStatus {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4015)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4015), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -6262,8 +6271,8 @@ impl QueryChangedDiskAreas {
 impl QueryCmmds {
     pub const QUERIES: usize = 0;
     #[inline] pub fn queries(&self) -> Items<'_, views::HostVsanInternalSystemCmmdsQuery> { self.as_object().read_list(0) }
-    #[inline] pub fn queries_mut(&mut self) -> ItemsMut<'_, views::HostVsanInternalSystemCmmdsQuery> { self.as_object_mut().list_mut(0, D(1452)) }
-    #[inline] pub fn set_queries<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1452), items.into_iter().map(|item| view_value::<views::HostVsanInternalSystemCmmdsQuery, A>(item))); self }
+    #[inline] pub fn queries_mut(&mut self) -> ItemsMut<'_, views::HostVsanInternalSystemCmmdsQuery> { self.as_object_mut().list_mut(0, D(1454)) }
+    #[inline] pub fn set_queries<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1454), items.into_iter().map(|item| view_value::<views::HostVsanInternalSystemCmmdsQuery, A>(item))); self }
     #[inline] pub fn push_queries<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostVsanInternalSystemCmmdsQuery, A>(item); self.queries_mut().values().push(value); self }
 }
 
@@ -6296,8 +6305,8 @@ impl QueryCompatibleVmnicsFromHosts {
     pub const HOSTS: usize = 0;
     pub const DVS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4015)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4015), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
     #[inline] pub fn dvs(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_dvs(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
@@ -6307,12 +6316,12 @@ impl QueryComplianceStatus {
     pub const PROFILE: usize = 0;
     pub const ENTITY: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4081)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4081), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4089)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4089), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4006)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4006), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4014)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -6376,8 +6385,8 @@ impl QueryCryptoKeyStatus {
     pub const KEY_IDS: usize = 0;
     pub const CHECK_KEY_BIT_MAP: usize = 1;
     #[inline] pub fn key_ids(&self) -> Items<'_, views::CryptoKeyId> { self.as_object().read_list(0) }
-    #[inline] pub fn key_ids_mut(&mut self) -> ItemsMut<'_, views::CryptoKeyId> { self.as_object_mut().list_mut(0, D(227)) }
-    #[inline] pub fn set_key_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(227), items.into_iter().map(|item| view_value::<views::CryptoKeyId, A>(item))); self }
+    #[inline] pub fn key_ids_mut(&mut self) -> ItemsMut<'_, views::CryptoKeyId> { self.as_object_mut().list_mut(0, D(229)) }
+    #[inline] pub fn set_key_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(229), items.into_iter().map(|item| view_value::<views::CryptoKeyId, A>(item))); self }
     #[inline] pub fn push_key_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CryptoKeyId, A>(item); self.key_ids_mut().values().push(value); self }
     #[inline] pub fn check_key_bit_map(&self) -> i32 { self.as_object().read::<i32>(1) }
     #[inline] pub fn set_check_key_bit_map(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -6438,8 +6447,8 @@ impl QueryDvsCheckCompatibility {
     #[inline] pub fn set_dvs_product_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DistributedVirtualSwitchManagerDvsProductSpec, _>(1, view); self }
     #[inline] pub fn dvs_product_spec_mut(&mut self) -> &mut views::DistributedVirtualSwitchManagerDvsProductSpec { self.as_object_mut().view_mut(1) }
     #[inline] pub fn host_filter_spec(&self) -> Items<'_, views::DistributedVirtualSwitchManagerHostDvsFilterSpec> { self.as_object().read_list(2) }
-    #[inline] pub fn host_filter_spec_mut(&mut self) -> ItemsMut<'_, views::DistributedVirtualSwitchManagerHostDvsFilterSpec> { self.as_object_mut().list_mut(2, D(426)) }
-    #[inline] pub fn set_host_filter_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(426), items.into_iter().map(|item| view_value::<views::DistributedVirtualSwitchManagerHostDvsFilterSpec, A>(item))); self }
+    #[inline] pub fn host_filter_spec_mut(&mut self) -> ItemsMut<'_, views::DistributedVirtualSwitchManagerHostDvsFilterSpec> { self.as_object_mut().list_mut(2, D(428)) }
+    #[inline] pub fn set_host_filter_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(428), items.into_iter().map(|item| view_value::<views::DistributedVirtualSwitchManagerHostDvsFilterSpec, A>(item))); self }
     #[inline] pub fn push_host_filter_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DistributedVirtualSwitchManagerHostDvsFilterSpec, A>(item); self.host_filter_spec_mut().values().push(value); self }
 }
 
@@ -6723,8 +6732,8 @@ impl QueryPartitionCreateOptions {
 impl QueryPerf {
     pub const QUERY_SPEC: usize = 0;
     #[inline] pub fn query_spec(&self) -> Items<'_, views::PerfQuerySpec> { self.as_object().read_list(0) }
-    #[inline] pub fn query_spec_mut(&mut self) -> ItemsMut<'_, views::PerfQuerySpec> { self.as_object_mut().list_mut(0, D(2437)) }
-    #[inline] pub fn set_query_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2437), items.into_iter().map(|item| view_value::<views::PerfQuerySpec, A>(item))); self }
+    #[inline] pub fn query_spec_mut(&mut self) -> ItemsMut<'_, views::PerfQuerySpec> { self.as_object_mut().list_mut(0, D(2439)) }
+    #[inline] pub fn set_query_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2439), items.into_iter().map(|item| view_value::<views::PerfQuerySpec, A>(item))); self }
     #[inline] pub fn push_query_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PerfQuerySpec, A>(item); self.query_spec_mut().values().push(value); self }
 }
 
@@ -6846,8 +6855,8 @@ impl QueryVMotionCompatibility {
     #[inline] pub fn vm(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_vm(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4015)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4015), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4023)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn compatibility(&self) -> Items<'_, ArcStr> { self.as_object().read_list(2) }
     #[inline] pub fn compatibility_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(2, T::String) }
@@ -6859,12 +6868,12 @@ impl QueryVMotionCompatibilityExTask {
     pub const VM: usize = 0;
     pub const HOST: usize = 1;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4022)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4022), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4030)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4030), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4015)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4015), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4023)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -7076,8 +7085,8 @@ impl ReconfigurationSatisfiable {
     pub const PCBS: usize = 0;
     pub const IGNORE_SATISFIABILITY: usize = 1;
     #[inline] pub fn pcbs(&self) -> Items<'_, views::VsanPolicyChangeBatch> { self.as_object().read_list(0) }
-    #[inline] pub fn pcbs_mut(&mut self) -> ItemsMut<'_, views::VsanPolicyChangeBatch> { self.as_object_mut().list_mut(0, D(3096)) }
-    #[inline] pub fn set_pcbs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3096), items.into_iter().map(|item| view_value::<views::VsanPolicyChangeBatch, A>(item))); self }
+    #[inline] pub fn pcbs_mut(&mut self) -> ItemsMut<'_, views::VsanPolicyChangeBatch> { self.as_object_mut().list_mut(0, D(3104)) }
+    #[inline] pub fn set_pcbs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3104), items.into_iter().map(|item| view_value::<views::VsanPolicyChangeBatch, A>(item))); self }
     #[inline] pub fn push_pcbs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanPolicyChangeBatch, A>(item); self.pcbs_mut().values().push(value); self }
     #[inline] pub fn ignore_satisfiability(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
     #[inline] pub fn set_ignore_satisfiability(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -7120,8 +7129,8 @@ impl ReconfigureComputeResourceTask {
 impl ReconfigureDVPortTask {
     pub const PORT: usize = 0;
     #[inline] pub fn port(&self) -> Items<'_, views::DVPortConfigSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn port_mut(&mut self) -> ItemsMut<'_, views::DVPortConfigSpec> { self.as_object_mut().list_mut(0, D(295)) }
-    #[inline] pub fn set_port<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(295), items.into_iter().map(|item| view_value::<views::DVPortConfigSpec, A>(item))); self }
+    #[inline] pub fn port_mut(&mut self) -> ItemsMut<'_, views::DVPortConfigSpec> { self.as_object_mut().list_mut(0, D(297)) }
+    #[inline] pub fn set_port<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(297), items.into_iter().map(|item| view_value::<views::DVPortConfigSpec, A>(item))); self }
     #[inline] pub fn push_port<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DVPortConfigSpec, A>(item); self.port_mut().values().push(value); self }
 }
 
@@ -7199,16 +7208,16 @@ impl ReconnectHostTask {
 impl RectifyDvsHostTask {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4015)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4015), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
 impl RectifyDvsOnHostTask {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4015)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4015), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -7270,8 +7279,8 @@ impl RegisterHealthUpdateProvider {
     #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn health_update_info(&self) -> Items<'_, views::HealthUpdateInfo> { self.as_object().read_list(1) }
-    #[inline] pub fn health_update_info_mut(&mut self) -> ItemsMut<'_, views::HealthUpdateInfo> { self.as_object_mut().list_mut(1, D(1050)) }
-    #[inline] pub fn set_health_update_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1050), items.into_iter().map(|item| view_value::<views::HealthUpdateInfo, A>(item))); self }
+    #[inline] pub fn health_update_info_mut(&mut self) -> ItemsMut<'_, views::HealthUpdateInfo> { self.as_object_mut().list_mut(1, D(1052)) }
+    #[inline] pub fn set_health_update_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1052), items.into_iter().map(|item| view_value::<views::HealthUpdateInfo, A>(item))); self }
     #[inline] pub fn push_health_update_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HealthUpdateInfo, A>(item); self.health_update_info_mut().values().push(value); self }
 }
 
@@ -7405,8 +7414,8 @@ impl RemoveDatastore {
 impl RemoveDatastoreExTask {
     pub const DATASTORE: usize = 0;
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4010)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4010), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4018)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
 }
 
@@ -7415,8 +7424,8 @@ impl RemoveDiskMappingTask {
     pub const MAINTENANCE_SPEC: usize = 1;
     pub const TIMEOUT: usize = 2;
     #[inline] pub fn mapping(&self) -> Items<'_, views::VsanHostDiskMapping> { self.as_object().read_list(0) }
-    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3085)) }
-    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3085), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
+    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3093)) }
+    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3093), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
     #[inline] pub fn push_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskMapping, A>(item); self.mapping_mut().values().push(value); self }
     #[inline] pub fn maintenance_spec(&self) -> Option<&views::HostMaintenanceSpec> { self.as_object().read_optional::<views::HostMaintenanceSpec>(1) }
     #[inline] pub fn set_maintenance_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostMaintenanceSpec, _>(1, view); self }
@@ -7430,8 +7439,8 @@ impl RemoveDiskTask {
     pub const MAINTENANCE_SPEC: usize = 1;
     pub const TIMEOUT: usize = 2;
     #[inline] pub fn disk(&self) -> Items<'_, views::HostScsiDisk> { self.as_object().read_list(0) }
-    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::HostScsiDisk> { self.as_object_mut().list_mut(0, D(1105)) }
-    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1105), items.into_iter().map(|item| view_value::<views::HostScsiDisk, A>(item))); self }
+    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::HostScsiDisk> { self.as_object_mut().list_mut(0, D(1107)) }
+    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1107), items.into_iter().map(|item| view_value::<views::HostScsiDisk, A>(item))); self }
     #[inline] pub fn push_disk<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostScsiDisk, A>(item); self.disk_mut().values().push(value); self }
     #[inline] pub fn maintenance_spec(&self) -> Option<&views::HostMaintenanceSpec> { self.as_object().read_optional::<views::HostMaintenanceSpec>(1) }
     #[inline] pub fn set_maintenance_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostMaintenanceSpec, _>(1, view); self }
@@ -7464,8 +7473,8 @@ impl RemoveFilterEntities {
     #[inline] pub fn filter_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_filter_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4006)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4006), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4014)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -7518,8 +7527,8 @@ impl RemoveInternetScsiSendTargets {
     #[inline] pub fn i_scsi_hba_device(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_i_scsi_hba_device(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn targets(&self) -> Items<'_, views::HostInternetScsiHbaSendTarget> { self.as_object().read_list(1) }
-    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaSendTarget> { self.as_object_mut().list_mut(1, D(1195)) }
-    #[inline] pub fn set_targets<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1195), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaSendTarget, A>(item))); self }
+    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaSendTarget> { self.as_object_mut().list_mut(1, D(1197)) }
+    #[inline] pub fn set_targets<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1197), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaSendTarget, A>(item))); self }
     #[inline] pub fn push_targets<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostInternetScsiHbaSendTarget, A>(item); self.targets_mut().values().push(value); self }
     #[inline] pub fn force(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
     #[inline] pub fn set_force(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -7531,8 +7540,8 @@ impl RemoveInternetScsiStaticTargets {
     #[inline] pub fn i_scsi_hba_device(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_i_scsi_hba_device(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn targets(&self) -> Items<'_, views::HostInternetScsiHbaStaticTarget> { self.as_object().read_list(1) }
-    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaStaticTarget> { self.as_object_mut().list_mut(1, D(1196)) }
-    #[inline] pub fn set_targets<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1196), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaStaticTarget, A>(item))); self }
+    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaStaticTarget> { self.as_object_mut().list_mut(1, D(1198)) }
+    #[inline] pub fn set_targets<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1198), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaStaticTarget, A>(item))); self }
     #[inline] pub fn push_targets<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostInternetScsiHbaStaticTarget, A>(item); self.targets_mut().values().push(value); self }
 }
 
@@ -7550,8 +7559,8 @@ impl RemoveKeys {
     pub const KEYS: usize = 0;
     pub const FORCE: usize = 1;
     #[inline] pub fn keys(&self) -> Items<'_, views::CryptoKeyId> { self.as_object().read_list(0) }
-    #[inline] pub fn keys_mut(&mut self) -> ItemsMut<'_, views::CryptoKeyId> { self.as_object_mut().list_mut(0, D(227)) }
-    #[inline] pub fn set_keys<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(227), items.into_iter().map(|item| view_value::<views::CryptoKeyId, A>(item))); self }
+    #[inline] pub fn keys_mut(&mut self) -> ItemsMut<'_, views::CryptoKeyId> { self.as_object_mut().list_mut(0, D(229)) }
+    #[inline] pub fn set_keys<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(229), items.into_iter().map(|item| view_value::<views::CryptoKeyId, A>(item))); self }
     #[inline] pub fn push_keys<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CryptoKeyId, A>(item); self.keys_mut().values().push(value); self }
     #[inline] pub fn force(&self) -> bool { self.as_object().read::<bool>(1) }
     #[inline] pub fn set_force(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -7588,8 +7597,8 @@ impl RemoveMonitoredEntities {
     #[inline] pub fn provider_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_provider_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4006)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4006), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4014)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -7798,16 +7807,16 @@ impl ResetEntityPermissions {
     #[inline] pub fn entity(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_entity(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn permission(&self) -> Items<'_, views::Permission> { self.as_object().read_list(1) }
-    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(1, D(2442)) }
-    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2442), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
+    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(1, D(2444)) }
+    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2444), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
     #[inline] pub fn push_permission<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::Permission, A>(item); self.permission_mut().values().push(value); self }
 }
 
 impl ResetListView {
     pub const OBJ: usize = 0;
     #[inline] pub fn obj(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3977)) }
-    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3977), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3985)) }
+    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3985), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_obj<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.obj_mut().values().push(value); self }
 }
 
@@ -7845,16 +7854,16 @@ impl ResolveInstallationErrorsOnHostTask {
 impl ResolveMultipleUnresolvedVmfsVolumes {
     pub const RESOLUTION_SPEC: usize = 0;
     #[inline] pub fn resolution_spec(&self) -> Items<'_, views::HostUnresolvedVmfsResolutionSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn resolution_spec_mut(&mut self) -> ItemsMut<'_, views::HostUnresolvedVmfsResolutionSpec> { self.as_object_mut().list_mut(0, D(1415)) }
-    #[inline] pub fn set_resolution_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1415), items.into_iter().map(|item| view_value::<views::HostUnresolvedVmfsResolutionSpec, A>(item))); self }
+    #[inline] pub fn resolution_spec_mut(&mut self) -> ItemsMut<'_, views::HostUnresolvedVmfsResolutionSpec> { self.as_object_mut().list_mut(0, D(1417)) }
+    #[inline] pub fn set_resolution_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1417), items.into_iter().map(|item| view_value::<views::HostUnresolvedVmfsResolutionSpec, A>(item))); self }
     #[inline] pub fn push_resolution_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostUnresolvedVmfsResolutionSpec, A>(item); self.resolution_spec_mut().values().push(value); self }
 }
 
 impl ResolveMultipleUnresolvedVmfsVolumesExTask {
     pub const RESOLUTION_SPEC: usize = 0;
     #[inline] pub fn resolution_spec(&self) -> Items<'_, views::HostUnresolvedVmfsResolutionSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn resolution_spec_mut(&mut self) -> ItemsMut<'_, views::HostUnresolvedVmfsResolutionSpec> { self.as_object_mut().list_mut(0, D(1415)) }
-    #[inline] pub fn set_resolution_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1415), items.into_iter().map(|item| view_value::<views::HostUnresolvedVmfsResolutionSpec, A>(item))); self }
+    #[inline] pub fn resolution_spec_mut(&mut self) -> ItemsMut<'_, views::HostUnresolvedVmfsResolutionSpec> { self.as_object_mut().list_mut(0, D(1417)) }
+    #[inline] pub fn set_resolution_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1417), items.into_iter().map(|item| view_value::<views::HostUnresolvedVmfsResolutionSpec, A>(item))); self }
     #[inline] pub fn push_resolution_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostUnresolvedVmfsResolutionSpec, A>(item); self.resolution_spec_mut().values().push(value); self }
 }
 
@@ -7953,8 +7962,8 @@ impl RetrieveEntityScheduledTask {
 impl RetrieveHostCustomizations {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4015)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4015), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -7962,8 +7971,8 @@ impl RetrieveHostCustomizationsForProfile {
     pub const HOSTS: usize = 0;
     pub const APPLY_PROFILE: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4015)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4015), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
     #[inline] pub fn apply_profile(&self) -> &views::HostApplyProfile { self.as_object().read::<views::HostApplyProfile>(1) }
     #[inline] pub fn set_apply_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostApplyProfile, _>(1, view); self }
@@ -7993,8 +8002,8 @@ impl RetrieveKmipServerCert {
 impl RetrieveKmipServersStatusTask {
     pub const CLUSTERS: usize = 0;
     #[inline] pub fn clusters(&self) -> Items<'_, views::KmipClusterInfo> { self.as_object().read_list(0) }
-    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, views::KmipClusterInfo> { self.as_object_mut().list_mut(0, D(1517)) }
-    #[inline] pub fn set_clusters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1517), items.into_iter().map(|item| view_value::<views::KmipClusterInfo, A>(item))); self }
+    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, views::KmipClusterInfo> { self.as_object_mut().list_mut(0, D(1519)) }
+    #[inline] pub fn set_clusters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1519), items.into_iter().map(|item| view_value::<views::KmipClusterInfo, A>(item))); self }
     #[inline] pub fn push_clusters<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KmipClusterInfo, A>(item); self.clusters_mut().values().push(value); self }
 }
 
@@ -8007,8 +8016,8 @@ impl RetrieveObjectScheduledTask {
 impl RetrieveProperties {
     pub const SPEC_SET: usize = 0;
     #[inline] pub fn spec_set(&self) -> Items<'_, views::PropertyFilterSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn spec_set_mut(&mut self) -> ItemsMut<'_, views::PropertyFilterSpec> { self.as_object_mut().list_mut(0, D(2509)) }
-    #[inline] pub fn set_spec_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2509), items.into_iter().map(|item| view_value::<views::PropertyFilterSpec, A>(item))); self }
+    #[inline] pub fn spec_set_mut(&mut self) -> ItemsMut<'_, views::PropertyFilterSpec> { self.as_object_mut().list_mut(0, D(2517)) }
+    #[inline] pub fn set_spec_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2517), items.into_iter().map(|item| view_value::<views::PropertyFilterSpec, A>(item))); self }
     #[inline] pub fn push_spec_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PropertyFilterSpec, A>(item); self.spec_set_mut().values().push(value); self }
 }
 
@@ -8016,8 +8025,8 @@ impl RetrievePropertiesEx {
     pub const SPEC_SET: usize = 0;
     pub const OPTIONS: usize = 1;
     #[inline] pub fn spec_set(&self) -> Items<'_, views::PropertyFilterSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn spec_set_mut(&mut self) -> ItemsMut<'_, views::PropertyFilterSpec> { self.as_object_mut().list_mut(0, D(2509)) }
-    #[inline] pub fn set_spec_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2509), items.into_iter().map(|item| view_value::<views::PropertyFilterSpec, A>(item))); self }
+    #[inline] pub fn spec_set_mut(&mut self) -> ItemsMut<'_, views::PropertyFilterSpec> { self.as_object_mut().list_mut(0, D(2517)) }
+    #[inline] pub fn set_spec_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2517), items.into_iter().map(|item| view_value::<views::PropertyFilterSpec, A>(item))); self }
     #[inline] pub fn push_spec_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PropertyFilterSpec, A>(item); self.spec_set_mut().values().push(value); self }
     #[inline] pub fn options(&self) -> &views::RetrieveOptions { self.as_object().read::<views::RetrieveOptions>(1) }
     #[inline] pub fn set_options(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::RetrieveOptions, _>(1, view); self }
@@ -8109,8 +8118,8 @@ impl RetrieveVStorageObject {
 impl RetrieveVStorageObjectAssociations {
     pub const IDS: usize = 0;
     #[inline] pub fn ids(&self) -> Items<'_, views::RetrieveVStorageObjSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn ids_mut(&mut self) -> ItemsMut<'_, views::RetrieveVStorageObjSpec> { self.as_object_mut().list_mut(0, D(2529)) }
-    #[inline] pub fn set_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2529), items.into_iter().map(|item| view_value::<views::RetrieveVStorageObjSpec, A>(item))); self }
+    #[inline] pub fn ids_mut(&mut self) -> ItemsMut<'_, views::RetrieveVStorageObjSpec> { self.as_object_mut().list_mut(0, D(2537)) }
+    #[inline] pub fn set_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2537), items.into_iter().map(|item| view_value::<views::RetrieveVStorageObjSpec, A>(item))); self }
     #[inline] pub fn push_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::RetrieveVStorageObjSpec, A>(item); self.ids_mut().values().push(value); self }
 }
 
@@ -8296,8 +8305,8 @@ impl SetDefaultKmsCluster {
 impl SetDisplayTopology {
     pub const DISPLAYS: usize = 0;
     #[inline] pub fn displays(&self) -> Items<'_, views::VirtualMachineDisplayTopology> { self.as_object().read_list(0) }
-    #[inline] pub fn displays_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDisplayTopology> { self.as_object_mut().list_mut(0, D(2934)) }
-    #[inline] pub fn set_displays<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2934), items.into_iter().map(|item| view_value::<views::VirtualMachineDisplayTopology, A>(item))); self }
+    #[inline] pub fn displays_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDisplayTopology> { self.as_object_mut().list_mut(0, D(2942)) }
+    #[inline] pub fn set_displays<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2942), items.into_iter().map(|item| view_value::<views::VirtualMachineDisplayTopology, A>(item))); self }
     #[inline] pub fn push_displays<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineDisplayTopology, A>(item); self.displays_mut().values().push(value); self }
 }
 
@@ -8307,8 +8316,8 @@ impl SetEntityPermissions {
     #[inline] pub fn entity(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_entity(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn permission(&self) -> Items<'_, views::Permission> { self.as_object().read_list(1) }
-    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(1, D(2442)) }
-    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2442), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
+    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(1, D(2444)) }
+    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2444), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
     #[inline] pub fn push_permission<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::Permission, A>(item); self.permission_mut().values().push(value); self }
 }
 
@@ -8680,16 +8689,16 @@ impl UnmapVmfsVolumeExTask {
 impl UnmarkServiceProviderEntities {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4006)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4006), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4014)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
 impl UnmountDiskMappingTask {
     pub const MAPPING: usize = 0;
     #[inline] pub fn mapping(&self) -> Items<'_, views::VsanHostDiskMapping> { self.as_object().read_list(0) }
-    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3085)) }
-    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3085), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
+    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3093)) }
+    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3093), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
     #[inline] pub fn push_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskMapping, A>(item); self.mapping_mut().values().push(value); self }
 }
 
@@ -8800,8 +8809,8 @@ impl UpdateBootDevice {
 impl UpdateChildResourceConfiguration {
     pub const SPEC: usize = 0;
     #[inline] pub fn spec(&self) -> Items<'_, views::ResourceConfigSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn spec_mut(&mut self) -> ItemsMut<'_, views::ResourceConfigSpec> { self.as_object_mut().list_mut(0, D(2521)) }
-    #[inline] pub fn set_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2521), items.into_iter().map(|item| view_value::<views::ResourceConfigSpec, A>(item))); self }
+    #[inline] pub fn spec_mut(&mut self) -> ItemsMut<'_, views::ResourceConfigSpec> { self.as_object_mut().list_mut(0, D(2529)) }
+    #[inline] pub fn set_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2529), items.into_iter().map(|item| view_value::<views::ResourceConfigSpec, A>(item))); self }
     #[inline] pub fn push_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ResourceConfigSpec, A>(item); self.spec_mut().values().push(value); self }
 }
 
@@ -8832,24 +8841,24 @@ impl UpdateConsoleIpRouteConfig {
 impl UpdateCounterLevelMapping {
     pub const COUNTER_LEVEL_MAP: usize = 0;
     #[inline] pub fn counter_level_map(&self) -> Items<'_, views::PerformanceManagerCounterLevelMapping> { self.as_object().read_list(0) }
-    #[inline] pub fn counter_level_map_mut(&mut self) -> ItemsMut<'_, views::PerformanceManagerCounterLevelMapping> { self.as_object_mut().list_mut(0, D(2440)) }
-    #[inline] pub fn set_counter_level_map<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2440), items.into_iter().map(|item| view_value::<views::PerformanceManagerCounterLevelMapping, A>(item))); self }
+    #[inline] pub fn counter_level_map_mut(&mut self) -> ItemsMut<'_, views::PerformanceManagerCounterLevelMapping> { self.as_object_mut().list_mut(0, D(2442)) }
+    #[inline] pub fn set_counter_level_map<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2442), items.into_iter().map(|item| view_value::<views::PerformanceManagerCounterLevelMapping, A>(item))); self }
     #[inline] pub fn push_counter_level_map<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PerformanceManagerCounterLevelMapping, A>(item); self.counter_level_map_mut().values().push(value); self }
 }
 
 impl UpdateDVSHealthCheckConfigTask {
     pub const HEALTH_CHECK_CONFIG: usize = 0;
     #[inline] pub fn health_check_config(&self) -> Items<'_, views::DVSHealthCheckConfig> { self.as_object().read_list(0) }
-    #[inline] pub fn health_check_config_mut(&mut self) -> ItemsMut<'_, views::DVSHealthCheckConfig> { self.as_object_mut().list_mut(0, D(326)) }
-    #[inline] pub fn set_health_check_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(326), items.into_iter().map(|item| view_value::<views::DVSHealthCheckConfig, A>(item))); self }
+    #[inline] pub fn health_check_config_mut(&mut self) -> ItemsMut<'_, views::DVSHealthCheckConfig> { self.as_object_mut().list_mut(0, D(328)) }
+    #[inline] pub fn set_health_check_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(328), items.into_iter().map(|item| view_value::<views::DVSHealthCheckConfig, A>(item))); self }
     #[inline] pub fn push_health_check_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DVSHealthCheckConfig, A>(item); self.health_check_config_mut().values().push(value); self }
 }
 
 impl UpdateDVSLacpGroupConfigTask {
     pub const LACP_GROUP_SPEC: usize = 0;
     #[inline] pub fn lacp_group_spec(&self) -> Items<'_, views::VMwareDvsLacpGroupSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn lacp_group_spec_mut(&mut self) -> ItemsMut<'_, views::VMwareDvsLacpGroupSpec> { self.as_object_mut().list_mut(0, D(2656)) }
-    #[inline] pub fn set_lacp_group_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2656), items.into_iter().map(|item| view_value::<views::VMwareDvsLacpGroupSpec, A>(item))); self }
+    #[inline] pub fn lacp_group_spec_mut(&mut self) -> ItemsMut<'_, views::VMwareDvsLacpGroupSpec> { self.as_object_mut().list_mut(0, D(2664)) }
+    #[inline] pub fn set_lacp_group_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2664), items.into_iter().map(|item| view_value::<views::VMwareDvsLacpGroupSpec, A>(item))); self }
     #[inline] pub fn push_lacp_group_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VMwareDvsLacpGroupSpec, A>(item); self.lacp_group_spec_mut().values().push(value); self }
 }
 
@@ -8971,8 +8980,8 @@ impl UpdateInternetScsiAdvancedOptions {
     #[inline] pub fn set_target_set(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostInternetScsiHbaTargetSet, _>(1, view); self }
     #[inline] pub fn target_set_mut(&mut self) -> &mut views::HostInternetScsiHbaTargetSet { self.as_object_mut().view_mut(1) }
     #[inline] pub fn options(&self) -> Items<'_, views::HostInternetScsiHbaParamValue> { self.as_object().read_list(2) }
-    #[inline] pub fn options_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaParamValue> { self.as_object_mut().list_mut(2, D(2403)) }
-    #[inline] pub fn set_options<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2403), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaParamValue, A>(item))); self }
+    #[inline] pub fn options_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaParamValue> { self.as_object_mut().list_mut(2, D(2405)) }
+    #[inline] pub fn set_options<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2405), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaParamValue, A>(item))); self }
     #[inline] pub fn push_options<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostInternetScsiHbaParamValue, A>(item); self.options_mut().values().push(value); self }
 }
 
@@ -9103,8 +9112,8 @@ impl UpdateLicense {
     #[inline] pub fn license_key(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_license_key(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn labels(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(1) }
-    #[inline] pub fn labels_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(1, D(1516)) }
-    #[inline] pub fn set_labels<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1516), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn labels_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(1, D(1518)) }
+    #[inline] pub fn set_labels<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1518), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_labels<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.labels_mut().values().push(value); self }
 }
 
@@ -9124,12 +9133,12 @@ impl UpdateLinkedChildren {
     pub const ADD_CHANGE_SET: usize = 0;
     pub const REMOVE_SET: usize = 1;
     #[inline] pub fn add_change_set(&self) -> Items<'_, views::VirtualAppLinkInfo> { self.as_object().read_list(0) }
-    #[inline] pub fn add_change_set_mut(&mut self) -> ItemsMut<'_, views::VirtualAppLinkInfo> { self.as_object_mut().list_mut(0, D(2694)) }
-    #[inline] pub fn set_add_change_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2694), items.into_iter().map(|item| view_value::<views::VirtualAppLinkInfo, A>(item))); self }
+    #[inline] pub fn add_change_set_mut(&mut self) -> ItemsMut<'_, views::VirtualAppLinkInfo> { self.as_object_mut().list_mut(0, D(2702)) }
+    #[inline] pub fn set_add_change_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2702), items.into_iter().map(|item| view_value::<views::VirtualAppLinkInfo, A>(item))); self }
     #[inline] pub fn push_add_change_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualAppLinkInfo, A>(item); self.add_change_set_mut().values().push(value); self }
     #[inline] pub fn remove_set(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn remove_set_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4006)) }
-    #[inline] pub fn set_remove_set<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4006), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn remove_set_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4014)) }
+    #[inline] pub fn set_remove_set<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_remove_set<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.remove_set_mut().values().push(value); self }
 }
 
@@ -9169,24 +9178,24 @@ impl UpdateNetworkConfig {
 impl UpdateNetworkResourcePool {
     pub const CONFIG_SPEC: usize = 0;
     #[inline] pub fn config_spec(&self) -> Items<'_, views::DVSNetworkResourcePoolConfigSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn config_spec_mut(&mut self) -> ItemsMut<'_, views::DVSNetworkResourcePoolConfigSpec> { self.as_object_mut().list_mut(0, D(336)) }
-    #[inline] pub fn set_config_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(336), items.into_iter().map(|item| view_value::<views::DVSNetworkResourcePoolConfigSpec, A>(item))); self }
+    #[inline] pub fn config_spec_mut(&mut self) -> ItemsMut<'_, views::DVSNetworkResourcePoolConfigSpec> { self.as_object_mut().list_mut(0, D(338)) }
+    #[inline] pub fn set_config_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(338), items.into_iter().map(|item| view_value::<views::DVSNetworkResourcePoolConfigSpec, A>(item))); self }
     #[inline] pub fn push_config_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DVSNetworkResourcePoolConfigSpec, A>(item); self.config_spec_mut().values().push(value); self }
 }
 
 impl UpdateOptions {
     pub const CHANGED_VALUE: usize = 0;
     #[inline] pub fn changed_value(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(0) }
-    #[inline] pub fn changed_value_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(0, D(2402)) }
-    #[inline] pub fn set_changed_value<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2402), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn changed_value_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(0, D(2404)) }
+    #[inline] pub fn set_changed_value<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_changed_value<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.changed_value_mut().values().push(value); self }
 }
 
 impl UpdatePassthruConfig {
     pub const CONFIG: usize = 0;
     #[inline] pub fn config(&self) -> Items<'_, views::HostPciPassthruConfig> { self.as_object().read_list(0) }
-    #[inline] pub fn config_mut(&mut self) -> ItemsMut<'_, views::HostPciPassthruConfig> { self.as_object_mut().list_mut(0, D(1297)) }
-    #[inline] pub fn set_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1297), items.into_iter().map(|item| view_value::<views::HostPciPassthruConfig, A>(item))); self }
+    #[inline] pub fn config_mut(&mut self) -> ItemsMut<'_, views::HostPciPassthruConfig> { self.as_object_mut().list_mut(0, D(1299)) }
+    #[inline] pub fn set_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1299), items.into_iter().map(|item| view_value::<views::HostPciPassthruConfig, A>(item))); self }
     #[inline] pub fn push_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostPciPassthruConfig, A>(item); self.config_mut().values().push(value); self }
 }
 
@@ -9349,8 +9358,8 @@ impl UpdateVStorageObjectCryptoTask {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(2) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(2, D(2969)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2969), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(2, D(2977)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn disks_crypto(&self) -> Option<&views::DiskCryptoSpec> { self.as_object().read_optional::<views::DiskCryptoSpec>(3) }
     #[inline] pub fn set_disks_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DiskCryptoSpec, _>(3, view); self }
@@ -9367,24 +9376,24 @@ impl UpdateVStorageObjectPolicyTask {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(2) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(2, D(2969)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2969), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(2, D(2977)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
 }
 
 impl UpdateVVolVirtualMachineFilesTask {
     pub const FAILOVER_PAIR: usize = 0;
     #[inline] pub fn failover_pair(&self) -> Items<'_, views::DatastoreVVolContainerFailoverPair> { self.as_object().read_list(0) }
-    #[inline] pub fn failover_pair_mut(&mut self) -> ItemsMut<'_, views::DatastoreVVolContainerFailoverPair> { self.as_object_mut().list_mut(0, D(364)) }
-    #[inline] pub fn set_failover_pair<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(364), items.into_iter().map(|item| view_value::<views::DatastoreVVolContainerFailoverPair, A>(item))); self }
+    #[inline] pub fn failover_pair_mut(&mut self) -> ItemsMut<'_, views::DatastoreVVolContainerFailoverPair> { self.as_object_mut().list_mut(0, D(366)) }
+    #[inline] pub fn set_failover_pair<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(366), items.into_iter().map(|item| view_value::<views::DatastoreVVolContainerFailoverPair, A>(item))); self }
     #[inline] pub fn push_failover_pair<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DatastoreVVolContainerFailoverPair, A>(item); self.failover_pair_mut().values().push(value); self }
 }
 
 impl UpdateVirtualMachineFilesTask {
     pub const MOUNT_PATH_DATASTORE_MAPPING: usize = 0;
     #[inline] pub fn mount_path_datastore_mapping(&self) -> Items<'_, views::DatastoreMountPathDatastorePair> { self.as_object().read_list(0) }
-    #[inline] pub fn mount_path_datastore_mapping_mut(&mut self) -> ItemsMut<'_, views::DatastoreMountPathDatastorePair> { self.as_object_mut().list_mut(0, D(360)) }
-    #[inline] pub fn set_mount_path_datastore_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(360), items.into_iter().map(|item| view_value::<views::DatastoreMountPathDatastorePair, A>(item))); self }
+    #[inline] pub fn mount_path_datastore_mapping_mut(&mut self) -> ItemsMut<'_, views::DatastoreMountPathDatastorePair> { self.as_object_mut().list_mut(0, D(362)) }
+    #[inline] pub fn set_mount_path_datastore_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(362), items.into_iter().map(|item| view_value::<views::DatastoreMountPathDatastorePair, A>(item))); self }
     #[inline] pub fn push_mount_path_datastore_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DatastoreMountPathDatastorePair, A>(item); self.mount_path_datastore_mapping_mut().values().push(value); self }
 }
 
@@ -9513,8 +9522,8 @@ impl VCenterUpdateVStorageObjectMetadataExTask {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn metadata(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(2) }
-    #[inline] pub fn metadata_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(2, D(1516)) }
-    #[inline] pub fn set_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(1516), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn metadata_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(2, D(1518)) }
+    #[inline] pub fn set_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(1518), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_metadata<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.metadata_mut().values().push(value); self }
     #[inline] pub fn delete_keys(&self) -> Items<'_, ArcStr> { self.as_object().read_list(3) }
     #[inline] pub fn delete_keys_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(3, T::String) }
@@ -9610,8 +9619,8 @@ impl ValidateHCIConfiguration {
     #[inline] pub fn set_hci_config_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ClusterComputeResourceHCIConfigSpec, _>(0, view); self }
     #[inline] pub fn hci_config_spec_mut(&mut self) -> &mut views::ClusterComputeResourceHCIConfigSpec { self.as_object_mut().view_mut(0) }
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4015)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4015), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4023)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -9639,8 +9648,8 @@ impl ValidateHostProfileCompositionTask {
     #[inline] pub fn source(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_source(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn targets(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4081)) }
-    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4081), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4089)) }
+    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4089), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_targets<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.targets_mut().values().push(value); self }
     #[inline] pub fn to_be_merged(&self) -> Option<&views::HostApplyProfile> { self.as_object().read_optional::<views::HostApplyProfile>(2) }
     #[inline] pub fn set_to_be_merged(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostApplyProfile, _>(2, view); self }
@@ -9665,8 +9674,8 @@ impl ValidateMigration {
     pub const POOL: usize = 3;
     pub const HOST: usize = 4;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4022)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4022), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4030)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4030), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn state(&self) -> Option<enums::VirtualMachinePowerState> { self.as_object().read_optional::<Choice<enums::VirtualMachinePowerState>>(1) }
     #[inline] pub fn set_state(&mut self, value: impl Into<Option<enums::VirtualMachinePowerState>>) -> &mut Self { self.as_object_mut().write_enum(1, value.into()); self }

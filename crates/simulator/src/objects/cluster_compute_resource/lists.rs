@@ -340,6 +340,15 @@ fn change_system_machines<T>(
     Ok(())
 }
 
+/// Forgets what has left a resource pool, in the configuration of the cluster that owns the pool.
+pub(crate) fn forget_moved(transaction: &mut vimsim_registry::Transaction, pool: &Moref) -> Result<(), Fault> {
+    let owner = transaction.get::<ResourcePool>(pool)?.owner();
+    match transaction.view::<ClusterComputeResource>(&owner) {
+        Some(_) => forget_removed(transaction, &owner),
+        None => Ok(()),
+    }
+}
+
 /// Forgets virtual machines and hosts that are gone, or of another compute resource by now: in groups, rules and
 /// overrides.
 pub(super) fn forget_removed(transaction: &mut vimsim_registry::Transaction, moref: &Moref) -> Result<(), Fault> {

@@ -17,7 +17,9 @@ use crate::call::Call;
 use crate::kind::Kind;
 use crate::walk::remove_reference;
 
+pub(crate) use lists::forget_moved;
 pub(crate) use reconfigure::{extended, overlay};
+pub(crate) use usage::may_run_on;
 
 pub(crate) fn kind() -> Kind<ClusterComputeResource> {
     managed_entity::kind()
@@ -26,6 +28,7 @@ pub(crate) fn kind() -> Kind<ClusterComputeResource> {
         .write(move_host_into)
         .write(reconfigure::reconfigure)
         .write(reconfigure::reconfigure_ex)
+        .read(super::placement::place_vm)
         .read(usage::get_resource_usage)
         .read(usage::find_rules_for_vm)
         .read(usage::recommend_hosts_for_vm)

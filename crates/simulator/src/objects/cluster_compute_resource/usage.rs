@@ -127,7 +127,7 @@ pub(super) fn recommend_hosts_for_vm(
 }
 
 /// Whether the mandatory rules let a virtual machine run on a host.
-pub(super) fn may_run_on(config: &ClusterConfigInfoEx, vm: &Moref, host: &Moref) -> bool {
+pub(crate) fn may_run_on(config: &ClusterConfigInfoEx, vm: &Moref, host: &Moref) -> bool {
     let has_host = |name: &str| {
         let mut groups = config.group().iter().filter(|group| group.name() == name);
         groups.any(|group| group.downcast::<ClusterHostGroup>().is_some_and(|group| group.host().contains(host)))

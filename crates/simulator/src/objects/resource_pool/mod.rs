@@ -39,6 +39,7 @@ pub(crate) fn pool_kind<T: View>() -> Kind<T> {
         .read(|look: &Look<'_, ResourcePool>, _: RefreshRuntime| look.this().map(|_| ()))
         .computed(ResourcePool::CHILD_CONFIGURATION, child_configuration)
         .derive(derive)
+        .derive(super::cluster_compute_resource::forget_moved)
 }
 
 /// An allocation without limits or reservations.

@@ -27,6 +27,11 @@ pub(super) fn destroy(call: &mut Call<'_, VirtualMachine>) -> Result<(), Fault> 
 ///
 /// - `InvalidPowerState` unless it is off.
 pub(super) fn unregister_vm(call: &mut Call<'_, VirtualMachine>, _: UnregisterVM) -> Result<(), Fault> {
+    unregister(call)
+}
+
+/// [`unregister_vm`] for who unregisters many.
+pub(crate) fn unregister(call: &mut Call<'_, VirtualMachine>) -> Result<(), Fault> {
     check_off(call)?;
     remove(call)
 }

@@ -24,6 +24,7 @@ use crate::kind::Kind;
 
 pub(crate) use config::check_allocation;
 pub(crate) use create::{create, create_vm};
+pub(crate) use lifecycle::unregister;
 pub(crate) use power::{count_reservation, pause, start, stop};
 pub(crate) use reconfigure::set_allocations;
 pub(crate) use summary::resource_config;
