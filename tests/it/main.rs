@@ -8,6 +8,7 @@
 mod cluster;
 mod datastores;
 mod default_inventory;
+mod environment_browser;
 mod hostile;
 mod inventory;
 mod load;
@@ -16,6 +17,7 @@ mod placement;
 mod property_collector;
 mod rest;
 mod sessions;
+mod snapshots;
 mod tasks;
 mod versions;
 

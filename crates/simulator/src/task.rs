@@ -97,7 +97,8 @@ fn create<T: View>(call: &mut Call<'_, T>, method: &'static Method) -> Result<Mo
 /// `VirtualMachine.powerOn`: the method's description, under the name of the object's own type, as vCenter logs it.
 fn description_id(kind: vimsim_types::TypeId, method: &Method) -> String {
     let name = method.vmodl.rsplit('.').next().unwrap_or(method.vmodl);
-    if kind.is_a(ManagedEntity::TYPE) && method.owner != kind && kind.name() != "ClusterComputeResource" {
+    let is_inherited = kind.is_a(method.owner) && method.owner != kind;
+    if kind.is_a(ManagedEntity::TYPE) && is_inherited && kind.name() != "ClusterComputeResource" {
         return format!("{}.{name}", kind.name());
     }
     method.vmodl.into()

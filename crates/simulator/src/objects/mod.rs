@@ -15,6 +15,7 @@ pub(crate) mod descriptions;
 pub(crate) mod distributed_virtual_portgroup;
 pub(crate) mod distributed_virtual_switch;
 pub(crate) mod distributed_virtual_switch_manager;
+pub(crate) mod environment_browser;
 pub(crate) mod event_description;
 pub(crate) mod event_history_collector;
 pub(crate) mod event_manager;
@@ -67,6 +68,7 @@ pub(crate) mod user_directory;
 pub(crate) mod view_manager;
 pub(crate) mod virtual_app;
 pub(crate) mod virtual_machine;
+pub(crate) mod virtual_machine_snapshot;
 
 use crate::kind::Table;
 
@@ -86,6 +88,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         distributed_virtual_portgroup::kind().into_table(),
         distributed_virtual_switch::kind().into_table(),
         distributed_virtual_switch_manager::kind().into_table(),
+        environment_browser::kind().into_table(),
         event_history_collector::kind().into_table(),
         event_manager::kind().into_table(),
         extension_manager::kind().into_table(),
@@ -128,5 +131,6 @@ pub(crate) fn kinds() -> Vec<Table> {
         view_manager::kind().into_table(),
         virtual_app::kind().into_table(),
         virtual_machine::kind().into_table(),
+        virtual_machine_snapshot::kind().into_table(),
     ]
 }

@@ -246,8 +246,9 @@ pub(super) fn usage(machine: &VirtualMachine) -> Vec<(Moref, i64, bool)> {
         .filter_map(|disk| {
             let backing = disk.backing()?;
             let datastore = backing.downcast::<VirtualDeviceFileBackingInfo>()?.datastore()?;
-            let flat = backing.downcast::<VirtualDiskFlatVer2BackingInfo>();
-            let is_thin = flat.and_then(|flat| flat.thin_provisioned()).unwrap_or_default();
+            // What snapshots added grows with use; the file below decides.
+            let flat = std::iter::successors(backing.downcast(), |flat| VirtualDiskFlatVer2BackingInfo::parent(flat));
+            let is_thin = flat.last().and_then(|flat| flat.thin_provisioned()).unwrap_or_default();
             let size = disk.capacity_in_bytes().unwrap_or_else(|| disk.capacity_in_kb().saturating_mul(1024));
             Some((datastore, size, is_thin))
         })

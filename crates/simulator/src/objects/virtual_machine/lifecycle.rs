@@ -8,7 +8,7 @@ use vimsim_types::views::{
 use vimsim_types::{Fault, Moref, View};
 
 use super::power::invalid_power_state;
-use super::{create, ethernet, places, summary};
+use super::{create, ethernet, places, snapshot, summary};
 use crate::call::Call;
 use crate::objects::managed_entity;
 use crate::walk::remove_reference;
@@ -56,9 +56,7 @@ fn remove(call: &mut Call<'_, VirtualMachine>) -> Result<(), Fault> {
     if let Some(pool) = machine.resource_pool().filter(|pool| call.object(pool).is_some()) {
         remove_reference(&mut call.edit::<ResourcePool>(&pool)?.vm_mut(), &this);
     }
-    for snapshot in machine.root_snapshot() {
-        call.remove(&snapshot);
-    }
+    snapshot::remove_with_machine(call, &machine);
     managed_entity::remove(call, &this)
 }
 

@@ -36,7 +36,8 @@ pub(super) fn refresh<T>(
             datastores.extend(datastore.filter(|datastore| !datastores.contains(datastore)));
         }
         if let Some(card) = device.downcast::<VirtualEthernetCard>() {
-            let network = ethernet::network_of(call, site, device);
+            // A machine that goes back to a snapshot may be on a network that is no more.
+            let network = ethernet::network_of(call, site, device).filter(|network| call.object(network).is_some());
             adapters.push(adapter(call, machine, card, network.as_ref()));
             networks.extend(network.filter(|network| !networks.contains(network)));
         }

@@ -80,7 +80,12 @@ pub(crate) fn start<T>(call: &mut Call<'_, T>, moref: &Moref, host: Option<Moref
 }
 
 /// Moves a machine that does not run to another host of its compute resource.
-fn change_host<T>(call: &mut Call<'_, T>, moref: &Moref, from: Option<&Moref>, to: &Moref) -> Result<(), Fault> {
+pub(super) fn change_host<T>(
+    call: &mut Call<'_, T>,
+    moref: &Moref,
+    from: Option<&Moref>,
+    to: &Moref,
+) -> Result<(), Fault> {
     let target = call.get::<HostSystem>(to)?;
     create::check_host(target)?;
     let parent = target.parent();
@@ -232,7 +237,7 @@ pub(crate) fn count_reservation<T>(call: &mut Call<'_, T>, moref: &Moref, sign: 
 }
 
 /// Writes the new state, and all that comes with it.
-fn set_state<T>(call: &mut Call<'_, T>, moref: &Moref, state: Power) -> Result<(), Fault> {
+pub(super) fn set_state<T>(call: &mut Call<'_, T>, moref: &Moref, state: Power) -> Result<(), Fault> {
     let now = call.now();
     count_reservation(call, moref, -1)?;
     let mut machine = call.get::<VirtualMachine>(moref)?.clone();

@@ -2,16 +2,17 @@
 //! layout of its files and its allocations are worked out when they are read, so that they are never wrong and take no room.
 
 use vimsim_types::views::{
-    ResourceConfigSpec, VAppConfigInfo, VirtualDeviceFileBackingInfo, VirtualDisk, VirtualEthernetCard, VirtualMachine,
-    VirtualMachineConfigInfo, VirtualMachineConfigSummary, VirtualMachineFileLayout,
-    VirtualMachineFileLayoutDiskLayout, VirtualMachineFileLayoutEx, VirtualMachineFileLayoutExDiskLayout,
-    VirtualMachineFileLayoutExDiskUnit, VirtualMachineFileLayoutExFileInfo, VirtualMachineGuestSummary,
-    VirtualMachineQuickStats, VirtualMachineStorageInfo, VirtualMachineStorageSummary, VirtualMachineSummary,
-    VirtualMachineUsageOnDatastore,
+    ResourceConfigSpec, VAppConfigInfo, VirtualDeviceFileBackingInfo, VirtualDisk, VirtualDiskFlatVer2BackingInfo,
+    VirtualEthernetCard, VirtualMachine, VirtualMachineConfigInfo, VirtualMachineConfigSummary,
+    VirtualMachineFileLayout, VirtualMachineFileLayoutDiskLayout, VirtualMachineFileLayoutEx,
+    VirtualMachineFileLayoutExDiskLayout, VirtualMachineFileLayoutExDiskUnit, VirtualMachineFileLayoutExFileInfo,
+    VirtualMachineFileLayoutSnapshotLayout, VirtualMachineGuestSummary, VirtualMachineQuickStats,
+    VirtualMachineStorageInfo, VirtualMachineStorageSummary, VirtualMachineSummary, VirtualMachineUsageOnDatastore,
 };
 use vimsim_types::{ArcStr, DateTime, Moref, Object, Value, View, literal};
 
 use super::disk::{self, DatastorePath};
+use super::{chain, snapshot};
 
 /// `summary`: what `config`, `runtime`, `guest` and the rest say, in short.
 pub(super) fn summary(moref: &Moref, machine: &Object) -> Value {
@@ -133,13 +134,46 @@ fn files(machine: &VirtualMachine) -> Vec<File> {
         let Some(backing) = disk.backing().and_then(|it| it.downcast::<VirtualDeviceFileBackingInfo>()) else {
             continue;
         };
-        let file = backing.file_name();
-        let stem = file.strip_suffix(".vmdk").unwrap_or(file);
-        add(format!("{stem}-flat.vmdk").into(), literal!("diskExtent"), 0, Some(disk.key()));
-        add(file.clone(), literal!("diskDescriptor"), 0, Some(disk.key()));
+        match backing.downcast::<VirtualDiskFlatVer2BackingInfo>().filter(|flat| flat.parent().is_some()) {
+            Some(flat) => {
+                for (path, kind) in chain::files(flat).into_iter().rev().flat_map(disk_files) {
+                    add(path, kind.into(), 0, Some(disk.key()));
+                }
+            }
+            None => {
+                let file = backing.file_name();
+                let stem = file.strip_suffix(".vmdk").unwrap_or(file);
+                add(format!("{stem}-flat.vmdk").into(), literal!("diskExtent"), 0, Some(disk.key()));
+                add(file.clone(), literal!("diskDescriptor"), 0, Some(disk.key()));
+            }
+        }
+    }
+    if let Some(kept) = machine.layout_ex() {
+        let kept = snapshot_files(kept);
+        let new =
+            kept.into_iter().filter(|file| !files.iter().any(|known| known.path == *file.name())).collect::<Vec<_>>();
+        files.extend(new.into_iter().map(|file| File {
+            path: file.name().clone(),
+            kind: file.type_().clone(),
+            size: file.size(),
+            disk: None,
+        }));
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files
+}
+
+/// The files of one link of a disk's chain: what holds its data, and what describes it.
+pub(super) fn disk_files(backing: &VirtualDiskFlatVer2BackingInfo) -> [(ArcStr, &'static str); 2] {
+    let file = backing.file_name();
+    let stem = file.strip_suffix(".vmdk").unwrap_or(file);
+    let extent = if backing.parent().is_some() { "delta" } else { "flat" };
+    [(format!("{stem}-{extent}.vmdk").into(), "diskExtent"), (file.clone(), "diskDescriptor")]
+}
+
+/// The files that the machine's snapshots have, as `snapshot::keep_layout` wrote them down.
+fn snapshot_files(kept: &VirtualMachineFileLayoutEx) -> Vec<&VirtualMachineFileLayoutExFileInfo> {
+    if kept.snapshot().is_empty() { Vec::new() } else { kept.file().iter().collect() }
 }
 
 /// Writes `storage`: what the machine's files use of their datastores.
@@ -176,11 +210,21 @@ pub(super) fn layout(_: &Moref, machine: &Object) -> Value {
     let layout = VirtualMachineFileLayout::with(|layout| {
         layout.set_config_file(of("nvram").map(relative));
         layout.set_log_file(of("log").map(relative));
-        layout.set_disk(of("diskDescriptor").map(|file| {
+        layout.set_disk(disk_keys(&files).into_iter().map(|key| {
             VirtualMachineFileLayoutDiskLayout::with(|disk| {
-                disk.set_key(file.disk).set_disk_file([&file.path]);
+                let own = of("diskDescriptor").filter(|file| file.disk == Some(key)).map(|file| &file.path);
+                disk.set_key(key).set_disk_file(own);
             })
         }));
+        for node in snapshot::of(machine) {
+            let Some(kept) = machine.layout_ex() else { continue };
+            let Some(known) = kept.snapshot().iter().find(|known| known.key() == node.snapshot()) else { continue };
+            let data =
+                kept.file().iter().filter(|file| file.key() == known.data_key() || file.key() == known.memory_key());
+            layout.push_snapshot(VirtualMachineFileLayoutSnapshotLayout::with(|layout| {
+                layout.set_key(node.snapshot()).set_snapshot_file(data.map(|file| file.name().clone()));
+            }));
+        }
     });
     Value::Object(layout.into())
 }
@@ -190,7 +234,7 @@ pub(super) fn layout_ex(_: &Moref, machine: &Object) -> Value {
     let Some(machine) = VirtualMachine::from_ref(machine) else { return Value::Unset };
     let files = files(machine);
     let key = |at: usize| i32::try_from(at).unwrap_or(i32::MAX);
-    let disks = files.iter().filter(|file| file.kind == "diskDescriptor").filter_map(|file| file.disk);
+    let disks = disk_keys(&files);
     let layout = VirtualMachineFileLayoutEx::with(|layout| {
         layout.set_timestamp(machine.storage().map(|storage| storage.timestamp()));
         layout.set_file(files.iter().enumerate().map(|(at, file)| {
@@ -199,16 +243,59 @@ pub(super) fn layout_ex(_: &Moref, machine: &Object) -> Value {
                 info.set_unique_size(file.size).set_accessible(true);
             })
         }));
-        layout.set_disk(disks.map(|disk| {
-            VirtualMachineFileLayoutExDiskLayout::with(|layout| {
-                let files = files.iter().enumerate().filter(|(_, file)| file.disk == Some(disk));
-                layout.set_key(disk).set_chain([VirtualMachineFileLayoutExDiskUnit::with(|unit| {
-                    unit.set_file_key(files.map(|(at, _)| key(at)));
-                })]);
-            })
+        layout.set_disk(disks.into_iter().map(|disk| disk_layout(machine, &files, disk)));
+        let Some(kept) = machine.layout_ex().filter(|kept| !kept.snapshot().is_empty()) else { return };
+        // The files have other numbers here than where they were written down.
+        let renumber = |old: i32| {
+            let path = kept.file().iter().find(|file| file.key() == old)?.name();
+            files.iter().position(|file| file.path == *path).map(key)
+        };
+        layout.set_snapshot(kept.snapshot().iter().cloned().map(|mut snapshot| {
+            let (data, memory) = (renumber(snapshot.data_key()), renumber(snapshot.memory_key()));
+            snapshot.set_data_key(data.unwrap_or(-1)).set_memory_key(memory.unwrap_or(-1));
+            for disk in snapshot.disk_mut().iter_mut() {
+                for unit in disk.chain_mut().iter_mut() {
+                    let keys: Vec<i32> = unit.file_key().iter().filter_map(renumber).collect();
+                    unit.set_file_key(keys);
+                }
+            }
+            snapshot
         }));
     });
     Value::Object(layout.into())
+}
+
+/// The disks that have files, in the order of these.
+fn disk_keys(files: &[File]) -> Vec<i32> {
+    let mut keys = Vec::new();
+    for key in files.iter().filter(|file| file.kind == "diskDescriptor").filter_map(|file| file.disk) {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    keys
+}
+
+/// The files of a disk: one unit for each link of its chain, from the first to the one that is written to.
+fn disk_layout(machine: &VirtualMachine, files: &[File], disk: i32) -> VirtualMachineFileLayoutExDiskLayout {
+    let key = |at: usize| i32::try_from(at).unwrap_or(i32::MAX);
+    let device = machine.config().and_then(|config| config.hardware().device().iter().find(|it| it.key() == disk));
+    let links = device.and_then(chain::backing).map(chain::files).unwrap_or_default();
+    VirtualMachineFileLayoutExDiskLayout::with(|layout| {
+        layout.set_key(disk);
+        if links.len() < 2 {
+            let own = files.iter().enumerate().filter(|(_, file)| file.disk == Some(disk));
+            layout.set_chain([VirtualMachineFileLayoutExDiskUnit::with(|unit| {
+                unit.set_file_key(own.map(|(at, _)| key(at)));
+            })]);
+            return;
+        }
+        layout.set_chain(links.into_iter().rev().map(|link| {
+            let paths = disk_files(link);
+            let own = files.iter().enumerate().filter(|(_, file)| paths.iter().any(|(path, _)| *path == file.path));
+            VirtualMachineFileLayoutExDiskUnit::with(|unit| _ = unit.set_file_key(own.map(|(at, _)| key(at))))
+        }));
+    })
 }
 
 /// `resourceConfig`: the machine's allocations, as the pool that it is in has them.

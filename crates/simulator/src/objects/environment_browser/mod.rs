@@ -1,0 +1,145 @@
+//! `EnvironmentBrowser`: what virtual machines on the hosts of a compute resource can be made of.
+
+mod guest_os;
+pub(crate) mod hardware;
+mod target;
+
+use vimsim_types::method::{
+    QueryConfigOption, QueryConfigOptionDescriptor, QueryConfigOptionEx, QueryConfigTarget, QueryTargetCapabilities,
+};
+use vimsim_types::views::{
+    ComputeResource, ConfigTarget, EnvironmentBrowser, HostCapability, HostSystem, VirtualMachineConfigOption,
+    VirtualMachineConfigOptionDescriptor,
+};
+use vimsim_types::{Fault, Moref, View};
+
+use crate::call::{Look, not_found};
+use crate::kind::Kind;
+
+pub(crate) fn kind() -> Kind<EnvironmentBrowser> {
+    Kind::new()
+        .read(query_config_option_descriptor)
+        .read(query_config_option)
+        .read(query_config_option_ex)
+        .read(query_config_target)
+        .read(query_target_capabilities)
+}
+
+/// The hosts of the compute resource whose browser this is.
+fn hosts(look: &Look<'_, EnvironmentBrowser>) -> Vec<Moref> {
+    let is_own =
+        |compute_resource: &&ComputeResource| compute_resource.environment_browser().as_ref() == Some(look.moref());
+    let mut found = look.snapshot().objects().filter_map(|object| object.view::<ComputeResource>());
+    found.find(is_own).map(|compute_resource| compute_resource.host().iter().collect()).unwrap_or_default()
+}
+
+/// The hosts that a question is about: this one, or all of the compute resource.
+///
+/// - `InvalidArgument` for a host of another compute resource; `ManagedObjectNotFound` for one that is not there.
+fn hosts_of(look: &Look<'_, EnvironmentBrowser>, host: Option<Moref>) -> Result<Vec<Moref>, Fault> {
+    let all = hosts(look);
+    match host {
+        None => Ok(all),
+        Some(host) if all.contains(&host) => Ok(vec![host]),
+        Some(host) if look.snapshot().object(&host).is_none() => Err(not_found(&host)),
+        Some(host) => Err(Fault::invalid_argument("host", format!("{host} is not of this compute resource"))),
+    }
+}
+
+/// The newest virtual hardware that a host runs.
+fn newest(look: &Look<'_, EnvironmentBrowser>, host: &Moref) -> i32 {
+    let host = look.snapshot().view::<HostSystem>(host);
+    let product = host.and_then(|host| host.config()).map(|config| config.product().version().clone());
+    hardware::newest_for(product.as_deref().unwrap_or("8.0.3"))
+}
+
+/// The versions of virtual hardware that the hosts run, and which runs which. The newest is the default.
+fn query_config_option_descriptor(
+    look: &Look<'_, EnvironmentBrowser>,
+    _: QueryConfigOptionDescriptor,
+) -> Result<Vec<VirtualMachineConfigOptionDescriptor>, Fault> {
+    let hosts: Vec<(Moref, i32)> = hosts(look).into_iter().map(|host| (host.clone(), newest(look, &host))).collect();
+    let Some(best) = hosts.iter().map(|(_, newest)| *newest).max() else { return Ok(Vec::new()) };
+    let describe = |(number, name): (i32, &str)| {
+        VirtualMachineConfigOptionDescriptor::with(|descriptor| {
+            descriptor.set_key(hardware::key(number));
+            descriptor.set_description(format!("{name} virtual machine"));
+            descriptor.set_host(hosts.iter().filter(|(_, newest)| *newest >= number).map(|(host, _)| host.clone()));
+            descriptor.set_create_supported(true).set_run_supported(true).set_upgrade_supported(true);
+            descriptor.set_default_config_option(number == best);
+        })
+    };
+    Ok(hardware::versions(best).map(describe).collect())
+}
+
+/// What a machine of one version of virtual hardware can be made of: of the newest one if none is named.
+///
+/// - `InvalidArgument` for a version that the hosts do not run, or a host of another compute resource.
+fn query_config_option(
+    look: &Look<'_, EnvironmentBrowser>,
+    request: QueryConfigOption,
+) -> Result<Option<VirtualMachineConfigOption>, Fault> {
+    options(look, request.key().map(|key| key.as_str()), request.host(), &[])
+}
+
+/// [`query_config_option`] for some guest operating systems.
+fn query_config_option_ex(
+    look: &Look<'_, EnvironmentBrowser>,
+    request: QueryConfigOptionEx,
+) -> Result<Option<VirtualMachineConfigOption>, Fault> {
+    let spec = request.spec();
+    let guests: Vec<&str> = spec.iter().flat_map(|spec| spec.guest_id().iter()).map(|id| id.as_str()).collect();
+    options(look, spec.and_then(|spec| spec.key()).map(|key| key.as_str()), spec.and_then(|spec| spec.host()), &guests)
+}
+
+fn options(
+    look: &Look<'_, EnvironmentBrowser>,
+    key: Option<&str>,
+    host: Option<Moref>,
+    guests: &[&str],
+) -> Result<Option<VirtualMachineConfigOption>, Fault> {
+    let newest = hosts_of(look, host)?.iter().map(|host| newest(look, host)).max();
+    let Some(newest) = newest else { return Ok(None) };
+    let number = match key.filter(|key| !key.is_empty()) {
+        None => newest,
+        Some(key) => hardware::parse(key)
+            .filter(|number| *number <= newest)
+            .ok_or_else(|| Fault::invalid_argument("key", format!("'{key}' is no version that the hosts run")))?,
+    };
+    Ok(Some(hardware::option(number, guests)))
+}
+
+/// What the hosts have that a machine can be connected to.
+///
+/// - `InvalidArgument` for a host of another compute resource.
+fn query_config_target(
+    look: &Look<'_, EnvironmentBrowser>,
+    request: QueryConfigTarget,
+) -> Result<Option<ConfigTarget>, Fault> {
+    let hosts = hosts_of(look, request.host())?;
+    if hosts.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(target::target(look, &hosts)))
+}
+
+/// What the hosts can do: what all of them can, where no host is named.
+///
+/// - `InvalidArgument` for a host of another compute resource.
+fn query_target_capabilities(
+    look: &Look<'_, EnvironmentBrowser>,
+    request: QueryTargetCapabilities,
+) -> Result<Option<HostCapability>, Fault> {
+    let hosts = hosts_of(look, request.host())?;
+    let mut capabilities = hosts.iter().filter_map(|host| look.snapshot().view::<HostSystem>(host)?.capability());
+    let Some(first) = capabilities.next() else { return Ok(None) };
+    let mut all = first.clone();
+    for other in capabilities {
+        for (slot, value) in other.as_object().slots().iter().enumerate() {
+            if *value == vimsim_types::Value::Bool(false) {
+                all.as_object_mut().set(slot, value.clone());
+            }
+        }
+    }
+    Ok(Some(all))
+}
