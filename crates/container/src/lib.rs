@@ -1,10 +1,12 @@
 //! Containers behind simulated hosts and virtual machines.
 //!
-//! [`ContainerRuntime`] is all that the simulator knows of a container engine. [`MemoryRuntime`] is an engine that exists in
+//! [`ContainerRuntime`] is all that the simulator knows of a container engine. [`Engine`] is Docker or Podman. [`MemoryRuntime`] is an engine that exists in
 //! memory only and can be told to fail. An [`Instance`] is one running service: it labels what it makes, so that what a
 //! service that died left behind can be told from what belongs to one that lives.
 
 mod archive;
+mod busybox;
+mod engine;
 mod error;
 mod identity;
 mod image_value;
@@ -18,6 +20,7 @@ mod sweep;
 mod undo;
 
 pub use crate::archive::{Archive, ByteStream, bytes_of, stream_of};
+pub use crate::engine::{Engine, EngineAddress};
 pub use crate::error::{Result, RuntimeError};
 pub use crate::image_value::{ImageValue, ImageValueError};
 pub use crate::instance::Instance;

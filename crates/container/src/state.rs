@@ -196,10 +196,6 @@ pub struct PathStat {
     pub permissions: u32,
     /// When it was last changed, in seconds since 1970.
     pub modified: i64,
-    /// Who owns it, by number.
-    pub owner: u64,
-    /// Which group it belongs to, by number.
-    pub group: u64,
     /// Where a symbolic link leads.
     pub link_target: Option<String>,
 }

@@ -36,8 +36,6 @@ impl Files {
                 kind,
                 permissions: header.mode().map_err(bad)? & 0o7777,
                 modified: header.mtime().map_err(bad)? as i64,
-                owner: header.uid().map_err(bad)?,
-                group: header.gid().map_err(bad)?,
                 link_target,
             };
             let mut content = Vec::new();
@@ -58,8 +56,6 @@ impl Files {
             header.set_mode(entry.stat.permissions);
             header.set_size(entry.content.len() as u64);
             header.set_mtime(entry.stat.modified.max(0) as u64);
-            header.set_uid(entry.stat.owner);
-            header.set_gid(entry.stat.group);
             header.set_entry_type(match entry.stat.kind {
                 PathKind::Directory => EntryType::Directory,
                 PathKind::Link => EntryType::Symlink,

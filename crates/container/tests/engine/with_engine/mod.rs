@@ -1,0 +1,7 @@
+//! Tests that need an engine: `cargo xtask test` knows them by this module's name.
+
+mod commands;
+mod events;
+mod lifecycle;
+mod names;
+mod services;
