@@ -9,6 +9,7 @@ mod cluster;
 mod datastores;
 mod default_inventory;
 mod environment_browser;
+mod files;
 mod hostile;
 mod inventory;
 mod load;

@@ -49,7 +49,8 @@ async fn collect(body: &mut Body, limit: usize) -> Result<Bytes, BodyError> {
     Ok(whole.freeze())
 }
 
-async fn next_chunk(body: &mut Body) -> Result<Option<Bytes>, BodyError> {
+/// The next bytes of a body; `None` at its end.
+pub(crate) async fn next_chunk(body: &mut Body) -> Result<Option<Bytes>, BodyError> {
     // A small compressed body can expand to many chunks that are all ready at once.
     tokio::task::coop::consume_budget().await;
     loop {

@@ -27,6 +27,7 @@ mod connection;
 mod delay;
 mod drain;
 mod error;
+mod files;
 mod metrics;
 mod rest;
 mod routes;

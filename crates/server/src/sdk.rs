@@ -19,12 +19,13 @@ use vimsim_simulator::{Peer, Product, Reply, Request, Service};
 use vimsim_types::{ArcStr, Fault, Method, Namespace, Version, View};
 use vimsim_wire as wire;
 
+use crate::files;
 use crate::rest::{self, cookie};
 use crate::sts;
 use crate::{BodyError, ConnectionInfo, Delay, Metrics, Trace, read_body};
 
 /// The name of the cookie that names a session, as every vSphere client knows it.
-const COOKIE_NAME: &str = "vmware_soap_session";
+pub(crate) const COOKIE_NAME: &str = "vmware_soap_session";
 const XML: HeaderValue = HeaderValue::from_static("text/xml; charset=utf-8");
 
 /// What `/sdk` needs to know beside the service itself.
@@ -62,12 +63,14 @@ impl Sdk {
         if self.service.config().product == Product::VirtualCenter {
             others = rest::routes(&self.service, self.secure_cookies).merge(sts::routes(self.service.clone()));
         }
+        let files = files::routes(&self.service);
         Router::new()
             .route("/sdk", post(call))
             .route("/sdk/", post(call))
             .route("/sdk/vimService", post(call))
             .route("/sdk/{document}", get(document))
             .with_state((Arc::new(self), newest))
+            .merge(files)
             .merge(others)
     }
 }

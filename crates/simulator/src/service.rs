@@ -9,12 +9,13 @@ use tokio::sync::watch;
 use vimsim_registry::{Registry, Snapshot};
 use vimsim_types::table::Kind as TypeKind;
 use vimsim_types::{
-    ArcStr, DateTime, Fault, List, Method, Moref, Namespace, Object, TypeId, Value, Version, View, views,
+    ArcStr, DateTime, Fault, List, Method, Moref, Namespace, Object, Ty, TypeId, Value, Version, View, views,
 };
 
 use crate::call::{Context, Wait, not_found};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::files::content::Scratch;
 use crate::kind::Handler;
 use crate::kinds::Kinds;
 use crate::model::saved;
@@ -76,6 +77,7 @@ pub struct Service {
     sessions: Sessions,
     collectors: objects::property_collector::Collectors,
     spawner: Spawner,
+    scratch: Arc<Scratch>,
     stopping: watch::Sender<bool>,
     /// In microseconds; 0 for none.
     idle_limit: AtomicI64,
@@ -108,6 +110,7 @@ impl Service {
             sessions: Sessions::default(),
             collectors: objects::property_collector::Collectors::default(),
             spawner: Spawner::default(),
+            scratch: Scratch::new(),
             stopping: watch::Sender::new(false),
             idle_limit: AtomicI64::new(DEFAULT_IDLE_LIMIT),
             unwritten: Mutex::default(),
@@ -158,6 +161,7 @@ impl Service {
     pub fn stop(&self) {
         self.stopping.send_replace(true);
         self.spawner.stop();
+        self.scratch.remove();
     }
 
     /// Ends the sessions that have been idle for too long. An idle session cannot be used whether this is called or not;
@@ -198,6 +202,11 @@ impl Service {
 
     pub(crate) fn collectors(&self) -> &objects::property_collector::Collectors {
         &self.collectors
+    }
+
+    /// Where uploaded bytes are kept.
+    pub(crate) fn scratch(&self) -> &Arc<Scratch> {
+        &self.scratch
     }
 
     pub(crate) fn spawner(&self) -> &Spawner {
@@ -388,10 +397,23 @@ fn method_not_found(receiver: &Moref, method: &Method) -> Fault {
 /// Gives a list that is answered its declared element type.
 fn declare(method: &Method, value: Value) -> Value {
     match (method.returns, value) {
-        (Some(element), Value::List(list)) if method.returns_list() && list.element() != element => {
-            Value::List(List::new(element, list.items().to_vec()))
-        }
+        (Some(element), value) if method.returns_list() => declare_list(element, value),
         (_, value) => value,
+    }
+}
+
+/// Gives a list that is a task's result the element type that its method declares.
+pub(crate) fn declare_result(method: &Method, value: Value) -> Value {
+    match method.task_result {
+        Some(element) => declare_list(element, value),
+        None => value,
+    }
+}
+
+fn declare_list(element: Ty, value: Value) -> Value {
+    match value {
+        Value::List(list) if list.element() != element => Value::List(List::new(element, list.items().to_vec())),
+        value => value,
     }
 }
 

@@ -15,7 +15,7 @@ use vimsim_types::{Fault, IntoValue, Method, Moref, Value, View};
 
 use crate::call::{Call, Context};
 use crate::objects::task_manager;
-use crate::service::{Service, panicked};
+use crate::service::{Service, declare_result, panicked};
 
 /// The body of a task: what it does in its one transaction.
 type Body = Box<dyn FnOnce(&mut Transaction, &Context) -> Result<Value, Fault> + Send>;
@@ -52,7 +52,7 @@ impl<T: View> Call<'_, T> {
         });
         let context = self.context();
         if context.at_once {
-            let result = body(self, context)?;
+            let result = declare_result(method, body(self, context)?);
             finish(self, &task, context, Ok(result))?;
         } else {
             let session = context.session.clone();
@@ -159,7 +159,7 @@ impl Service {
                     .info_mut()
                     .set_state(TaskInfoState::Running)
                     .set_start_time(context.now);
-                let result = body(transaction, &context)?;
+                let result = declare_result(job.method, body(transaction, &context)?);
                 finish(transaction, task, &context, Ok(result))
             })
         }));

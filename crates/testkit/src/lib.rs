@@ -15,10 +15,12 @@
 //! ```
 
 mod client;
+mod files;
 mod rest;
 mod simulator;
 
 pub use client::Client;
+pub use files::{FileAnswer, FileClient};
 pub use rest::{RestAnswer, RestClient};
 pub use simulator::{Error, Simulator};
 pub use vimsim_server::{SavedError, read_saved};

@@ -11,13 +11,14 @@ use vimsim_types::method::{
 };
 use vimsim_types::views::{
     Datacenter, Datastore, DatastoreDestroyedEvent, DatastoreEventArgument, DatastoreHostMount, DatastoreInfo,
-    HostDatastoreBrowser, HostSystem, InvalidState, LocalDatastoreInfo, StorageIORMInfo, StoragePlacementResult,
-    VirtualMachine, VsanDatastoreInfo,
+    HostDatastoreBrowser, HostSystem, InsufficientStorageSpace, InvalidState, LocalDatastoreInfo, StorageIORMInfo,
+    StoragePlacementResult, VirtualMachine, VsanDatastoreInfo,
 };
 use vimsim_types::{ArcStr, EnumView, Fault, Moref, View};
 
 use super::{folder, host_datastore_browser, managed_entity, network, storage_pod};
 use crate::call::Call;
+use crate::files::Files;
 use crate::kind::Kind;
 use crate::walk::remove_reference;
 
@@ -37,10 +38,6 @@ pub(crate) fn kind() -> Kind<Datastore> {
 /// What a local datastore offers on each host that mounts it.
 // Fidelity: a local datastore of vcsim has 1 TiB for each host; a real one has what its disk has.
 pub(crate) const BYTES_PER_HOST: i64 = 1 << 40;
-
-/// The bytes of a datastore that are in use.
-#[derive(Clone, Copy, Default)]
-struct Used(Option<i64>);
 
 /// The identifier of a volume, as hosts form it: that of a UUID with its digits grouped in 8, 8, 4 and 12.
 pub(crate) fn volume_id(uuid: &str) -> String {
@@ -140,23 +137,50 @@ pub(crate) fn unmount_all<T>(call: &mut Call<'_, T>, moref: &Moref, host: &HostS
 
 /// Takes this many bytes of the datastore, or gives them back if they are negative. What does not fit is thin.
 pub(crate) fn reserve<T>(call: &mut Call<'_, T>, datastore: &Moref, bytes: i64) -> Result<(), Fault> {
-    let known = call.private::<Used>(datastore)?.0;
-    let used = match known {
-        Some(used) => used,
-        // It may come from a saved inventory.
-        None => {
-            let summary = call.get::<Datastore>(datastore)?.summary();
-            summary.capacity() - summary.free_space()
-        }
-    };
-    call.private::<Used>(datastore)?.0 = Some(used.saturating_add(bytes).max(0));
+    reserve_in(call, datastore, bytes)
+}
+
+/// [`reserve`] without a call.
+pub(crate) fn reserve_in(transaction: &mut Transaction, datastore: &Moref, bytes: i64) -> Result<(), Fault> {
+    if bytes != 0 {
+        let used = used(transaction, datastore)?;
+        transaction.private::<Files>(datastore)?.used = Some(used.saturating_add(bytes).max(0));
+    }
     Ok(())
+}
+
+/// The bytes of the datastore that are in use.
+fn used(transaction: &Transaction, datastore: &Moref) -> Result<i64, Fault> {
+    let object = transaction.object(datastore).ok_or_else(|| crate::call::not_found(datastore))?;
+    if let Some(used) = object.private::<Files>().and_then(|files| files.used) {
+        return Ok(used);
+    }
+    // It may come from a saved inventory.
+    let summary = transaction.get::<Datastore>(datastore)?.summary();
+    Ok(summary.capacity() - summary.free_space())
+}
+
+/// The bytes of the datastore that are free.
+pub(crate) fn free_space(transaction: &Transaction, datastore: &Moref) -> Result<i64, Fault> {
+    let capacity = transaction.get::<Datastore>(datastore)?.summary().capacity();
+    Ok((capacity - used(transaction, datastore)?).max(0))
+}
+
+/// `InsufficientStorageSpace` unless so many bytes of the datastore are free.
+pub(crate) fn expect_space(transaction: &Transaction, datastore: &Moref, bytes: i64) -> Result<(), Fault> {
+    let free = free_space(transaction, datastore)?;
+    if bytes <= free {
+        return Ok(());
+    }
+    let name = transaction.get::<Datastore>(datastore)?.name();
+    let why = format!("Insufficient disk space on datastore '{name}': {bytes} bytes are needed, {free} are free");
+    Err(Fault::new(InsufficientStorageSpace::new(), why))
 }
 
 /// Brings `summary`, `info` and the sizes up to what the other properties say.
 fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
     let object = transaction.object(moref).ok_or_else(|| crate::call::not_found(moref))?;
-    let used = object.private::<Used>().and_then(|used| used.0);
+    let used = object.private::<Files>().and_then(|files| files.used);
     let Some(datastore) = object.view::<Datastore>() else { return Ok(()) };
     let summary = datastore.summary();
     let mounts = datastore.host();

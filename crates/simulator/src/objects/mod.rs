@@ -11,6 +11,7 @@ pub(crate) mod custom_fields_manager;
 pub(crate) mod customization_spec_manager;
 pub(crate) mod datacenter;
 pub(crate) mod datastore;
+pub(crate) mod datastore_namespace_manager;
 pub(crate) mod descriptions;
 pub(crate) mod distributed_virtual_portgroup;
 pub(crate) mod distributed_virtual_switch;
@@ -21,6 +22,7 @@ pub(crate) mod event_history_collector;
 pub(crate) mod event_manager;
 pub(crate) mod event_text;
 pub(crate) mod extension_manager;
+pub(crate) mod file_manager;
 pub(crate) mod folder;
 pub(crate) mod folder_batch;
 pub(crate) mod history;
@@ -67,6 +69,7 @@ pub(crate) mod task_manager;
 pub(crate) mod user_directory;
 pub(crate) mod view_manager;
 pub(crate) mod virtual_app;
+pub(crate) mod virtual_disk_manager;
 pub(crate) mod virtual_machine;
 pub(crate) mod virtual_machine_snapshot;
 
@@ -85,6 +88,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         customization_spec_manager::kind().into_table(),
         datacenter::kind().into_table(),
         datastore::kind().into_table(),
+        datastore_namespace_manager::kind().into_table(),
         distributed_virtual_portgroup::kind().into_table(),
         distributed_virtual_switch::kind().into_table(),
         distributed_virtual_switch_manager::kind().into_table(),
@@ -92,6 +96,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         event_history_collector::kind().into_table(),
         event_manager::kind().into_table(),
         extension_manager::kind().into_table(),
+        file_manager::kind().into_table(),
         folder::kind().into_table(),
         host_access_manager::kind().into_table(),
         host_auto_start_manager::kind().into_table(),
@@ -130,6 +135,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         user_directory::kind().into_table(),
         view_manager::kind().into_table(),
         virtual_app::kind().into_table(),
+        virtual_disk_manager::kind().into_table(),
         virtual_machine::kind().into_table(),
         virtual_machine_snapshot::kind().into_table(),
     ]

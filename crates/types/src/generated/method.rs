@@ -20,983 +20,985 @@ const fn D(id: u16) -> T { T::Data(I(id)) }
 use crate::view::MethodView;
 
 views! {
-    AbandonHciWorkflow: Object, 4860, 4860;
-    AbdicateDomOwnership: Object, 5449, 5449;
-    AbortCustomizationTask: Object, 5793, 5793;
-    AcknowledgeAlarm: Object, 4837, 4837;
-    AcquireCimServicesTicket: Object, 5397, 5397;
-    AcquireCloneTicket: Object, 5620, 5620;
-    AcquireCredentialsInGuest: Object, 5065, 5065;
-    AcquireGenericServiceTicket: Object, 5613, 5613;
-    AcquireLocalTicket: Object, 5612, 5612;
-    AcquireMksTicket: Object, 5755, 5755;
-    AcquireTicket: Object, 5758, 5758;
-    AddAuthorizationRole: Object, 4841, 4841;
-    AddCustomFieldDef: Object, 4922, 4922;
-    AddDVPortgroupTask: Object, 4975, 4975;
-    AddDisksTask: Object, 5461, 5461;
-    AddFilter: Object, 5101, 5101;
-    AddFilterEntities: Object, 5106, 5106;
-    AddGuestAlias: Object, 5059, 5059;
-    AddHostTask: Object, 4866, 4866;
-    AddInternetScsiSendTargets: Object, 5328, 5328;
-    AddInternetScsiStaticTargets: Object, 5330, 5330;
-    AddKey: Object, 4887, 4887;
-    AddKeys: Object, 4888, 4888;
-    AddLicense: Object, 5515, 5515;
-    AddMonitoredEntities: Object, 5094, 5094;
-    AddNetworkResourcePool: Object, 4982, 4982;
-    AddPortGroup: Object, 5233, 5233;
-    AddServiceConsoleVirtualNic: Object, 5241, 5241;
-    AddStandaloneHostTask: Object, 5051, 5051;
-    AddVirtualNic: Object, 5238, 5238;
-    AddVirtualSwitch: Object, 5230, 5230;
-    AllocateIpv4Address: Object, 5492, 5492;
-    AllocateIpv6Address: Object, 5493, 5493;
-    AnswerVM: Object, 5740, 5740;
-    ApplyEntitiesConfigTask: Object, 5281, 5281;
-    ApplyEvcModeVMTask: Object, 5785, 5785;
-    ApplyHostConfigTask: Object, 5266, 5266;
-    ApplyRecommendation: Object, 4863, 4863;
-    ApplyStorageDrsRecommendationToPodTask: Object, 5628, 5628;
-    ApplyStorageDrsRecommendationTask: Object, 5629, 5629;
-    AreAlarmActionsEnabled: Object, 4834, 4834;
-    AssignUserToGroup: Object, 5220, 5220;
-    AssociateProfile: Object, 5548, 5548;
-    AttachDiskTask: Object, 5783, 5783;
-    AttachScsiLun: Object, 5342, 5342;
-    AttachScsiLunExTask: Object, 5343, 5343;
-    AttachTagToVStorageObject: Object, 5676, 5676;
-    AttachVmfsExtent: Object, 5310, 5310;
-    AutoStartPowerOff: Object, 5138, 5138;
-    AutoStartPowerOn: Object, 5137, 5137;
-    BackupFirmwareConfiguration: Object, 5195, 5195;
-    BatchAddHostsToClusterTask: Object, 5057, 5057;
-    BatchAddStandaloneHostsTask: Object, 5056, 5056;
-    BatchQueryConnectInfo: Object, 4937, 4937;
-    BindVnic: Object, 5500, 5500;
-    BrowseDiagnosticLog: Object, 4958, 4958;
-    CanProvisionObjects: Object, 5456, 5456;
-    CancelRecommendation: Object, 4864, 4864;
-    CancelRetrievePropertiesEx: Object, 5567, 5567;
-    CancelStorageDrsRecommendation: Object, 5630, 5630;
-    CancelTask: Object, 5636, 5636;
-    CancelWaitForUpdates: Object, 5563, 5563;
-    CertMgrRefreshCACertificatesAndCRLsTask: Object, 4855, 4855;
-    CertMgrRefreshCertificatesTask: Object, 4856, 4856;
-    CertMgrRevokeCertificatesTask: Object, 4857, 4857;
-    ChangeAccessMode: Object, 5114, 5114;
-    ChangeFileAttributesInGuest: Object, 5075, 5075;
-    ChangeKeyTask: Object, 4894, 4894;
-    ChangeLockdownMode: Object, 5119, 5119;
-    ChangeNFSUserPassword: Object, 5356, 5356;
-    ChangeOwner: Object, 5043, 5043;
-    ChangePassword: Object, 5222, 5222;
-    CheckAddHostEvcTask: Object, 4882, 4882;
-    CheckAnswerFileStatusTask: Object, 5276, 5276;
-    CheckCloneTask: Object, 5797, 5797;
-    CheckCompatibilityTask: Object, 5788, 5788;
-    CheckComplianceTask: Object, 5552, 5552;
-    CheckConfigureEvcModeTask: Object, 4881, 4881;
-    CheckCustomizationResources: Object, 4935, 4935;
-    CheckCustomizationSpec: Object, 5742, 5742;
-    CheckForUpdates: Object, 5561, 5561;
-    CheckHostPatchTask: Object, 5251, 5251;
-    CheckInstantCloneTask: Object, 5798, 5798;
-    CheckLicenseFeature: Object, 5510, 5510;
-    CheckMigrateTask: Object, 5795, 5795;
-    CheckPowerOnTask: Object, 5790, 5790;
-    CheckProfileComplianceTask: Object, 5550, 5550;
-    CheckRelocateTask: Object, 5796, 5796;
-    CheckVmConfigTask: Object, 5789, 5789;
-    ClearComplianceStatus: Object, 5554, 5554;
-    ClearNFSUser: Object, 5358, 5358;
-    ClearSystemEventLog: Object, 5205, 5205;
-    ClearTriggeredAlarms: Object, 4838, 4838;
-    ClearVStorageObjectControlFlags: Object, 5675, 5675;
-    CloneSession: Object, 5621, 5621;
-    CloneVAppTask: Object, 5701, 5701;
-    CloneVMTask: Object, 5745, 5745;
-    CloneVStorageObjectTask: Object, 5672, 5672;
-    CloseInventoryViewFolder: Object, 5478, 5478;
-    ClusterEnterMaintenanceMode: Object, 4872, 4872;
-    CompositeHostProfileTask: Object, 5283, 5283;
-    ComputeDiskPartitionInfo: Object, 5299, 5299;
-    ComputeDiskPartitionInfoForResize: Object, 5300, 5300;
-    ConfigureCryptoKey: Object, 5402, 5402;
-    ConfigureDatastoreIORMTask: Object, 5625, 5625;
-    ConfigureDatastorePrincipal: Object, 5174, 5174;
-    ConfigureEvcModeTask: Object, 4879, 4879;
-    ConfigureHCITask: Object, 4858, 4858;
-    ConfigureHostCacheTask: Object, 5141, 5141;
-    ConfigureLicenseSource: Object, 5513, 5513;
-    ConfigurePowerPolicy: Object, 5261, 5261;
-    ConfigureStorageDrsForPodTask: Object, 5633, 5633;
-    ConfigureVFlashResourceExTask: Object, 5406, 5406;
-    ConnectNvmeController: Object, 5375, 5375;
-    ConnectNvmeControllerExTask: Object, 5377, 5377;
-    ConsolidateVMDisksTask: Object, 5728, 5728;
-    ContinueRetrievePropertiesEx: Object, 5566, 5566;
-    ConvertNamespacePathToUuidPath: Object, 4954, 4954;
-    CopyDatastoreFileTask: Object, 5040, 5040;
-    CopyVirtualDiskTask: Object, 5710, 5710;
-    CreateAlarm: Object, 4832, 4832;
-    CreateChildVMTask: Object, 5578, 5578;
-    CreateCluster: Object, 5049, 5049;
-    CreateClusterEx: Object, 5050, 5050;
-    CreateCollectorForEvents: Object, 5013, 5013;
-    CreateCollectorForTasks: Object, 5642, 5642;
-    CreateCollectorWithInfoFilterForTasks: Object, 5643, 5643;
-    CreateContainerView: Object, 5696, 5696;
-    CreateCustomizationSpec: Object, 4928, 4928;
-    CreateDVPortgroupTask: Object, 4987, 4987;
-    CreateDVSTask: Object, 5054, 5054;
-    CreateDatacenter: Object, 5052, 5052;
-    CreateDefaultProfile: Object, 5271, 5271;
-    CreateDescriptor: Object, 5534, 5534;
-    CreateDiagnosticPartition: Object, 5187, 5187;
-    CreateDirectory: Object, 4952, 4952;
-    CreateDiskFromSnapshotTask: Object, 5685, 5685;
-    CreateDiskTask: Object, 5658, 5658;
-    CreateFilter: Object, 5559, 5559;
-    CreateFolder: Object, 5045, 5045;
-    CreateGroup: Object, 5217, 5217;
-    CreateImportSpec: Object, 5533, 5533;
-    CreateInventoryView: Object, 5695, 5695;
-    CreateIpPool: Object, 5489, 5489;
-    CreateListView: Object, 5697, 5697;
-    CreateListViewFromView: Object, 5698, 5698;
-    CreateLocalDatastore: Object, 5167, 5167;
-    CreateNasDatastore: Object, 5166, 5166;
-    CreateNvdimmNamespaceTask: Object, 5247, 5247;
-    CreateNvdimmPMemNamespaceTask: Object, 5248, 5248;
-    CreateNvmeOverRdmaAdapter: Object, 5370, 5370;
-    CreateObjectScheduledTask: Object, 5588, 5588;
-    CreatePerfInterval: Object, 5541, 5541;
-    CreateProfile: Object, 5556, 5556;
-    CreatePropertyCollector: Object, 5568, 5568;
-    CreateRegistryKeyInGuest: Object, 5082, 5082;
-    CreateResourcePool: Object, 5575, 5575;
-    CreateScheduledTask: Object, 5586, 5586;
-    CreateScreenshotTask: Object, 5774, 5774;
-    CreateSecondaryVMExTask: Object, 5762, 5762;
-    CreateSecondaryVMTask: Object, 5761, 5761;
-    CreateSnapshotExTask: Object, 5725, 5725;
-    CreateSnapshotTask: Object, 5724, 5724;
-    CreateSoftwareAdapter: Object, 5372, 5372;
-    CreateStoragePod: Object, 5055, 5055;
-    CreateTask: Object, 5644, 5644;
-    CreateTemporaryDirectoryInGuest: Object, 5073, 5073;
-    CreateTemporaryFileInGuest: Object, 5072, 5072;
-    CreateUser: Object, 5215, 5215;
-    CreateVApp: Object, 5577, 5577;
-    CreateVMTask: Object, 5047, 5047;
-    CreateVirtualDiskTask: Object, 5707, 5707;
-    CreateVmfsDatastore: Object, 5159, 5159;
-    CreateVvolDatastore: Object, 5168, 5168;
-    CryptoManagerHostDisable: Object, 4895, 4895;
-    CryptoManagerHostEnable: Object, 4893, 4893;
-    CryptoManagerHostPrepare: Object, 4892, 4892;
-    CryptoUnlockTask: Object, 5786, 5786;
-    CurrentTime: Object, 5601, 5601;
-    CustomizationSpecItemToXml: Object, 4933, 4933;
-    CustomizeGuestTask: Object, 5791, 5791;
-    CustomizeVMTask: Object, 5741, 5741;
-    DVPortgroupRollbackTask: Object, 4968, 4968;
-    DVSManagerExportEntityTask: Object, 5001, 5001;
-    DVSManagerImportEntityTask: Object, 5002, 5002;
-    DVSManagerLookupDvPortGroup: Object, 5003, 5003;
-    DVSRollbackTask: Object, 4986, 4986;
-    DatastoreEnterMaintenanceMode: Object, 4948, 4948;
-    DatastoreExitMaintenanceModeTask: Object, 4949, 4949;
-    DecodeLicense: Object, 5517, 5517;
-    DefragmentAllDisks: Object, 5760, 5760;
-    DefragmentVirtualDiskTask: Object, 5713, 5713;
-    DeleteCustomizationSpec: Object, 4930, 4930;
-    DeleteDatastoreFileTask: Object, 5041, 5041;
-    DeleteDirectory: Object, 4953, 4953;
-    DeleteDirectoryInGuest: Object, 5069, 5069;
-    DeleteFile: Object, 5155, 5155;
-    DeleteFileInGuest: Object, 5068, 5068;
-    DeleteHostSpecification: Object, 5296, 5296;
-    DeleteHostSubSpecification: Object, 5295, 5295;
-    DeleteNvdimmBlockNamespacesTask: Object, 5250, 5250;
-    DeleteNvdimmNamespaceTask: Object, 5249, 5249;
-    DeleteRegistryKeyInGuest: Object, 5084, 5084;
-    DeleteRegistryValueInGuest: Object, 5087, 5087;
-    DeleteScsiLunState: Object, 5341, 5341;
-    DeleteSnapshotTask: Object, 5683, 5683;
-    DeleteVStorageObjectExTask: Object, 5689, 5689;
-    DeleteVStorageObjectTask: Object, 5667, 5667;
-    DeleteVffsVolumeState: Object, 5352, 5352;
-    DeleteVirtualDiskTask: Object, 5708, 5708;
-    DeleteVmfsVolumeState: Object, 5308, 5308;
-    DeleteVsanObjects: Object, 5457, 5457;
-    DeselectVnic: Object, 5413, 5413;
-    DeselectVnicForNicType: Object, 5444, 5444;
-    DestroyChildren: Object, 5576, 5576;
-    DestroyCollector: Object, 5112, 5112;
-    DestroyDatastore: Object, 4947, 4947;
-    DestroyIpPool: Object, 5491, 5491;
-    DestroyNetwork: Object, 5527, 5527;
-    DestroyProfile: Object, 5547, 5547;
-    DestroyPropertyCollector: Object, 5569, 5569;
-    DestroyPropertyFilter: Object, 5570, 5570;
-    DestroyVffs: Object, 5349, 5349;
-    DestroyView: Object, 5694, 5694;
-    DestroyTask: Object, 5525, 5525;
-    DetachDiskTask: Object, 5784, 5784;
-    DetachScsiLun: Object, 5339, 5339;
-    DetachScsiLunExTask: Object, 5340, 5340;
-    DetachTagFromVStorageObject: Object, 5677, 5677;
-    DirectPathProfileManagerCreate: Object, 4962, 4962;
-    DirectPathProfileManagerDelete: Object, 4964, 4964;
-    DirectPathProfileManagerList: Object, 4965, 4965;
-    DirectPathProfileManagerQueryCapacity: Object, 4966, 4966;
-    DirectPathProfileManagerUpdate: Object, 4963, 4963;
-    DisableAlarm: Object, 4839, 4839;
-    DisableClusteredVmdkSupport: Object, 5164, 5164;
-    DisableEvcModeTask: Object, 4880, 4880;
-    DisableFeature: Object, 5512, 5512;
-    DisableHyperThreading: Object, 5152, 5152;
-    DisableMultipathPath: Object, 5333, 5333;
-    DisableNetworkBootTask: Object, 4885, 4885;
-    DisableRuleset: Object, 5191, 5191;
-    DisableSecondaryVMTask: Object, 5766, 5766;
-    DisableSmartCardAuthentication: Object, 5131, 5131;
-    DisconnectHostTask: Object, 5384, 5384;
-    DisconnectNvmeController: Object, 5376, 5376;
-    DisconnectNvmeControllerExTask: Object, 5378, 5378;
-    DiscoverFcoeHbas: Object, 5345, 5345;
-    DiscoverNvmeControllers: Object, 5374, 5374;
-    DissociateProfile: Object, 5549, 5549;
-    DoesCustomizationSpecExist: Object, 4926, 4926;
-    DownloadDescriptionTree: Object, 5132, 5132;
-    DropConnections: Object, 5757, 5757;
-    DuplicateCustomizationSpec: Object, 4931, 4931;
-    DvsReconfigureVmVnicNetworkResourcePoolTask: Object, 4984, 4984;
-    EagerZeroVirtualDiskTask: Object, 5716, 5716;
-    EmitSyslogMark: Object, 4961, 4961;
-    EnableAlarm: Object, 4840, 4840;
-    EnableAlarmActions: Object, 4835, 4835;
-    EnableClusteredVmdkSupport: Object, 5163, 5163;
-    EnableCrypto: Object, 5401, 5401;
-    EnableFeature: Object, 5511, 5511;
-    EnableHyperThreading: Object, 5151, 5151;
-    EnableMultipathPath: Object, 5332, 5332;
-    EnableNetworkBootTask: Object, 4884, 4884;
-    EnableNetworkResourceManagement: Object, 4985, 4985;
-    EnableRuleset: Object, 5190, 5190;
-    EnableSecondaryVMTask: Object, 5767, 5767;
-    EnableSmartCardAuthentication: Object, 5124, 5124;
-    EnterLockdownMode: Object, 5395, 5395;
-    EnterMaintenanceModeTask: Object, 5385, 5385;
-    EstimateDatabaseSize: Object, 5571, 5571;
-    EstimateStorageForConsolidateSnapshotsTask: Object, 5729, 5729;
-    EsxAgentHostManagerUpdateConfig: Object, 5188, 5188;
-    EvacuateVsanNodeTask: Object, 5468, 5468;
-    EvcManager: Object, 4870, 4870;
-    ExecuteHostProfile: Object, 5265, 5265;
-    ExecuteSimpleCommand: Object, 5622, 5622;
-    ExitLockdownMode: Object, 5396, 5396;
-    ExitMaintenanceModeTask: Object, 5386, 5386;
-    ExpandVmfsDatastore: Object, 5165, 5165;
-    ExpandVmfsExtent: Object, 5311, 5311;
-    ExportAnswerFileTask: Object, 5275, 5275;
-    ExportProfile: Object, 5551, 5551;
-    ExportSnapshot: Object, 5802, 5802;
-    ExportVApp: Object, 5702, 5702;
-    ExportVm: Object, 5747, 5747;
-    ExtendDiskTask: Object, 5660, 5660;
-    ExtendHCITask: Object, 4859, 4859;
-    ExtendVffs: Object, 5348, 5348;
-    ExtendVirtualDiskTask: Object, 5711, 5711;
-    ExtendVmfsDatastore: Object, 5162, 5162;
-    ExtractOvfEnvironment: Object, 5732, 5732;
-    Fetch: Object, 5526, 5526;
-    FetchAuditRecords: Object, 4960, 4960;
-    FetchDVPortKeys: Object, 4969, 4969;
-    FetchDVPorts: Object, 4970, 4970;
-    FetchSystemEventLog: Object, 5206, 5206;
-    FetchUserPrivilegeOnEntities: Object, 4854, 4854;
-    FindAllByDnsName: Object, 5597, 5597;
-    FindAllByIp: Object, 5598, 5598;
-    FindAllByUuid: Object, 5596, 5596;
-    FindAssociatedProfile: Object, 5558, 5558;
-    FindByDatastorePath: Object, 5591, 5591;
-    FindByDnsName: Object, 5592, 5592;
-    FindByInventoryPath: Object, 5594, 5594;
-    FindByIp: Object, 5593, 5593;
-    FindByUuid: Object, 5590, 5590;
-    FindChild: Object, 5595, 5595;
-    FindExtension: Object, 5019, 5019;
-    FindRulesForVm: Object, 4874, 4874;
-    FormatVffs: Object, 5347, 5347;
-    FormatVmfs: Object, 5302, 5302;
-    GenerateCertificateSigningRequest: Object, 5143, 5143;
-    GenerateCertificateSigningRequestByDn: Object, 5144, 5144;
-    GenerateClientCsr: Object, 4907, 4907;
-    GenerateConfigTaskList: Object, 5267, 5267;
-    GenerateHostConfigTaskSpecTask: Object, 5280, 5280;
-    GenerateHostProfileTaskListTask: Object, 5268, 5268;
-    GenerateKey: Object, 4903, 4903;
-    GenerateLogBundlesTask: Object, 4959, 4959;
-    GenerateSelfSignedClientCert: Object, 4906, 4906;
-    GetAlarm: Object, 4833, 4833;
-    GetAlarmState: Object, 4836, 4836;
-    GetCryptoKeyStatus: Object, 4896, 4896;
-    GetCustomizationSpec: Object, 4927, 4927;
-    GetDefaultKmsCluster: Object, 4916, 4916;
-    GetPublicKey: Object, 5022, 5022;
-    GetResourceUsage: Object, 4876, 4876;
-    GetSiteInfo: Object, 5623, 5623;
-    GetSystemVMsRestrictedDatastores: Object, 4878, 4878;
-    GetVchaClusterHealth: Object, 5037, 5037;
-    GetVpcNetworkSpan: Object, 5004, 5004;
-    GetVsanObjExtAttrs: Object, 5454, 5454;
-    HasMonitoredEntity: Object, 5097, 5097;
-    HasPrivilegeOnEntities: Object, 4852, 4852;
-    HasPrivilegeOnEntity: Object, 4851, 4851;
-    HasProvider: Object, 5091, 5091;
-    HasUserPrivilegeOnEntities: Object, 4853, 4853;
-    HostClearVStorageObjectControlFlags: Object, 5427, 5427;
-    HostCloneVStorageObjectTask: Object, 5424, 5424;
-    HostConfigVFlashCache: Object, 5409, 5409;
-    HostConfigureVFlashResource: Object, 5407, 5407;
-    HostCreateDiskTask: Object, 5414, 5414;
-    HostDeleteVStorageObjectExTask: Object, 5438, 5438;
-    HostDeleteVStorageObjectTask: Object, 5420, 5420;
-    HostExtendDiskTask: Object, 5416, 5416;
-    HostGetVFlashModuleDefaultConfig: Object, 5410, 5410;
-    HostImageConfigGetAcceptance: Object, 5207, 5207;
-    HostImageConfigGetProfile: Object, 5208, 5208;
-    HostInflateDiskTask: Object, 5417, 5417;
-    HostListVStorageObject: Object, 5423, 5423;
-    HostProfileResetValidationState: Object, 5262, 5262;
-    HostQueryVirtualDiskUuid: Object, 5441, 5441;
-    HostReconcileDatastoreInventoryTask: Object, 5428, 5428;
-    HostRegisterDisk: Object, 5415, 5415;
-    HostRelocateVStorageObjectTask: Object, 5425, 5425;
-    HostRemoveVFlashResource: Object, 5408, 5408;
-    HostRenameVStorageObject: Object, 5418, 5418;
-    HostRetrieveVStorageInfrastructureObjectPolicy: Object, 5419, 5419;
-    HostRetrieveVStorageObject: Object, 5421, 5421;
-    HostRetrieveVStorageObjectMetadata: Object, 5436, 5436;
-    HostRetrieveVStorageObjectMetadataValue: Object, 5437, 5437;
-    HostRetrieveVStorageObjectState: Object, 5422, 5422;
-    HostScheduleReconcileDatastoreInventory: Object, 5429, 5429;
-    HostSetVStorageObjectControlFlags: Object, 5426, 5426;
-    HostSetVirtualDiskUuidTask: Object, 5440, 5440;
-    HostSpecGetUpdatedHosts: Object, 5297, 5297;
-    HostUpdateVStorageObjectMetadataExTask: Object, 5439, 5439;
-    HostUpdateVStorageObjectMetadataTask: Object, 5435, 5435;
-    HostVStorageObjectCreateDiskFromSnapshotTask: Object, 5433, 5433;
-    HostVStorageObjectCreateSnapshotTask: Object, 5430, 5430;
-    HostVStorageObjectDeleteSnapshotTask: Object, 5431, 5431;
-    HostVStorageObjectRetrieveSnapshotInfo: Object, 5432, 5432;
-    HostVStorageObjectRevertTask: Object, 5434, 5434;
-    HttpNfcLeaseAbort: Object, 5473, 5473;
-    HttpNfcLeaseComplete: Object, 5472, 5472;
-    HttpNfcLeaseGetManifest: Object, 5470, 5470;
-    HttpNfcLeaseProbeUrls: Object, 5476, 5476;
-    HttpNfcLeaseProgress: Object, 5474, 5474;
-    HttpNfcLeasePullFromUrlsTask: Object, 5475, 5475;
-    HttpNfcLeaseSetManifestChecksumType: Object, 5471, 5471;
-    ImpersonateUser: Object, 5618, 5618;
-    ImportCertificateForCAMTask: Object, 5122, 5122;
-    ImportUnmanagedSnapshot: Object, 5721, 5721;
-    ImportVApp: Object, 5580, 5580;
-    IncreaseDirectorySize: Object, 4955, 4955;
-    InflateDiskTask: Object, 5661, 5661;
-    InflateVirtualDiskTask: Object, 5715, 5715;
-    InitializeDisksTask: Object, 5462, 5462;
-    InitiateFileTransferFromGuest: Object, 5076, 5076;
-    InitiateFileTransferToGuest: Object, 5077, 5077;
-    InitiateTransitionToVLCMTask: Object, 5487, 5487;
-    InstallHostPatchV2Task: Object, 5256, 5256;
-    InstallHostPatchTask: Object, 5255, 5255;
-    InstallIoFilterTask: Object, 5479, 5479;
-    InstallServerCertificate: Object, 5146, 5146;
-    InstallSmartCardTrustAnchor: Object, 5125, 5125;
-    InstantCloneTask: Object, 5746, 5746;
-    IsClusteredVmdkEnabled: Object, 4950, 4950;
-    IsGuestOsCustomizable: Object, 4936, 4936;
-    IsKmsClusterActive: Object, 4914, 4914;
-    IsSharedGraphicsActive: Object, 5201, 5201;
-    JoinDomainWithCAMTask: Object, 5121, 5121;
-    JoinDomainTask: Object, 5120, 5120;
-    LeaveCurrentDomainTask: Object, 5123, 5123;
-    ListCACertificateRevocationLists: Object, 5150, 5150;
-    ListCACertificates: Object, 5149, 5149;
-    ListFilesInGuest: Object, 5074, 5074;
-    ListGuestAliases: Object, 5062, 5062;
-    ListGuestMappedAliases: Object, 5063, 5063;
-    ListKeys: Object, 4891, 4891;
-    ListKmipServers: Object, 4901, 4901;
-    ListKmsClusters: Object, 4920, 4920;
-    ListProcessesInGuest: Object, 5079, 5079;
-    ListRegistryKeysInGuest: Object, 5083, 5083;
-    ListRegistryValuesInGuest: Object, 5086, 5086;
-    ListSmartCardTrustAnchors: Object, 5130, 5130;
-    ListTagsAttachedToVStorageObject: Object, 5679, 5679;
-    ListVStorageObject: Object, 5671, 5671;
-    ListVStorageObjectsAttachedToTag: Object, 5678, 5678;
-    LogUserEvent: Object, 5014, 5014;
-    Login: Object, 5609, 5609;
-    LoginBySSPI: Object, 5610, 5610;
-    LoginByToken: Object, 5608, 5608;
-    LoginExtensionByCertificate: Object, 5617, 5617;
-    LoginExtensionBySubjectName: Object, 5616, 5616;
-    Logout: Object, 5611, 5611;
-    LookupDvPortGroup: Object, 4989, 4989;
-    LookupVmOverheadMemory: Object, 5530, 5530;
-    MakeDirectory: Object, 5042, 5042;
-    MakeDirectoryInGuest: Object, 5067, 5067;
-    MakePrimaryVMTask: Object, 5764, 5764;
-    MarkAsLocalTask: Object, 5363, 5363;
-    MarkAsNonLocalTask: Object, 5364, 5364;
-    MarkAsNonSsdTask: Object, 5362, 5362;
-    MarkAsSsdTask: Object, 5361, 5361;
-    MarkAsTemplate: Object, 5748, 5748;
-    MarkAsVirtualMachine: Object, 5749, 5749;
-    MarkDefault: Object, 4898, 4898;
-    MarkForRemoval: Object, 5346, 5346;
-    MarkPerenniallyReserved: Object, 5368, 5368;
-    MarkPerenniallyReservedExTask: Object, 5369, 5369;
-    MarkServiceProviderEntities: Object, 5646, 5646;
-    MergeDvsTask: Object, 4974, 4974;
-    MergePermissions: Object, 4844, 4844;
-    MigrateVMTask: Object, 5743, 5743;
-    ModifyListView: Object, 5520, 5520;
-    MountToolsInstaller: Object, 5752, 5752;
-    MountVffsVolume: Object, 5350, 5350;
-    MountVmfsVolume: Object, 5303, 5303;
-    MountVmfsVolumeExTask: Object, 5306, 5306;
-    MoveDVPortTask: Object, 4976, 4976;
-    MoveDatastoreFileTask: Object, 5039, 5039;
-    MoveDirectoryInGuest: Object, 5070, 5070;
-    MoveFileInGuest: Object, 5071, 5071;
-    MoveHostIntoTask: Object, 4868, 4868;
-    MoveIntoFolderTask: Object, 5046, 5046;
-    MoveIntoResourcePool: Object, 5573, 5573;
-    MoveIntoTask: Object, 4867, 4867;
-    MoveVirtualDiskTask: Object, 5709, 5709;
-    NotifyAffectedServices: Object, 5148, 5148;
-    OpenInventoryViewFolder: Object, 5477, 5477;
-    OverwriteCustomizationSpec: Object, 4929, 4929;
-    ParseDescriptor: Object, 5532, 5532;
-    PerformDvsProductSpecOperationTask: Object, 4973, 4973;
-    PerformVsanUpgradePreflightCheck: Object, 5804, 5804;
-    PerformVsanUpgradeTask: Object, 5806, 5806;
-    PlaceVm: Object, 4873, 4873;
-    PlaceVmsXCluster: Object, 5058, 5058;
-    PostEvent: Object, 5016, 5016;
-    PostHealthUpdates: Object, 5099, 5099;
-    PowerDownHostToStandByTask: Object, 5389, 5389;
-    PowerOffVAppTask: Object, 5704, 5704;
-    PowerOffVMTask: Object, 5734, 5734;
-    PowerOnMultiVMTask: Object, 4940, 4940;
-    PowerOnVAppTask: Object, 5703, 5703;
-    PowerOnVMTask: Object, 5733, 5733;
-    PowerUpHostFromStandByTask: Object, 5390, 5390;
-    PrepareCrypto: Object, 5400, 5400;
-    PromoteDisksTask: Object, 5773, 5773;
-    ProvisionServerPrivateKey: Object, 5145, 5145;
-    PutUsbScanCodes: Object, 5775, 5775;
-    Query: Object, 5599, 5599;
-    QueryAnswerFileStatus: Object, 5277, 5277;
-    QueryAssignedLicenses: Object, 5505, 5505;
-    QueryAvailableDisksForVmfs: Object, 5157, 5157;
-    QueryAvailableDvsSpec: Object, 4990, 4990;
-    QueryAvailablePartition: Object, 5183, 5183;
-    QueryAvailablePerfMetric: Object, 5536, 5536;
-    QueryAvailableSsds: Object, 5354, 5354;
-    QueryAvailableTimeZones: Object, 5178, 5178;
-    QueryBootDevices: Object, 5139, 5139;
-    QueryBoundVnics: Object, 5498, 5498;
-    QueryCandidateNics: Object, 5499, 5499;
-    QueryChangedDiskAreas: Object, 5776, 5776;
-    QueryCmmds: Object, 5445, 5445;
-    QueryCompatibleHostForExistingDvs: Object, 4994, 4994;
-    QueryCompatibleHostForNewDvs: Object, 4993, 4993;
-    QueryCompatibleVmnicsFromHosts: Object, 4992, 4992;
-    QueryComplianceStatus: Object, 5553, 5553;
-    QueryConfigOption: Object, 5006, 5006;
-    QueryConfigOptionDescriptor: Object, 5005, 5005;
-    QueryConfigOptionEx: Object, 5007, 5007;
-    QueryConfigTarget: Object, 5008, 5008;
-    QueryConfiguredModuleOptionString: Object, 5214, 5214;
-    QueryConnectionInfo: Object, 4938, 4938;
-    QueryConnectionInfoViaSpec: Object, 4939, 4939;
-    QueryConnections: Object, 5756, 5756;
-    QueryCryptoKeyStatus: Object, 4917, 4917;
-    QueryDatastorePerformanceSummary: Object, 5627, 5627;
-    QueryDateTime: Object, 5179, 5179;
-    QueryDescriptions: Object, 4957, 4957;
-    QueryDirectoryInfo: Object, 4956, 4956;
-    QueryDisksForVsan: Object, 5460, 5460;
-    QueryDisksUsingFilter: Object, 5486, 5486;
-    QueryDvsByUuid: Object, 4997, 4997;
-    QueryDvsCheckCompatibility: Object, 4999, 4999;
-    QueryDvsCompatibleHostSpec: Object, 4995, 4995;
-    QueryDvsConfigTarget: Object, 4998, 4998;
-    QueryDvsFeatureCapability: Object, 4996, 4996;
-    QueryEvents: Object, 5015, 5015;
-    QueryExpressionMetadata: Object, 5555, 5555;
-    QueryExtensionIpAllocationUsage: Object, 5027, 5027;
-    QueryFaultToleranceCompatibility: Object, 5779, 5779;
-    QueryFaultToleranceCompatibilityEx: Object, 5780, 5780;
-    QueryFileLockInfo: Object, 5044, 5044;
-    QueryFilterEntities: Object, 5105, 5105;
-    QueryFilterInfoIds: Object, 5104, 5104;
-    QueryFilterList: Object, 5102, 5102;
-    QueryFilterName: Object, 5103, 5103;
-    QueryFirmwareConfigUploadURL: Object, 5196, 5196;
-    QueryHealthUpdateInfos: Object, 5093, 5093;
-    QueryHealthUpdates: Object, 5100, 5100;
-    QueryHostConnectionInfo: Object, 5380, 5380;
-    QueryHostPatchTask: Object, 5258, 5258;
-    QueryHostProfileMetadata: Object, 5269, 5269;
-    QueryHostStatus: Object, 5467, 5467;
-    QueryHostsWithAttachedLun: Object, 5624, 5624;
-    QueryIORMConfigOption: Object, 5626, 5626;
-    QueryIPAllocations: Object, 5495, 5495;
-    QueryIoFilterInfo: Object, 5483, 5483;
-    QueryIoFilterIssues: Object, 5482, 5482;
-    QueryIpPools: Object, 5488, 5488;
-    QueryLicenseSourceAvailability: Object, 5507, 5507;
-    QueryLicenseUsage: Object, 5508, 5508;
-    QueryLockdownExceptions: Object, 5117, 5117;
-    QueryManagedBy: Object, 5026, 5026;
-    QueryMaxQueueDepth: Object, 5172, 5172;
-    QueryMemoryOverhead: Object, 5391, 5391;
-    QueryMemoryOverheadEx: Object, 5392, 5392;
-    QueryMigrationDependencies: Object, 5502, 5502;
-    QueryModules: Object, 5212, 5212;
-    QueryMonitoredEntities: Object, 5096, 5096;
-    QueryNFSUser: Object, 5357, 5357;
-    QueryNetConfig: Object, 5442, 5442;
-    QueryNetworkHint: Object, 5237, 5237;
-    QueryNext: Object, 5600, 5600;
-    QueryObjectsOnPhysicalVsanDisk: Object, 5448, 5448;
-    QueryOptions: Object, 5528, 5528;
-    QueryPartitionCreateDesc: Object, 5186, 5186;
-    QueryPartitionCreateOptions: Object, 5185, 5185;
-    QueryPathSelectionPolicyOptions: Object, 5336, 5336;
-    QueryPerf: Object, 5539, 5539;
-    QueryPerfComposite: Object, 5540, 5540;
-    QueryPerfCounter: Object, 5537, 5537;
-    QueryPerfCounterByLevel: Object, 5538, 5538;
-    QueryPerfProviderSummary: Object, 5535, 5535;
-    QueryPhysicalVsanDisks: Object, 5446, 5446;
-    QueryPnicStatus: Object, 5497, 5497;
-    QueryPolicyMetadata: Object, 5557, 5557;
-    QueryProductLockerLocation: Object, 5403, 5403;
-    QueryProfileStructure: Object, 5270, 5270;
-    QueryProviderList: Object, 5090, 5090;
-    QueryProviderName: Object, 5092, 5092;
-    QueryResourceConfigOption: Object, 5581, 5581;
-    QueryServiceList: Object, 5606, 5606;
-    QueryStorageArrayTypePolicyOptions: Object, 5337, 5337;
-    QuerySupportedFeatures: Object, 5506, 5506;
-    QuerySupportedNetworkOffloadSpec: Object, 4991, 4991;
-    QuerySyncingVsanObjects: Object, 5452, 5452;
-    QuerySystemUsers: Object, 5115, 5115;
-    QueryTargetCapabilities: Object, 5009, 5009;
-    QueryTpmAttestationReport: Object, 5379, 5379;
-    QueryUnmonitoredHosts: Object, 5098, 5098;
-    QueryUnownedFiles: Object, 5777, 5777;
-    QueryUnresolvedVmfsVolume: Object, 5314, 5314;
-    QueryUnresolvedVmfsVolumes: Object, 5175, 5175;
-    QueryUsedVlanIdInDvs: Object, 4971, 4971;
-    QueryVMotionCompatibility: Object, 5604, 5604;
-    QueryVMotionCompatibilityExTask: Object, 5794, 5794;
-    QueryVirtualDiskFragmentation: Object, 5712, 5712;
-    QueryVirtualDiskGeometry: Object, 5720, 5720;
-    QueryVirtualDiskUuid: Object, 5719, 5719;
-    QueryVirtualDiskUuidEx: Object, 5692, 5692;
-    QueryVmfsConfigOption: Object, 5367, 5367;
-    QueryVmfsDatastoreCreateOptions: Object, 5158, 5158;
-    QueryVmfsDatastoreExpandOptions: Object, 5161, 5161;
-    QueryVmfsDatastoreExtendOptions: Object, 5160, 5160;
-    QueryVnicStatus: Object, 5496, 5496;
-    QueryVsanObjectUuidsByFilter: Object, 5459, 5459;
-    QueryVsanObjects: Object, 5447, 5447;
-    QueryVsanStatistics: Object, 5450, 5450;
-    QueryVsanUpgradeStatus: Object, 5805, 5805;
-    ReadEnvironmentVariableInGuest: Object, 5081, 5081;
-    ReadNextEvents: Object, 5010, 5010;
-    ReadNextTasks: Object, 5640, 5640;
-    ReadNextTasksByViewSpec: Object, 5645, 5645;
-    ReadPreviousEvents: Object, 5011, 5011;
-    ReadPreviousTasks: Object, 5641, 5641;
-    RebootGuest: Object, 5738, 5738;
-    RebootHostTask: Object, 5387, 5387;
-    RecommendDatastores: Object, 5635, 5635;
-    RecommendHostsForVm: Object, 4865, 4865;
-    RecommissionVsanNodeTask: Object, 5469, 5469;
-    ReconcileDatastoreInventoryExTask: Object, 5693, 5693;
-    ReconcileDatastoreInventoryTask: Object, 5680, 5680;
-    ReconfigVMTask: Object, 5730, 5730;
-    ReconfigurationSatisfiable: Object, 5455, 5455;
-    ReconfigureAlarm: Object, 4831, 4831;
-    ReconfigureAutostart: Object, 5136, 5136;
-    ReconfigureClusterTask: Object, 4862, 4862;
-    ReconfigureComputeResourceTask: Object, 4886, 4886;
-    ReconfigureDVPortTask: Object, 4978, 4978;
-    ReconfigureDVPortgroupTask: Object, 4967, 4967;
-    ReconfigureDatacenterTask: Object, 4942, 4942;
-    ReconfigureDomObject: Object, 5451, 5451;
-    ReconfigureDvsTask: Object, 4972, 4972;
-    ReconfigureHostForDASTask: Object, 5393, 5393;
-    ReconfigureScheduledTask: Object, 5584, 5584;
-    ReconfigureServiceConsoleReservation: Object, 5223, 5223;
-    ReconfigureSnmpAgent: Object, 5290, 5290;
-    ReconfigureVirtualMachineReservation: Object, 5224, 5224;
-    ReconnectHostTask: Object, 5383, 5383;
-    RectifyDvsHostTask: Object, 4980, 4980;
-    RectifyDvsOnHostTask: Object, 5000, 5000;
-    Refresh: Object, 5259, 5259;
-    RefreshDVPortState: Object, 4979, 4979;
-    RefreshDatastore: Object, 4943, 4943;
-    RefreshDatastoreStorageInfo: Object, 4944, 4944;
-    RefreshDateTimeSystem: Object, 5181, 5181;
-    RefreshFirewall: Object, 5193, 5193;
-    RefreshGraphicsManager: Object, 5200, 5200;
-    RefreshHealthStatusSystem: Object, 5203, 5203;
-    RefreshNetworkSystem: Object, 5245, 5245;
-    RefreshRecommendation: Object, 4869, 4869;
-    RefreshRuntime: Object, 5582, 5582;
-    RefreshServices: Object, 5289, 5289;
-    RefreshStorageDrsRecommendation: Object, 5631, 5631;
-    RefreshStorageDrsRecommendationsForPodTask: Object, 5632, 5632;
-    RefreshStorageInfo: Object, 5723, 5723;
-    RefreshStorageSystem: Object, 5344, 5344;
-    RegisterChildVMTask: Object, 5579, 5579;
-    RegisterDisk: Object, 5659, 5659;
-    RegisterExtension: Object, 5020, 5020;
-    RegisterHealthUpdateProvider: Object, 5088, 5088;
-    RegisterKmipServer: Object, 4897, 4897;
-    RegisterKmsCluster: Object, 4918, 4918;
-    RegisterVMTask: Object, 5048, 5048;
-    ReleaseCredentialsInGuest: Object, 5066, 5066;
-    ReleaseIpAllocation: Object, 5494, 5494;
-    ReleaseManagedSnapshot: Object, 5722, 5722;
-    Reload: Object, 5523, 5523;
-    RelocateVMTask: Object, 5744, 5744;
-    RelocateVStorageObjectTask: Object, 5673, 5673;
-    RemoveAlarm: Object, 4830, 4830;
-    RemoveAllSnapshotsTask: Object, 5727, 5727;
-    RemoveAssignedLicense: Object, 5504, 5504;
-    RemoveAuthorizationRole: Object, 4842, 4842;
-    RemoveCustomFieldDef: Object, 4923, 4923;
-    RemoveDatastore: Object, 5169, 5169;
-    RemoveDatastoreExTask: Object, 5173, 5173;
-    RemoveDiskMappingTask: Object, 5464, 5464;
-    RemoveDiskTask: Object, 5463, 5463;
-    RemoveEntityPermission: Object, 4850, 4850;
-    RemoveFilter: Object, 5108, 5108;
-    RemoveFilterEntities: Object, 5107, 5107;
-    RemoveGroup: Object, 5219, 5219;
-    RemoveGuestAlias: Object, 5060, 5060;
-    RemoveGuestAliasByCert: Object, 5061, 5061;
-    RemoveInternetScsiSendTargets: Object, 5329, 5329;
-    RemoveInternetScsiStaticTargets: Object, 5331, 5331;
-    RemoveKey: Object, 4889, 4889;
-    RemoveKeys: Object, 4890, 4890;
-    RemoveKmipServer: Object, 4900, 4900;
-    RemoveLicense: Object, 5516, 5516;
-    RemoveLicenseLabel: Object, 5519, 5519;
-    RemoveMonitoredEntities: Object, 5095, 5095;
-    RemoveNetworkResourcePool: Object, 4983, 4983;
-    RemoveNvmeOverRdmaAdapter: Object, 5371, 5371;
-    RemovePerfInterval: Object, 5542, 5542;
-    RemovePortGroup: Object, 5234, 5234;
-    RemoveScheduledTask: Object, 5583, 5583;
-    RemoveServiceConsoleVirtualNic: Object, 5242, 5242;
-    RemoveSmartCardTrustAnchor: Object, 5127, 5127;
-    RemoveSmartCardTrustAnchorByFingerprint: Object, 5128, 5128;
-    RemoveSmartCardTrustAnchorCertificate: Object, 5129, 5129;
-    RemoveSnapshotTask: Object, 5800, 5800;
-    RemoveSoftwareAdapter: Object, 5373, 5373;
-    RemoveUser: Object, 5218, 5218;
-    RemoveVirtualNic: Object, 5239, 5239;
-    RemoveVirtualSwitch: Object, 5231, 5231;
-    RenameCustomFieldDef: Object, 4924, 4924;
-    RenameCustomizationSpec: Object, 4932, 4932;
-    RenameDatastore: Object, 4946, 4946;
-    RenameSnapshot: Object, 5801, 5801;
-    RenameVStorageObject: Object, 5662, 5662;
-    RenameVStorageObjectEx: Object, 5651, 5651;
-    RenameTask: Object, 5524, 5524;
-    RepairVStorageObjectChainTask: Object, 5656, 5656;
-    RepairVmDiskChainsTask: Object, 5787, 5787;
-    ReplaceCACertificatesAndCRLs: Object, 5147, 5147;
-    ReplaceSmartCardTrustAnchors: Object, 5126, 5126;
-    RescanAllHba: Object, 5319, 5319;
-    RescanHba: Object, 5318, 5318;
-    RescanVffs: Object, 5353, 5353;
-    RescanVmfs: Object, 5309, 5309;
-    ResetCollector: Object, 5111, 5111;
-    ResetCounterLevelMapping: Object, 5545, 5545;
-    ResetEntityPermissions: Object, 4849, 4849;
-    ResetFirmwareToFactoryDefaults: Object, 5194, 5194;
-    ResetGuestInformation: Object, 5751, 5751;
-    ResetListView: Object, 5521, 5521;
-    ResetListViewFromView: Object, 5522, 5522;
-    ResetSystemHealthInfo: Object, 5204, 5204;
-    ResetVMTask: Object, 5736, 5736;
-    ResignatureUnresolvedVmfsVolumeTask: Object, 5176, 5176;
-    ResolveInstallationErrorsOnClusterTask: Object, 5485, 5485;
-    ResolveInstallationErrorsOnHostTask: Object, 5484, 5484;
-    ResolveMultipleUnresolvedVmfsVolumes: Object, 5315, 5315;
-    ResolveMultipleUnresolvedVmfsVolumesExTask: Object, 5316, 5316;
-    ResolveNfsServerHostName: Object, 5171, 5171;
-    RestartService: Object, 5287, 5287;
-    RestartServiceConsoleVirtualNic: Object, 5244, 5244;
-    RestoreFirmwareConfiguration: Object, 5197, 5197;
-    RetrieveAllPermissions: Object, 4847, 4847;
-    RetrieveAnswerFile: Object, 5273, 5273;
-    RetrieveAnswerFileForProfile: Object, 5274, 5274;
-    RetrieveArgumentDescription: Object, 5012, 5012;
-    RetrieveCertificateInfoList: Object, 5142, 5142;
-    RetrieveClientCert: Object, 4910, 4910;
-    RetrieveClientCsr: Object, 4909, 4909;
-    RetrieveDasAdvancedRuntimeInfo: Object, 4871, 4871;
-    RetrieveDescription: Object, 5546, 5546;
-    RetrieveDiskPartitionInfo: Object, 5298, 5298;
-    RetrieveDynamicPassthroughInfo: Object, 5133, 5133;
-    RetrieveEntityPermissions: Object, 4846, 4846;
-    RetrieveEntityScheduledTask: Object, 5587, 5587;
-    RetrieveFreeEpcMemory: Object, 5405, 5405;
-    RetrieveHardwareUptime: Object, 5399, 5399;
-    RetrieveHostAccessControlEntries: Object, 5113, 5113;
-    RetrieveHostCustomizations: Object, 5278, 5278;
-    RetrieveHostCustomizationsForProfile: Object, 5279, 5279;
-    RetrieveHostSpecification: Object, 5294, 5294;
-    RetrieveKmipServerCert: Object, 4904, 4904;
-    RetrieveKmipServersStatusTask: Object, 4902, 4902;
-    RetrieveObjectScheduledTask: Object, 5589, 5589;
-    RetrieveProductComponents: Object, 5605, 5605;
-    RetrieveProperties: Object, 5560, 5560;
-    RetrievePropertiesEx: Object, 5565, 5565;
-    RetrieveRolePermissions: Object, 4845, 4845;
-    RetrieveSelfSignedClientCert: Object, 4908, 4908;
-    RetrieveServiceContent: Object, 5602, 5602;
-    RetrieveServiceProviderEntities: Object, 5648, 5648;
-    RetrieveSnapshotDetails: Object, 5687, 5687;
-    RetrieveSnapshotInfo: Object, 5684, 5684;
-    RetrieveUserGroups: Object, 5649, 5649;
-    RetrieveVStorageInfrastructureObjectPolicy: Object, 5666, 5666;
-    RetrieveVStorageObject: Object, 5668, 5668;
-    RetrieveVStorageObjectAssociations: Object, 5670, 5670;
-    RetrieveVStorageObjectState: Object, 5669, 5669;
-    RetrieveVendorDeviceGroupInfo: Object, 5134, 5134;
-    RetrieveVgpuDeviceInfo: Object, 5198, 5198;
-    RetrieveVgpuProfileInfo: Object, 5199, 5199;
-    RevertToCurrentSnapshotTask: Object, 5726, 5726;
-    RevertToSnapshotTask: Object, 5799, 5799;
-    RevertVStorageObjectExTask: Object, 5655, 5655;
-    RevertVStorageObjectTask: Object, 5686, 5686;
-    RewindCollector: Object, 5110, 5110;
-    RunScheduledTask: Object, 5585, 5585;
-    RunVsanPhysicalDiskDiagnostics: Object, 5453, 5453;
-    ScanHostPatchV2Task: Object, 5253, 5253;
-    ScanHostPatchTask: Object, 5252, 5252;
-    ScheduleReconcileDatastoreInventory: Object, 5681, 5681;
-    SearchDatastoreSubFoldersTask: Object, 5154, 5154;
-    SearchDatastoreTask: Object, 5153, 5153;
-    SelectActivePartition: Object, 5184, 5184;
-    SelectVnic: Object, 5412, 5412;
-    SelectVnicForNicType: Object, 5443, 5443;
-    SendNMI: Object, 5782, 5782;
-    SendTestNotification: Object, 5291, 5291;
-    SessionIsActive: Object, 5619, 5619;
-    SetCollectorPageSize: Object, 5109, 5109;
-    SetCryptoMode: Object, 4877, 4877;
-    SetDefaultKmsCluster: Object, 4915, 4915;
-    SetDisplayTopology: Object, 5768, 5768;
-    SetEntityPermissions: Object, 4848, 4848;
-    SetExtensionCertificate: Object, 5024, 5024;
-    SetField: Object, 4925, 4925;
-    SetKeyCustomAttributes: Object, 4921, 4921;
-    SetLicenseEdition: Object, 5509, 5509;
-    SetLocale: Object, 5615, 5615;
-    SetMaxQueueDepth: Object, 5170, 5170;
-    SetMultipathLunPolicy: Object, 5334, 5334;
-    SetNFSUser: Object, 5355, 5355;
-    SetPublicKey: Object, 5023, 5023;
-    SetRegistryValueInGuest: Object, 5085, 5085;
-    SetScreenResolution: Object, 5759, 5759;
-    SetServiceAccount: Object, 5025, 5025;
-    SetTaskDescription: Object, 5639, 5639;
-    SetTaskState: Object, 5638, 5638;
-    SetVStorageObjectControlFlags: Object, 5674, 5674;
-    SetVirtualDiskUuid: Object, 5718, 5718;
-    SetVirtualDiskUuidExTask: Object, 5691, 5691;
-    ShrinkVirtualDiskTask: Object, 5714, 5714;
-    ShutdownGuest: Object, 5737, 5737;
-    ShutdownHostTask: Object, 5388, 5388;
-    StageHostPatchTask: Object, 5254, 5254;
-    StampAllRulesWithUuidTask: Object, 4875, 4875;
-    StandbyGuest: Object, 5739, 5739;
-    StartGuestNetworkTask: Object, 5792, 5792;
-    StartProgramInGuest: Object, 5078, 5078;
-    StartRecordingTask: Object, 5769, 5769;
-    StartReplayingTask: Object, 5771, 5771;
-    StartService: Object, 5285, 5285;
-    StopRecordingTask: Object, 5770, 5770;
-    StopReplayingTask: Object, 5772, 5772;
-    StopService: Object, 5286, 5286;
-    SuspendVAppTask: Object, 5705, 5705;
-    SuspendVMTask: Object, 5735, 5735;
-    TerminateFaultTolerantVMTask: Object, 5765, 5765;
-    TerminateProcessInGuest: Object, 5080, 5080;
-    TerminateSession: Object, 5614, 5614;
-    TerminateVM: Object, 5781, 5781;
-    TestTimeService: Object, 5182, 5182;
-    TurnDiskLocatorLedOffTask: Object, 5360, 5360;
-    TurnDiskLocatorLedOnTask: Object, 5359, 5359;
-    TurnOffFaultToleranceForVMTask: Object, 5763, 5763;
-    UnassignUserFromGroup: Object, 5221, 5221;
-    UnbindVnic: Object, 5501, 5501;
-    UninstallHostPatchTask: Object, 5257, 5257;
-    UninstallIoFilterTask: Object, 5480, 5480;
-    UninstallService: Object, 5288, 5288;
-    UnmapVmfsVolumeExTask: Object, 5307, 5307;
-    UnmarkServiceProviderEntities: Object, 5647, 5647;
-    UnmountDiskMappingTask: Object, 5465, 5465;
-    UnmountForceMountedVmfsVolume: Object, 5317, 5317;
-    UnmountToolsInstaller: Object, 5753, 5753;
-    UnmountVffsVolume: Object, 5351, 5351;
-    UnmountVmfsVolume: Object, 5304, 5304;
-    UnmountVmfsVolumeExTask: Object, 5305, 5305;
-    UnregisterAndDestroyTask: Object, 5053, 5053;
-    UnregisterDiskTask: Object, 5657, 5657;
-    UnregisterExtension: Object, 5018, 5018;
-    UnregisterHealthUpdateProvider: Object, 5089, 5089;
-    UnregisterKmsCluster: Object, 4919, 4919;
-    UnregisterVM: Object, 5750, 5750;
-    UpdateAnswerFileTask: Object, 5272, 5272;
-    UpdateAssignableHardwareConfig: Object, 5135, 5135;
-    UpdateAssignedLicense: Object, 5503, 5503;
-    UpdateAuthorizationRole: Object, 4843, 4843;
-    UpdateBootDevice: Object, 5140, 5140;
-    UpdateChildResourceConfiguration: Object, 5574, 5574;
-    UpdateClusterProfile: Object, 4883, 4883;
-    UpdateConfig: Object, 5572, 5572;
-    UpdateConsoleIpRouteConfig: Object, 5228, 5228;
-    UpdateCounterLevelMapping: Object, 5544, 5544;
-    UpdateDVSHealthCheckConfigTask: Object, 4988, 4988;
-    UpdateDVSLacpGroupConfigTask: Object, 5803, 5803;
-    UpdateDateTime: Object, 5180, 5180;
-    UpdateDateTimeConfig: Object, 5177, 5177;
-    UpdateDefaultPolicy: Object, 5189, 5189;
-    UpdateDiskPartitions: Object, 5301, 5301;
-    UpdateDnsConfig: Object, 5226, 5226;
-    UpdateDvsCapability: Object, 4977, 4977;
-    UpdateExtension: Object, 5021, 5021;
-    UpdateFlags: Object, 5394, 5394;
-    UpdateGraphicsConfig: Object, 5202, 5202;
-    UpdateHostImageAcceptanceLevel: Object, 5209, 5209;
-    UpdateHostProfile: Object, 5264, 5264;
-    UpdateHostSpecification: Object, 5292, 5292;
-    UpdateHostSubSpecification: Object, 5293, 5293;
-    UpdateHppMultipathLunPolicy: Object, 5335, 5335;
-    UpdateInternetScsiAdvancedOptions: Object, 5324, 5324;
-    UpdateInternetScsiAlias: Object, 5327, 5327;
-    UpdateInternetScsiAuthenticationProperties: Object, 5322, 5322;
-    UpdateInternetScsiDigestProperties: Object, 5323, 5323;
-    UpdateInternetScsiDiscoveryProperties: Object, 5321, 5321;
-    UpdateInternetScsiIPProperties: Object, 5325, 5325;
-    UpdateInternetScsiName: Object, 5326, 5326;
-    UpdateIpConfig: Object, 5411, 5411;
-    UpdateIpPool: Object, 5490, 5490;
-    UpdateIpRouteConfig: Object, 5227, 5227;
-    UpdateIpRouteTableConfig: Object, 5229, 5229;
-    UpdateIpmi: Object, 5398, 5398;
-    UpdateKmipServer: Object, 4899, 4899;
-    UpdateKmsSignedCsrClientCert: Object, 4912, 4912;
-    UpdateLicense: Object, 5514, 5514;
-    UpdateLicenseLabel: Object, 5518, 5518;
-    UpdateLinkedChildren: Object, 5700, 5700;
-    UpdateLocalSwapDatastore: Object, 5156, 5156;
-    UpdateLockdownExceptions: Object, 5118, 5118;
-    UpdateModuleOptionString: Object, 5213, 5213;
-    UpdateNetworkConfig: Object, 5225, 5225;
-    UpdateNetworkResourcePool: Object, 4981, 4981;
-    UpdateOptions: Object, 5529, 5529;
-    UpdatePassthruConfig: Object, 5260, 5260;
-    UpdatePerfInterval: Object, 5543, 5543;
-    UpdatePhysicalNicLinkSpeed: Object, 5236, 5236;
-    UpdatePortGroup: Object, 5235, 5235;
-    UpdateProductLockerLocationTask: Object, 5404, 5404;
-    UpdateProgress: Object, 5637, 5637;
-    UpdateReferenceHost: Object, 5263, 5263;
-    UpdateRuleset: Object, 5192, 5192;
-    UpdateScsiLunDisplayName: Object, 5338, 5338;
-    UpdateSelfSignedClientCert: Object, 4911, 4911;
-    UpdateServiceConsoleVirtualNic: Object, 5243, 5243;
-    UpdateServiceMessage: Object, 5607, 5607;
-    UpdateServicePolicy: Object, 5284, 5284;
-    UpdateSoftwareInternetScsiEnabled: Object, 5320, 5320;
-    UpdateSystemResources: Object, 5381, 5381;
-    UpdateSystemSwapConfiguration: Object, 5382, 5382;
-    UpdateSystemUsers: Object, 5116, 5116;
-    UpdateUser: Object, 5216, 5216;
-    UpdateVAppConfig: Object, 5699, 5699;
-    UpdateVStorageInfrastructureObjectPolicyTask: Object, 5665, 5665;
-    UpdateVStorageObjectCryptoTask: Object, 5664, 5664;
-    UpdateVStorageObjectPolicyTask: Object, 5663, 5663;
-    UpdateVVolVirtualMachineFilesTask: Object, 4951, 4951;
-    UpdateVirtualMachineFilesTask: Object, 4945, 4945;
-    UpdateVirtualNic: Object, 5240, 5240;
-    UpdateVirtualSwitch: Object, 5232, 5232;
-    UpdateVmfsUnmapBandwidth: Object, 5366, 5366;
-    UpdateVmfsUnmapPriority: Object, 5365, 5365;
-    UpdateVsanTask: Object, 5466, 5466;
-    UpgradeIoFilterTask: Object, 5481, 5481;
-    UpgradeToolsTask: Object, 5754, 5754;
-    UpgradeVMTask: Object, 5731, 5731;
-    UpgradeVmLayout: Object, 5313, 5313;
-    UpgradeVmfs: Object, 5312, 5312;
-    UpgradeVsanObjects: Object, 5458, 5458;
-    UploadClientCert: Object, 4913, 4913;
-    UploadKmipServerCert: Object, 4905, 4905;
-    VCenterUpdateVStorageObjectMetadataExTask: Object, 5690, 5690;
-    VStorageObjectCreateSnapshotExTask: Object, 5652, 5652;
-    VStorageObjectCreateSnapshotTask: Object, 5682, 5682;
-    VStorageObjectDeleteSnapshotEx2Task: Object, 5654, 5654;
-    VStorageObjectDeleteSnapshotExTask: Object, 5653, 5653;
-    VStorageObjectExtendDiskExTask: Object, 5650, 5650;
-    ValidateCredentialsInGuest: Object, 5064, 5064;
-    ValidateHCIConfiguration: Object, 4861, 4861;
-    ValidateHost: Object, 5531, 5531;
-    ValidateHostProfileCompositionTask: Object, 5282, 5282;
-    ValidateMigration: Object, 5603, 5603;
-    ValidateStoragePodConfig: Object, 5634, 5634;
-    VstorageObjectVCenterQueryChangedDiskAreas: Object, 5688, 5688;
-    WaitForUpdates: Object, 5562, 5562;
-    WaitForUpdatesEx: Object, 5564, 5564;
-    XmlToCustomizationSpecItem: Object, 4934, 4934;
-    ZeroFillVirtualDiskTask: Object, 5717, 5717;
-    ConfigureVchaTask: Object, 5030, 5030;
-    CreatePassiveNodeTask: Object, 5031, 5031;
-    CreateWitnessNodeTask: Object, 5032, 5032;
-    DeployVchaTask: Object, 5029, 5029;
-    DestroyVchaTask: Object, 5034, 5034;
-    FetchSoftwarePackages: Object, 5210, 5210;
-    GetClusterMode: Object, 5036, 5036;
-    GetVchaConfig: Object, 5033, 5033;
-    InitiateFailoverTask: Object, 5038, 5038;
-    InstallDate: Object, 5211, 5211;
-    PrepareVchaTask: Object, 5028, 5028;
-    QueryDatacenterConfigOptionDescriptor: Object, 4941, 4941;
-    ReloadVirtualMachineFromPathTask: Object, 5778, 5778;
-    SetClusterModeTask: Object, 5035, 5035;
-    SetCustomValue: Object, 5017, 5017;
-    StartDpuFailover: Object, 5246, 5246;
-    UnregisterVAppTask: Object, 5706, 5706;
+    AbandonHciWorkflow: Object, 4862, 4862;
+    AbdicateDomOwnership: Object, 5451, 5451;
+    AbortCustomizationTask: Object, 5797, 5797;
+    AcknowledgeAlarm: Object, 4839, 4839;
+    AcquireCimServicesTicket: Object, 5399, 5399;
+    AcquireCloneTicket: Object, 5622, 5622;
+    AcquireCredentialsInGuest: Object, 5067, 5067;
+    AcquireGenericServiceTicket: Object, 5615, 5615;
+    AcquireLocalTicket: Object, 5614, 5614;
+    AcquireMksTicket: Object, 5759, 5759;
+    AcquireTicket: Object, 5762, 5762;
+    AddAuthorizationRole: Object, 4843, 4843;
+    AddCustomFieldDef: Object, 4924, 4924;
+    AddDVPortgroupTask: Object, 4977, 4977;
+    AddDisksTask: Object, 5463, 5463;
+    AddFilter: Object, 5103, 5103;
+    AddFilterEntities: Object, 5108, 5108;
+    AddGuestAlias: Object, 5061, 5061;
+    AddHostTask: Object, 4868, 4868;
+    AddInternetScsiSendTargets: Object, 5330, 5330;
+    AddInternetScsiStaticTargets: Object, 5332, 5332;
+    AddKey: Object, 4889, 4889;
+    AddKeys: Object, 4890, 4890;
+    AddLicense: Object, 5517, 5517;
+    AddMonitoredEntities: Object, 5096, 5096;
+    AddNetworkResourcePool: Object, 4984, 4984;
+    AddPortGroup: Object, 5235, 5235;
+    AddServiceConsoleVirtualNic: Object, 5243, 5243;
+    AddStandaloneHostTask: Object, 5053, 5053;
+    AddVirtualNic: Object, 5240, 5240;
+    AddVirtualSwitch: Object, 5232, 5232;
+    AllocateIpv4Address: Object, 5494, 5494;
+    AllocateIpv6Address: Object, 5495, 5495;
+    AnswerVM: Object, 5744, 5744;
+    ApplyEntitiesConfigTask: Object, 5283, 5283;
+    ApplyEvcModeVMTask: Object, 5789, 5789;
+    ApplyHostConfigTask: Object, 5268, 5268;
+    ApplyRecommendation: Object, 4865, 4865;
+    ApplyStorageDrsRecommendationToPodTask: Object, 5630, 5630;
+    ApplyStorageDrsRecommendationTask: Object, 5631, 5631;
+    AreAlarmActionsEnabled: Object, 4836, 4836;
+    AssignUserToGroup: Object, 5222, 5222;
+    AssociateProfile: Object, 5550, 5550;
+    AttachDiskTask: Object, 5787, 5787;
+    AttachScsiLun: Object, 5344, 5344;
+    AttachScsiLunExTask: Object, 5345, 5345;
+    AttachTagToVStorageObject: Object, 5678, 5678;
+    AttachVmfsExtent: Object, 5312, 5312;
+    AutoStartPowerOff: Object, 5140, 5140;
+    AutoStartPowerOn: Object, 5139, 5139;
+    BackupFirmwareConfiguration: Object, 5197, 5197;
+    BatchAddHostsToClusterTask: Object, 5059, 5059;
+    BatchAddStandaloneHostsTask: Object, 5058, 5058;
+    BatchQueryConnectInfo: Object, 4939, 4939;
+    BindVnic: Object, 5502, 5502;
+    BrowseDiagnosticLog: Object, 4960, 4960;
+    CanProvisionObjects: Object, 5458, 5458;
+    CancelRecommendation: Object, 4866, 4866;
+    CancelRetrievePropertiesEx: Object, 5569, 5569;
+    CancelStorageDrsRecommendation: Object, 5632, 5632;
+    CancelTask: Object, 5638, 5638;
+    CancelWaitForUpdates: Object, 5565, 5565;
+    CertMgrRefreshCACertificatesAndCRLsTask: Object, 4857, 4857;
+    CertMgrRefreshCertificatesTask: Object, 4858, 4858;
+    CertMgrRevokeCertificatesTask: Object, 4859, 4859;
+    ChangeAccessMode: Object, 5116, 5116;
+    ChangeFileAttributesInGuest: Object, 5077, 5077;
+    ChangeKeyTask: Object, 4896, 4896;
+    ChangeLockdownMode: Object, 5121, 5121;
+    ChangeNFSUserPassword: Object, 5358, 5358;
+    ChangeOwner: Object, 5045, 5045;
+    ChangePassword: Object, 5224, 5224;
+    CheckAddHostEvcTask: Object, 4884, 4884;
+    CheckAnswerFileStatusTask: Object, 5278, 5278;
+    CheckCloneTask: Object, 5801, 5801;
+    CheckCompatibilityTask: Object, 5792, 5792;
+    CheckComplianceTask: Object, 5554, 5554;
+    CheckConfigureEvcModeTask: Object, 4883, 4883;
+    CheckCustomizationResources: Object, 4937, 4937;
+    CheckCustomizationSpec: Object, 5746, 5746;
+    CheckForUpdates: Object, 5563, 5563;
+    CheckHostPatchTask: Object, 5253, 5253;
+    CheckInstantCloneTask: Object, 5802, 5802;
+    CheckLicenseFeature: Object, 5512, 5512;
+    CheckMigrateTask: Object, 5799, 5799;
+    CheckPowerOnTask: Object, 5794, 5794;
+    CheckProfileComplianceTask: Object, 5552, 5552;
+    CheckRelocateTask: Object, 5800, 5800;
+    CheckVmConfigTask: Object, 5793, 5793;
+    ClearComplianceStatus: Object, 5556, 5556;
+    ClearNFSUser: Object, 5360, 5360;
+    ClearSystemEventLog: Object, 5207, 5207;
+    ClearTriggeredAlarms: Object, 4840, 4840;
+    ClearVStorageObjectControlFlags: Object, 5677, 5677;
+    CloneSession: Object, 5623, 5623;
+    CloneVAppTask: Object, 5703, 5703;
+    CloneVMTask: Object, 5749, 5749;
+    CloneVStorageObjectTask: Object, 5674, 5674;
+    CloseInventoryViewFolder: Object, 5480, 5480;
+    ClusterEnterMaintenanceMode: Object, 4874, 4874;
+    CompositeHostProfileTask: Object, 5285, 5285;
+    ComputeDiskPartitionInfo: Object, 5301, 5301;
+    ComputeDiskPartitionInfoForResize: Object, 5302, 5302;
+    ConfigureCryptoKey: Object, 5404, 5404;
+    ConfigureDatastoreIORMTask: Object, 5627, 5627;
+    ConfigureDatastorePrincipal: Object, 5176, 5176;
+    ConfigureEvcModeTask: Object, 4881, 4881;
+    ConfigureHCITask: Object, 4860, 4860;
+    ConfigureHostCacheTask: Object, 5143, 5143;
+    ConfigureLicenseSource: Object, 5515, 5515;
+    ConfigurePowerPolicy: Object, 5263, 5263;
+    ConfigureStorageDrsForPodTask: Object, 5635, 5635;
+    ConfigureVFlashResourceExTask: Object, 5408, 5408;
+    ConnectNvmeController: Object, 5377, 5377;
+    ConnectNvmeControllerExTask: Object, 5379, 5379;
+    ConsolidateVMDisksTask: Object, 5732, 5732;
+    ContinueRetrievePropertiesEx: Object, 5568, 5568;
+    ConvertNamespacePathToUuidPath: Object, 4956, 4956;
+    CopyDatastoreFileTask: Object, 5042, 5042;
+    CopyVirtualDiskTask: Object, 5712, 5712;
+    CreateAlarm: Object, 4834, 4834;
+    CreateChildDiskTask: Object, 5726, 5726;
+    CreateChildVMTask: Object, 5580, 5580;
+    CreateCluster: Object, 5051, 5051;
+    CreateClusterEx: Object, 5052, 5052;
+    CreateCollectorForEvents: Object, 5015, 5015;
+    CreateCollectorForTasks: Object, 5644, 5644;
+    CreateCollectorWithInfoFilterForTasks: Object, 5645, 5645;
+    CreateContainerView: Object, 5698, 5698;
+    CreateCustomizationSpec: Object, 4930, 4930;
+    CreateDVPortgroupTask: Object, 4989, 4989;
+    CreateDVSTask: Object, 5056, 5056;
+    CreateDatacenter: Object, 5054, 5054;
+    CreateDefaultProfile: Object, 5273, 5273;
+    CreateDescriptor: Object, 5536, 5536;
+    CreateDiagnosticPartition: Object, 5189, 5189;
+    CreateDirectory: Object, 4954, 4954;
+    CreateDiskFromSnapshotTask: Object, 5687, 5687;
+    CreateDiskTask: Object, 5660, 5660;
+    CreateFilter: Object, 5561, 5561;
+    CreateFolder: Object, 5047, 5047;
+    CreateGroup: Object, 5219, 5219;
+    CreateImportSpec: Object, 5535, 5535;
+    CreateInventoryView: Object, 5697, 5697;
+    CreateIpPool: Object, 5491, 5491;
+    CreateListView: Object, 5699, 5699;
+    CreateListViewFromView: Object, 5700, 5700;
+    CreateLocalDatastore: Object, 5169, 5169;
+    CreateNasDatastore: Object, 5168, 5168;
+    CreateNvdimmNamespaceTask: Object, 5249, 5249;
+    CreateNvdimmPMemNamespaceTask: Object, 5250, 5250;
+    CreateNvmeOverRdmaAdapter: Object, 5372, 5372;
+    CreateObjectScheduledTask: Object, 5590, 5590;
+    CreatePerfInterval: Object, 5543, 5543;
+    CreateProfile: Object, 5558, 5558;
+    CreatePropertyCollector: Object, 5570, 5570;
+    CreateRegistryKeyInGuest: Object, 5084, 5084;
+    CreateResourcePool: Object, 5577, 5577;
+    CreateScheduledTask: Object, 5588, 5588;
+    CreateScreenshotTask: Object, 5778, 5778;
+    CreateSecondaryVMExTask: Object, 5766, 5766;
+    CreateSecondaryVMTask: Object, 5765, 5765;
+    CreateSnapshotExTask: Object, 5729, 5729;
+    CreateSnapshotTask: Object, 5728, 5728;
+    CreateSoftwareAdapter: Object, 5374, 5374;
+    CreateStoragePod: Object, 5057, 5057;
+    CreateTask: Object, 5646, 5646;
+    CreateTemporaryDirectoryInGuest: Object, 5075, 5075;
+    CreateTemporaryFileInGuest: Object, 5074, 5074;
+    CreateUser: Object, 5217, 5217;
+    CreateVApp: Object, 5579, 5579;
+    CreateVMTask: Object, 5049, 5049;
+    CreateVirtualDiskTask: Object, 5709, 5709;
+    CreateVmfsDatastore: Object, 5161, 5161;
+    CreateVvolDatastore: Object, 5170, 5170;
+    CryptoManagerHostDisable: Object, 4897, 4897;
+    CryptoManagerHostEnable: Object, 4895, 4895;
+    CryptoManagerHostPrepare: Object, 4894, 4894;
+    CryptoUnlockTask: Object, 5790, 5790;
+    CurrentTime: Object, 5603, 5603;
+    CustomizationSpecItemToXml: Object, 4935, 4935;
+    CustomizeGuestTask: Object, 5795, 5795;
+    CustomizeVMTask: Object, 5745, 5745;
+    DVPortgroupRollbackTask: Object, 4970, 4970;
+    DVSManagerExportEntityTask: Object, 5003, 5003;
+    DVSManagerImportEntityTask: Object, 5004, 5004;
+    DVSManagerLookupDvPortGroup: Object, 5005, 5005;
+    DVSRollbackTask: Object, 4988, 4988;
+    DatastoreEnterMaintenanceMode: Object, 4950, 4950;
+    DatastoreExitMaintenanceModeTask: Object, 4951, 4951;
+    DecodeLicense: Object, 5519, 5519;
+    DefragmentAllDisks: Object, 5764, 5764;
+    DefragmentVirtualDiskTask: Object, 5715, 5715;
+    DeleteCustomizationSpec: Object, 4932, 4932;
+    DeleteDatastoreFileTask: Object, 5043, 5043;
+    DeleteDirectory: Object, 4955, 4955;
+    DeleteDirectoryInGuest: Object, 5071, 5071;
+    DeleteFile: Object, 5157, 5157;
+    DeleteFileInGuest: Object, 5070, 5070;
+    DeleteHostSpecification: Object, 5298, 5298;
+    DeleteHostSubSpecification: Object, 5297, 5297;
+    DeleteNvdimmBlockNamespacesTask: Object, 5252, 5252;
+    DeleteNvdimmNamespaceTask: Object, 5251, 5251;
+    DeleteRegistryKeyInGuest: Object, 5086, 5086;
+    DeleteRegistryValueInGuest: Object, 5089, 5089;
+    DeleteScsiLunState: Object, 5343, 5343;
+    DeleteSnapshotTask: Object, 5685, 5685;
+    DeleteVStorageObjectExTask: Object, 5691, 5691;
+    DeleteVStorageObjectTask: Object, 5669, 5669;
+    DeleteVffsVolumeState: Object, 5354, 5354;
+    DeleteVirtualDiskTask: Object, 5710, 5710;
+    DeleteVmfsVolumeState: Object, 5310, 5310;
+    DeleteVsanObjects: Object, 5459, 5459;
+    DeselectVnic: Object, 5415, 5415;
+    DeselectVnicForNicType: Object, 5446, 5446;
+    DestroyChildren: Object, 5578, 5578;
+    DestroyCollector: Object, 5114, 5114;
+    DestroyDatastore: Object, 4949, 4949;
+    DestroyIpPool: Object, 5493, 5493;
+    DestroyNetwork: Object, 5529, 5529;
+    DestroyProfile: Object, 5549, 5549;
+    DestroyPropertyCollector: Object, 5571, 5571;
+    DestroyPropertyFilter: Object, 5572, 5572;
+    DestroyVffs: Object, 5351, 5351;
+    DestroyView: Object, 5696, 5696;
+    DestroyTask: Object, 5527, 5527;
+    DetachDiskTask: Object, 5788, 5788;
+    DetachScsiLun: Object, 5341, 5341;
+    DetachScsiLunExTask: Object, 5342, 5342;
+    DetachTagFromVStorageObject: Object, 5679, 5679;
+    DirectPathProfileManagerCreate: Object, 4964, 4964;
+    DirectPathProfileManagerDelete: Object, 4966, 4966;
+    DirectPathProfileManagerList: Object, 4967, 4967;
+    DirectPathProfileManagerQueryCapacity: Object, 4968, 4968;
+    DirectPathProfileManagerUpdate: Object, 4965, 4965;
+    DisableAlarm: Object, 4841, 4841;
+    DisableClusteredVmdkSupport: Object, 5166, 5166;
+    DisableEvcModeTask: Object, 4882, 4882;
+    DisableFeature: Object, 5514, 5514;
+    DisableHyperThreading: Object, 5154, 5154;
+    DisableMultipathPath: Object, 5335, 5335;
+    DisableNetworkBootTask: Object, 4887, 4887;
+    DisableRuleset: Object, 5193, 5193;
+    DisableSecondaryVMTask: Object, 5770, 5770;
+    DisableSmartCardAuthentication: Object, 5133, 5133;
+    DisconnectHostTask: Object, 5386, 5386;
+    DisconnectNvmeController: Object, 5378, 5378;
+    DisconnectNvmeControllerExTask: Object, 5380, 5380;
+    DiscoverFcoeHbas: Object, 5347, 5347;
+    DiscoverNvmeControllers: Object, 5376, 5376;
+    DissociateProfile: Object, 5551, 5551;
+    DoesCustomizationSpecExist: Object, 4928, 4928;
+    DownloadDescriptionTree: Object, 5134, 5134;
+    DropConnections: Object, 5761, 5761;
+    DuplicateCustomizationSpec: Object, 4933, 4933;
+    DvsReconfigureVmVnicNetworkResourcePoolTask: Object, 4986, 4986;
+    EagerZeroVirtualDiskTask: Object, 5718, 5718;
+    EmitSyslogMark: Object, 4963, 4963;
+    EnableAlarm: Object, 4842, 4842;
+    EnableAlarmActions: Object, 4837, 4837;
+    EnableClusteredVmdkSupport: Object, 5165, 5165;
+    EnableCrypto: Object, 5403, 5403;
+    EnableFeature: Object, 5513, 5513;
+    EnableHyperThreading: Object, 5153, 5153;
+    EnableMultipathPath: Object, 5334, 5334;
+    EnableNetworkBootTask: Object, 4886, 4886;
+    EnableNetworkResourceManagement: Object, 4987, 4987;
+    EnableRuleset: Object, 5192, 5192;
+    EnableSecondaryVMTask: Object, 5771, 5771;
+    EnableSmartCardAuthentication: Object, 5126, 5126;
+    EnterLockdownMode: Object, 5397, 5397;
+    EnterMaintenanceModeTask: Object, 5387, 5387;
+    EstimateDatabaseSize: Object, 5573, 5573;
+    EstimateStorageForConsolidateSnapshotsTask: Object, 5733, 5733;
+    EsxAgentHostManagerUpdateConfig: Object, 5190, 5190;
+    EvacuateVsanNodeTask: Object, 5470, 5470;
+    EvcManager: Object, 4872, 4872;
+    ExecuteHostProfile: Object, 5267, 5267;
+    ExecuteSimpleCommand: Object, 5624, 5624;
+    ExitLockdownMode: Object, 5398, 5398;
+    ExitMaintenanceModeTask: Object, 5388, 5388;
+    ExpandVmfsDatastore: Object, 5167, 5167;
+    ExpandVmfsExtent: Object, 5313, 5313;
+    ExportAnswerFileTask: Object, 5277, 5277;
+    ExportProfile: Object, 5553, 5553;
+    ExportSnapshot: Object, 5806, 5806;
+    ExportVApp: Object, 5704, 5704;
+    ExportVm: Object, 5751, 5751;
+    ExtendDiskTask: Object, 5662, 5662;
+    ExtendHCITask: Object, 4861, 4861;
+    ExtendVffs: Object, 5350, 5350;
+    ExtendVirtualDiskTask: Object, 5713, 5713;
+    ExtendVmfsDatastore: Object, 5164, 5164;
+    ExtractOvfEnvironment: Object, 5736, 5736;
+    Fetch: Object, 5528, 5528;
+    FetchAuditRecords: Object, 4962, 4962;
+    FetchDVPortKeys: Object, 4971, 4971;
+    FetchDVPorts: Object, 4972, 4972;
+    FetchSystemEventLog: Object, 5208, 5208;
+    FetchUserPrivilegeOnEntities: Object, 4856, 4856;
+    FindAllByDnsName: Object, 5599, 5599;
+    FindAllByIp: Object, 5600, 5600;
+    FindAllByUuid: Object, 5598, 5598;
+    FindAssociatedProfile: Object, 5560, 5560;
+    FindByDatastorePath: Object, 5593, 5593;
+    FindByDnsName: Object, 5594, 5594;
+    FindByInventoryPath: Object, 5596, 5596;
+    FindByIp: Object, 5595, 5595;
+    FindByUuid: Object, 5592, 5592;
+    FindChild: Object, 5597, 5597;
+    FindExtension: Object, 5021, 5021;
+    FindRulesForVm: Object, 4876, 4876;
+    FormatVffs: Object, 5349, 5349;
+    FormatVmfs: Object, 5304, 5304;
+    GenerateCertificateSigningRequest: Object, 5145, 5145;
+    GenerateCertificateSigningRequestByDn: Object, 5146, 5146;
+    GenerateClientCsr: Object, 4909, 4909;
+    GenerateConfigTaskList: Object, 5269, 5269;
+    GenerateHostConfigTaskSpecTask: Object, 5282, 5282;
+    GenerateHostProfileTaskListTask: Object, 5270, 5270;
+    GenerateKey: Object, 4905, 4905;
+    GenerateLogBundlesTask: Object, 4961, 4961;
+    GenerateSelfSignedClientCert: Object, 4908, 4908;
+    GetAlarm: Object, 4835, 4835;
+    GetAlarmState: Object, 4838, 4838;
+    GetCryptoKeyStatus: Object, 4898, 4898;
+    GetCustomizationSpec: Object, 4929, 4929;
+    GetDefaultKmsCluster: Object, 4918, 4918;
+    GetPublicKey: Object, 5024, 5024;
+    GetResourceUsage: Object, 4878, 4878;
+    GetSiteInfo: Object, 5625, 5625;
+    GetSystemVMsRestrictedDatastores: Object, 4880, 4880;
+    GetVchaClusterHealth: Object, 5039, 5039;
+    GetVpcNetworkSpan: Object, 5006, 5006;
+    GetVsanObjExtAttrs: Object, 5456, 5456;
+    HasMonitoredEntity: Object, 5099, 5099;
+    HasPrivilegeOnEntities: Object, 4854, 4854;
+    HasPrivilegeOnEntity: Object, 4853, 4853;
+    HasProvider: Object, 5093, 5093;
+    HasUserPrivilegeOnEntities: Object, 4855, 4855;
+    HostClearVStorageObjectControlFlags: Object, 5429, 5429;
+    HostCloneVStorageObjectTask: Object, 5426, 5426;
+    HostConfigVFlashCache: Object, 5411, 5411;
+    HostConfigureVFlashResource: Object, 5409, 5409;
+    HostCreateDiskTask: Object, 5416, 5416;
+    HostDeleteVStorageObjectExTask: Object, 5440, 5440;
+    HostDeleteVStorageObjectTask: Object, 5422, 5422;
+    HostExtendDiskTask: Object, 5418, 5418;
+    HostGetVFlashModuleDefaultConfig: Object, 5412, 5412;
+    HostImageConfigGetAcceptance: Object, 5209, 5209;
+    HostImageConfigGetProfile: Object, 5210, 5210;
+    HostInflateDiskTask: Object, 5419, 5419;
+    HostListVStorageObject: Object, 5425, 5425;
+    HostProfileResetValidationState: Object, 5264, 5264;
+    HostQueryVirtualDiskUuid: Object, 5443, 5443;
+    HostReconcileDatastoreInventoryTask: Object, 5430, 5430;
+    HostRegisterDisk: Object, 5417, 5417;
+    HostRelocateVStorageObjectTask: Object, 5427, 5427;
+    HostRemoveVFlashResource: Object, 5410, 5410;
+    HostRenameVStorageObject: Object, 5420, 5420;
+    HostRetrieveVStorageInfrastructureObjectPolicy: Object, 5421, 5421;
+    HostRetrieveVStorageObject: Object, 5423, 5423;
+    HostRetrieveVStorageObjectMetadata: Object, 5438, 5438;
+    HostRetrieveVStorageObjectMetadataValue: Object, 5439, 5439;
+    HostRetrieveVStorageObjectState: Object, 5424, 5424;
+    HostScheduleReconcileDatastoreInventory: Object, 5431, 5431;
+    HostSetVStorageObjectControlFlags: Object, 5428, 5428;
+    HostSetVirtualDiskUuidTask: Object, 5442, 5442;
+    HostSpecGetUpdatedHosts: Object, 5299, 5299;
+    HostUpdateVStorageObjectMetadataExTask: Object, 5441, 5441;
+    HostUpdateVStorageObjectMetadataTask: Object, 5437, 5437;
+    HostVStorageObjectCreateDiskFromSnapshotTask: Object, 5435, 5435;
+    HostVStorageObjectCreateSnapshotTask: Object, 5432, 5432;
+    HostVStorageObjectDeleteSnapshotTask: Object, 5433, 5433;
+    HostVStorageObjectRetrieveSnapshotInfo: Object, 5434, 5434;
+    HostVStorageObjectRevertTask: Object, 5436, 5436;
+    HttpNfcLeaseAbort: Object, 5475, 5475;
+    HttpNfcLeaseComplete: Object, 5474, 5474;
+    HttpNfcLeaseGetManifest: Object, 5472, 5472;
+    HttpNfcLeaseProbeUrls: Object, 5478, 5478;
+    HttpNfcLeaseProgress: Object, 5476, 5476;
+    HttpNfcLeasePullFromUrlsTask: Object, 5477, 5477;
+    HttpNfcLeaseSetManifestChecksumType: Object, 5473, 5473;
+    ImpersonateUser: Object, 5620, 5620;
+    ImportCertificateForCAMTask: Object, 5124, 5124;
+    ImportUnmanagedSnapshot: Object, 5723, 5723;
+    ImportVApp: Object, 5582, 5582;
+    IncreaseDirectorySize: Object, 4957, 4957;
+    InflateDiskTask: Object, 5663, 5663;
+    InflateVirtualDiskTask: Object, 5717, 5717;
+    InitializeDisksTask: Object, 5464, 5464;
+    InitiateFileTransferFromGuest: Object, 5078, 5078;
+    InitiateFileTransferToGuest: Object, 5079, 5079;
+    InitiateTransitionToVLCMTask: Object, 5489, 5489;
+    InstallHostPatchV2Task: Object, 5258, 5258;
+    InstallHostPatchTask: Object, 5257, 5257;
+    InstallIoFilterTask: Object, 5481, 5481;
+    InstallServerCertificate: Object, 5148, 5148;
+    InstallSmartCardTrustAnchor: Object, 5127, 5127;
+    InstantCloneTask: Object, 5750, 5750;
+    IsClusteredVmdkEnabled: Object, 4952, 4952;
+    IsGuestOsCustomizable: Object, 4938, 4938;
+    IsKmsClusterActive: Object, 4916, 4916;
+    IsSharedGraphicsActive: Object, 5203, 5203;
+    JoinDomainWithCAMTask: Object, 5123, 5123;
+    JoinDomainTask: Object, 5122, 5122;
+    LeaveCurrentDomainTask: Object, 5125, 5125;
+    ListCACertificateRevocationLists: Object, 5152, 5152;
+    ListCACertificates: Object, 5151, 5151;
+    ListFilesInGuest: Object, 5076, 5076;
+    ListGuestAliases: Object, 5064, 5064;
+    ListGuestMappedAliases: Object, 5065, 5065;
+    ListKeys: Object, 4893, 4893;
+    ListKmipServers: Object, 4903, 4903;
+    ListKmsClusters: Object, 4922, 4922;
+    ListProcessesInGuest: Object, 5081, 5081;
+    ListRegistryKeysInGuest: Object, 5085, 5085;
+    ListRegistryValuesInGuest: Object, 5088, 5088;
+    ListSmartCardTrustAnchors: Object, 5132, 5132;
+    ListTagsAttachedToVStorageObject: Object, 5681, 5681;
+    ListVStorageObject: Object, 5673, 5673;
+    ListVStorageObjectsAttachedToTag: Object, 5680, 5680;
+    LogUserEvent: Object, 5016, 5016;
+    Login: Object, 5611, 5611;
+    LoginBySSPI: Object, 5612, 5612;
+    LoginByToken: Object, 5610, 5610;
+    LoginExtensionByCertificate: Object, 5619, 5619;
+    LoginExtensionBySubjectName: Object, 5618, 5618;
+    Logout: Object, 5613, 5613;
+    LookupDvPortGroup: Object, 4991, 4991;
+    LookupVmOverheadMemory: Object, 5532, 5532;
+    MakeDirectory: Object, 5044, 5044;
+    MakeDirectoryInGuest: Object, 5069, 5069;
+    MakePrimaryVMTask: Object, 5768, 5768;
+    MarkAsLocalTask: Object, 5365, 5365;
+    MarkAsNonLocalTask: Object, 5366, 5366;
+    MarkAsNonSsdTask: Object, 5364, 5364;
+    MarkAsSsdTask: Object, 5363, 5363;
+    MarkAsTemplate: Object, 5752, 5752;
+    MarkAsVirtualMachine: Object, 5753, 5753;
+    MarkDefault: Object, 4900, 4900;
+    MarkForRemoval: Object, 5348, 5348;
+    MarkPerenniallyReserved: Object, 5370, 5370;
+    MarkPerenniallyReservedExTask: Object, 5371, 5371;
+    MarkServiceProviderEntities: Object, 5648, 5648;
+    MergeDvsTask: Object, 4976, 4976;
+    MergePermissions: Object, 4846, 4846;
+    MigrateVMTask: Object, 5747, 5747;
+    ModifyListView: Object, 5522, 5522;
+    MountToolsInstaller: Object, 5756, 5756;
+    MountVffsVolume: Object, 5352, 5352;
+    MountVmfsVolume: Object, 5305, 5305;
+    MountVmfsVolumeExTask: Object, 5308, 5308;
+    MoveDVPortTask: Object, 4978, 4978;
+    MoveDatastoreFileTask: Object, 5041, 5041;
+    MoveDirectoryInGuest: Object, 5072, 5072;
+    MoveFileInGuest: Object, 5073, 5073;
+    MoveHostIntoTask: Object, 4870, 4870;
+    MoveIntoFolderTask: Object, 5048, 5048;
+    MoveIntoResourcePool: Object, 5575, 5575;
+    MoveIntoTask: Object, 4869, 4869;
+    MoveVirtualDiskTask: Object, 5711, 5711;
+    NotifyAffectedServices: Object, 5150, 5150;
+    OpenInventoryViewFolder: Object, 5479, 5479;
+    OverwriteCustomizationSpec: Object, 4931, 4931;
+    ParseDescriptor: Object, 5534, 5534;
+    PerformDvsProductSpecOperationTask: Object, 4975, 4975;
+    PerformVsanUpgradePreflightCheck: Object, 5808, 5808;
+    PerformVsanUpgradeTask: Object, 5810, 5810;
+    PlaceVm: Object, 4875, 4875;
+    PlaceVmsXCluster: Object, 5060, 5060;
+    PostEvent: Object, 5018, 5018;
+    PostHealthUpdates: Object, 5101, 5101;
+    PowerDownHostToStandByTask: Object, 5391, 5391;
+    PowerOffVAppTask: Object, 5706, 5706;
+    PowerOffVMTask: Object, 5738, 5738;
+    PowerOnMultiVMTask: Object, 4942, 4942;
+    PowerOnVAppTask: Object, 5705, 5705;
+    PowerOnVMTask: Object, 5737, 5737;
+    PowerUpHostFromStandByTask: Object, 5392, 5392;
+    PrepareCrypto: Object, 5402, 5402;
+    PromoteDisksTask: Object, 5777, 5777;
+    ProvisionServerPrivateKey: Object, 5147, 5147;
+    PutUsbScanCodes: Object, 5779, 5779;
+    Query: Object, 5601, 5601;
+    QueryAnswerFileStatus: Object, 5279, 5279;
+    QueryAssignedLicenses: Object, 5507, 5507;
+    QueryAvailableDisksForVmfs: Object, 5159, 5159;
+    QueryAvailableDvsSpec: Object, 4992, 4992;
+    QueryAvailablePartition: Object, 5185, 5185;
+    QueryAvailablePerfMetric: Object, 5538, 5538;
+    QueryAvailableSsds: Object, 5356, 5356;
+    QueryAvailableTimeZones: Object, 5180, 5180;
+    QueryBootDevices: Object, 5141, 5141;
+    QueryBoundVnics: Object, 5500, 5500;
+    QueryCandidateNics: Object, 5501, 5501;
+    QueryChangedDiskAreas: Object, 5780, 5780;
+    QueryCmmds: Object, 5447, 5447;
+    QueryCompatibleHostForExistingDvs: Object, 4996, 4996;
+    QueryCompatibleHostForNewDvs: Object, 4995, 4995;
+    QueryCompatibleVmnicsFromHosts: Object, 4994, 4994;
+    QueryComplianceStatus: Object, 5555, 5555;
+    QueryConfigOption: Object, 5008, 5008;
+    QueryConfigOptionDescriptor: Object, 5007, 5007;
+    QueryConfigOptionEx: Object, 5009, 5009;
+    QueryConfigTarget: Object, 5010, 5010;
+    QueryConfiguredModuleOptionString: Object, 5216, 5216;
+    QueryConnectionInfo: Object, 4940, 4940;
+    QueryConnectionInfoViaSpec: Object, 4941, 4941;
+    QueryConnections: Object, 5760, 5760;
+    QueryCryptoKeyStatus: Object, 4919, 4919;
+    QueryDatastorePerformanceSummary: Object, 5629, 5629;
+    QueryDateTime: Object, 5181, 5181;
+    QueryDescriptions: Object, 4959, 4959;
+    QueryDirectoryInfo: Object, 4958, 4958;
+    QueryDisksForVsan: Object, 5462, 5462;
+    QueryDisksUsingFilter: Object, 5488, 5488;
+    QueryDvsByUuid: Object, 4999, 4999;
+    QueryDvsCheckCompatibility: Object, 5001, 5001;
+    QueryDvsCompatibleHostSpec: Object, 4997, 4997;
+    QueryDvsConfigTarget: Object, 5000, 5000;
+    QueryDvsFeatureCapability: Object, 4998, 4998;
+    QueryEvents: Object, 5017, 5017;
+    QueryExpressionMetadata: Object, 5557, 5557;
+    QueryExtensionIpAllocationUsage: Object, 5029, 5029;
+    QueryFaultToleranceCompatibility: Object, 5783, 5783;
+    QueryFaultToleranceCompatibilityEx: Object, 5784, 5784;
+    QueryFileLockInfo: Object, 5046, 5046;
+    QueryFilterEntities: Object, 5107, 5107;
+    QueryFilterInfoIds: Object, 5106, 5106;
+    QueryFilterList: Object, 5104, 5104;
+    QueryFilterName: Object, 5105, 5105;
+    QueryFirmwareConfigUploadURL: Object, 5198, 5198;
+    QueryHealthUpdateInfos: Object, 5095, 5095;
+    QueryHealthUpdates: Object, 5102, 5102;
+    QueryHostConnectionInfo: Object, 5382, 5382;
+    QueryHostPatchTask: Object, 5260, 5260;
+    QueryHostProfileMetadata: Object, 5271, 5271;
+    QueryHostStatus: Object, 5469, 5469;
+    QueryHostsWithAttachedLun: Object, 5626, 5626;
+    QueryIORMConfigOption: Object, 5628, 5628;
+    QueryIPAllocations: Object, 5497, 5497;
+    QueryIoFilterInfo: Object, 5485, 5485;
+    QueryIoFilterIssues: Object, 5484, 5484;
+    QueryIpPools: Object, 5490, 5490;
+    QueryLicenseSourceAvailability: Object, 5509, 5509;
+    QueryLicenseUsage: Object, 5510, 5510;
+    QueryLockdownExceptions: Object, 5119, 5119;
+    QueryManagedBy: Object, 5028, 5028;
+    QueryMaxQueueDepth: Object, 5174, 5174;
+    QueryMemoryOverhead: Object, 5393, 5393;
+    QueryMemoryOverheadEx: Object, 5394, 5394;
+    QueryMigrationDependencies: Object, 5504, 5504;
+    QueryModules: Object, 5214, 5214;
+    QueryMonitoredEntities: Object, 5098, 5098;
+    QueryNFSUser: Object, 5359, 5359;
+    QueryNetConfig: Object, 5444, 5444;
+    QueryNetworkHint: Object, 5239, 5239;
+    QueryNext: Object, 5602, 5602;
+    QueryObjectsOnPhysicalVsanDisk: Object, 5450, 5450;
+    QueryOptions: Object, 5530, 5530;
+    QueryPartitionCreateDesc: Object, 5188, 5188;
+    QueryPartitionCreateOptions: Object, 5187, 5187;
+    QueryPathSelectionPolicyOptions: Object, 5338, 5338;
+    QueryPerf: Object, 5541, 5541;
+    QueryPerfComposite: Object, 5542, 5542;
+    QueryPerfCounter: Object, 5539, 5539;
+    QueryPerfCounterByLevel: Object, 5540, 5540;
+    QueryPerfProviderSummary: Object, 5537, 5537;
+    QueryPhysicalVsanDisks: Object, 5448, 5448;
+    QueryPnicStatus: Object, 5499, 5499;
+    QueryPolicyMetadata: Object, 5559, 5559;
+    QueryProductLockerLocation: Object, 5405, 5405;
+    QueryProfileStructure: Object, 5272, 5272;
+    QueryProviderList: Object, 5092, 5092;
+    QueryProviderName: Object, 5094, 5094;
+    QueryResourceConfigOption: Object, 5583, 5583;
+    QueryServiceList: Object, 5608, 5608;
+    QueryStorageArrayTypePolicyOptions: Object, 5339, 5339;
+    QuerySupportedFeatures: Object, 5508, 5508;
+    QuerySupportedNetworkOffloadSpec: Object, 4993, 4993;
+    QuerySyncingVsanObjects: Object, 5454, 5454;
+    QuerySystemUsers: Object, 5117, 5117;
+    QueryTargetCapabilities: Object, 5011, 5011;
+    QueryTpmAttestationReport: Object, 5381, 5381;
+    QueryUnmonitoredHosts: Object, 5100, 5100;
+    QueryUnownedFiles: Object, 5781, 5781;
+    QueryUnresolvedVmfsVolume: Object, 5316, 5316;
+    QueryUnresolvedVmfsVolumes: Object, 5177, 5177;
+    QueryUsedVlanIdInDvs: Object, 4973, 4973;
+    QueryVMotionCompatibility: Object, 5606, 5606;
+    QueryVMotionCompatibilityExTask: Object, 5798, 5798;
+    QueryVirtualDiskFragmentation: Object, 5714, 5714;
+    QueryVirtualDiskGeometry: Object, 5722, 5722;
+    QueryVirtualDiskInfoTask: Object, 5725, 5725;
+    QueryVirtualDiskUuid: Object, 5721, 5721;
+    QueryVirtualDiskUuidEx: Object, 5694, 5694;
+    QueryVmfsConfigOption: Object, 5369, 5369;
+    QueryVmfsDatastoreCreateOptions: Object, 5160, 5160;
+    QueryVmfsDatastoreExpandOptions: Object, 5163, 5163;
+    QueryVmfsDatastoreExtendOptions: Object, 5162, 5162;
+    QueryVnicStatus: Object, 5498, 5498;
+    QueryVsanObjectUuidsByFilter: Object, 5461, 5461;
+    QueryVsanObjects: Object, 5449, 5449;
+    QueryVsanStatistics: Object, 5452, 5452;
+    QueryVsanUpgradeStatus: Object, 5809, 5809;
+    ReadEnvironmentVariableInGuest: Object, 5083, 5083;
+    ReadNextEvents: Object, 5012, 5012;
+    ReadNextTasks: Object, 5642, 5642;
+    ReadNextTasksByViewSpec: Object, 5647, 5647;
+    ReadPreviousEvents: Object, 5013, 5013;
+    ReadPreviousTasks: Object, 5643, 5643;
+    RebootGuest: Object, 5742, 5742;
+    RebootHostTask: Object, 5389, 5389;
+    RecommendDatastores: Object, 5637, 5637;
+    RecommendHostsForVm: Object, 4867, 4867;
+    RecommissionVsanNodeTask: Object, 5471, 5471;
+    ReconcileDatastoreInventoryExTask: Object, 5695, 5695;
+    ReconcileDatastoreInventoryTask: Object, 5682, 5682;
+    ReconfigVMTask: Object, 5734, 5734;
+    ReconfigurationSatisfiable: Object, 5457, 5457;
+    ReconfigureAlarm: Object, 4833, 4833;
+    ReconfigureAutostart: Object, 5138, 5138;
+    ReconfigureClusterTask: Object, 4864, 4864;
+    ReconfigureComputeResourceTask: Object, 4888, 4888;
+    ReconfigureDVPortTask: Object, 4980, 4980;
+    ReconfigureDVPortgroupTask: Object, 4969, 4969;
+    ReconfigureDatacenterTask: Object, 4944, 4944;
+    ReconfigureDomObject: Object, 5453, 5453;
+    ReconfigureDvsTask: Object, 4974, 4974;
+    ReconfigureHostForDASTask: Object, 5395, 5395;
+    ReconfigureScheduledTask: Object, 5586, 5586;
+    ReconfigureServiceConsoleReservation: Object, 5225, 5225;
+    ReconfigureSnmpAgent: Object, 5292, 5292;
+    ReconfigureVirtualMachineReservation: Object, 5226, 5226;
+    ReconnectHostTask: Object, 5385, 5385;
+    RectifyDvsHostTask: Object, 4982, 4982;
+    RectifyDvsOnHostTask: Object, 5002, 5002;
+    Refresh: Object, 5261, 5261;
+    RefreshDVPortState: Object, 4981, 4981;
+    RefreshDatastore: Object, 4945, 4945;
+    RefreshDatastoreStorageInfo: Object, 4946, 4946;
+    RefreshDateTimeSystem: Object, 5183, 5183;
+    RefreshFirewall: Object, 5195, 5195;
+    RefreshGraphicsManager: Object, 5202, 5202;
+    RefreshHealthStatusSystem: Object, 5205, 5205;
+    RefreshNetworkSystem: Object, 5247, 5247;
+    RefreshRecommendation: Object, 4871, 4871;
+    RefreshRuntime: Object, 5584, 5584;
+    RefreshServices: Object, 5291, 5291;
+    RefreshStorageDrsRecommendation: Object, 5633, 5633;
+    RefreshStorageDrsRecommendationsForPodTask: Object, 5634, 5634;
+    RefreshStorageInfo: Object, 5727, 5727;
+    RefreshStorageSystem: Object, 5346, 5346;
+    RegisterChildVMTask: Object, 5581, 5581;
+    RegisterDisk: Object, 5661, 5661;
+    RegisterExtension: Object, 5022, 5022;
+    RegisterHealthUpdateProvider: Object, 5090, 5090;
+    RegisterKmipServer: Object, 4899, 4899;
+    RegisterKmsCluster: Object, 4920, 4920;
+    RegisterVMTask: Object, 5050, 5050;
+    ReleaseCredentialsInGuest: Object, 5068, 5068;
+    ReleaseIpAllocation: Object, 5496, 5496;
+    ReleaseManagedSnapshot: Object, 5724, 5724;
+    Reload: Object, 5525, 5525;
+    RelocateVMTask: Object, 5748, 5748;
+    RelocateVStorageObjectTask: Object, 5675, 5675;
+    RemoveAlarm: Object, 4832, 4832;
+    RemoveAllSnapshotsTask: Object, 5731, 5731;
+    RemoveAssignedLicense: Object, 5506, 5506;
+    RemoveAuthorizationRole: Object, 4844, 4844;
+    RemoveCustomFieldDef: Object, 4925, 4925;
+    RemoveDatastore: Object, 5171, 5171;
+    RemoveDatastoreExTask: Object, 5175, 5175;
+    RemoveDiskMappingTask: Object, 5466, 5466;
+    RemoveDiskTask: Object, 5465, 5465;
+    RemoveEntityPermission: Object, 4852, 4852;
+    RemoveFilter: Object, 5110, 5110;
+    RemoveFilterEntities: Object, 5109, 5109;
+    RemoveGroup: Object, 5221, 5221;
+    RemoveGuestAlias: Object, 5062, 5062;
+    RemoveGuestAliasByCert: Object, 5063, 5063;
+    RemoveInternetScsiSendTargets: Object, 5331, 5331;
+    RemoveInternetScsiStaticTargets: Object, 5333, 5333;
+    RemoveKey: Object, 4891, 4891;
+    RemoveKeys: Object, 4892, 4892;
+    RemoveKmipServer: Object, 4902, 4902;
+    RemoveLicense: Object, 5518, 5518;
+    RemoveLicenseLabel: Object, 5521, 5521;
+    RemoveMonitoredEntities: Object, 5097, 5097;
+    RemoveNetworkResourcePool: Object, 4985, 4985;
+    RemoveNvmeOverRdmaAdapter: Object, 5373, 5373;
+    RemovePerfInterval: Object, 5544, 5544;
+    RemovePortGroup: Object, 5236, 5236;
+    RemoveScheduledTask: Object, 5585, 5585;
+    RemoveServiceConsoleVirtualNic: Object, 5244, 5244;
+    RemoveSmartCardTrustAnchor: Object, 5129, 5129;
+    RemoveSmartCardTrustAnchorByFingerprint: Object, 5130, 5130;
+    RemoveSmartCardTrustAnchorCertificate: Object, 5131, 5131;
+    RemoveSnapshotTask: Object, 5804, 5804;
+    RemoveSoftwareAdapter: Object, 5375, 5375;
+    RemoveUser: Object, 5220, 5220;
+    RemoveVirtualNic: Object, 5241, 5241;
+    RemoveVirtualSwitch: Object, 5233, 5233;
+    RenameCustomFieldDef: Object, 4926, 4926;
+    RenameCustomizationSpec: Object, 4934, 4934;
+    RenameDatastore: Object, 4948, 4948;
+    RenameSnapshot: Object, 5805, 5805;
+    RenameVStorageObject: Object, 5664, 5664;
+    RenameVStorageObjectEx: Object, 5653, 5653;
+    RenameTask: Object, 5526, 5526;
+    RepairVStorageObjectChainTask: Object, 5658, 5658;
+    RepairVmDiskChainsTask: Object, 5791, 5791;
+    ReplaceCACertificatesAndCRLs: Object, 5149, 5149;
+    ReplaceSmartCardTrustAnchors: Object, 5128, 5128;
+    RescanAllHba: Object, 5321, 5321;
+    RescanHba: Object, 5320, 5320;
+    RescanVffs: Object, 5355, 5355;
+    RescanVmfs: Object, 5311, 5311;
+    ResetCollector: Object, 5113, 5113;
+    ResetCounterLevelMapping: Object, 5547, 5547;
+    ResetEntityPermissions: Object, 4851, 4851;
+    ResetFirmwareToFactoryDefaults: Object, 5196, 5196;
+    ResetGuestInformation: Object, 5755, 5755;
+    ResetListView: Object, 5523, 5523;
+    ResetListViewFromView: Object, 5524, 5524;
+    ResetSystemHealthInfo: Object, 5206, 5206;
+    ResetVMTask: Object, 5740, 5740;
+    ResignatureUnresolvedVmfsVolumeTask: Object, 5178, 5178;
+    ResolveInstallationErrorsOnClusterTask: Object, 5487, 5487;
+    ResolveInstallationErrorsOnHostTask: Object, 5486, 5486;
+    ResolveMultipleUnresolvedVmfsVolumes: Object, 5317, 5317;
+    ResolveMultipleUnresolvedVmfsVolumesExTask: Object, 5318, 5318;
+    ResolveNfsServerHostName: Object, 5173, 5173;
+    RestartService: Object, 5289, 5289;
+    RestartServiceConsoleVirtualNic: Object, 5246, 5246;
+    RestoreFirmwareConfiguration: Object, 5199, 5199;
+    RetrieveAllPermissions: Object, 4849, 4849;
+    RetrieveAnswerFile: Object, 5275, 5275;
+    RetrieveAnswerFileForProfile: Object, 5276, 5276;
+    RetrieveArgumentDescription: Object, 5014, 5014;
+    RetrieveCertificateInfoList: Object, 5144, 5144;
+    RetrieveClientCert: Object, 4912, 4912;
+    RetrieveClientCsr: Object, 4911, 4911;
+    RetrieveDasAdvancedRuntimeInfo: Object, 4873, 4873;
+    RetrieveDescription: Object, 5548, 5548;
+    RetrieveDiskPartitionInfo: Object, 5300, 5300;
+    RetrieveDynamicPassthroughInfo: Object, 5135, 5135;
+    RetrieveEntityPermissions: Object, 4848, 4848;
+    RetrieveEntityScheduledTask: Object, 5589, 5589;
+    RetrieveFreeEpcMemory: Object, 5407, 5407;
+    RetrieveHardwareUptime: Object, 5401, 5401;
+    RetrieveHostAccessControlEntries: Object, 5115, 5115;
+    RetrieveHostCustomizations: Object, 5280, 5280;
+    RetrieveHostCustomizationsForProfile: Object, 5281, 5281;
+    RetrieveHostSpecification: Object, 5296, 5296;
+    RetrieveKmipServerCert: Object, 4906, 4906;
+    RetrieveKmipServersStatusTask: Object, 4904, 4904;
+    RetrieveObjectScheduledTask: Object, 5591, 5591;
+    RetrieveProductComponents: Object, 5607, 5607;
+    RetrieveProperties: Object, 5562, 5562;
+    RetrievePropertiesEx: Object, 5567, 5567;
+    RetrieveRolePermissions: Object, 4847, 4847;
+    RetrieveSelfSignedClientCert: Object, 4910, 4910;
+    RetrieveServiceContent: Object, 5604, 5604;
+    RetrieveServiceProviderEntities: Object, 5650, 5650;
+    RetrieveSnapshotDetails: Object, 5689, 5689;
+    RetrieveSnapshotInfo: Object, 5686, 5686;
+    RetrieveUserGroups: Object, 5651, 5651;
+    RetrieveVStorageInfrastructureObjectPolicy: Object, 5668, 5668;
+    RetrieveVStorageObject: Object, 5670, 5670;
+    RetrieveVStorageObjectAssociations: Object, 5672, 5672;
+    RetrieveVStorageObjectState: Object, 5671, 5671;
+    RetrieveVendorDeviceGroupInfo: Object, 5136, 5136;
+    RetrieveVgpuDeviceInfo: Object, 5200, 5200;
+    RetrieveVgpuProfileInfo: Object, 5201, 5201;
+    RevertToCurrentSnapshotTask: Object, 5730, 5730;
+    RevertToSnapshotTask: Object, 5803, 5803;
+    RevertVStorageObjectExTask: Object, 5657, 5657;
+    RevertVStorageObjectTask: Object, 5688, 5688;
+    RewindCollector: Object, 5112, 5112;
+    RunScheduledTask: Object, 5587, 5587;
+    RunVsanPhysicalDiskDiagnostics: Object, 5455, 5455;
+    ScanHostPatchV2Task: Object, 5255, 5255;
+    ScanHostPatchTask: Object, 5254, 5254;
+    ScheduleReconcileDatastoreInventory: Object, 5683, 5683;
+    SearchDatastoreSubFoldersTask: Object, 5156, 5156;
+    SearchDatastoreTask: Object, 5155, 5155;
+    SelectActivePartition: Object, 5186, 5186;
+    SelectVnic: Object, 5414, 5414;
+    SelectVnicForNicType: Object, 5445, 5445;
+    SendNMI: Object, 5786, 5786;
+    SendTestNotification: Object, 5293, 5293;
+    SessionIsActive: Object, 5621, 5621;
+    SetCollectorPageSize: Object, 5111, 5111;
+    SetCryptoMode: Object, 4879, 4879;
+    SetDefaultKmsCluster: Object, 4917, 4917;
+    SetDisplayTopology: Object, 5772, 5772;
+    SetEntityPermissions: Object, 4850, 4850;
+    SetExtensionCertificate: Object, 5026, 5026;
+    SetField: Object, 4927, 4927;
+    SetKeyCustomAttributes: Object, 4923, 4923;
+    SetLicenseEdition: Object, 5511, 5511;
+    SetLocale: Object, 5617, 5617;
+    SetMaxQueueDepth: Object, 5172, 5172;
+    SetMultipathLunPolicy: Object, 5336, 5336;
+    SetNFSUser: Object, 5357, 5357;
+    SetPublicKey: Object, 5025, 5025;
+    SetRegistryValueInGuest: Object, 5087, 5087;
+    SetScreenResolution: Object, 5763, 5763;
+    SetServiceAccount: Object, 5027, 5027;
+    SetTaskDescription: Object, 5641, 5641;
+    SetTaskState: Object, 5640, 5640;
+    SetVStorageObjectControlFlags: Object, 5676, 5676;
+    SetVirtualDiskUuid: Object, 5720, 5720;
+    SetVirtualDiskUuidExTask: Object, 5693, 5693;
+    ShrinkVirtualDiskTask: Object, 5716, 5716;
+    ShutdownGuest: Object, 5741, 5741;
+    ShutdownHostTask: Object, 5390, 5390;
+    StageHostPatchTask: Object, 5256, 5256;
+    StampAllRulesWithUuidTask: Object, 4877, 4877;
+    StandbyGuest: Object, 5743, 5743;
+    StartGuestNetworkTask: Object, 5796, 5796;
+    StartProgramInGuest: Object, 5080, 5080;
+    StartRecordingTask: Object, 5773, 5773;
+    StartReplayingTask: Object, 5775, 5775;
+    StartService: Object, 5287, 5287;
+    StopRecordingTask: Object, 5774, 5774;
+    StopReplayingTask: Object, 5776, 5776;
+    StopService: Object, 5288, 5288;
+    SuspendVAppTask: Object, 5707, 5707;
+    SuspendVMTask: Object, 5739, 5739;
+    TerminateFaultTolerantVMTask: Object, 5769, 5769;
+    TerminateProcessInGuest: Object, 5082, 5082;
+    TerminateSession: Object, 5616, 5616;
+    TerminateVM: Object, 5785, 5785;
+    TestTimeService: Object, 5184, 5184;
+    TurnDiskLocatorLedOffTask: Object, 5362, 5362;
+    TurnDiskLocatorLedOnTask: Object, 5361, 5361;
+    TurnOffFaultToleranceForVMTask: Object, 5767, 5767;
+    UnassignUserFromGroup: Object, 5223, 5223;
+    UnbindVnic: Object, 5503, 5503;
+    UninstallHostPatchTask: Object, 5259, 5259;
+    UninstallIoFilterTask: Object, 5482, 5482;
+    UninstallService: Object, 5290, 5290;
+    UnmapVmfsVolumeExTask: Object, 5309, 5309;
+    UnmarkServiceProviderEntities: Object, 5649, 5649;
+    UnmountDiskMappingTask: Object, 5467, 5467;
+    UnmountForceMountedVmfsVolume: Object, 5319, 5319;
+    UnmountToolsInstaller: Object, 5757, 5757;
+    UnmountVffsVolume: Object, 5353, 5353;
+    UnmountVmfsVolume: Object, 5306, 5306;
+    UnmountVmfsVolumeExTask: Object, 5307, 5307;
+    UnregisterAndDestroyTask: Object, 5055, 5055;
+    UnregisterDiskTask: Object, 5659, 5659;
+    UnregisterExtension: Object, 5020, 5020;
+    UnregisterHealthUpdateProvider: Object, 5091, 5091;
+    UnregisterKmsCluster: Object, 4921, 4921;
+    UnregisterVM: Object, 5754, 5754;
+    UpdateAnswerFileTask: Object, 5274, 5274;
+    UpdateAssignableHardwareConfig: Object, 5137, 5137;
+    UpdateAssignedLicense: Object, 5505, 5505;
+    UpdateAuthorizationRole: Object, 4845, 4845;
+    UpdateBootDevice: Object, 5142, 5142;
+    UpdateChildResourceConfiguration: Object, 5576, 5576;
+    UpdateClusterProfile: Object, 4885, 4885;
+    UpdateConfig: Object, 5574, 5574;
+    UpdateConsoleIpRouteConfig: Object, 5230, 5230;
+    UpdateCounterLevelMapping: Object, 5546, 5546;
+    UpdateDVSHealthCheckConfigTask: Object, 4990, 4990;
+    UpdateDVSLacpGroupConfigTask: Object, 5807, 5807;
+    UpdateDateTime: Object, 5182, 5182;
+    UpdateDateTimeConfig: Object, 5179, 5179;
+    UpdateDefaultPolicy: Object, 5191, 5191;
+    UpdateDiskPartitions: Object, 5303, 5303;
+    UpdateDnsConfig: Object, 5228, 5228;
+    UpdateDvsCapability: Object, 4979, 4979;
+    UpdateExtension: Object, 5023, 5023;
+    UpdateFlags: Object, 5396, 5396;
+    UpdateGraphicsConfig: Object, 5204, 5204;
+    UpdateHostImageAcceptanceLevel: Object, 5211, 5211;
+    UpdateHostProfile: Object, 5266, 5266;
+    UpdateHostSpecification: Object, 5294, 5294;
+    UpdateHostSubSpecification: Object, 5295, 5295;
+    UpdateHppMultipathLunPolicy: Object, 5337, 5337;
+    UpdateInternetScsiAdvancedOptions: Object, 5326, 5326;
+    UpdateInternetScsiAlias: Object, 5329, 5329;
+    UpdateInternetScsiAuthenticationProperties: Object, 5324, 5324;
+    UpdateInternetScsiDigestProperties: Object, 5325, 5325;
+    UpdateInternetScsiDiscoveryProperties: Object, 5323, 5323;
+    UpdateInternetScsiIPProperties: Object, 5327, 5327;
+    UpdateInternetScsiName: Object, 5328, 5328;
+    UpdateIpConfig: Object, 5413, 5413;
+    UpdateIpPool: Object, 5492, 5492;
+    UpdateIpRouteConfig: Object, 5229, 5229;
+    UpdateIpRouteTableConfig: Object, 5231, 5231;
+    UpdateIpmi: Object, 5400, 5400;
+    UpdateKmipServer: Object, 4901, 4901;
+    UpdateKmsSignedCsrClientCert: Object, 4914, 4914;
+    UpdateLicense: Object, 5516, 5516;
+    UpdateLicenseLabel: Object, 5520, 5520;
+    UpdateLinkedChildren: Object, 5702, 5702;
+    UpdateLocalSwapDatastore: Object, 5158, 5158;
+    UpdateLockdownExceptions: Object, 5120, 5120;
+    UpdateModuleOptionString: Object, 5215, 5215;
+    UpdateNetworkConfig: Object, 5227, 5227;
+    UpdateNetworkResourcePool: Object, 4983, 4983;
+    UpdateOptions: Object, 5531, 5531;
+    UpdatePassthruConfig: Object, 5262, 5262;
+    UpdatePerfInterval: Object, 5545, 5545;
+    UpdatePhysicalNicLinkSpeed: Object, 5238, 5238;
+    UpdatePortGroup: Object, 5237, 5237;
+    UpdateProductLockerLocationTask: Object, 5406, 5406;
+    UpdateProgress: Object, 5639, 5639;
+    UpdateReferenceHost: Object, 5265, 5265;
+    UpdateRuleset: Object, 5194, 5194;
+    UpdateScsiLunDisplayName: Object, 5340, 5340;
+    UpdateSelfSignedClientCert: Object, 4913, 4913;
+    UpdateServiceConsoleVirtualNic: Object, 5245, 5245;
+    UpdateServiceMessage: Object, 5609, 5609;
+    UpdateServicePolicy: Object, 5286, 5286;
+    UpdateSoftwareInternetScsiEnabled: Object, 5322, 5322;
+    UpdateSystemResources: Object, 5383, 5383;
+    UpdateSystemSwapConfiguration: Object, 5384, 5384;
+    UpdateSystemUsers: Object, 5118, 5118;
+    UpdateUser: Object, 5218, 5218;
+    UpdateVAppConfig: Object, 5701, 5701;
+    UpdateVStorageInfrastructureObjectPolicyTask: Object, 5667, 5667;
+    UpdateVStorageObjectCryptoTask: Object, 5666, 5666;
+    UpdateVStorageObjectPolicyTask: Object, 5665, 5665;
+    UpdateVVolVirtualMachineFilesTask: Object, 4953, 4953;
+    UpdateVirtualMachineFilesTask: Object, 4947, 4947;
+    UpdateVirtualNic: Object, 5242, 5242;
+    UpdateVirtualSwitch: Object, 5234, 5234;
+    UpdateVmfsUnmapBandwidth: Object, 5368, 5368;
+    UpdateVmfsUnmapPriority: Object, 5367, 5367;
+    UpdateVsanTask: Object, 5468, 5468;
+    UpgradeIoFilterTask: Object, 5483, 5483;
+    UpgradeToolsTask: Object, 5758, 5758;
+    UpgradeVMTask: Object, 5735, 5735;
+    UpgradeVmLayout: Object, 5315, 5315;
+    UpgradeVmfs: Object, 5314, 5314;
+    UpgradeVsanObjects: Object, 5460, 5460;
+    UploadClientCert: Object, 4915, 4915;
+    UploadKmipServerCert: Object, 4907, 4907;
+    VCenterUpdateVStorageObjectMetadataExTask: Object, 5692, 5692;
+    VStorageObjectCreateSnapshotExTask: Object, 5654, 5654;
+    VStorageObjectCreateSnapshotTask: Object, 5684, 5684;
+    VStorageObjectDeleteSnapshotEx2Task: Object, 5656, 5656;
+    VStorageObjectDeleteSnapshotExTask: Object, 5655, 5655;
+    VStorageObjectExtendDiskExTask: Object, 5652, 5652;
+    ValidateCredentialsInGuest: Object, 5066, 5066;
+    ValidateHCIConfiguration: Object, 4863, 4863;
+    ValidateHost: Object, 5533, 5533;
+    ValidateHostProfileCompositionTask: Object, 5284, 5284;
+    ValidateMigration: Object, 5605, 5605;
+    ValidateStoragePodConfig: Object, 5636, 5636;
+    VstorageObjectVCenterQueryChangedDiskAreas: Object, 5690, 5690;
+    WaitForUpdates: Object, 5564, 5564;
+    WaitForUpdatesEx: Object, 5566, 5566;
+    XmlToCustomizationSpecItem: Object, 4936, 4936;
+    ZeroFillVirtualDiskTask: Object, 5719, 5719;
+    ConfigureVchaTask: Object, 5032, 5032;
+    CreatePassiveNodeTask: Object, 5033, 5033;
+    CreateWitnessNodeTask: Object, 5034, 5034;
+    DeployVchaTask: Object, 5031, 5031;
+    DestroyVchaTask: Object, 5036, 5036;
+    FetchSoftwarePackages: Object, 5212, 5212;
+    GetClusterMode: Object, 5038, 5038;
+    GetVchaConfig: Object, 5035, 5035;
+    InitiateFailoverTask: Object, 5040, 5040;
+    InstallDate: Object, 5213, 5213;
+    PrepareVchaTask: Object, 5030, 5030;
+    QueryDatacenterConfigOptionDescriptor: Object, 4943, 4943;
+    ReloadVirtualMachineFromPathTask: Object, 5782, 5782;
+    SetClusterModeTask: Object, 5037, 5037;
+    SetCustomValue: Object, 5019, 5019;
+    StartDpuFailover: Object, 5248, 5248;
+    UnregisterVAppTask: Object, 5708, 5708;
 }
 
 macro_rules! names {
@@ -1125,6 +1127,7 @@ names! {
     CopyDatastoreFileTask "CopyDatastoreFile_Task";
     CopyVirtualDiskTask "CopyVirtualDisk_Task";
     CreateAlarm "CreateAlarm";
+    CreateChildDiskTask "CreateChildDisk_Task";
     CreateChildVMTask "CreateChildVM_Task";
     CreateCluster "CreateCluster";
     CreateClusterEx "CreateClusterEx";
@@ -1597,6 +1600,7 @@ names! {
     QueryVMotionCompatibilityExTask "QueryVMotionCompatibilityEx_Task";
     QueryVirtualDiskFragmentation "QueryVirtualDiskFragmentation";
     QueryVirtualDiskGeometry "QueryVirtualDiskGeometry";
+    QueryVirtualDiskInfoTask "QueryVirtualDiskInfo_Task";
     QueryVirtualDiskUuid "QueryVirtualDiskUuid";
     QueryVirtualDiskUuidEx "QueryVirtualDiskUuidEx";
     QueryVmfsConfigOption "QueryVmfsConfigOption";
@@ -2106,8 +2110,8 @@ impl AddFilterEntities {
     #[inline] pub fn filter_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_filter_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4014)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4016)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -2204,8 +2208,8 @@ impl AddMonitoredEntities {
     #[inline] pub fn provider_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_provider_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4014)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4016)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -2379,8 +2383,8 @@ impl AssignUserToGroup {
 impl AssociateProfile {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4014)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4016)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2450,8 +2454,8 @@ impl BatchAddHostsToClusterTask {
     #[inline] pub fn set_new_hosts<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1004), items.into_iter().map(|item| view_value::<views::FolderNewHostSpec, A>(item))); self }
     #[inline] pub fn push_new_hosts<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::FolderNewHostSpec, A>(item); self.new_hosts_mut().values().push(value); self }
     #[inline] pub fn existing_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn existing_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4023)) }
-    #[inline] pub fn set_existing_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn existing_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4025)) }
+    #[inline] pub fn set_existing_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_existing_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.existing_hosts_mut().values().push(value); self }
     #[inline] pub fn comp_res_spec(&self) -> Option<&views::ComputeResourceConfigSpec> { self.as_object().read_optional::<views::ComputeResourceConfigSpec>(3) }
     #[inline] pub fn set_comp_res_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ComputeResourceConfigSpec, _>(3, view); self }
@@ -2511,8 +2515,8 @@ impl CanProvisionObjects {
     pub const NPBS: usize = 0;
     pub const IGNORE_SATISFIABILITY: usize = 1;
     #[inline] pub fn npbs(&self) -> Items<'_, views::VsanNewPolicyBatch> { self.as_object().read_list(0) }
-    #[inline] pub fn npbs_mut(&mut self) -> ItemsMut<'_, views::VsanNewPolicyBatch> { self.as_object_mut().list_mut(0, D(3103)) }
-    #[inline] pub fn set_npbs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3103), items.into_iter().map(|item| view_value::<views::VsanNewPolicyBatch, A>(item))); self }
+    #[inline] pub fn npbs_mut(&mut self) -> ItemsMut<'_, views::VsanNewPolicyBatch> { self.as_object_mut().list_mut(0, D(3105)) }
+    #[inline] pub fn set_npbs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3105), items.into_iter().map(|item| view_value::<views::VsanNewPolicyBatch, A>(item))); self }
     #[inline] pub fn push_npbs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanNewPolicyBatch, A>(item); self.npbs_mut().values().push(value); self }
     #[inline] pub fn ignore_satisfiability(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
     #[inline] pub fn set_ignore_satisfiability(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -2541,24 +2545,24 @@ impl CancelStorageDrsRecommendation {
 impl CertMgrRefreshCACertificatesAndCRLsTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
 impl CertMgrRefreshCertificatesTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
 impl CertMgrRevokeCertificatesTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -2644,8 +2648,8 @@ impl CheckAddHostEvcTask {
 impl CheckAnswerFileStatusTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -2691,12 +2695,12 @@ impl CheckComplianceTask {
     pub const PROFILE: usize = 0;
     pub const ENTITY: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4089)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4089), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4091)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4091), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4014)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4016)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2809,8 +2813,8 @@ impl CheckPowerOnTask {
 impl CheckProfileComplianceTask {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4014)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4016)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2854,12 +2858,12 @@ impl ClearComplianceStatus {
     pub const PROFILE: usize = 0;
     pub const ENTITY: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4089)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4089), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4091)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4091), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4014)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4016)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2934,8 +2938,8 @@ impl CloneVStorageObjectTask {
 impl CloseInventoryViewFolder {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4014)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4016)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2944,8 +2948,8 @@ impl ClusterEnterMaintenanceMode {
     pub const OPTION: usize = 1;
     pub const INFO: usize = 2;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn option(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(1) }
     #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2404)) }
@@ -2966,8 +2970,8 @@ impl CompositeHostProfileTask {
     #[inline] pub fn source(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_source(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn targets(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4089)) }
-    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4089), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4091)) }
+    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4091), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_targets<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.targets_mut().values().push(value); self }
     #[inline] pub fn to_be_merged(&self) -> Option<&views::HostApplyProfile> { self.as_object().read_optional::<views::HostApplyProfile>(2) }
     #[inline] pub fn set_to_be_merged(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostApplyProfile, _>(2, view); self }
@@ -3181,6 +3185,24 @@ impl CreateAlarm {
     #[inline] pub fn spec_mut(&mut self) -> &mut views::AlarmSpec { self.as_object_mut().view_mut(1) }
 }
 
+impl CreateChildDiskTask {
+    pub const CHILD_NAME: usize = 0;
+    pub const CHILD_DATACENTER: usize = 1;
+    pub const PARENT_NAME: usize = 2;
+    pub const PARENT_DATACENTER: usize = 3;
+    pub const IS_LINKED_CLONE: usize = 4;
+    #[inline] pub fn child_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_child_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn child_datacenter(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(1) }
+    #[inline] pub fn set_child_datacenter(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn parent_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
+    #[inline] pub fn set_parent_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn parent_datacenter(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(3) }
+    #[inline] pub fn set_parent_datacenter(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn is_linked_clone(&self) -> bool { self.as_object().read::<bool>(4) }
+    #[inline] pub fn set_is_linked_clone(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
 impl CreateChildVMTask {
     pub const CONFIG: usize = 0;
     pub const HOST: usize = 1;
@@ -3343,8 +3365,8 @@ impl CreateDiskFromSnapshotTask {
     #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(4) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(2977)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(2979)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn crypto(&self) -> Option<&views::CryptoSpec> { self.as_object().read_optional::<views::CryptoSpec>(5) }
     #[inline] pub fn set_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoSpec, _>(5, view); self }
@@ -3419,8 +3441,8 @@ impl CreateIpPool {
 impl CreateListView {
     pub const OBJ: usize = 0;
     #[inline] pub fn obj(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3985)) }
-    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3985), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3987)) }
+    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3987), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_obj<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.obj_mut().values().push(value); self }
 }
 
@@ -4171,8 +4193,8 @@ impl DiscoverNvmeControllers {
 impl DissociateProfile {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4014)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4016)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -4185,8 +4207,8 @@ impl DoesCustomizationSpecExist {
 impl DropConnections {
     pub const LIST_OF_CONNECTIONS: usize = 0;
     #[inline] pub fn list_of_connections(&self) -> Items<'_, views::VirtualMachineConnection> { self.as_object().read_list(0) }
-    #[inline] pub fn list_of_connections_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineConnection> { self.as_object_mut().list_mut(0, D(2933)) }
-    #[inline] pub fn set_list_of_connections<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2933), items.into_iter().map(|item| view_value::<views::VirtualMachineConnection, A>(item))); self }
+    #[inline] pub fn list_of_connections_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineConnection> { self.as_object_mut().list_mut(0, D(2935)) }
+    #[inline] pub fn set_list_of_connections<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2935), items.into_iter().map(|item| view_value::<views::VirtualMachineConnection, A>(item))); self }
     #[inline] pub fn push_list_of_connections<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineConnection, A>(item); self.list_of_connections_mut().values().push(value); self }
 }
 
@@ -4476,8 +4498,8 @@ impl FetchUserPrivilegeOnEntities {
     pub const ENTITIES: usize = 0;
     pub const USER_NAME: usize = 1;
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4014)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4016)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
     #[inline] pub fn user_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_user_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -4697,8 +4719,8 @@ impl GenerateLogBundlesTask {
     #[inline] pub fn include_default(&self) -> bool { self.as_object().read::<bool>(0) }
     #[inline] pub fn set_include_default(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -4776,8 +4798,8 @@ impl HasPrivilegeOnEntities {
     pub const SESSION_ID: usize = 1;
     pub const PRIV_ID: usize = 2;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4014)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4016)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
     #[inline] pub fn session_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_session_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -4812,8 +4834,8 @@ impl HasUserPrivilegeOnEntities {
     pub const USER_NAME: usize = 1;
     pub const PRIV_ID: usize = 2;
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3985)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3985), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3987)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3987), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
     #[inline] pub fn user_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_user_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -5165,8 +5187,8 @@ impl HostVStorageObjectCreateDiskFromSnapshotTask {
     #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(4) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(2977)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(2979)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn crypto(&self) -> Option<&views::CryptoSpec> { self.as_object().read_optional::<views::CryptoSpec>(5) }
     #[inline] pub fn set_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoSpec, _>(5, view); self }
@@ -5352,8 +5374,8 @@ impl InflateVirtualDiskTask {
 impl InitializeDisksTask {
     pub const MAPPING: usize = 0;
     #[inline] pub fn mapping(&self) -> Items<'_, views::VsanHostDiskMapping> { self.as_object().read_list(0) }
-    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3093)) }
-    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3093), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
+    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3095)) }
+    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3095), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
     #[inline] pub fn push_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskMapping, A>(item); self.mapping_mut().values().push(value); self }
 }
 
@@ -5827,8 +5849,8 @@ impl MarkPerenniallyReservedExTask {
 impl MarkServiceProviderEntities {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4014)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4016)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -5866,12 +5888,12 @@ impl ModifyListView {
     pub const ADD: usize = 0;
     pub const REMOVE: usize = 1;
     #[inline] pub fn add(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn add_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3985)) }
-    #[inline] pub fn set_add<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3985), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn add_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3987)) }
+    #[inline] pub fn set_add<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3987), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_add<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.add_mut().values().push(value); self }
     #[inline] pub fn remove(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn remove_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(3985)) }
-    #[inline] pub fn set_remove<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(3985), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn remove_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(3987)) }
+    #[inline] pub fn set_remove<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(3987), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_remove<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.remove_mut().values().push(value); self }
 }
 
@@ -5971,24 +5993,24 @@ impl MoveHostIntoTask {
 impl MoveIntoFolderTask {
     pub const LIST: usize = 0;
     #[inline] pub fn list(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4014)) }
-    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4016)) }
+    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_list<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.list_mut().values().push(value); self }
 }
 
 impl MoveIntoResourcePool {
     pub const LIST: usize = 0;
     #[inline] pub fn list(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4014)) }
-    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4016)) }
+    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_list<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.list_mut().values().push(value); self }
 }
 
 impl MoveIntoTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -6010,8 +6032,8 @@ impl MoveVirtualDiskTask {
     #[inline] pub fn force(&self) -> Option<bool> { self.as_object().read_optional::<bool>(4) }
     #[inline] pub fn set_force(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(5) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(5, D(2977)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(5, D(2979)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
 }
 
@@ -6026,8 +6048,8 @@ impl NotifyAffectedServices {
 impl OpenInventoryViewFolder {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4014)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4016)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -6082,8 +6104,8 @@ impl PerformVsanUpgradeTask {
     #[inline] pub fn allow_reduced_redundancy(&self) -> Option<bool> { self.as_object().read_optional::<bool>(3) }
     #[inline] pub fn set_allow_reduced_redundancy(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn exclude_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn exclude_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4023)) }
-    #[inline] pub fn set_exclude_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn exclude_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4025)) }
+    #[inline] pub fn set_exclude_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_exclude_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.exclude_hosts_mut().values().push(value); self }
 }
 
@@ -6142,8 +6164,8 @@ impl PowerOnMultiVMTask {
     pub const VM: usize = 0;
     pub const OPTION: usize = 1;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4030)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4030), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4032)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn option(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(1) }
     #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2404)) }
@@ -6197,8 +6219,8 @@ impl Query {
 impl QueryAnswerFileStatus {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -6305,8 +6327,8 @@ impl QueryCompatibleVmnicsFromHosts {
     pub const HOSTS: usize = 0;
     pub const DVS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
     #[inline] pub fn dvs(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_dvs(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
@@ -6316,12 +6338,12 @@ impl QueryComplianceStatus {
     pub const PROFILE: usize = 0;
     pub const ENTITY: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4089)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4089), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4091)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4091), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4014)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4016)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -6855,8 +6877,8 @@ impl QueryVMotionCompatibility {
     #[inline] pub fn vm(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_vm(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn compatibility(&self) -> Items<'_, ArcStr> { self.as_object().read_list(2) }
     #[inline] pub fn compatibility_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(2, T::String) }
@@ -6868,12 +6890,12 @@ impl QueryVMotionCompatibilityExTask {
     pub const VM: usize = 0;
     pub const HOST: usize = 1;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4030)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4030), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4032)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -6893,6 +6915,18 @@ impl QueryVirtualDiskGeometry {
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn datacenter(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(1) }
     #[inline] pub fn set_datacenter(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl QueryVirtualDiskInfoTask {
+    pub const NAME: usize = 0;
+    pub const DATACENTER: usize = 1;
+    pub const INCLUDE_PARENTS: usize = 2;
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn datacenter(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(1) }
+    #[inline] pub fn set_datacenter(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn include_parents(&self) -> bool { self.as_object().read::<bool>(2) }
+    #[inline] pub fn set_include_parents(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
 }
 
 impl QueryVirtualDiskUuid {
@@ -7085,8 +7119,8 @@ impl ReconfigurationSatisfiable {
     pub const PCBS: usize = 0;
     pub const IGNORE_SATISFIABILITY: usize = 1;
     #[inline] pub fn pcbs(&self) -> Items<'_, views::VsanPolicyChangeBatch> { self.as_object().read_list(0) }
-    #[inline] pub fn pcbs_mut(&mut self) -> ItemsMut<'_, views::VsanPolicyChangeBatch> { self.as_object_mut().list_mut(0, D(3104)) }
-    #[inline] pub fn set_pcbs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3104), items.into_iter().map(|item| view_value::<views::VsanPolicyChangeBatch, A>(item))); self }
+    #[inline] pub fn pcbs_mut(&mut self) -> ItemsMut<'_, views::VsanPolicyChangeBatch> { self.as_object_mut().list_mut(0, D(3106)) }
+    #[inline] pub fn set_pcbs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3106), items.into_iter().map(|item| view_value::<views::VsanPolicyChangeBatch, A>(item))); self }
     #[inline] pub fn push_pcbs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanPolicyChangeBatch, A>(item); self.pcbs_mut().values().push(value); self }
     #[inline] pub fn ignore_satisfiability(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
     #[inline] pub fn set_ignore_satisfiability(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -7208,16 +7242,16 @@ impl ReconnectHostTask {
 impl RectifyDvsHostTask {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
 impl RectifyDvsOnHostTask {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -7414,8 +7448,8 @@ impl RemoveDatastore {
 impl RemoveDatastoreExTask {
     pub const DATASTORE: usize = 0;
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4018)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4020)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
 }
 
@@ -7424,8 +7458,8 @@ impl RemoveDiskMappingTask {
     pub const MAINTENANCE_SPEC: usize = 1;
     pub const TIMEOUT: usize = 2;
     #[inline] pub fn mapping(&self) -> Items<'_, views::VsanHostDiskMapping> { self.as_object().read_list(0) }
-    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3093)) }
-    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3093), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
+    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3095)) }
+    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3095), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
     #[inline] pub fn push_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskMapping, A>(item); self.mapping_mut().values().push(value); self }
     #[inline] pub fn maintenance_spec(&self) -> Option<&views::HostMaintenanceSpec> { self.as_object().read_optional::<views::HostMaintenanceSpec>(1) }
     #[inline] pub fn set_maintenance_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostMaintenanceSpec, _>(1, view); self }
@@ -7473,8 +7507,8 @@ impl RemoveFilterEntities {
     #[inline] pub fn filter_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_filter_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4014)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4016)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -7597,8 +7631,8 @@ impl RemoveMonitoredEntities {
     #[inline] pub fn provider_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_provider_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4014)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4016)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -7815,8 +7849,8 @@ impl ResetEntityPermissions {
 impl ResetListView {
     pub const OBJ: usize = 0;
     #[inline] pub fn obj(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3985)) }
-    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3985), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3987)) }
+    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3987), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_obj<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.obj_mut().values().push(value); self }
 }
 
@@ -7962,8 +7996,8 @@ impl RetrieveEntityScheduledTask {
 impl RetrieveHostCustomizations {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -7971,8 +8005,8 @@ impl RetrieveHostCustomizationsForProfile {
     pub const HOSTS: usize = 0;
     pub const APPLY_PROFILE: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
     #[inline] pub fn apply_profile(&self) -> &views::HostApplyProfile { self.as_object().read::<views::HostApplyProfile>(1) }
     #[inline] pub fn set_apply_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostApplyProfile, _>(1, view); self }
@@ -8305,8 +8339,8 @@ impl SetDefaultKmsCluster {
 impl SetDisplayTopology {
     pub const DISPLAYS: usize = 0;
     #[inline] pub fn displays(&self) -> Items<'_, views::VirtualMachineDisplayTopology> { self.as_object().read_list(0) }
-    #[inline] pub fn displays_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDisplayTopology> { self.as_object_mut().list_mut(0, D(2942)) }
-    #[inline] pub fn set_displays<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2942), items.into_iter().map(|item| view_value::<views::VirtualMachineDisplayTopology, A>(item))); self }
+    #[inline] pub fn displays_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDisplayTopology> { self.as_object_mut().list_mut(0, D(2944)) }
+    #[inline] pub fn set_displays<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2944), items.into_iter().map(|item| view_value::<views::VirtualMachineDisplayTopology, A>(item))); self }
     #[inline] pub fn push_displays<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineDisplayTopology, A>(item); self.displays_mut().values().push(value); self }
 }
 
@@ -8689,16 +8723,16 @@ impl UnmapVmfsVolumeExTask {
 impl UnmarkServiceProviderEntities {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4014)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4016)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
 impl UnmountDiskMappingTask {
     pub const MAPPING: usize = 0;
     #[inline] pub fn mapping(&self) -> Items<'_, views::VsanHostDiskMapping> { self.as_object().read_list(0) }
-    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3093)) }
-    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3093), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
+    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3095)) }
+    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3095), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
     #[inline] pub fn push_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskMapping, A>(item); self.mapping_mut().values().push(value); self }
 }
 
@@ -9137,8 +9171,8 @@ impl UpdateLinkedChildren {
     #[inline] pub fn set_add_change_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2702), items.into_iter().map(|item| view_value::<views::VirtualAppLinkInfo, A>(item))); self }
     #[inline] pub fn push_add_change_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualAppLinkInfo, A>(item); self.add_change_set_mut().values().push(value); self }
     #[inline] pub fn remove_set(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn remove_set_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4014)) }
-    #[inline] pub fn set_remove_set<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn remove_set_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4016)) }
+    #[inline] pub fn set_remove_set<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_remove_set<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.remove_set_mut().values().push(value); self }
 }
 
@@ -9358,8 +9392,8 @@ impl UpdateVStorageObjectCryptoTask {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(2) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(2, D(2977)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(2, D(2979)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn disks_crypto(&self) -> Option<&views::DiskCryptoSpec> { self.as_object().read_optional::<views::DiskCryptoSpec>(3) }
     #[inline] pub fn set_disks_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DiskCryptoSpec, _>(3, view); self }
@@ -9376,8 +9410,8 @@ impl UpdateVStorageObjectPolicyTask {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(2) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(2, D(2977)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(2, D(2979)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
 }
 
@@ -9619,8 +9653,8 @@ impl ValidateHCIConfiguration {
     #[inline] pub fn set_hci_config_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ClusterComputeResourceHCIConfigSpec, _>(0, view); self }
     #[inline] pub fn hci_config_spec_mut(&mut self) -> &mut views::ClusterComputeResourceHCIConfigSpec { self.as_object_mut().view_mut(0) }
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4023)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -9648,8 +9682,8 @@ impl ValidateHostProfileCompositionTask {
     #[inline] pub fn source(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_source(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn targets(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4089)) }
-    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4089), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4091)) }
+    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4091), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_targets<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.targets_mut().values().push(value); self }
     #[inline] pub fn to_be_merged(&self) -> Option<&views::HostApplyProfile> { self.as_object().read_optional::<views::HostApplyProfile>(2) }
     #[inline] pub fn set_to_be_merged(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostApplyProfile, _>(2, view); self }
@@ -9674,8 +9708,8 @@ impl ValidateMigration {
     pub const POOL: usize = 3;
     pub const HOST: usize = 4;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4030)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4030), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4032)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn state(&self) -> Option<enums::VirtualMachinePowerState> { self.as_object().read_optional::<Choice<enums::VirtualMachinePowerState>>(1) }
     #[inline] pub fn set_state(&mut self, value: impl Into<Option<enums::VirtualMachinePowerState>>) -> &mut Self { self.as_object_mut().write_enum(1, value.into()); self }

@@ -18,9 +18,9 @@ const fn E(id: u16) -> T { T::Enum(I(id)) }
 const fn D(id: u16) -> T { T::Data(I(id)) }
 
 views! {
-    DataObject: Object, 0, 3984;
+    DataObject: Object, 0, 3986;
     DynamicArray: DataObject, 1, 1;
-    DynamicData: DataObject, 2, 3983;
+    DynamicData: DataObject, 2, 3985;
     AboutInfo: DynamicData, 3, 3;
     Action: DynamicData, 4, 9;
     CreateTaskAction: Action, 5, 5;
@@ -2829,375 +2829,377 @@ views! {
     VirtualWDTOption: VirtualDeviceOption, 2901, 2901;
     VirtualDiskDeltaDiskFormatsSupported: DynamicData, 2902, 2902;
     VirtualDiskId: DynamicData, 2903, 2903;
-    VirtualDiskOptionVFlashCacheConfigOption: DynamicData, 2904, 2904;
-    VirtualDiskSpec: DynamicData, 2905, 2908;
-    DeviceBackedVirtualDiskSpec: VirtualDiskSpec, 2906, 2906;
-    FileBackedVirtualDiskSpec: VirtualDiskSpec, 2907, 2908;
-    SeSparseVirtualDiskSpec: FileBackedVirtualDiskSpec, 2908, 2908;
-    VirtualDiskVFlashCacheConfigInfo: DynamicData, 2909, 2909;
-    VirtualEthernetCardResourceAllocation: DynamicData, 2910, 2910;
-    VirtualHardware: DynamicData, 2911, 2911;
-    VirtualHardwareOption: DynamicData, 2912, 2912;
-    VirtualMachineAffinityInfo: DynamicData, 2913, 2913;
-    VirtualMachineBaseIndependentFilterSpec: DynamicData, 2914, 2916;
-    VirtualMachineEmptyIndependentFilterSpec: VirtualMachineBaseIndependentFilterSpec, 2915, 2915;
-    VirtualMachineIndependentFilterSpec: VirtualMachineBaseIndependentFilterSpec, 2916, 2916;
-    VirtualMachineBootOptions: DynamicData, 2917, 2917;
-    VirtualMachineBootOptionsBootableDevice: DynamicData, 2918, 2922;
-    VirtualMachineBootOptionsBootableCdromDevice: VirtualMachineBootOptionsBootableDevice, 2919, 2919;
-    VirtualMachineBootOptionsBootableDiskDevice: VirtualMachineBootOptionsBootableDevice, 2920, 2920;
-    VirtualMachineBootOptionsBootableEthernetDevice: VirtualMachineBootOptionsBootableDevice, 2921, 2921;
-    VirtualMachineBootOptionsBootableFloppyDevice: VirtualMachineBootOptionsBootableDevice, 2922, 2922;
-    VirtualMachineCapability: DynamicData, 2923, 2923;
-    VirtualMachineCertThumbprint: DynamicData, 2924, 2924;
-    VirtualMachineCloneSpec: DynamicData, 2925, 2925;
-    VirtualMachineConfigInfo: DynamicData, 2926, 2926;
-    VirtualMachineConfigInfoDatastoreUrlPair: DynamicData, 2927, 2927;
-    VirtualMachineConfigInfoOverheadInfo: DynamicData, 2928, 2928;
-    VirtualMachineConfigOption: DynamicData, 2929, 2929;
-    VirtualMachineConfigOptionDescriptor: DynamicData, 2930, 2930;
-    VirtualMachineConfigSpec: DynamicData, 2931, 2931;
-    VirtualMachineConfigSummary: DynamicData, 2932, 2932;
-    VirtualMachineConnection: DynamicData, 2933, 2934;
-    VirtualMachineMksConnection: VirtualMachineConnection, 2934, 2934;
-    VirtualMachineConsolePreferences: DynamicData, 2935, 2935;
-    VirtualMachineContentLibraryItemInfo: DynamicData, 2936, 2936;
-    VirtualMachineDatastoreVolumeOption: DynamicData, 2937, 2937;
-    VirtualMachineDefaultPowerOpInfo: DynamicData, 2938, 2938;
-    VirtualMachineDeviceRuntimeInfo: DynamicData, 2939, 2939;
-    VirtualMachineDeviceRuntimeInfoDeviceRuntimeState: DynamicData, 2940, 2941;
-    VirtualMachineDeviceRuntimeInfoVirtualEthernetCardRuntimeState: VirtualMachineDeviceRuntimeInfoDeviceRuntimeState, 2941, 2941;
-    VirtualMachineDisplayTopology: DynamicData, 2942, 2942;
-    VirtualMachineDvxClassInfo: DynamicData, 2943, 2943;
-    VirtualMachineFeatureRequirement: DynamicData, 2944, 2944;
-    VirtualMachineFileInfo: DynamicData, 2945, 2945;
-    VirtualMachineFileLayout: DynamicData, 2946, 2946;
-    VirtualMachineFileLayoutDiskLayout: DynamicData, 2947, 2947;
-    VirtualMachineFileLayoutEx: DynamicData, 2948, 2948;
-    VirtualMachineFileLayoutExDiskLayout: DynamicData, 2949, 2949;
-    VirtualMachineFileLayoutExDiskUnit: DynamicData, 2950, 2950;
-    VirtualMachineFileLayoutExFileInfo: DynamicData, 2951, 2951;
-    VirtualMachineFileLayoutExSnapshotLayout: DynamicData, 2952, 2952;
-    VirtualMachineFileLayoutSnapshotLayout: DynamicData, 2953, 2953;
-    VirtualMachineFlagInfo: DynamicData, 2954, 2954;
-    VirtualMachineForkConfigInfo: DynamicData, 2955, 2955;
-    VirtualMachineGuestIntegrityInfo: DynamicData, 2956, 2956;
-    VirtualMachineGuestMonitoringModeInfo: DynamicData, 2957, 2957;
-    VirtualMachineGuestQuiesceSpec: DynamicData, 2958, 2959;
-    VirtualMachineWindowsQuiesceSpec: VirtualMachineGuestQuiesceSpec, 2959, 2959;
-    VirtualMachineGuestRebootStatus: DynamicData, 2960, 2960;
-    VirtualMachineGuestSummary: DynamicData, 2961, 2961;
-    VirtualMachineIdeDiskDevicePartitionInfo: DynamicData, 2962, 2962;
-    VirtualMachineInstantCloneSpec: DynamicData, 2963, 2963;
-    VirtualMachineLegacyNetworkSwitchInfo: DynamicData, 2964, 2964;
-    VirtualMachineMemoryReservationInfo: DynamicData, 2965, 2965;
-    VirtualMachineMemoryReservationSpec: DynamicData, 2966, 2966;
-    VirtualMachineMessage: DynamicData, 2967, 2967;
-    VirtualMachineMetadataManagerVmMetadata: DynamicData, 2968, 2968;
-    VirtualMachineMetadataManagerVmMetadataInput: DynamicData, 2969, 2969;
-    VirtualMachineMetadataManagerVmMetadataOwner: DynamicData, 2970, 2970;
-    VirtualMachineMetadataManagerVmMetadataResult: DynamicData, 2971, 2971;
-    VirtualMachineMksTicket: DynamicData, 2972, 2972;
-    VirtualMachineNetworkShaperInfo: DynamicData, 2973, 2973;
-    VirtualMachineProfileDetails: DynamicData, 2974, 2974;
-    VirtualMachineProfileDetailsDiskProfileDetails: DynamicData, 2975, 2975;
-    VirtualMachineProfileRawData: DynamicData, 2976, 2976;
-    VirtualMachineProfileSpec: DynamicData, 2977, 2980;
-    VirtualMachineDefaultProfileSpec: VirtualMachineProfileSpec, 2978, 2978;
-    VirtualMachineDefinedProfileSpec: VirtualMachineProfileSpec, 2979, 2979;
-    VirtualMachineEmptyProfileSpec: VirtualMachineProfileSpec, 2980, 2980;
-    VirtualMachinePropertyRelation: DynamicData, 2981, 2981;
-    VirtualMachineQuestionInfo: DynamicData, 2982, 2982;
-    VirtualMachineQuickStats: DynamicData, 2983, 2983;
-    VirtualMachineQuickStatsMemoryTierStats: DynamicData, 2984, 2984;
-    VirtualMachineRelocateSpec: DynamicData, 2985, 2985;
-    VirtualMachineRelocateSpecDiskLocator: DynamicData, 2986, 2986;
-    VirtualMachineRelocateSpecDiskLocatorBackingSpec: DynamicData, 2987, 2987;
-    VirtualMachineRuntimeInfo: DynamicData, 2988, 2988;
-    VirtualMachineRuntimeInfoDasProtectionState: DynamicData, 2989, 2989;
-    VirtualMachineSgxInfo: DynamicData, 2990, 2990;
-    VirtualMachineSnapshotInfo: DynamicData, 2991, 2991;
-    VirtualMachineSnapshotTree: DynamicData, 2992, 2992;
-    VirtualMachineSriovDevicePoolInfo: DynamicData, 2993, 2994;
-    VirtualMachineSriovNetworkDevicePoolInfo: VirtualMachineSriovDevicePoolInfo, 2994, 2994;
-    VirtualMachineStorageInfo: DynamicData, 2995, 2995;
-    VirtualMachineStorageSummary: DynamicData, 2996, 2996;
-    VirtualMachineSummary: DynamicData, 2997, 2997;
-    VirtualMachineTargetInfo: DynamicData, 2998, 3023;
-    OpaqueNetworkTargetInfo: VirtualMachineTargetInfo, 2999, 2999;
-    SubnetInfo: VirtualMachineTargetInfo, 3000, 3000;
-    VirtualMachineCdromInfo: VirtualMachineTargetInfo, 3001, 3001;
-    VirtualMachineDatastoreInfo: VirtualMachineTargetInfo, 3002, 3002;
-    VirtualMachineDiskDeviceInfo: VirtualMachineTargetInfo, 3003, 3005;
-    VirtualMachineIdeDiskDeviceInfo: VirtualMachineDiskDeviceInfo, 3004, 3004;
-    VirtualMachineScsiDiskDeviceInfo: VirtualMachineDiskDeviceInfo, 3005, 3005;
-    VirtualMachineDynamicPassthroughInfo: VirtualMachineTargetInfo, 3006, 3006;
-    VirtualMachineFloppyInfo: VirtualMachineTargetInfo, 3007, 3007;
-    VirtualMachineNetworkInfo: VirtualMachineTargetInfo, 3008, 3008;
-    VirtualMachineParallelInfo: VirtualMachineTargetInfo, 3009, 3009;
-    VirtualMachinePciPassthroughInfo: VirtualMachineTargetInfo, 3010, 3011;
-    VirtualMachineSriovInfo: VirtualMachinePciPassthroughInfo, 3011, 3011;
-    VirtualMachinePciSharedGpuPassthroughInfo: VirtualMachineTargetInfo, 3012, 3012;
-    VirtualMachinePrecisionClockInfo: VirtualMachineTargetInfo, 3013, 3013;
-    VirtualMachineScsiPassthroughInfo: VirtualMachineTargetInfo, 3014, 3014;
-    VirtualMachineSerialInfo: VirtualMachineTargetInfo, 3015, 3015;
-    VirtualMachineSgxTargetInfo: VirtualMachineTargetInfo, 3016, 3016;
-    VirtualMachineSoundInfo: VirtualMachineTargetInfo, 3017, 3017;
-    VirtualMachineUsbInfo: VirtualMachineTargetInfo, 3018, 3018;
-    VirtualMachineVFlashModuleInfo: VirtualMachineTargetInfo, 3019, 3019;
-    VirtualMachineVMotionStunTimeInfo: VirtualMachineTargetInfo, 3020, 3020;
-    VirtualMachineVendorDeviceGroupInfo: VirtualMachineTargetInfo, 3021, 3021;
-    VirtualMachineVgpuDeviceInfo: VirtualMachineTargetInfo, 3022, 3022;
-    VirtualMachineVgpuProfileInfo: VirtualMachineTargetInfo, 3023, 3023;
-    VirtualMachineTicket: DynamicData, 3024, 3024;
-    VirtualMachineUsageOnDatastore: DynamicData, 3025, 3025;
-    VirtualMachineVMCIDeviceFilterInfo: DynamicData, 3026, 3026;
-    VirtualMachineVMCIDeviceFilterSpec: DynamicData, 3027, 3027;
-    VirtualMachineVMCIDeviceOptionFilterSpecOption: DynamicData, 3028, 3028;
-    VirtualMachineVcpuConfig: DynamicData, 3029, 3029;
-    VirtualMachineVendorDeviceGroupInfoComponentDeviceInfo: DynamicData, 3030, 3030;
-    VirtualMachineVirtualDeviceGroups: DynamicData, 3031, 3031;
-    VirtualMachineVirtualDeviceGroupsDeviceGroup: DynamicData, 3032, 3033;
-    VirtualMachineVirtualDeviceGroupsVendorDeviceGroup: VirtualMachineVirtualDeviceGroupsDeviceGroup, 3033, 3033;
-    VirtualMachineVirtualDeviceSwap: DynamicData, 3034, 3034;
-    VirtualMachineVirtualDeviceSwapDeviceSwapInfo: DynamicData, 3035, 3035;
-    VirtualMachineVirtualNuma: DynamicData, 3036, 3036;
-    VirtualMachineVirtualNumaInfo: DynamicData, 3037, 3037;
-    VirtualMachineVirtualPMem: DynamicData, 3038, 3038;
-    VirtualMachineWipeResult: DynamicData, 3039, 3039;
-    VirtualNicManagerNetConfig: DynamicData, 3040, 3040;
-    VirtualPCIPassthroughAllowedDevice: DynamicData, 3041, 3041;
-    VirtualVmxnet3OptionStrictLatencyConfigOption: DynamicData, 3042, 3042;
-    VirtualVmxnet3StrictLatencyConfig: DynamicData, 3043, 3043;
-    VmConfigFileEncryptionInfo: DynamicData, 3044, 3044;
-    VmConfigFileQueryFilter: DynamicData, 3045, 3045;
-    VmConfigFileQueryFlags: DynamicData, 3046, 3046;
-    VmConfigInfo: DynamicData, 3047, 3048;
-    VAppConfigInfo: VmConfigInfo, 3048, 3048;
-    VmConfigSpec: DynamicData, 3049, 3050;
-    VAppConfigSpec: VmConfigSpec, 3050, 3050;
-    VmDiskFileEncryptionInfo: DynamicData, 3051, 3051;
-    VmDiskFileQueryFilter: DynamicData, 3052, 3052;
-    VmDiskFileQueryFlags: DynamicData, 3053, 3053;
-    VmPlacementPolicy: DynamicData, 3054, 3057;
-    VmToVmGroupsAntiAffinity: VmPlacementPolicy, 3055, 3055;
-    VmVmAffinity: VmPlacementPolicy, 3056, 3056;
-    VmVmAntiAffinity: VmPlacementPolicy, 3057, 3057;
-    VmPodConfigForPlacement: DynamicData, 3058, 3058;
-    VmfsConfigOption: DynamicData, 3059, 3059;
-    VmfsDatastoreBaseOption: DynamicData, 3060, 3063;
-    VmfsDatastoreMultipleExtentOption: VmfsDatastoreBaseOption, 3061, 3061;
-    VmfsDatastoreSingleExtentOption: VmfsDatastoreBaseOption, 3062, 3063;
-    VmfsDatastoreAllExtentOption: VmfsDatastoreSingleExtentOption, 3063, 3063;
-    VmfsDatastoreOption: DynamicData, 3064, 3064;
-    VmfsDatastoreSpec: DynamicData, 3065, 3068;
-    VmfsDatastoreCreateSpec: VmfsDatastoreSpec, 3066, 3066;
-    VmfsDatastoreExpandSpec: VmfsDatastoreSpec, 3067, 3067;
-    VmfsDatastoreExtendSpec: VmfsDatastoreSpec, 3068, 3068;
-    VmfsUnmapBandwidthSpec: DynamicData, 3069, 3069;
-    VmwareDistributedVirtualSwitchDpuFailoverPolicy: DynamicData, 3070, 3070;
-    VmwareDistributedVirtualSwitchNetworkOffloadConfig: DynamicData, 3071, 3071;
-    VmwareDistributedVirtualSwitchRealTimeConfig: DynamicData, 3072, 3072;
-    VmwareDistributedVirtualSwitchRealTimeLanAnnotation: DynamicData, 3073, 3073;
-    VnicPortArgument: DynamicData, 3074, 3074;
-    VsanClusterConfigInfo: DynamicData, 3075, 3076;
-    VsanClusterConfigInfoHostDefaultInfo: DynamicData, 3077, 3077;
-    VsanClusterCoreConfig: DynamicData, 3078, 3078;
-    VsanClusterCoreConfigSpec: DynamicData, 3079, 3079;
-    VsanHostClusterStatus: DynamicData, 3080, 3080;
-    VsanHostClusterStatusState: DynamicData, 3081, 3081;
-    VsanHostClusterStatusStateCompletionEstimate: DynamicData, 3082, 3082;
-    VsanHostConfigInfo: DynamicData, 3083, 3084;
-    VsanHostConfigInfoClusterInfo: DynamicData, 3085, 3085;
-    VsanHostConfigInfoNetworkInfo: DynamicData, 3086, 3086;
-    VsanHostConfigInfoNetworkInfoPortConfig: DynamicData, 3087, 3088;
-    VsanHostConfigInfoStorageInfo: DynamicData, 3089, 3089;
-    VsanHostDecommissionMode: DynamicData, 3090, 3090;
-    VsanHostDiskMapInfo: DynamicData, 3091, 3091;
-    VsanHostDiskMapResult: DynamicData, 3092, 3092;
-    VsanHostDiskMapping: DynamicData, 3093, 3093;
-    VsanHostDiskResult: DynamicData, 3094, 3095;
-    VsanHostFaultDomainInfo: DynamicData, 3096, 3096;
-    VsanHostIpConfig: DynamicData, 3097, 3098;
-    VsanHostMembershipInfo: DynamicData, 3099, 3099;
-    VsanHostRuntimeInfo: DynamicData, 3100, 3100;
-    VsanHostRuntimeInfoDiskIssue: DynamicData, 3101, 3101;
-    VsanHostVsanDiskInfo: DynamicData, 3102, 3102;
-    VsanNewPolicyBatch: DynamicData, 3103, 3103;
-    VsanPolicyChangeBatch: DynamicData, 3104, 3104;
-    VsanPolicyCost: DynamicData, 3105, 3105;
-    VsanPolicySatisfiability: DynamicData, 3106, 3106;
-    VsanUpgradeSystemNetworkPartitionInfo: DynamicData, 3107, 3107;
-    VsanUpgradeSystemPreflightCheckIssue: DynamicData, 3108, 3132;
-    VsanUpgradeSystemAPIBrokenIssue: VsanUpgradeSystemPreflightCheckIssue, 3109, 3109;
-    VsanUpgradeSystemAutoClaimEnabledOnHostsIssue: VsanUpgradeSystemPreflightCheckIssue, 3110, 3110;
-    VsanUpgradeSystemHostsDisconnectedIssue: VsanUpgradeSystemPreflightCheckIssue, 3111, 3111;
-    VsanUpgradeSystemMissingHostsInClusterIssue: VsanUpgradeSystemPreflightCheckIssue, 3112, 3112;
-    VsanUpgradeSystemNetworkPartitionIssue: VsanUpgradeSystemPreflightCheckIssue, 3113, 3113;
-    VsanUpgradeSystemNotEnoughFreeCapacityIssue: VsanUpgradeSystemPreflightCheckIssue, 3114, 3114;
-    VsanUpgradeSystemRogueHostsInClusterIssue: VsanUpgradeSystemPreflightCheckIssue, 3115, 3115;
-    VsanUpgradeSystemV2ObjectsPresentDuringDowngradeIssue: VsanUpgradeSystemPreflightCheckIssue, 3116, 3116;
-    VsanUpgradeSystemWrongEsxVersionIssue: VsanUpgradeSystemPreflightCheckIssue, 3117, 3117;
-    VsanUpgradeSystemPreflightCheckResult: DynamicData, 3133, 3134;
-    VsanUpgradeSystemUpgradeHistoryItem: DynamicData, 3135, 3138;
-    VsanUpgradeSystemUpgradeHistoryDiskGroupOp: VsanUpgradeSystemUpgradeHistoryItem, 3136, 3136;
-    VsanUpgradeSystemUpgradeHistoryPreflightFail: VsanUpgradeSystemUpgradeHistoryItem, 3137, 3137;
-    VsanUpgradeSystemUpgradeStatus: DynamicData, 3139, 3140;
-    VslmCreateSpec: DynamicData, 3141, 3141;
-    VslmCreateSpecBackingSpec: DynamicData, 3142, 3144;
-    VslmCreateSpecDiskFileBackingSpec: VslmCreateSpecBackingSpec, 3143, 3143;
-    VslmCreateSpecRawDiskMappingBackingSpec: VslmCreateSpecBackingSpec, 3144, 3144;
-    VslmMigrateSpec: DynamicData, 3145, 3147;
-    VslmCloneSpec: VslmMigrateSpec, 3146, 3146;
-    VslmRelocateSpec: VslmMigrateSpec, 3147, 3147;
-    VslmTagEntry: DynamicData, 3148, 3148;
-    WaitOptions: DynamicData, 3149, 3149;
-    WitnessNodeInfo: DynamicData, 3150, 3150;
-    VslmInfrastructureObjectPolicy: DynamicData, 3151, 3151;
-    VslmInfrastructureObjectPolicySpec: DynamicData, 3152, 3152;
-    VslmVClockInfo: DynamicData, 3153, 3153;
-    DynamicProperty: DataObject, 3984, 3984;
-    ManagedObject: Object, 3985, 4182;
-    AlarmManager: ManagedObject, 3986, 3986;
-    AuthorizationManager: ManagedObject, 3987, 3987;
-    CertificateManager: ManagedObject, 3988, 3988;
-    CryptoManager: ManagedObject, 3989, 3992;
-    CryptoManagerHost: CryptoManager, 3990, 3991;
-    CryptoManagerHostKMS: CryptoManagerHost, 3991, 3991;
-    CryptoManagerKmip: CryptoManager, 3992, 3992;
-    CustomFieldsManager: ManagedObject, 3993, 3993;
-    CustomizationSpecManager: ManagedObject, 3994, 3994;
-    DatastoreNamespaceManager: ManagedObject, 3995, 3995;
-    DiagnosticManager: ManagedObject, 3996, 3996;
-    DirectPathProfileManager: ManagedObject, 3997, 3997;
-    DistributedVirtualSwitchManager: ManagedObject, 3998, 3998;
-    EnvironmentBrowser: ManagedObject, 3999, 3999;
-    EventManager: ManagedObject, 4000, 4000;
-    ExtensibleManagedObject: ManagedObject, 4001, 4033;
-    Alarm: ExtensibleManagedObject, 4002, 4002;
-    ClusterEVCManager: ExtensibleManagedObject, 4003, 4003;
-    HostCpuSchedulerSystem: ExtensibleManagedObject, 4004, 4004;
-    HostFirewallSystem: ExtensibleManagedObject, 4005, 4005;
-    HostGraphicsManager: ExtensibleManagedObject, 4006, 4006;
-    HostMemorySystem: ExtensibleManagedObject, 4007, 4007;
-    HostNetworkSystem: ExtensibleManagedObject, 4008, 4008;
-    HostPciPassthruSystem: ExtensibleManagedObject, 4009, 4009;
-    HostServiceSystem: ExtensibleManagedObject, 4010, 4010;
-    HostStorageSystem: ExtensibleManagedObject, 4011, 4011;
-    HostVMotionSystem: ExtensibleManagedObject, 4012, 4012;
-    HostVirtualNicManager: ExtensibleManagedObject, 4013, 4013;
-    ManagedEntity: ExtensibleManagedObject, 4014, 4030;
-    ComputeResource: ManagedEntity, 4015, 4016;
-    ClusterComputeResource: ComputeResource, 4016, 4016;
-    Datacenter: ManagedEntity, 4017, 4017;
-    Datastore: ManagedEntity, 4018, 4018;
-    DistributedVirtualSwitch: ManagedEntity, 4019, 4020;
-    VmwareDistributedVirtualSwitch: DistributedVirtualSwitch, 4020, 4020;
-    Folder: ManagedEntity, 4021, 4022;
-    StoragePod: Folder, 4022, 4022;
-    HostSystem: ManagedEntity, 4023, 4023;
-    Network: ManagedEntity, 4024, 4026;
-    DistributedVirtualPortgroup: Network, 4025, 4025;
-    OpaqueNetwork: Network, 4026, 4026;
-    ResourcePool: ManagedEntity, 4027, 4028;
-    VirtualApp: ResourcePool, 4028, 4028;
-    TransitGateway: ManagedEntity, 4029, 4029;
-    VirtualMachine: ManagedEntity, 4030, 4030;
-    ScheduledTask: ExtensibleManagedObject, 4031, 4031;
-    Task: ExtensibleManagedObject, 4032, 4032;
-    VirtualMachineSnapshot: ExtensibleManagedObject, 4033, 4033;
-    ExtensionManager: ManagedObject, 4034, 4034;
-    FailoverClusterConfigurator: ManagedObject, 4035, 4035;
-    FailoverClusterManager: ManagedObject, 4036, 4036;
-    FileManager: ManagedObject, 4037, 4037;
-    GuestAliasManager: ManagedObject, 4038, 4038;
-    GuestAuthManager: ManagedObject, 4039, 4039;
-    GuestFileManager: ManagedObject, 4040, 4040;
-    GuestOperationsManager: ManagedObject, 4041, 4041;
-    GuestProcessManager: ManagedObject, 4042, 4042;
-    GuestWindowsRegistryManager: ManagedObject, 4043, 4043;
-    HealthUpdateManager: ManagedObject, 4044, 4044;
-    HistoryCollector: ManagedObject, 4045, 4047;
-    EventHistoryCollector: HistoryCollector, 4046, 4046;
-    TaskHistoryCollector: HistoryCollector, 4047, 4047;
-    HostAccessManager: ManagedObject, 4048, 4048;
-    HostAssignableHardwareManager: ManagedObject, 4049, 4049;
-    HostAuthenticationManager: ManagedObject, 4050, 4050;
-    HostAuthenticationStore: ManagedObject, 4051, 4054;
-    HostDirectoryStore: HostAuthenticationStore, 4052, 4053;
-    HostActiveDirectoryAuthentication: HostDirectoryStore, 4053, 4053;
-    HostLocalAuthentication: HostAuthenticationStore, 4054, 4054;
-    HostAutoStartManager: ManagedObject, 4055, 4055;
-    HostBootDeviceSystem: ManagedObject, 4056, 4056;
-    HostCacheConfigurationManager: ManagedObject, 4057, 4057;
-    HostCertificateManager: ManagedObject, 4058, 4058;
-    HostDatastoreBrowser: ManagedObject, 4059, 4059;
-    HostDatastoreSystem: ManagedObject, 4060, 4060;
-    HostDateTimeSystem: ManagedObject, 4061, 4061;
-    HostDiagnosticSystem: ManagedObject, 4062, 4062;
-    HostEsxAgentHostManager: ManagedObject, 4063, 4063;
-    HostFirmwareSystem: ManagedObject, 4064, 4064;
-    HostHealthStatusSystem: ManagedObject, 4065, 4065;
-    HostImageConfigManager: ManagedObject, 4066, 4066;
-    HostKernelModuleSystem: ManagedObject, 4067, 4067;
-    HostLocalAccountManager: ManagedObject, 4068, 4068;
-    HostNvdimmSystem: ManagedObject, 4069, 4069;
-    HostPatchManager: ManagedObject, 4070, 4070;
-    HostPowerSystem: ManagedObject, 4071, 4071;
-    HostSnmpSystem: ManagedObject, 4072, 4072;
-    HostSpecificationManager: ManagedObject, 4073, 4073;
-    HostVFlashManager: ManagedObject, 4074, 4074;
-    HostVsanInternalSystem: ManagedObject, 4075, 4075;
-    HostVsanSystem: ManagedObject, 4076, 4076;
-    HttpNfcLease: ManagedObject, 4077, 4077;
-    IoFilterManager: ManagedObject, 4078, 4078;
-    IpPoolManager: ManagedObject, 4079, 4079;
-    IscsiManager: ManagedObject, 4080, 4080;
-    LicenseAssignmentManager: ManagedObject, 4081, 4081;
-    LicenseManager: ManagedObject, 4082, 4082;
-    LocalizationManager: ManagedObject, 4083, 4083;
-    MessageBusProxy: ManagedObject, 4084, 4084;
-    OptionManager: ManagedObject, 4085, 4085;
-    OverheadMemoryManager: ManagedObject, 4086, 4086;
-    OvfManager: ManagedObject, 4087, 4087;
-    PerformanceManager: ManagedObject, 4088, 4088;
-    Profile: ManagedObject, 4089, 4091;
-    ClusterProfile: Profile, 4090, 4090;
-    HostProfile: Profile, 4091, 4091;
-    ProfileComplianceManager: ManagedObject, 4092, 4092;
-    ProfileManager: ManagedObject, 4093, 4095;
-    ClusterProfileManager: ProfileManager, 4094, 4094;
-    HostProfileManager: ProfileManager, 4095, 4095;
-    PropertyCollector: ManagedObject, 4096, 4096;
-    PropertyFilter: ManagedObject, 4097, 4097;
-    ResourcePlanningManager: ManagedObject, 4098, 4098;
-    ScheduledTaskManager: ManagedObject, 4099, 4099;
-    SearchIndex: ManagedObject, 4100, 4100;
-    ServiceInstance: ManagedObject, 4101, 4101;
-    ServiceManager: ManagedObject, 4102, 4102;
-    SessionManager: ManagedObject, 4103, 4103;
-    SimpleCommand: ManagedObject, 4104, 4104;
-    SiteInfoManager: ManagedObject, 4105, 4105;
-    StorageQueryManager: ManagedObject, 4106, 4106;
-    StorageResourceManager: ManagedObject, 4107, 4107;
-    TaskManager: ManagedObject, 4108, 4108;
-    TenantTenantManager: ManagedObject, 4109, 4109;
-    UserDirectory: ManagedObject, 4110, 4110;
-    VStorageObjectManagerBase: ManagedObject, 4111, 4113;
-    HostVStorageObjectManager: VStorageObjectManagerBase, 4112, 4112;
-    VcenterVStorageObjectManager: VStorageObjectManagerBase, 4113, 4113;
-    View: ManagedObject, 4114, 4118;
-    ManagedObjectView: View, 4115, 4118;
-    ContainerView: ManagedObjectView, 4116, 4116;
-    InventoryView: ManagedObjectView, 4117, 4117;
-    ListView: ManagedObjectView, 4118, 4118;
-    ViewManager: ManagedObject, 4119, 4119;
-    VirtualDiskManager: ManagedObject, 4120, 4120;
-    VirtualMachineCompatibilityChecker: ManagedObject, 4121, 4121;
-    VirtualMachineGuestCustomizationManager: ManagedObject, 4122, 4122;
-    VirtualMachineProvisioningChecker: ManagedObject, 4123, 4123;
-    VirtualizationManager: ManagedObject, 4124, 4124;
-    VsanUpgradeSystem: ManagedObject, 4125, 4125;
+    VirtualDiskInfo: DynamicData, 2904, 2904;
+    VirtualDiskInfoUnit: DynamicData, 2905, 2905;
+    VirtualDiskOptionVFlashCacheConfigOption: DynamicData, 2906, 2906;
+    VirtualDiskSpec: DynamicData, 2907, 2910;
+    DeviceBackedVirtualDiskSpec: VirtualDiskSpec, 2908, 2908;
+    FileBackedVirtualDiskSpec: VirtualDiskSpec, 2909, 2910;
+    SeSparseVirtualDiskSpec: FileBackedVirtualDiskSpec, 2910, 2910;
+    VirtualDiskVFlashCacheConfigInfo: DynamicData, 2911, 2911;
+    VirtualEthernetCardResourceAllocation: DynamicData, 2912, 2912;
+    VirtualHardware: DynamicData, 2913, 2913;
+    VirtualHardwareOption: DynamicData, 2914, 2914;
+    VirtualMachineAffinityInfo: DynamicData, 2915, 2915;
+    VirtualMachineBaseIndependentFilterSpec: DynamicData, 2916, 2918;
+    VirtualMachineEmptyIndependentFilterSpec: VirtualMachineBaseIndependentFilterSpec, 2917, 2917;
+    VirtualMachineIndependentFilterSpec: VirtualMachineBaseIndependentFilterSpec, 2918, 2918;
+    VirtualMachineBootOptions: DynamicData, 2919, 2919;
+    VirtualMachineBootOptionsBootableDevice: DynamicData, 2920, 2924;
+    VirtualMachineBootOptionsBootableCdromDevice: VirtualMachineBootOptionsBootableDevice, 2921, 2921;
+    VirtualMachineBootOptionsBootableDiskDevice: VirtualMachineBootOptionsBootableDevice, 2922, 2922;
+    VirtualMachineBootOptionsBootableEthernetDevice: VirtualMachineBootOptionsBootableDevice, 2923, 2923;
+    VirtualMachineBootOptionsBootableFloppyDevice: VirtualMachineBootOptionsBootableDevice, 2924, 2924;
+    VirtualMachineCapability: DynamicData, 2925, 2925;
+    VirtualMachineCertThumbprint: DynamicData, 2926, 2926;
+    VirtualMachineCloneSpec: DynamicData, 2927, 2927;
+    VirtualMachineConfigInfo: DynamicData, 2928, 2928;
+    VirtualMachineConfigInfoDatastoreUrlPair: DynamicData, 2929, 2929;
+    VirtualMachineConfigInfoOverheadInfo: DynamicData, 2930, 2930;
+    VirtualMachineConfigOption: DynamicData, 2931, 2931;
+    VirtualMachineConfigOptionDescriptor: DynamicData, 2932, 2932;
+    VirtualMachineConfigSpec: DynamicData, 2933, 2933;
+    VirtualMachineConfigSummary: DynamicData, 2934, 2934;
+    VirtualMachineConnection: DynamicData, 2935, 2936;
+    VirtualMachineMksConnection: VirtualMachineConnection, 2936, 2936;
+    VirtualMachineConsolePreferences: DynamicData, 2937, 2937;
+    VirtualMachineContentLibraryItemInfo: DynamicData, 2938, 2938;
+    VirtualMachineDatastoreVolumeOption: DynamicData, 2939, 2939;
+    VirtualMachineDefaultPowerOpInfo: DynamicData, 2940, 2940;
+    VirtualMachineDeviceRuntimeInfo: DynamicData, 2941, 2941;
+    VirtualMachineDeviceRuntimeInfoDeviceRuntimeState: DynamicData, 2942, 2943;
+    VirtualMachineDeviceRuntimeInfoVirtualEthernetCardRuntimeState: VirtualMachineDeviceRuntimeInfoDeviceRuntimeState, 2943, 2943;
+    VirtualMachineDisplayTopology: DynamicData, 2944, 2944;
+    VirtualMachineDvxClassInfo: DynamicData, 2945, 2945;
+    VirtualMachineFeatureRequirement: DynamicData, 2946, 2946;
+    VirtualMachineFileInfo: DynamicData, 2947, 2947;
+    VirtualMachineFileLayout: DynamicData, 2948, 2948;
+    VirtualMachineFileLayoutDiskLayout: DynamicData, 2949, 2949;
+    VirtualMachineFileLayoutEx: DynamicData, 2950, 2950;
+    VirtualMachineFileLayoutExDiskLayout: DynamicData, 2951, 2951;
+    VirtualMachineFileLayoutExDiskUnit: DynamicData, 2952, 2952;
+    VirtualMachineFileLayoutExFileInfo: DynamicData, 2953, 2953;
+    VirtualMachineFileLayoutExSnapshotLayout: DynamicData, 2954, 2954;
+    VirtualMachineFileLayoutSnapshotLayout: DynamicData, 2955, 2955;
+    VirtualMachineFlagInfo: DynamicData, 2956, 2956;
+    VirtualMachineForkConfigInfo: DynamicData, 2957, 2957;
+    VirtualMachineGuestIntegrityInfo: DynamicData, 2958, 2958;
+    VirtualMachineGuestMonitoringModeInfo: DynamicData, 2959, 2959;
+    VirtualMachineGuestQuiesceSpec: DynamicData, 2960, 2961;
+    VirtualMachineWindowsQuiesceSpec: VirtualMachineGuestQuiesceSpec, 2961, 2961;
+    VirtualMachineGuestRebootStatus: DynamicData, 2962, 2962;
+    VirtualMachineGuestSummary: DynamicData, 2963, 2963;
+    VirtualMachineIdeDiskDevicePartitionInfo: DynamicData, 2964, 2964;
+    VirtualMachineInstantCloneSpec: DynamicData, 2965, 2965;
+    VirtualMachineLegacyNetworkSwitchInfo: DynamicData, 2966, 2966;
+    VirtualMachineMemoryReservationInfo: DynamicData, 2967, 2967;
+    VirtualMachineMemoryReservationSpec: DynamicData, 2968, 2968;
+    VirtualMachineMessage: DynamicData, 2969, 2969;
+    VirtualMachineMetadataManagerVmMetadata: DynamicData, 2970, 2970;
+    VirtualMachineMetadataManagerVmMetadataInput: DynamicData, 2971, 2971;
+    VirtualMachineMetadataManagerVmMetadataOwner: DynamicData, 2972, 2972;
+    VirtualMachineMetadataManagerVmMetadataResult: DynamicData, 2973, 2973;
+    VirtualMachineMksTicket: DynamicData, 2974, 2974;
+    VirtualMachineNetworkShaperInfo: DynamicData, 2975, 2975;
+    VirtualMachineProfileDetails: DynamicData, 2976, 2976;
+    VirtualMachineProfileDetailsDiskProfileDetails: DynamicData, 2977, 2977;
+    VirtualMachineProfileRawData: DynamicData, 2978, 2978;
+    VirtualMachineProfileSpec: DynamicData, 2979, 2982;
+    VirtualMachineDefaultProfileSpec: VirtualMachineProfileSpec, 2980, 2980;
+    VirtualMachineDefinedProfileSpec: VirtualMachineProfileSpec, 2981, 2981;
+    VirtualMachineEmptyProfileSpec: VirtualMachineProfileSpec, 2982, 2982;
+    VirtualMachinePropertyRelation: DynamicData, 2983, 2983;
+    VirtualMachineQuestionInfo: DynamicData, 2984, 2984;
+    VirtualMachineQuickStats: DynamicData, 2985, 2985;
+    VirtualMachineQuickStatsMemoryTierStats: DynamicData, 2986, 2986;
+    VirtualMachineRelocateSpec: DynamicData, 2987, 2987;
+    VirtualMachineRelocateSpecDiskLocator: DynamicData, 2988, 2988;
+    VirtualMachineRelocateSpecDiskLocatorBackingSpec: DynamicData, 2989, 2989;
+    VirtualMachineRuntimeInfo: DynamicData, 2990, 2990;
+    VirtualMachineRuntimeInfoDasProtectionState: DynamicData, 2991, 2991;
+    VirtualMachineSgxInfo: DynamicData, 2992, 2992;
+    VirtualMachineSnapshotInfo: DynamicData, 2993, 2993;
+    VirtualMachineSnapshotTree: DynamicData, 2994, 2994;
+    VirtualMachineSriovDevicePoolInfo: DynamicData, 2995, 2996;
+    VirtualMachineSriovNetworkDevicePoolInfo: VirtualMachineSriovDevicePoolInfo, 2996, 2996;
+    VirtualMachineStorageInfo: DynamicData, 2997, 2997;
+    VirtualMachineStorageSummary: DynamicData, 2998, 2998;
+    VirtualMachineSummary: DynamicData, 2999, 2999;
+    VirtualMachineTargetInfo: DynamicData, 3000, 3025;
+    OpaqueNetworkTargetInfo: VirtualMachineTargetInfo, 3001, 3001;
+    SubnetInfo: VirtualMachineTargetInfo, 3002, 3002;
+    VirtualMachineCdromInfo: VirtualMachineTargetInfo, 3003, 3003;
+    VirtualMachineDatastoreInfo: VirtualMachineTargetInfo, 3004, 3004;
+    VirtualMachineDiskDeviceInfo: VirtualMachineTargetInfo, 3005, 3007;
+    VirtualMachineIdeDiskDeviceInfo: VirtualMachineDiskDeviceInfo, 3006, 3006;
+    VirtualMachineScsiDiskDeviceInfo: VirtualMachineDiskDeviceInfo, 3007, 3007;
+    VirtualMachineDynamicPassthroughInfo: VirtualMachineTargetInfo, 3008, 3008;
+    VirtualMachineFloppyInfo: VirtualMachineTargetInfo, 3009, 3009;
+    VirtualMachineNetworkInfo: VirtualMachineTargetInfo, 3010, 3010;
+    VirtualMachineParallelInfo: VirtualMachineTargetInfo, 3011, 3011;
+    VirtualMachinePciPassthroughInfo: VirtualMachineTargetInfo, 3012, 3013;
+    VirtualMachineSriovInfo: VirtualMachinePciPassthroughInfo, 3013, 3013;
+    VirtualMachinePciSharedGpuPassthroughInfo: VirtualMachineTargetInfo, 3014, 3014;
+    VirtualMachinePrecisionClockInfo: VirtualMachineTargetInfo, 3015, 3015;
+    VirtualMachineScsiPassthroughInfo: VirtualMachineTargetInfo, 3016, 3016;
+    VirtualMachineSerialInfo: VirtualMachineTargetInfo, 3017, 3017;
+    VirtualMachineSgxTargetInfo: VirtualMachineTargetInfo, 3018, 3018;
+    VirtualMachineSoundInfo: VirtualMachineTargetInfo, 3019, 3019;
+    VirtualMachineUsbInfo: VirtualMachineTargetInfo, 3020, 3020;
+    VirtualMachineVFlashModuleInfo: VirtualMachineTargetInfo, 3021, 3021;
+    VirtualMachineVMotionStunTimeInfo: VirtualMachineTargetInfo, 3022, 3022;
+    VirtualMachineVendorDeviceGroupInfo: VirtualMachineTargetInfo, 3023, 3023;
+    VirtualMachineVgpuDeviceInfo: VirtualMachineTargetInfo, 3024, 3024;
+    VirtualMachineVgpuProfileInfo: VirtualMachineTargetInfo, 3025, 3025;
+    VirtualMachineTicket: DynamicData, 3026, 3026;
+    VirtualMachineUsageOnDatastore: DynamicData, 3027, 3027;
+    VirtualMachineVMCIDeviceFilterInfo: DynamicData, 3028, 3028;
+    VirtualMachineVMCIDeviceFilterSpec: DynamicData, 3029, 3029;
+    VirtualMachineVMCIDeviceOptionFilterSpecOption: DynamicData, 3030, 3030;
+    VirtualMachineVcpuConfig: DynamicData, 3031, 3031;
+    VirtualMachineVendorDeviceGroupInfoComponentDeviceInfo: DynamicData, 3032, 3032;
+    VirtualMachineVirtualDeviceGroups: DynamicData, 3033, 3033;
+    VirtualMachineVirtualDeviceGroupsDeviceGroup: DynamicData, 3034, 3035;
+    VirtualMachineVirtualDeviceGroupsVendorDeviceGroup: VirtualMachineVirtualDeviceGroupsDeviceGroup, 3035, 3035;
+    VirtualMachineVirtualDeviceSwap: DynamicData, 3036, 3036;
+    VirtualMachineVirtualDeviceSwapDeviceSwapInfo: DynamicData, 3037, 3037;
+    VirtualMachineVirtualNuma: DynamicData, 3038, 3038;
+    VirtualMachineVirtualNumaInfo: DynamicData, 3039, 3039;
+    VirtualMachineVirtualPMem: DynamicData, 3040, 3040;
+    VirtualMachineWipeResult: DynamicData, 3041, 3041;
+    VirtualNicManagerNetConfig: DynamicData, 3042, 3042;
+    VirtualPCIPassthroughAllowedDevice: DynamicData, 3043, 3043;
+    VirtualVmxnet3OptionStrictLatencyConfigOption: DynamicData, 3044, 3044;
+    VirtualVmxnet3StrictLatencyConfig: DynamicData, 3045, 3045;
+    VmConfigFileEncryptionInfo: DynamicData, 3046, 3046;
+    VmConfigFileQueryFilter: DynamicData, 3047, 3047;
+    VmConfigFileQueryFlags: DynamicData, 3048, 3048;
+    VmConfigInfo: DynamicData, 3049, 3050;
+    VAppConfigInfo: VmConfigInfo, 3050, 3050;
+    VmConfigSpec: DynamicData, 3051, 3052;
+    VAppConfigSpec: VmConfigSpec, 3052, 3052;
+    VmDiskFileEncryptionInfo: DynamicData, 3053, 3053;
+    VmDiskFileQueryFilter: DynamicData, 3054, 3054;
+    VmDiskFileQueryFlags: DynamicData, 3055, 3055;
+    VmPlacementPolicy: DynamicData, 3056, 3059;
+    VmToVmGroupsAntiAffinity: VmPlacementPolicy, 3057, 3057;
+    VmVmAffinity: VmPlacementPolicy, 3058, 3058;
+    VmVmAntiAffinity: VmPlacementPolicy, 3059, 3059;
+    VmPodConfigForPlacement: DynamicData, 3060, 3060;
+    VmfsConfigOption: DynamicData, 3061, 3061;
+    VmfsDatastoreBaseOption: DynamicData, 3062, 3065;
+    VmfsDatastoreMultipleExtentOption: VmfsDatastoreBaseOption, 3063, 3063;
+    VmfsDatastoreSingleExtentOption: VmfsDatastoreBaseOption, 3064, 3065;
+    VmfsDatastoreAllExtentOption: VmfsDatastoreSingleExtentOption, 3065, 3065;
+    VmfsDatastoreOption: DynamicData, 3066, 3066;
+    VmfsDatastoreSpec: DynamicData, 3067, 3070;
+    VmfsDatastoreCreateSpec: VmfsDatastoreSpec, 3068, 3068;
+    VmfsDatastoreExpandSpec: VmfsDatastoreSpec, 3069, 3069;
+    VmfsDatastoreExtendSpec: VmfsDatastoreSpec, 3070, 3070;
+    VmfsUnmapBandwidthSpec: DynamicData, 3071, 3071;
+    VmwareDistributedVirtualSwitchDpuFailoverPolicy: DynamicData, 3072, 3072;
+    VmwareDistributedVirtualSwitchNetworkOffloadConfig: DynamicData, 3073, 3073;
+    VmwareDistributedVirtualSwitchRealTimeConfig: DynamicData, 3074, 3074;
+    VmwareDistributedVirtualSwitchRealTimeLanAnnotation: DynamicData, 3075, 3075;
+    VnicPortArgument: DynamicData, 3076, 3076;
+    VsanClusterConfigInfo: DynamicData, 3077, 3078;
+    VsanClusterConfigInfoHostDefaultInfo: DynamicData, 3079, 3079;
+    VsanClusterCoreConfig: DynamicData, 3080, 3080;
+    VsanClusterCoreConfigSpec: DynamicData, 3081, 3081;
+    VsanHostClusterStatus: DynamicData, 3082, 3082;
+    VsanHostClusterStatusState: DynamicData, 3083, 3083;
+    VsanHostClusterStatusStateCompletionEstimate: DynamicData, 3084, 3084;
+    VsanHostConfigInfo: DynamicData, 3085, 3086;
+    VsanHostConfigInfoClusterInfo: DynamicData, 3087, 3087;
+    VsanHostConfigInfoNetworkInfo: DynamicData, 3088, 3088;
+    VsanHostConfigInfoNetworkInfoPortConfig: DynamicData, 3089, 3090;
+    VsanHostConfigInfoStorageInfo: DynamicData, 3091, 3091;
+    VsanHostDecommissionMode: DynamicData, 3092, 3092;
+    VsanHostDiskMapInfo: DynamicData, 3093, 3093;
+    VsanHostDiskMapResult: DynamicData, 3094, 3094;
+    VsanHostDiskMapping: DynamicData, 3095, 3095;
+    VsanHostDiskResult: DynamicData, 3096, 3097;
+    VsanHostFaultDomainInfo: DynamicData, 3098, 3098;
+    VsanHostIpConfig: DynamicData, 3099, 3100;
+    VsanHostMembershipInfo: DynamicData, 3101, 3101;
+    VsanHostRuntimeInfo: DynamicData, 3102, 3102;
+    VsanHostRuntimeInfoDiskIssue: DynamicData, 3103, 3103;
+    VsanHostVsanDiskInfo: DynamicData, 3104, 3104;
+    VsanNewPolicyBatch: DynamicData, 3105, 3105;
+    VsanPolicyChangeBatch: DynamicData, 3106, 3106;
+    VsanPolicyCost: DynamicData, 3107, 3107;
+    VsanPolicySatisfiability: DynamicData, 3108, 3108;
+    VsanUpgradeSystemNetworkPartitionInfo: DynamicData, 3109, 3109;
+    VsanUpgradeSystemPreflightCheckIssue: DynamicData, 3110, 3134;
+    VsanUpgradeSystemAPIBrokenIssue: VsanUpgradeSystemPreflightCheckIssue, 3111, 3111;
+    VsanUpgradeSystemAutoClaimEnabledOnHostsIssue: VsanUpgradeSystemPreflightCheckIssue, 3112, 3112;
+    VsanUpgradeSystemHostsDisconnectedIssue: VsanUpgradeSystemPreflightCheckIssue, 3113, 3113;
+    VsanUpgradeSystemMissingHostsInClusterIssue: VsanUpgradeSystemPreflightCheckIssue, 3114, 3114;
+    VsanUpgradeSystemNetworkPartitionIssue: VsanUpgradeSystemPreflightCheckIssue, 3115, 3115;
+    VsanUpgradeSystemNotEnoughFreeCapacityIssue: VsanUpgradeSystemPreflightCheckIssue, 3116, 3116;
+    VsanUpgradeSystemRogueHostsInClusterIssue: VsanUpgradeSystemPreflightCheckIssue, 3117, 3117;
+    VsanUpgradeSystemV2ObjectsPresentDuringDowngradeIssue: VsanUpgradeSystemPreflightCheckIssue, 3118, 3118;
+    VsanUpgradeSystemWrongEsxVersionIssue: VsanUpgradeSystemPreflightCheckIssue, 3119, 3119;
+    VsanUpgradeSystemPreflightCheckResult: DynamicData, 3135, 3136;
+    VsanUpgradeSystemUpgradeHistoryItem: DynamicData, 3137, 3140;
+    VsanUpgradeSystemUpgradeHistoryDiskGroupOp: VsanUpgradeSystemUpgradeHistoryItem, 3138, 3138;
+    VsanUpgradeSystemUpgradeHistoryPreflightFail: VsanUpgradeSystemUpgradeHistoryItem, 3139, 3139;
+    VsanUpgradeSystemUpgradeStatus: DynamicData, 3141, 3142;
+    VslmCreateSpec: DynamicData, 3143, 3143;
+    VslmCreateSpecBackingSpec: DynamicData, 3144, 3146;
+    VslmCreateSpecDiskFileBackingSpec: VslmCreateSpecBackingSpec, 3145, 3145;
+    VslmCreateSpecRawDiskMappingBackingSpec: VslmCreateSpecBackingSpec, 3146, 3146;
+    VslmMigrateSpec: DynamicData, 3147, 3149;
+    VslmCloneSpec: VslmMigrateSpec, 3148, 3148;
+    VslmRelocateSpec: VslmMigrateSpec, 3149, 3149;
+    VslmTagEntry: DynamicData, 3150, 3150;
+    WaitOptions: DynamicData, 3151, 3151;
+    WitnessNodeInfo: DynamicData, 3152, 3152;
+    VslmInfrastructureObjectPolicy: DynamicData, 3153, 3153;
+    VslmInfrastructureObjectPolicySpec: DynamicData, 3154, 3154;
+    VslmVClockInfo: DynamicData, 3155, 3155;
+    DynamicProperty: DataObject, 3986, 3986;
+    ManagedObject: Object, 3987, 4184;
+    AlarmManager: ManagedObject, 3988, 3988;
+    AuthorizationManager: ManagedObject, 3989, 3989;
+    CertificateManager: ManagedObject, 3990, 3990;
+    CryptoManager: ManagedObject, 3991, 3994;
+    CryptoManagerHost: CryptoManager, 3992, 3993;
+    CryptoManagerHostKMS: CryptoManagerHost, 3993, 3993;
+    CryptoManagerKmip: CryptoManager, 3994, 3994;
+    CustomFieldsManager: ManagedObject, 3995, 3995;
+    CustomizationSpecManager: ManagedObject, 3996, 3996;
+    DatastoreNamespaceManager: ManagedObject, 3997, 3997;
+    DiagnosticManager: ManagedObject, 3998, 3998;
+    DirectPathProfileManager: ManagedObject, 3999, 3999;
+    DistributedVirtualSwitchManager: ManagedObject, 4000, 4000;
+    EnvironmentBrowser: ManagedObject, 4001, 4001;
+    EventManager: ManagedObject, 4002, 4002;
+    ExtensibleManagedObject: ManagedObject, 4003, 4035;
+    Alarm: ExtensibleManagedObject, 4004, 4004;
+    ClusterEVCManager: ExtensibleManagedObject, 4005, 4005;
+    HostCpuSchedulerSystem: ExtensibleManagedObject, 4006, 4006;
+    HostFirewallSystem: ExtensibleManagedObject, 4007, 4007;
+    HostGraphicsManager: ExtensibleManagedObject, 4008, 4008;
+    HostMemorySystem: ExtensibleManagedObject, 4009, 4009;
+    HostNetworkSystem: ExtensibleManagedObject, 4010, 4010;
+    HostPciPassthruSystem: ExtensibleManagedObject, 4011, 4011;
+    HostServiceSystem: ExtensibleManagedObject, 4012, 4012;
+    HostStorageSystem: ExtensibleManagedObject, 4013, 4013;
+    HostVMotionSystem: ExtensibleManagedObject, 4014, 4014;
+    HostVirtualNicManager: ExtensibleManagedObject, 4015, 4015;
+    ManagedEntity: ExtensibleManagedObject, 4016, 4032;
+    ComputeResource: ManagedEntity, 4017, 4018;
+    ClusterComputeResource: ComputeResource, 4018, 4018;
+    Datacenter: ManagedEntity, 4019, 4019;
+    Datastore: ManagedEntity, 4020, 4020;
+    DistributedVirtualSwitch: ManagedEntity, 4021, 4022;
+    VmwareDistributedVirtualSwitch: DistributedVirtualSwitch, 4022, 4022;
+    Folder: ManagedEntity, 4023, 4024;
+    StoragePod: Folder, 4024, 4024;
+    HostSystem: ManagedEntity, 4025, 4025;
+    Network: ManagedEntity, 4026, 4028;
+    DistributedVirtualPortgroup: Network, 4027, 4027;
+    OpaqueNetwork: Network, 4028, 4028;
+    ResourcePool: ManagedEntity, 4029, 4030;
+    VirtualApp: ResourcePool, 4030, 4030;
+    TransitGateway: ManagedEntity, 4031, 4031;
+    VirtualMachine: ManagedEntity, 4032, 4032;
+    ScheduledTask: ExtensibleManagedObject, 4033, 4033;
+    Task: ExtensibleManagedObject, 4034, 4034;
+    VirtualMachineSnapshot: ExtensibleManagedObject, 4035, 4035;
+    ExtensionManager: ManagedObject, 4036, 4036;
+    FailoverClusterConfigurator: ManagedObject, 4037, 4037;
+    FailoverClusterManager: ManagedObject, 4038, 4038;
+    FileManager: ManagedObject, 4039, 4039;
+    GuestAliasManager: ManagedObject, 4040, 4040;
+    GuestAuthManager: ManagedObject, 4041, 4041;
+    GuestFileManager: ManagedObject, 4042, 4042;
+    GuestOperationsManager: ManagedObject, 4043, 4043;
+    GuestProcessManager: ManagedObject, 4044, 4044;
+    GuestWindowsRegistryManager: ManagedObject, 4045, 4045;
+    HealthUpdateManager: ManagedObject, 4046, 4046;
+    HistoryCollector: ManagedObject, 4047, 4049;
+    EventHistoryCollector: HistoryCollector, 4048, 4048;
+    TaskHistoryCollector: HistoryCollector, 4049, 4049;
+    HostAccessManager: ManagedObject, 4050, 4050;
+    HostAssignableHardwareManager: ManagedObject, 4051, 4051;
+    HostAuthenticationManager: ManagedObject, 4052, 4052;
+    HostAuthenticationStore: ManagedObject, 4053, 4056;
+    HostDirectoryStore: HostAuthenticationStore, 4054, 4055;
+    HostActiveDirectoryAuthentication: HostDirectoryStore, 4055, 4055;
+    HostLocalAuthentication: HostAuthenticationStore, 4056, 4056;
+    HostAutoStartManager: ManagedObject, 4057, 4057;
+    HostBootDeviceSystem: ManagedObject, 4058, 4058;
+    HostCacheConfigurationManager: ManagedObject, 4059, 4059;
+    HostCertificateManager: ManagedObject, 4060, 4060;
+    HostDatastoreBrowser: ManagedObject, 4061, 4061;
+    HostDatastoreSystem: ManagedObject, 4062, 4062;
+    HostDateTimeSystem: ManagedObject, 4063, 4063;
+    HostDiagnosticSystem: ManagedObject, 4064, 4064;
+    HostEsxAgentHostManager: ManagedObject, 4065, 4065;
+    HostFirmwareSystem: ManagedObject, 4066, 4066;
+    HostHealthStatusSystem: ManagedObject, 4067, 4067;
+    HostImageConfigManager: ManagedObject, 4068, 4068;
+    HostKernelModuleSystem: ManagedObject, 4069, 4069;
+    HostLocalAccountManager: ManagedObject, 4070, 4070;
+    HostNvdimmSystem: ManagedObject, 4071, 4071;
+    HostPatchManager: ManagedObject, 4072, 4072;
+    HostPowerSystem: ManagedObject, 4073, 4073;
+    HostSnmpSystem: ManagedObject, 4074, 4074;
+    HostSpecificationManager: ManagedObject, 4075, 4075;
+    HostVFlashManager: ManagedObject, 4076, 4076;
+    HostVsanInternalSystem: ManagedObject, 4077, 4077;
+    HostVsanSystem: ManagedObject, 4078, 4078;
+    HttpNfcLease: ManagedObject, 4079, 4079;
+    IoFilterManager: ManagedObject, 4080, 4080;
+    IpPoolManager: ManagedObject, 4081, 4081;
+    IscsiManager: ManagedObject, 4082, 4082;
+    LicenseAssignmentManager: ManagedObject, 4083, 4083;
+    LicenseManager: ManagedObject, 4084, 4084;
+    LocalizationManager: ManagedObject, 4085, 4085;
+    MessageBusProxy: ManagedObject, 4086, 4086;
+    OptionManager: ManagedObject, 4087, 4087;
+    OverheadMemoryManager: ManagedObject, 4088, 4088;
+    OvfManager: ManagedObject, 4089, 4089;
+    PerformanceManager: ManagedObject, 4090, 4090;
+    Profile: ManagedObject, 4091, 4093;
+    ClusterProfile: Profile, 4092, 4092;
+    HostProfile: Profile, 4093, 4093;
+    ProfileComplianceManager: ManagedObject, 4094, 4094;
+    ProfileManager: ManagedObject, 4095, 4097;
+    ClusterProfileManager: ProfileManager, 4096, 4096;
+    HostProfileManager: ProfileManager, 4097, 4097;
+    PropertyCollector: ManagedObject, 4098, 4098;
+    PropertyFilter: ManagedObject, 4099, 4099;
+    ResourcePlanningManager: ManagedObject, 4100, 4100;
+    ScheduledTaskManager: ManagedObject, 4101, 4101;
+    SearchIndex: ManagedObject, 4102, 4102;
+    ServiceInstance: ManagedObject, 4103, 4103;
+    ServiceManager: ManagedObject, 4104, 4104;
+    SessionManager: ManagedObject, 4105, 4105;
+    SimpleCommand: ManagedObject, 4106, 4106;
+    SiteInfoManager: ManagedObject, 4107, 4107;
+    StorageQueryManager: ManagedObject, 4108, 4108;
+    StorageResourceManager: ManagedObject, 4109, 4109;
+    TaskManager: ManagedObject, 4110, 4110;
+    TenantTenantManager: ManagedObject, 4111, 4111;
+    UserDirectory: ManagedObject, 4112, 4112;
+    VStorageObjectManagerBase: ManagedObject, 4113, 4115;
+    HostVStorageObjectManager: VStorageObjectManagerBase, 4114, 4114;
+    VcenterVStorageObjectManager: VStorageObjectManagerBase, 4115, 4115;
+    View: ManagedObject, 4116, 4120;
+    ManagedObjectView: View, 4117, 4120;
+    ContainerView: ManagedObjectView, 4118, 4118;
+    InventoryView: ManagedObjectView, 4119, 4119;
+    ListView: ManagedObjectView, 4120, 4120;
+    ViewManager: ManagedObject, 4121, 4121;
+    VirtualDiskManager: ManagedObject, 4122, 4122;
+    VirtualMachineCompatibilityChecker: ManagedObject, 4123, 4123;
+    VirtualMachineGuestCustomizationManager: ManagedObject, 4124, 4124;
+    VirtualMachineProvisioningChecker: ManagedObject, 4125, 4125;
+    VirtualizationManager: ManagedObject, 4126, 4126;
+    VsanUpgradeSystem: ManagedObject, 4127, 4127;
 }
 
 impl DynamicArray {
@@ -3469,8 +3471,8 @@ impl AlarmFilterSpec {
     pub const TYPE_ENTITY: usize = 1;
     pub const TYPE_TRIGGER: usize = 2;
     #[inline] pub fn status(&self) -> Items<'_, Choice<enums::ManagedEntityStatus>> { self.as_object().read_list(0) }
-    #[inline] pub fn status_mut(&mut self) -> ItemsMut<'_, Choice<enums::ManagedEntityStatus>> { self.as_object_mut().list_mut(0, E(4429)) }
-    #[inline] pub fn set_status<A: Into<enums::ManagedEntityStatus>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, E(4429), items.into_iter().map(|item| enum_value(item.into()))); self }
+    #[inline] pub fn status_mut(&mut self) -> ItemsMut<'_, Choice<enums::ManagedEntityStatus>> { self.as_object_mut().list_mut(0, E(4431)) }
+    #[inline] pub fn set_status<A: Into<enums::ManagedEntityStatus>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, E(4431), items.into_iter().map(|item| enum_value(item.into()))); self }
     #[inline] pub fn push_status<A: Into<enums::ManagedEntityStatus>>(&mut self, item: A) -> &mut Self { let value = enum_value(item.into()); self.status_mut().values().push(value); self }
     #[inline] pub fn type_entity(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
     #[inline] pub fn set_type_entity(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -4516,8 +4518,8 @@ impl ClusterClusterInitialPlacementAction {
     #[inline] pub fn pool(&self) -> Moref { self.as_object().read::<Moref>(3) }
     #[inline] pub fn set_pool(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn available_networks(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn available_networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4024)) }
-    #[inline] pub fn set_available_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4024), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn available_networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4026)) }
+    #[inline] pub fn set_available_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4026), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_available_networks<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.available_networks_mut().values().push(value); self }
     #[inline] pub fn config_spec(&self) -> Option<&views::VirtualMachineConfigSpec> { self.as_object().read_optional::<views::VirtualMachineConfigSpec>(5) }
     #[inline] pub fn set_config_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineConfigSpec, _>(5, view); self }
@@ -4550,8 +4552,8 @@ impl ClusterClusterRelocatePlacementAction {
     #[inline] pub fn set_relocate_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineRelocateSpec, _>(4, view); self }
     #[inline] pub fn relocate_spec_mut(&mut self) -> &mut views::VirtualMachineRelocateSpec { self.as_object_mut().view_mut(4) }
     #[inline] pub fn available_networks(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn available_networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4024)) }
-    #[inline] pub fn set_available_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4024), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn available_networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4026)) }
+    #[inline] pub fn set_available_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4026), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_available_networks<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.available_networks_mut().values().push(value); self }
 }
 
@@ -4738,8 +4740,8 @@ impl ClusterComputeResourceClusterConfigResult {
     #[inline] pub fn set_failed_hosts<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1003), items.into_iter().map(|item| view_value::<views::FolderFailedHostResult, A>(item))); self }
     #[inline] pub fn push_failed_hosts<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::FolderFailedHostResult, A>(item); self.failed_hosts_mut().values().push(value); self }
     #[inline] pub fn configured_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn configured_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4023)) }
-    #[inline] pub fn set_configured_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn configured_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
+    #[inline] pub fn set_configured_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_configured_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.configured_hosts_mut().values().push(value); self }
 }
 
@@ -4823,8 +4825,8 @@ impl ClusterComputeResourceHCIConfigInfo {
     #[inline] pub fn set_dvs_setting<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(125), items.into_iter().map(|item| view_value::<views::ClusterComputeResourceDVSSetting, A>(item))); self }
     #[inline] pub fn push_dvs_setting<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ClusterComputeResourceDVSSetting, A>(item); self.dvs_setting_mut().values().push(value); self }
     #[inline] pub fn configured_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn configured_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4023)) }
-    #[inline] pub fn set_configured_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn configured_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4025)) }
+    #[inline] pub fn set_configured_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_configured_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.configured_hosts_mut().values().push(value); self }
     #[inline] pub fn host_config_profile(&self) -> Option<&views::ClusterComputeResourceHostConfigurationProfile> { self.as_object().read_optional::<views::ClusterComputeResourceHostConfigurationProfile>(3) }
     #[inline] pub fn set_host_config_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ClusterComputeResourceHostConfigurationProfile, _>(3, view); self }
@@ -4965,8 +4967,8 @@ impl ClusterComputeResourceVcsSlots {
     #[inline] pub fn host(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4018)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4020)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn total_slots(&self) -> i32 { self.as_object().read::<i32>(3) }
     #[inline] pub fn set_total_slots(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -5088,8 +5090,8 @@ impl ClusterFailoverHostAdmissionControlPolicy {
     pub const FAILOVER_HOSTS: usize = 2;
     pub const FAILOVER_LEVEL: usize = 3;
     #[inline] pub fn failover_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn failover_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4023)) }
-    #[inline] pub fn set_failover_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn failover_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4025)) }
+    #[inline] pub fn set_failover_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_failover_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.failover_hosts_mut().values().push(value); self }
     #[inline] pub fn failover_level(&self) -> Option<i32> { self.as_object().read_optional::<i32>(3) }
     #[inline] pub fn set_failover_level(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -5221,8 +5223,8 @@ impl ClusterDasConfigInfo {
     #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.option_mut().values().push(value); self }
     #[inline] pub fn heartbeat_datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(9) }
-    #[inline] pub fn heartbeat_datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(9, M(4018)) }
-    #[inline] pub fn set_heartbeat_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn heartbeat_datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(9, M(4020)) }
+    #[inline] pub fn set_heartbeat_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_heartbeat_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.heartbeat_datastore_mut().values().push(value); self }
     #[inline] pub fn h_b_datastore_candidate_policy(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(10) }
     #[inline] pub fn set_h_b_datastore_candidate_policy(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(10, text); self }
@@ -5496,8 +5498,8 @@ impl ClusterEVCManagerCheckResult {
     #[inline] pub fn set_error(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizedMethodFault, _>(1, view); self }
     #[inline] pub fn error_mut(&mut self) -> &mut views::LocalizedMethodFault { self.as_object_mut().view_mut(1) }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -5527,8 +5529,8 @@ impl ClusterEVCManagerEVCState {
     #[inline] pub fn set_feature_mask<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(1137), items.into_iter().map(|item| view_value::<views::HostFeatureMask, A>(item))); self }
     #[inline] pub fn push_feature_mask<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostFeatureMask, A>(item); self.feature_mask_mut().values().push(value); self }
     #[inline] pub fn feature_requirement(&self) -> Items<'_, views::VirtualMachineFeatureRequirement> { self.as_object().read_list(5) }
-    #[inline] pub fn feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(5, D(2944)) }
-    #[inline] pub fn set_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2944), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
+    #[inline] pub fn feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(5, D(2946)) }
+    #[inline] pub fn set_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2946), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
     #[inline] pub fn push_feature_requirement<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFeatureRequirement, A>(item); self.feature_requirement_mut().values().push(value); self }
 }
 
@@ -5568,16 +5570,16 @@ impl ClusterGroupInfo {
 impl ClusterHostGroup {
     pub const HOST: usize = 3;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
 impl ClusterVmGroup {
     pub const VM: usize = 3;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4030)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4030), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4032)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
@@ -5771,16 +5773,16 @@ impl ClusterRuleInfo {
 impl ClusterAffinityRuleSpec {
     pub const VM: usize = 8;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(8) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4030)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4030), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4032)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
 impl ClusterAntiAffinityRuleSpec {
     pub const VM: usize = 8;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(8) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4030)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4030), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4032)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
@@ -5850,12 +5852,12 @@ impl ClusterSystemVMsConfigInfo {
     pub const DS_TAG_CATEGORIES_TO_EXCLUDE: usize = 2;
     pub const DEPLOYMENT_MODE: usize = 3;
     #[inline] pub fn allowed_datastores(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn allowed_datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4018)) }
-    #[inline] pub fn set_allowed_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn allowed_datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4020)) }
+    #[inline] pub fn set_allowed_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_allowed_datastores<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.allowed_datastores_mut().values().push(value); self }
     #[inline] pub fn not_allowed_datastores(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn not_allowed_datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4018)) }
-    #[inline] pub fn set_not_allowed_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn not_allowed_datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4020)) }
+    #[inline] pub fn set_not_allowed_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_not_allowed_datastores<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.not_allowed_datastores_mut().values().push(value); self }
     #[inline] pub fn ds_tag_categories_to_exclude(&self) -> Items<'_, ArcStr> { self.as_object().read_list(2) }
     #[inline] pub fn ds_tag_categories_to_exclude_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(2, T::String) }
@@ -6144,8 +6146,8 @@ impl ClusterConfigInfoEx {
     #[inline] pub fn set_vsan_config_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanClusterConfigInfo, _>(14, view); self }
     #[inline] pub fn vsan_config_info_mut(&mut self) -> &mut views::VsanClusterConfigInfo { self.as_object_mut().view_mut(14) }
     #[inline] pub fn vsan_host_config(&self) -> Items<'_, views::VsanHostConfigInfo> { self.as_object().read_list(15) }
-    #[inline] pub fn vsan_host_config_mut(&mut self) -> ItemsMut<'_, views::VsanHostConfigInfo> { self.as_object_mut().list_mut(15, D(3083)) }
-    #[inline] pub fn set_vsan_host_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(15, D(3083), items.into_iter().map(|item| view_value::<views::VsanHostConfigInfo, A>(item))); self }
+    #[inline] pub fn vsan_host_config_mut(&mut self) -> ItemsMut<'_, views::VsanHostConfigInfo> { self.as_object_mut().list_mut(15, D(3085)) }
+    #[inline] pub fn set_vsan_host_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(15, D(3085), items.into_iter().map(|item| view_value::<views::VsanHostConfigInfo, A>(item))); self }
     #[inline] pub fn push_vsan_host_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostConfigInfo, A>(item); self.vsan_host_config_mut().values().push(value); self }
     #[inline] pub fn group(&self) -> Items<'_, views::ClusterGroupInfo> { self.as_object().read_list(16) }
     #[inline] pub fn group_mut(&mut self) -> ItemsMut<'_, views::ClusterGroupInfo> { self.as_object_mut().list_mut(16, D(183)) }
@@ -6255,8 +6257,8 @@ impl ClusterConfigSpecEx {
     #[inline] pub fn set_vsan_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanClusterConfigInfo, _>(19, view); self }
     #[inline] pub fn vsan_config_mut(&mut self) -> &mut views::VsanClusterConfigInfo { self.as_object_mut().view_mut(19) }
     #[inline] pub fn vsan_host_config_spec(&self) -> Items<'_, views::VsanHostConfigInfo> { self.as_object().read_list(20) }
-    #[inline] pub fn vsan_host_config_spec_mut(&mut self) -> ItemsMut<'_, views::VsanHostConfigInfo> { self.as_object_mut().list_mut(20, D(3083)) }
-    #[inline] pub fn set_vsan_host_config_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, D(3083), items.into_iter().map(|item| view_value::<views::VsanHostConfigInfo, A>(item))); self }
+    #[inline] pub fn vsan_host_config_spec_mut(&mut self) -> ItemsMut<'_, views::VsanHostConfigInfo> { self.as_object_mut().list_mut(20, D(3085)) }
+    #[inline] pub fn set_vsan_host_config_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, D(3085), items.into_iter().map(|item| view_value::<views::VsanHostConfigInfo, A>(item))); self }
     #[inline] pub fn push_vsan_host_config_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostConfigInfo, A>(item); self.vsan_host_config_spec_mut().values().push(value); self }
     #[inline] pub fn group_spec(&self) -> Items<'_, views::ClusterGroupSpec> { self.as_object().read_list(21) }
     #[inline] pub fn group_spec_mut(&mut self) -> ItemsMut<'_, views::ClusterGroupSpec> { self.as_object_mut().list_mut(21, D(81)) }
@@ -6440,16 +6442,16 @@ impl ConfigTarget {
     #[inline] pub fn smc_present(&self) -> bool { self.as_object().read::<bool>(4) }
     #[inline] pub fn set_smc_present(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn datastore(&self) -> Items<'_, views::VirtualMachineDatastoreInfo> { self.as_object().read_list(5) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDatastoreInfo> { self.as_object_mut().list_mut(5, D(3002)) }
-    #[inline] pub fn set_datastore<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(3002), items.into_iter().map(|item| view_value::<views::VirtualMachineDatastoreInfo, A>(item))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDatastoreInfo> { self.as_object_mut().list_mut(5, D(3004)) }
+    #[inline] pub fn set_datastore<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(3004), items.into_iter().map(|item| view_value::<views::VirtualMachineDatastoreInfo, A>(item))); self }
     #[inline] pub fn push_datastore<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineDatastoreInfo, A>(item); self.datastore_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, views::VirtualMachineNetworkInfo> { self.as_object().read_list(6) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineNetworkInfo> { self.as_object_mut().list_mut(6, D(3008)) }
-    #[inline] pub fn set_network<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(3008), items.into_iter().map(|item| view_value::<views::VirtualMachineNetworkInfo, A>(item))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineNetworkInfo> { self.as_object_mut().list_mut(6, D(3010)) }
+    #[inline] pub fn set_network<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(3010), items.into_iter().map(|item| view_value::<views::VirtualMachineNetworkInfo, A>(item))); self }
     #[inline] pub fn push_network<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineNetworkInfo, A>(item); self.network_mut().values().push(value); self }
     #[inline] pub fn opaque_network(&self) -> Items<'_, views::OpaqueNetworkTargetInfo> { self.as_object().read_list(7) }
-    #[inline] pub fn opaque_network_mut(&mut self) -> ItemsMut<'_, views::OpaqueNetworkTargetInfo> { self.as_object_mut().list_mut(7, D(2999)) }
-    #[inline] pub fn set_opaque_network<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(2999), items.into_iter().map(|item| view_value::<views::OpaqueNetworkTargetInfo, A>(item))); self }
+    #[inline] pub fn opaque_network_mut(&mut self) -> ItemsMut<'_, views::OpaqueNetworkTargetInfo> { self.as_object_mut().list_mut(7, D(3001)) }
+    #[inline] pub fn set_opaque_network<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(3001), items.into_iter().map(|item| view_value::<views::OpaqueNetworkTargetInfo, A>(item))); self }
     #[inline] pub fn push_opaque_network<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OpaqueNetworkTargetInfo, A>(item); self.opaque_network_mut().values().push(value); self }
     #[inline] pub fn distributed_virtual_portgroup(&self) -> Items<'_, views::DistributedVirtualPortgroupInfo> { self.as_object().read_list(8) }
     #[inline] pub fn distributed_virtual_portgroup_mut(&mut self) -> ItemsMut<'_, views::DistributedVirtualPortgroupInfo> { self.as_object_mut().list_mut(8, D(409)) }
@@ -6460,48 +6462,48 @@ impl ConfigTarget {
     #[inline] pub fn set_distributed_virtual_switch<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, D(423), items.into_iter().map(|item| view_value::<views::DistributedVirtualSwitchInfo, A>(item))); self }
     #[inline] pub fn push_distributed_virtual_switch<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DistributedVirtualSwitchInfo, A>(item); self.distributed_virtual_switch_mut().values().push(value); self }
     #[inline] pub fn subnet_info(&self) -> Items<'_, views::SubnetInfo> { self.as_object().read_list(10) }
-    #[inline] pub fn subnet_info_mut(&mut self) -> ItemsMut<'_, views::SubnetInfo> { self.as_object_mut().list_mut(10, D(3000)) }
-    #[inline] pub fn set_subnet_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, D(3000), items.into_iter().map(|item| view_value::<views::SubnetInfo, A>(item))); self }
+    #[inline] pub fn subnet_info_mut(&mut self) -> ItemsMut<'_, views::SubnetInfo> { self.as_object_mut().list_mut(10, D(3002)) }
+    #[inline] pub fn set_subnet_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, D(3002), items.into_iter().map(|item| view_value::<views::SubnetInfo, A>(item))); self }
     #[inline] pub fn push_subnet_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SubnetInfo, A>(item); self.subnet_info_mut().values().push(value); self }
     #[inline] pub fn cd_rom(&self) -> Items<'_, views::VirtualMachineCdromInfo> { self.as_object().read_list(11) }
-    #[inline] pub fn cd_rom_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineCdromInfo> { self.as_object_mut().list_mut(11, D(3001)) }
-    #[inline] pub fn set_cd_rom<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, D(3001), items.into_iter().map(|item| view_value::<views::VirtualMachineCdromInfo, A>(item))); self }
+    #[inline] pub fn cd_rom_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineCdromInfo> { self.as_object_mut().list_mut(11, D(3003)) }
+    #[inline] pub fn set_cd_rom<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, D(3003), items.into_iter().map(|item| view_value::<views::VirtualMachineCdromInfo, A>(item))); self }
     #[inline] pub fn push_cd_rom<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineCdromInfo, A>(item); self.cd_rom_mut().values().push(value); self }
     #[inline] pub fn serial(&self) -> Items<'_, views::VirtualMachineSerialInfo> { self.as_object().read_list(12) }
-    #[inline] pub fn serial_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSerialInfo> { self.as_object_mut().list_mut(12, D(3015)) }
-    #[inline] pub fn set_serial<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(12, D(3015), items.into_iter().map(|item| view_value::<views::VirtualMachineSerialInfo, A>(item))); self }
+    #[inline] pub fn serial_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSerialInfo> { self.as_object_mut().list_mut(12, D(3017)) }
+    #[inline] pub fn set_serial<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(12, D(3017), items.into_iter().map(|item| view_value::<views::VirtualMachineSerialInfo, A>(item))); self }
     #[inline] pub fn push_serial<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineSerialInfo, A>(item); self.serial_mut().values().push(value); self }
     #[inline] pub fn parallel(&self) -> Items<'_, views::VirtualMachineParallelInfo> { self.as_object().read_list(13) }
-    #[inline] pub fn parallel_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineParallelInfo> { self.as_object_mut().list_mut(13, D(3009)) }
-    #[inline] pub fn set_parallel<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(13, D(3009), items.into_iter().map(|item| view_value::<views::VirtualMachineParallelInfo, A>(item))); self }
+    #[inline] pub fn parallel_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineParallelInfo> { self.as_object_mut().list_mut(13, D(3011)) }
+    #[inline] pub fn set_parallel<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(13, D(3011), items.into_iter().map(|item| view_value::<views::VirtualMachineParallelInfo, A>(item))); self }
     #[inline] pub fn push_parallel<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineParallelInfo, A>(item); self.parallel_mut().values().push(value); self }
     #[inline] pub fn sound(&self) -> Items<'_, views::VirtualMachineSoundInfo> { self.as_object().read_list(14) }
-    #[inline] pub fn sound_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSoundInfo> { self.as_object_mut().list_mut(14, D(3017)) }
-    #[inline] pub fn set_sound<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(14, D(3017), items.into_iter().map(|item| view_value::<views::VirtualMachineSoundInfo, A>(item))); self }
+    #[inline] pub fn sound_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSoundInfo> { self.as_object_mut().list_mut(14, D(3019)) }
+    #[inline] pub fn set_sound<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(14, D(3019), items.into_iter().map(|item| view_value::<views::VirtualMachineSoundInfo, A>(item))); self }
     #[inline] pub fn push_sound<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineSoundInfo, A>(item); self.sound_mut().values().push(value); self }
     #[inline] pub fn usb(&self) -> Items<'_, views::VirtualMachineUsbInfo> { self.as_object().read_list(15) }
-    #[inline] pub fn usb_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineUsbInfo> { self.as_object_mut().list_mut(15, D(3018)) }
-    #[inline] pub fn set_usb<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(15, D(3018), items.into_iter().map(|item| view_value::<views::VirtualMachineUsbInfo, A>(item))); self }
+    #[inline] pub fn usb_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineUsbInfo> { self.as_object_mut().list_mut(15, D(3020)) }
+    #[inline] pub fn set_usb<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(15, D(3020), items.into_iter().map(|item| view_value::<views::VirtualMachineUsbInfo, A>(item))); self }
     #[inline] pub fn push_usb<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineUsbInfo, A>(item); self.usb_mut().values().push(value); self }
     #[inline] pub fn floppy(&self) -> Items<'_, views::VirtualMachineFloppyInfo> { self.as_object().read_list(16) }
-    #[inline] pub fn floppy_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFloppyInfo> { self.as_object_mut().list_mut(16, D(3007)) }
-    #[inline] pub fn set_floppy<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(16, D(3007), items.into_iter().map(|item| view_value::<views::VirtualMachineFloppyInfo, A>(item))); self }
+    #[inline] pub fn floppy_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFloppyInfo> { self.as_object_mut().list_mut(16, D(3009)) }
+    #[inline] pub fn set_floppy<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(16, D(3009), items.into_iter().map(|item| view_value::<views::VirtualMachineFloppyInfo, A>(item))); self }
     #[inline] pub fn push_floppy<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFloppyInfo, A>(item); self.floppy_mut().values().push(value); self }
     #[inline] pub fn legacy_network_info(&self) -> Items<'_, views::VirtualMachineLegacyNetworkSwitchInfo> { self.as_object().read_list(17) }
-    #[inline] pub fn legacy_network_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineLegacyNetworkSwitchInfo> { self.as_object_mut().list_mut(17, D(2964)) }
-    #[inline] pub fn set_legacy_network_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, D(2964), items.into_iter().map(|item| view_value::<views::VirtualMachineLegacyNetworkSwitchInfo, A>(item))); self }
+    #[inline] pub fn legacy_network_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineLegacyNetworkSwitchInfo> { self.as_object_mut().list_mut(17, D(2966)) }
+    #[inline] pub fn set_legacy_network_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, D(2966), items.into_iter().map(|item| view_value::<views::VirtualMachineLegacyNetworkSwitchInfo, A>(item))); self }
     #[inline] pub fn push_legacy_network_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineLegacyNetworkSwitchInfo, A>(item); self.legacy_network_info_mut().values().push(value); self }
     #[inline] pub fn scsi_passthrough(&self) -> Items<'_, views::VirtualMachineScsiPassthroughInfo> { self.as_object().read_list(18) }
-    #[inline] pub fn scsi_passthrough_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineScsiPassthroughInfo> { self.as_object_mut().list_mut(18, D(3014)) }
-    #[inline] pub fn set_scsi_passthrough<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, D(3014), items.into_iter().map(|item| view_value::<views::VirtualMachineScsiPassthroughInfo, A>(item))); self }
+    #[inline] pub fn scsi_passthrough_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineScsiPassthroughInfo> { self.as_object_mut().list_mut(18, D(3016)) }
+    #[inline] pub fn set_scsi_passthrough<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, D(3016), items.into_iter().map(|item| view_value::<views::VirtualMachineScsiPassthroughInfo, A>(item))); self }
     #[inline] pub fn push_scsi_passthrough<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineScsiPassthroughInfo, A>(item); self.scsi_passthrough_mut().values().push(value); self }
     #[inline] pub fn scsi_disk(&self) -> Items<'_, views::VirtualMachineScsiDiskDeviceInfo> { self.as_object().read_list(19) }
-    #[inline] pub fn scsi_disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineScsiDiskDeviceInfo> { self.as_object_mut().list_mut(19, D(3005)) }
-    #[inline] pub fn set_scsi_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, D(3005), items.into_iter().map(|item| view_value::<views::VirtualMachineScsiDiskDeviceInfo, A>(item))); self }
+    #[inline] pub fn scsi_disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineScsiDiskDeviceInfo> { self.as_object_mut().list_mut(19, D(3007)) }
+    #[inline] pub fn set_scsi_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, D(3007), items.into_iter().map(|item| view_value::<views::VirtualMachineScsiDiskDeviceInfo, A>(item))); self }
     #[inline] pub fn push_scsi_disk<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineScsiDiskDeviceInfo, A>(item); self.scsi_disk_mut().values().push(value); self }
     #[inline] pub fn ide_disk(&self) -> Items<'_, views::VirtualMachineIdeDiskDeviceInfo> { self.as_object().read_list(20) }
-    #[inline] pub fn ide_disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineIdeDiskDeviceInfo> { self.as_object_mut().list_mut(20, D(3004)) }
-    #[inline] pub fn set_ide_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, D(3004), items.into_iter().map(|item| view_value::<views::VirtualMachineIdeDiskDeviceInfo, A>(item))); self }
+    #[inline] pub fn ide_disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineIdeDiskDeviceInfo> { self.as_object_mut().list_mut(20, D(3006)) }
+    #[inline] pub fn set_ide_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, D(3006), items.into_iter().map(|item| view_value::<views::VirtualMachineIdeDiskDeviceInfo, A>(item))); self }
     #[inline] pub fn push_ide_disk<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineIdeDiskDeviceInfo, A>(item); self.ide_disk_mut().values().push(value); self }
     #[inline] pub fn max_mem_mb_optimal_perf(&self) -> i32 { self.as_object().read::<i32>(21) }
     #[inline] pub fn set_max_mem_mb_optimal_perf(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(21, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -6513,53 +6515,53 @@ impl ConfigTarget {
     #[inline] pub fn auto_vmotion(&self) -> Option<bool> { self.as_object().read_optional::<bool>(24) }
     #[inline] pub fn set_auto_vmotion(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(24, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn pci_passthrough(&self) -> Items<'_, views::VirtualMachinePciPassthroughInfo> { self.as_object().read_list(25) }
-    #[inline] pub fn pci_passthrough_mut(&mut self) -> ItemsMut<'_, views::VirtualMachinePciPassthroughInfo> { self.as_object_mut().list_mut(25, D(3010)) }
-    #[inline] pub fn set_pci_passthrough<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(25, D(3010), items.into_iter().map(|item| view_value::<views::VirtualMachinePciPassthroughInfo, A>(item))); self }
+    #[inline] pub fn pci_passthrough_mut(&mut self) -> ItemsMut<'_, views::VirtualMachinePciPassthroughInfo> { self.as_object_mut().list_mut(25, D(3012)) }
+    #[inline] pub fn set_pci_passthrough<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(25, D(3012), items.into_iter().map(|item| view_value::<views::VirtualMachinePciPassthroughInfo, A>(item))); self }
     #[inline] pub fn push_pci_passthrough<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachinePciPassthroughInfo, A>(item); self.pci_passthrough_mut().values().push(value); self }
     #[inline] pub fn sriov(&self) -> Items<'_, views::VirtualMachineSriovInfo> { self.as_object().read_list(26) }
-    #[inline] pub fn sriov_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSriovInfo> { self.as_object_mut().list_mut(26, D(3011)) }
-    #[inline] pub fn set_sriov<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(26, D(3011), items.into_iter().map(|item| view_value::<views::VirtualMachineSriovInfo, A>(item))); self }
+    #[inline] pub fn sriov_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSriovInfo> { self.as_object_mut().list_mut(26, D(3013)) }
+    #[inline] pub fn set_sriov<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(26, D(3013), items.into_iter().map(|item| view_value::<views::VirtualMachineSriovInfo, A>(item))); self }
     #[inline] pub fn push_sriov<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineSriovInfo, A>(item); self.sriov_mut().values().push(value); self }
     #[inline] pub fn v_flash_module(&self) -> Items<'_, views::VirtualMachineVFlashModuleInfo> { self.as_object().read_list(27) }
-    #[inline] pub fn v_flash_module_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVFlashModuleInfo> { self.as_object_mut().list_mut(27, D(3019)) }
-    #[inline] pub fn set_v_flash_module<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(27, D(3019), items.into_iter().map(|item| view_value::<views::VirtualMachineVFlashModuleInfo, A>(item))); self }
+    #[inline] pub fn v_flash_module_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVFlashModuleInfo> { self.as_object_mut().list_mut(27, D(3021)) }
+    #[inline] pub fn set_v_flash_module<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(27, D(3021), items.into_iter().map(|item| view_value::<views::VirtualMachineVFlashModuleInfo, A>(item))); self }
     #[inline] pub fn push_v_flash_module<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineVFlashModuleInfo, A>(item); self.v_flash_module_mut().values().push(value); self }
     #[inline] pub fn shared_gpu_passthrough_types(&self) -> Items<'_, views::VirtualMachinePciSharedGpuPassthroughInfo> { self.as_object().read_list(28) }
-    #[inline] pub fn shared_gpu_passthrough_types_mut(&mut self) -> ItemsMut<'_, views::VirtualMachinePciSharedGpuPassthroughInfo> { self.as_object_mut().list_mut(28, D(3012)) }
-    #[inline] pub fn set_shared_gpu_passthrough_types<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(28, D(3012), items.into_iter().map(|item| view_value::<views::VirtualMachinePciSharedGpuPassthroughInfo, A>(item))); self }
+    #[inline] pub fn shared_gpu_passthrough_types_mut(&mut self) -> ItemsMut<'_, views::VirtualMachinePciSharedGpuPassthroughInfo> { self.as_object_mut().list_mut(28, D(3014)) }
+    #[inline] pub fn set_shared_gpu_passthrough_types<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(28, D(3014), items.into_iter().map(|item| view_value::<views::VirtualMachinePciSharedGpuPassthroughInfo, A>(item))); self }
     #[inline] pub fn push_shared_gpu_passthrough_types<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachinePciSharedGpuPassthroughInfo, A>(item); self.shared_gpu_passthrough_types_mut().values().push(value); self }
     #[inline] pub fn available_persistent_memory_reservation_mb(&self) -> Option<i64> { self.as_object().read_optional::<i64>(29) }
     #[inline] pub fn set_available_persistent_memory_reservation_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(29, value.into().map_or(Value::Unset, Value::Long)); self }
     #[inline] pub fn dynamic_passthrough(&self) -> Items<'_, views::VirtualMachineDynamicPassthroughInfo> { self.as_object().read_list(30) }
-    #[inline] pub fn dynamic_passthrough_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDynamicPassthroughInfo> { self.as_object_mut().list_mut(30, D(3006)) }
-    #[inline] pub fn set_dynamic_passthrough<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(30, D(3006), items.into_iter().map(|item| view_value::<views::VirtualMachineDynamicPassthroughInfo, A>(item))); self }
+    #[inline] pub fn dynamic_passthrough_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDynamicPassthroughInfo> { self.as_object_mut().list_mut(30, D(3008)) }
+    #[inline] pub fn set_dynamic_passthrough<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(30, D(3008), items.into_iter().map(|item| view_value::<views::VirtualMachineDynamicPassthroughInfo, A>(item))); self }
     #[inline] pub fn push_dynamic_passthrough<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineDynamicPassthroughInfo, A>(item); self.dynamic_passthrough_mut().values().push(value); self }
     #[inline] pub fn sgx_target_info(&self) -> Option<&views::VirtualMachineSgxTargetInfo> { self.as_object().read_optional::<views::VirtualMachineSgxTargetInfo>(31) }
     #[inline] pub fn set_sgx_target_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineSgxTargetInfo, _>(31, view); self }
     #[inline] pub fn sgx_target_info_mut(&mut self) -> &mut views::VirtualMachineSgxTargetInfo { self.as_object_mut().view_mut(31) }
     #[inline] pub fn precision_clock_info(&self) -> Items<'_, views::VirtualMachinePrecisionClockInfo> { self.as_object().read_list(32) }
-    #[inline] pub fn precision_clock_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachinePrecisionClockInfo> { self.as_object_mut().list_mut(32, D(3013)) }
-    #[inline] pub fn set_precision_clock_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(32, D(3013), items.into_iter().map(|item| view_value::<views::VirtualMachinePrecisionClockInfo, A>(item))); self }
+    #[inline] pub fn precision_clock_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachinePrecisionClockInfo> { self.as_object_mut().list_mut(32, D(3015)) }
+    #[inline] pub fn set_precision_clock_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(32, D(3015), items.into_iter().map(|item| view_value::<views::VirtualMachinePrecisionClockInfo, A>(item))); self }
     #[inline] pub fn push_precision_clock_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachinePrecisionClockInfo, A>(item); self.precision_clock_info_mut().values().push(value); self }
     #[inline] pub fn sev_supported(&self) -> Option<bool> { self.as_object().read_optional::<bool>(33) }
     #[inline] pub fn set_sev_supported(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(33, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn vgpu_device_info(&self) -> Items<'_, views::VirtualMachineVgpuDeviceInfo> { self.as_object().read_list(34) }
-    #[inline] pub fn vgpu_device_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVgpuDeviceInfo> { self.as_object_mut().list_mut(34, D(3022)) }
-    #[inline] pub fn set_vgpu_device_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(34, D(3022), items.into_iter().map(|item| view_value::<views::VirtualMachineVgpuDeviceInfo, A>(item))); self }
+    #[inline] pub fn vgpu_device_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVgpuDeviceInfo> { self.as_object_mut().list_mut(34, D(3024)) }
+    #[inline] pub fn set_vgpu_device_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(34, D(3024), items.into_iter().map(|item| view_value::<views::VirtualMachineVgpuDeviceInfo, A>(item))); self }
     #[inline] pub fn push_vgpu_device_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineVgpuDeviceInfo, A>(item); self.vgpu_device_info_mut().values().push(value); self }
     #[inline] pub fn vgpu_profile_info(&self) -> Items<'_, views::VirtualMachineVgpuProfileInfo> { self.as_object().read_list(35) }
-    #[inline] pub fn vgpu_profile_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVgpuProfileInfo> { self.as_object_mut().list_mut(35, D(3023)) }
-    #[inline] pub fn set_vgpu_profile_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(35, D(3023), items.into_iter().map(|item| view_value::<views::VirtualMachineVgpuProfileInfo, A>(item))); self }
+    #[inline] pub fn vgpu_profile_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVgpuProfileInfo> { self.as_object_mut().list_mut(35, D(3025)) }
+    #[inline] pub fn set_vgpu_profile_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(35, D(3025), items.into_iter().map(|item| view_value::<views::VirtualMachineVgpuProfileInfo, A>(item))); self }
     #[inline] pub fn push_vgpu_profile_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineVgpuProfileInfo, A>(item); self.vgpu_profile_info_mut().values().push(value); self }
     #[inline] pub fn vendor_device_group_info(&self) -> Items<'_, views::VirtualMachineVendorDeviceGroupInfo> { self.as_object().read_list(36) }
-    #[inline] pub fn vendor_device_group_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVendorDeviceGroupInfo> { self.as_object_mut().list_mut(36, D(3021)) }
-    #[inline] pub fn set_vendor_device_group_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(36, D(3021), items.into_iter().map(|item| view_value::<views::VirtualMachineVendorDeviceGroupInfo, A>(item))); self }
+    #[inline] pub fn vendor_device_group_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVendorDeviceGroupInfo> { self.as_object_mut().list_mut(36, D(3023)) }
+    #[inline] pub fn set_vendor_device_group_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(36, D(3023), items.into_iter().map(|item| view_value::<views::VirtualMachineVendorDeviceGroupInfo, A>(item))); self }
     #[inline] pub fn push_vendor_device_group_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineVendorDeviceGroupInfo, A>(item); self.vendor_device_group_info_mut().values().push(value); self }
     #[inline] pub fn max_simultaneous_threads(&self) -> Option<i32> { self.as_object().read_optional::<i32>(37) }
     #[inline] pub fn set_max_simultaneous_threads(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(37, value.into().map_or(Value::Unset, Value::Int)); self }
     #[inline] pub fn dvx_class_info(&self) -> Items<'_, views::VirtualMachineDvxClassInfo> { self.as_object().read_list(38) }
-    #[inline] pub fn dvx_class_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDvxClassInfo> { self.as_object_mut().list_mut(38, D(2943)) }
-    #[inline] pub fn set_dvx_class_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(38, D(2943), items.into_iter().map(|item| view_value::<views::VirtualMachineDvxClassInfo, A>(item))); self }
+    #[inline] pub fn dvx_class_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDvxClassInfo> { self.as_object_mut().list_mut(38, D(2945)) }
+    #[inline] pub fn set_dvx_class_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(38, D(2945), items.into_iter().map(|item| view_value::<views::VirtualMachineDvxClassInfo, A>(item))); self }
     #[inline] pub fn push_dvx_class_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineDvxClassInfo, A>(item); self.dvx_class_info_mut().values().push(value); self }
     #[inline] pub fn sev_snp_supported(&self) -> Option<bool> { self.as_object().read_optional::<bool>(39) }
     #[inline] pub fn set_sev_snp_supported(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(39, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -6731,12 +6733,12 @@ impl CryptoManagerKmipCryptoKeyStatus {
     #[inline] pub fn set_key_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoManagerKmipCryptoKeyStatusKeyInfo, _>(3, view); self }
     #[inline] pub fn key_info_mut(&mut self) -> &mut views::CryptoManagerKmipCryptoKeyStatusKeyInfo { self.as_object_mut().view_mut(3) }
     #[inline] pub fn encrypted_vms(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn encrypted_vms_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4030)) }
-    #[inline] pub fn set_encrypted_vms<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4030), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn encrypted_vms_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4032)) }
+    #[inline] pub fn set_encrypted_vms<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_encrypted_vms<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.encrypted_vms_mut().values().push(value); self }
     #[inline] pub fn affected_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn affected_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4023)) }
-    #[inline] pub fn set_affected_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn affected_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4025)) }
+    #[inline] pub fn set_affected_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_affected_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.affected_hosts_mut().values().push(value); self }
     #[inline] pub fn referenced_by_tags(&self) -> Items<'_, ArcStr> { self.as_object().read_list(6) }
     #[inline] pub fn referenced_by_tags_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(6, T::String) }
@@ -7229,8 +7231,8 @@ impl DVPortConfigInfo {
     #[inline] pub fn name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn scope(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4014)) }
-    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4016)) }
+    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scope<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scope_mut().values().push(value); self }
     #[inline] pub fn description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
     #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
@@ -7256,8 +7258,8 @@ impl DVPortConfigSpec {
     #[inline] pub fn name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
     #[inline] pub fn scope(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4014)) }
-    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4016)) }
+    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scope<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scope_mut().values().push(value); self }
     #[inline] pub fn description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
     #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
@@ -7445,8 +7447,8 @@ impl DVPortgroupConfigInfo {
     #[inline] pub fn port_name_format(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(9) }
     #[inline] pub fn set_port_name_format(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(9, text); self }
     #[inline] pub fn scope(&self) -> Items<'_, Moref> { self.as_object().read_list(10) }
-    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(10, M(4014)) }
-    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(10, M(4016)) }
+    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scope<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scope_mut().values().push(value); self }
     #[inline] pub fn vendor_specific_config(&self) -> Items<'_, views::DistributedVirtualSwitchKeyedOpaqueBlob> { self.as_object().read_list(11) }
     #[inline] pub fn vendor_specific_config_mut(&mut self) -> ItemsMut<'_, views::DistributedVirtualSwitchKeyedOpaqueBlob> { self.as_object_mut().list_mut(11, D(424)) }
@@ -7513,8 +7515,8 @@ impl DVPortgroupConfigSpec {
     #[inline] pub fn backing_type(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(7) }
     #[inline] pub fn set_backing_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(7, text); self }
     #[inline] pub fn scope(&self) -> Items<'_, Moref> { self.as_object().read_list(8) }
-    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4014)) }
-    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4016)) }
+    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scope<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scope_mut().values().push(value); self }
     #[inline] pub fn policy(&self) -> Option<&views::DVPortgroupPolicy> { self.as_object().read_optional::<views::DVPortgroupPolicy>(9) }
     #[inline] pub fn set_policy(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVPortgroupPolicy, _>(9, view); self }
@@ -7676,8 +7678,8 @@ impl DVSConfigInfo {
     #[inline] pub fn set_uplink_port_policy(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVSUplinkPortPolicy, _>(5, view); self }
     #[inline] pub fn uplink_port_policy_mut(&mut self) -> &mut views::DVSUplinkPortPolicy { self.as_object_mut().view_mut(5) }
     #[inline] pub fn uplink_portgroup(&self) -> Items<'_, Moref> { self.as_object().read_list(6) }
-    #[inline] pub fn uplink_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4025)) }
-    #[inline] pub fn set_uplink_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn uplink_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4027)) }
+    #[inline] pub fn set_uplink_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_uplink_portgroup<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.uplink_portgroup_mut().values().push(value); self }
     #[inline] pub fn default_port_config(&self) -> &views::DVPortSetting { self.as_object().read::<views::DVPortSetting>(7) }
     #[inline] pub fn set_default_port_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVPortSetting, _>(7, view); self }
@@ -7815,8 +7817,8 @@ impl DVSConfigSpec {
     #[inline] pub fn set_uplink_port_policy(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVSUplinkPortPolicy, _>(4, view); self }
     #[inline] pub fn uplink_port_policy_mut(&mut self) -> &mut views::DVSUplinkPortPolicy { self.as_object_mut().view_mut(4) }
     #[inline] pub fn uplink_portgroup(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn uplink_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4025)) }
-    #[inline] pub fn set_uplink_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn uplink_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4027)) }
+    #[inline] pub fn set_uplink_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_uplink_portgroup<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.uplink_portgroup_mut().values().push(value); self }
     #[inline] pub fn default_port_config(&self) -> Option<&views::DVPortSetting> { self.as_object().read_optional::<views::DVPortSetting>(6) }
     #[inline] pub fn set_default_port_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVPortSetting, _>(6, view); self }
@@ -8227,16 +8229,16 @@ impl DVSSummary {
     #[inline] pub fn set_product_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DistributedVirtualSwitchProductSpec, _>(3, view); self }
     #[inline] pub fn product_info_mut(&mut self) -> &mut views::DistributedVirtualSwitchProductSpec { self.as_object_mut().view_mut(3) }
     #[inline] pub fn host_member(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn host_member_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4023)) }
-    #[inline] pub fn set_host_member<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_member_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4025)) }
+    #[inline] pub fn set_host_member<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host_member<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_member_mut().values().push(value); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4030)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4030), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4032)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(6) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn portgroup_name(&self) -> Items<'_, ArcStr> { self.as_object().read_list(7) }
     #[inline] pub fn portgroup_name_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(7, T::String) }
@@ -8284,8 +8286,8 @@ impl DasHeartbeatDatastoreInfo {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4023)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -8522,8 +8524,8 @@ impl DatastoreNamespaceManagerDirectoryInfo {
 impl DatastoreOption {
     pub const UNSUPPORTED_VOLUMES: usize = 0;
     #[inline] pub fn unsupported_volumes(&self) -> Items<'_, views::VirtualMachineDatastoreVolumeOption> { self.as_object().read_list(0) }
-    #[inline] pub fn unsupported_volumes_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDatastoreVolumeOption> { self.as_object_mut().list_mut(0, D(2937)) }
-    #[inline] pub fn set_unsupported_volumes<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2937), items.into_iter().map(|item| view_value::<views::VirtualMachineDatastoreVolumeOption, A>(item))); self }
+    #[inline] pub fn unsupported_volumes_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDatastoreVolumeOption> { self.as_object_mut().list_mut(0, D(2939)) }
+    #[inline] pub fn set_unsupported_volumes<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2939), items.into_iter().map(|item| view_value::<views::VirtualMachineDatastoreVolumeOption, A>(item))); self }
     #[inline] pub fn push_unsupported_volumes<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineDatastoreVolumeOption, A>(item); self.unsupported_volumes_mut().values().push(value); self }
 }
 
@@ -8610,8 +8612,8 @@ impl EVCMode {
     #[inline] pub fn set_feature_mask<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(1137), items.into_iter().map(|item| view_value::<views::HostFeatureMask, A>(item))); self }
     #[inline] pub fn push_feature_mask<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostFeatureMask, A>(item); self.feature_mask_mut().values().push(value); self }
     #[inline] pub fn feature_requirement(&self) -> Items<'_, views::VirtualMachineFeatureRequirement> { self.as_object().read_list(6) }
-    #[inline] pub fn feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(6, D(2944)) }
-    #[inline] pub fn set_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2944), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
+    #[inline] pub fn feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(6, D(2946)) }
+    #[inline] pub fn set_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2946), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
     #[inline] pub fn push_feature_requirement<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFeatureRequirement, A>(item); self.feature_requirement_mut().values().push(value); self }
     #[inline] pub fn vendor(&self) -> &ArcStr { self.as_object().read::<ArcStr>(7) }
     #[inline] pub fn set_vendor(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(7, text); self }
@@ -8647,8 +8649,8 @@ impl FeatureEVCMode {
     #[inline] pub fn set_capability<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(1136), items.into_iter().map(|item| view_value::<views::HostFeatureCapability, A>(item))); self }
     #[inline] pub fn push_capability<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostFeatureCapability, A>(item); self.capability_mut().values().push(value); self }
     #[inline] pub fn requirement(&self) -> Items<'_, views::VirtualMachineFeatureRequirement> { self.as_object().read_list(5) }
-    #[inline] pub fn requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(5, D(2944)) }
-    #[inline] pub fn set_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2944), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
+    #[inline] pub fn requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(5, D(2946)) }
+    #[inline] pub fn set_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2946), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
     #[inline] pub fn push_requirement<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFeatureRequirement, A>(item); self.requirement_mut().values().push(value); self }
 }
 
@@ -8916,8 +8918,8 @@ impl DirectPathProfileManagerFilterSpec {
     #[inline] pub fn set_names<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_names<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.names_mut().values().push(value); self }
     #[inline] pub fn clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4016)) }
-    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4018)) }
+    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.clusters_mut().values().push(value); self }
 }
 
@@ -9067,8 +9069,8 @@ impl DistributedVirtualPortgroupNsxPortgroupOperationResult {
     pub const PORTGROUPS: usize = 0;
     pub const PROBLEMS: usize = 1;
     #[inline] pub fn portgroups(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn portgroups_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
-    #[inline] pub fn set_portgroups<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn portgroups_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
+    #[inline] pub fn set_portgroups<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_portgroups<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.portgroups_mut().values().push(value); self }
     #[inline] pub fn problems(&self) -> Items<'_, views::DistributedVirtualPortgroupProblem> { self.as_object().read_list(1) }
     #[inline] pub fn problems_mut(&mut self) -> ItemsMut<'_, views::DistributedVirtualPortgroupProblem> { self.as_object_mut().list_mut(1, D(411)) }
@@ -9307,8 +9309,8 @@ impl DistributedVirtualSwitchManagerHostDvsFilterSpec {
 impl DistributedVirtualSwitchManagerHostArrayFilter {
     pub const HOST: usize = 1;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -9330,12 +9332,12 @@ impl DistributedVirtualSwitchManagerImportResult {
     pub const DISTRIBUTED_VIRTUAL_PORTGROUP: usize = 1;
     pub const IMPORT_FAULT: usize = 2;
     #[inline] pub fn distributed_virtual_switch(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn distributed_virtual_switch_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4019)) }
-    #[inline] pub fn set_distributed_virtual_switch<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4019), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn distributed_virtual_switch_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4021)) }
+    #[inline] pub fn set_distributed_virtual_switch<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4021), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_distributed_virtual_switch<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.distributed_virtual_switch_mut().values().push(value); self }
     #[inline] pub fn distributed_virtual_portgroup(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn distributed_virtual_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
-    #[inline] pub fn set_distributed_virtual_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn distributed_virtual_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4027)) }
+    #[inline] pub fn set_distributed_virtual_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_distributed_virtual_portgroup<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.distributed_virtual_portgroup_mut().values().push(value); self }
     #[inline] pub fn import_fault(&self) -> Items<'_, views::ImportOperationBulkFaultFaultOnImport> { self.as_object().read_list(2) }
     #[inline] pub fn import_fault_mut(&mut self) -> ItemsMut<'_, views::ImportOperationBulkFaultFaultOnImport> { self.as_object_mut().list_mut(2, D(1470)) }
@@ -9350,8 +9352,8 @@ impl DistributedVirtualSwitchManagerSpanInfo {
     #[inline] pub fn id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4016)) }
-    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4018)) }
+    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.clusters_mut().values().push(value); self }
     #[inline] pub fn exclusive(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
     #[inline] pub fn set_exclusive(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -9436,8 +9438,8 @@ impl DistributedVirtualSwitchPortCriteria {
     #[inline] pub fn set_port_key<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_port_key<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.port_key_mut().values().push(value); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(8) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -11815,8 +11817,8 @@ impl VmMessageErrorEvent {
     #[inline] pub fn message(&self) -> &ArcStr { self.as_object().read::<ArcStr>(16) }
     #[inline] pub fn set_message(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(16, text); self }
     #[inline] pub fn message_info(&self) -> Items<'_, views::VirtualMachineMessage> { self.as_object().read_list(17) }
-    #[inline] pub fn message_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineMessage> { self.as_object_mut().list_mut(17, D(2967)) }
-    #[inline] pub fn set_message_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, D(2967), items.into_iter().map(|item| view_value::<views::VirtualMachineMessage, A>(item))); self }
+    #[inline] pub fn message_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineMessage> { self.as_object_mut().list_mut(17, D(2969)) }
+    #[inline] pub fn set_message_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, D(2969), items.into_iter().map(|item| view_value::<views::VirtualMachineMessage, A>(item))); self }
     #[inline] pub fn push_message_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineMessage, A>(item); self.message_info_mut().values().push(value); self }
 }
 
@@ -11826,8 +11828,8 @@ impl VmMessageEvent {
     #[inline] pub fn message(&self) -> &ArcStr { self.as_object().read::<ArcStr>(16) }
     #[inline] pub fn set_message(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(16, text); self }
     #[inline] pub fn message_info(&self) -> Items<'_, views::VirtualMachineMessage> { self.as_object().read_list(17) }
-    #[inline] pub fn message_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineMessage> { self.as_object_mut().list_mut(17, D(2967)) }
-    #[inline] pub fn set_message_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, D(2967), items.into_iter().map(|item| view_value::<views::VirtualMachineMessage, A>(item))); self }
+    #[inline] pub fn message_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineMessage> { self.as_object_mut().list_mut(17, D(2969)) }
+    #[inline] pub fn set_message_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, D(2969), items.into_iter().map(|item| view_value::<views::VirtualMachineMessage, A>(item))); self }
     #[inline] pub fn push_message_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineMessage, A>(item); self.message_info_mut().values().push(value); self }
 }
 
@@ -11837,8 +11839,8 @@ impl VmMessageWarningEvent {
     #[inline] pub fn message(&self) -> &ArcStr { self.as_object().read::<ArcStr>(16) }
     #[inline] pub fn set_message(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(16, text); self }
     #[inline] pub fn message_info(&self) -> Items<'_, views::VirtualMachineMessage> { self.as_object().read_list(17) }
-    #[inline] pub fn message_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineMessage> { self.as_object_mut().list_mut(17, D(2967)) }
-    #[inline] pub fn set_message_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, D(2967), items.into_iter().map(|item| view_value::<views::VirtualMachineMessage, A>(item))); self }
+    #[inline] pub fn message_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineMessage> { self.as_object_mut().list_mut(17, D(2969)) }
+    #[inline] pub fn set_message_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, D(2969), items.into_iter().map(|item| view_value::<views::VirtualMachineMessage, A>(item))); self }
     #[inline] pub fn push_message_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineMessage, A>(item); self.message_info_mut().values().push(value); self }
 }
 
@@ -11891,8 +11893,8 @@ impl VmRestartedOnAlternateHostEvent {
 impl VmPoweringOnWithCustomizedDVPortEvent {
     pub const VNIC: usize = 16;
     #[inline] pub fn vnic(&self) -> Items<'_, views::VnicPortArgument> { self.as_object().read_list(16) }
-    #[inline] pub fn vnic_mut(&mut self) -> ItemsMut<'_, views::VnicPortArgument> { self.as_object_mut().list_mut(16, D(3074)) }
-    #[inline] pub fn set_vnic<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(16, D(3074), items.into_iter().map(|item| view_value::<views::VnicPortArgument, A>(item))); self }
+    #[inline] pub fn vnic_mut(&mut self) -> ItemsMut<'_, views::VnicPortArgument> { self.as_object_mut().list_mut(16, D(3076)) }
+    #[inline] pub fn set_vnic<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(16, D(3076), items.into_iter().map(|item| view_value::<views::VnicPortArgument, A>(item))); self }
     #[inline] pub fn push_vnic<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VnicPortArgument, A>(item); self.vnic_mut().values().push(value); self }
 }
 
@@ -12694,8 +12696,8 @@ impl FaultToleranceConfigInfo {
 impl FaultTolerancePrimaryConfigInfo {
     pub const SECONDARIES: usize = 4;
     #[inline] pub fn secondaries(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn secondaries_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4030)) }
-    #[inline] pub fn set_secondaries<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4030), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn secondaries_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4032)) }
+    #[inline] pub fn set_secondaries<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_secondaries<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.secondaries_mut().values().push(value); self }
 }
 
@@ -13001,8 +13003,8 @@ impl FolderBatchAddHostsToClusterResult {
     pub const HOSTS_FAILED_INVENTORY_ADD: usize = 1;
     pub const HOSTS_FAILED_MOVE_TO_CLUSTER: usize = 2;
     #[inline] pub fn hosts_added_to_cluster(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_added_to_cluster_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
-    #[inline] pub fn set_hosts_added_to_cluster<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_added_to_cluster_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
+    #[inline] pub fn set_hosts_added_to_cluster<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts_added_to_cluster<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_added_to_cluster_mut().values().push(value); self }
     #[inline] pub fn hosts_failed_inventory_add(&self) -> Items<'_, views::FolderFailedHostResult> { self.as_object().read_list(1) }
     #[inline] pub fn hosts_failed_inventory_add_mut(&mut self) -> ItemsMut<'_, views::FolderFailedHostResult> { self.as_object_mut().list_mut(1, D(1003)) }
@@ -13018,8 +13020,8 @@ impl FolderBatchAddStandaloneHostsResult {
     pub const ADDED_HOSTS: usize = 0;
     pub const HOSTS_FAILED_INVENTORY_ADD: usize = 1;
     #[inline] pub fn added_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn added_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
-    #[inline] pub fn set_added_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn added_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
+    #[inline] pub fn set_added_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_added_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.added_hosts_mut().values().push(value); self }
     #[inline] pub fn hosts_failed_inventory_add(&self) -> Items<'_, views::FolderFailedHostResult> { self.as_object().read_list(1) }
     #[inline] pub fn hosts_failed_inventory_add_mut(&mut self) -> ItemsMut<'_, views::FolderFailedHostResult> { self.as_object_mut().list_mut(1, D(1003)) }
@@ -15141,8 +15143,8 @@ impl HostConnectInfo {
     #[inline] pub fn set_host(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostListSummary, _>(2, view); self }
     #[inline] pub fn host_mut(&mut self) -> &mut views::HostListSummary { self.as_object_mut().view_mut(2) }
     #[inline] pub fn vm(&self) -> Items<'_, views::VirtualMachineSummary> { self.as_object().read_list(3) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSummary> { self.as_object_mut().list_mut(3, D(2997)) }
-    #[inline] pub fn set_vm<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2997), items.into_iter().map(|item| view_value::<views::VirtualMachineSummary, A>(item))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSummary> { self.as_object_mut().list_mut(3, D(2999)) }
+    #[inline] pub fn set_vm<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2999), items.into_iter().map(|item| view_value::<views::VirtualMachineSummary, A>(item))); self }
     #[inline] pub fn push_vm<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineSummary, A>(item); self.vm_mut().values().push(value); self }
     #[inline] pub fn vim_account_name_required(&self) -> Option<bool> { self.as_object().read_optional::<bool>(4) }
     #[inline] pub fn set_vim_account_name_required(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -16499,8 +16501,8 @@ impl HostGraphicsInfo {
     #[inline] pub fn memory_size_in_kb(&self) -> i64 { self.as_object().read::<i64>(5) }
     #[inline] pub fn set_memory_size_in_kb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::Long)); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(6) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4030)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4030), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4032)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
@@ -19491,8 +19493,8 @@ impl HostProtocolEndpoint {
     #[inline] pub fn uuid(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
     #[inline] pub fn set_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
     #[inline] pub fn host_key(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn host_key_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4023)) }
-    #[inline] pub fn set_host_key<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_key_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4025)) }
+    #[inline] pub fn set_host_key<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host_key<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_key_mut().values().push(value); self }
     #[inline] pub fn storage_array(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
     #[inline] pub fn set_storage_array(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
@@ -20979,8 +20981,8 @@ impl HostVirtualNicIpRouteSpec {
 impl HostVirtualNicManagerInfo {
     pub const NET_CONFIG: usize = 0;
     #[inline] pub fn net_config(&self) -> Items<'_, views::VirtualNicManagerNetConfig> { self.as_object().read_list(0) }
-    #[inline] pub fn net_config_mut(&mut self) -> ItemsMut<'_, views::VirtualNicManagerNetConfig> { self.as_object_mut().list_mut(0, D(3040)) }
-    #[inline] pub fn set_net_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3040), items.into_iter().map(|item| view_value::<views::VirtualNicManagerNetConfig, A>(item))); self }
+    #[inline] pub fn net_config_mut(&mut self) -> ItemsMut<'_, views::VirtualNicManagerNetConfig> { self.as_object_mut().list_mut(0, D(3042)) }
+    #[inline] pub fn set_net_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3042), items.into_iter().map(|item| view_value::<views::VirtualNicManagerNetConfig, A>(item))); self }
     #[inline] pub fn push_net_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualNicManagerNetConfig, A>(item); self.net_config_mut().values().push(value); self }
 }
 
@@ -22134,8 +22136,8 @@ impl KmipClusterInfo {
     #[inline] pub fn management_type(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
     #[inline] pub fn set_management_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn use_as_entity_default(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn use_as_entity_default_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4014)) }
-    #[inline] pub fn set_use_as_entity_default<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn use_as_entity_default_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4016)) }
+    #[inline] pub fn set_use_as_entity_default<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_use_as_entity_default<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.use_as_entity_default_mut().values().push(value); self }
     #[inline] pub fn has_backup(&self) -> Option<bool> { self.as_object().read_optional::<bool>(5) }
     #[inline] pub fn set_has_backup(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -23008,8 +23010,8 @@ impl DvsScopeViolated {
     pub const SCOPE: usize = 2;
     pub const ENTITY: usize = 3;
     #[inline] pub fn scope(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4014)) }
-    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4016)) }
+    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scope<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scope_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Moref { self.as_object().read::<Moref>(3) }
     #[inline] pub fn set_entity(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::from)); self }
@@ -23133,8 +23135,8 @@ impl ActiveVMsBlockingEVC {
     #[inline] pub fn evc_mode(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
     #[inline] pub fn set_evc_mode(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn host_name(&self) -> Items<'_, ArcStr> { self.as_object().read_list(5) }
     #[inline] pub fn host_name_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(5, T::String) }
@@ -23158,8 +23160,8 @@ impl EVCModeUnsupportedByHosts {
     #[inline] pub fn evc_mode(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
     #[inline] pub fn set_evc_mode(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn host_name(&self) -> Items<'_, ArcStr> { self.as_object().read_list(5) }
     #[inline] pub fn host_name_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(5, T::String) }
@@ -23171,8 +23173,8 @@ impl EVCUnsupportedByHostHardware {
     pub const HOST: usize = 3;
     pub const HOST_NAME: usize = 4;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn host_name(&self) -> Items<'_, ArcStr> { self.as_object().read_list(4) }
     #[inline] pub fn host_name_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(4, T::String) }
@@ -23184,8 +23186,8 @@ impl EVCUnsupportedByHostSoftware {
     pub const HOST: usize = 3;
     pub const HOST_NAME: usize = 4;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn host_name(&self) -> Items<'_, ArcStr> { self.as_object().read_list(4) }
     #[inline] pub fn host_name_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(4, T::String) }
@@ -23599,8 +23601,8 @@ impl IORMNotSupportedHostOnDatastore {
     #[inline] pub fn datastore_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
     #[inline] pub fn set_datastore_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -23807,8 +23809,8 @@ impl VmAlreadyExistsInDatacenter {
     #[inline] pub fn hostname(&self) -> &ArcStr { self.as_object().read::<ArcStr>(4) }
     #[inline] pub fn set_hostname(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4030)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4030), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4032)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
@@ -24251,8 +24253,8 @@ impl NoCompatibleHost {
     pub const HOST: usize = 2;
     pub const ERROR: usize = 3;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn error(&self) -> Items<'_, views::LocalizedMethodFault> { self.as_object().read_list(3) }
     #[inline] pub fn error_mut(&mut self) -> ItemsMut<'_, views::LocalizedMethodFault> { self.as_object_mut().list_mut(3, D(1546)) }
@@ -24994,8 +24996,8 @@ impl DeltaDiskFormatNotSupported {
     pub const DATASTORE: usize = 2;
     pub const DELTA_DISK_FORMAT: usize = 3;
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4018)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4020)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn delta_disk_format(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
     #[inline] pub fn set_delta_disk_format(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
@@ -25358,8 +25360,8 @@ impl FeatureRequirementsNotMet {
     pub const VM: usize = 3;
     pub const HOST: usize = 4;
     #[inline] pub fn feature_requirement(&self) -> Items<'_, views::VirtualMachineFeatureRequirement> { self.as_object().read_list(2) }
-    #[inline] pub fn feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(2, D(2944)) }
-    #[inline] pub fn set_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2944), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
+    #[inline] pub fn feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(2, D(2946)) }
+    #[inline] pub fn set_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2946), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
     #[inline] pub fn push_feature_requirement<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFeatureRequirement, A>(item); self.feature_requirement_mut().values().push(value); self }
     #[inline] pub fn vm(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(3) }
     #[inline] pub fn set_vm(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::from)); self }
@@ -26492,8 +26494,8 @@ impl ObjectContent {
     #[inline] pub fn obj(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_obj(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn prop_set(&self) -> Items<'_, views::DynamicProperty> { self.as_object().read_list(1) }
-    #[inline] pub fn prop_set_mut(&mut self) -> ItemsMut<'_, views::DynamicProperty> { self.as_object_mut().list_mut(1, D(3984)) }
-    #[inline] pub fn set_prop_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3984), items.into_iter().map(|item| view_value::<views::DynamicProperty, A>(item))); self }
+    #[inline] pub fn prop_set_mut(&mut self) -> ItemsMut<'_, views::DynamicProperty> { self.as_object_mut().list_mut(1, D(3986)) }
+    #[inline] pub fn set_prop_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3986), items.into_iter().map(|item| view_value::<views::DynamicProperty, A>(item))); self }
     #[inline] pub fn push_prop_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DynamicProperty, A>(item); self.prop_set_mut().values().push(value); self }
     #[inline] pub fn missing_set(&self) -> Items<'_, views::MissingProperty> { self.as_object().read_list(2) }
     #[inline] pub fn missing_set_mut(&mut self) -> ItemsMut<'_, views::MissingProperty> { self.as_object_mut().list_mut(2, D(2337)) }
@@ -27565,8 +27567,8 @@ impl PlaceVmsXClusterSpec {
     pub const HOST_RECOMM_REQUIRED: usize = 3;
     pub const DATASTORE_RECOMM_REQUIRED: usize = 4;
     #[inline] pub fn resource_pools(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn resource_pools_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
-    #[inline] pub fn set_resource_pools<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn resource_pools_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4029)) }
+    #[inline] pub fn set_resource_pools<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4029), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_resource_pools<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.resource_pools_mut().values().push(value); self }
     #[inline] pub fn placement_type(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
     #[inline] pub fn set_placement_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -27583,8 +27585,8 @@ impl PlaceVmsXClusterSpec {
 impl PlaceVmsXClusterSpecCandidateNetworks {
     pub const NETWORKS: usize = 0;
     #[inline] pub fn networks(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4024)) }
-    #[inline] pub fn set_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4024), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4026)) }
+    #[inline] pub fn set_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4026), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_networks<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.networks_mut().values().push(value); self }
 }
 
@@ -27610,8 +27612,8 @@ impl PlaceVmsXClusterSpecVmPlacementSpec {
 impl PlaceVmsXClusterSpecVmPlacementSpecCandidateNetworks {
     pub const NETWORKS: usize = 0;
     #[inline] pub fn networks(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4024)) }
-    #[inline] pub fn set_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4024), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4026)) }
+    #[inline] pub fn set_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4026), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_networks<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.networks_mut().values().push(value); self }
 }
 
@@ -27625,8 +27627,8 @@ impl PlacementAffinityRule {
     #[inline] pub fn rule_scope(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_rule_scope(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
     #[inline] pub fn vms(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn vms_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4030)) }
-    #[inline] pub fn set_vms<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4030), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vms_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4032)) }
+    #[inline] pub fn set_vms<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vms<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vms_mut().values().push(value); self }
     #[inline] pub fn keys(&self) -> Items<'_, ArcStr> { self.as_object().read_list(3) }
     #[inline] pub fn keys_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(3, T::String) }
@@ -27670,8 +27672,8 @@ impl PlacementRankSpec {
     #[inline] pub fn set_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2466), items.into_iter().map(|item| view_value::<views::PlacementSpec, A>(item))); self }
     #[inline] pub fn push_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PlacementSpec, A>(item); self.specs_mut().values().push(value); self }
     #[inline] pub fn clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4016)) }
-    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4018)) }
+    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.clusters_mut().values().push(value); self }
     #[inline] pub fn rules(&self) -> Items<'_, views::PlacementAffinityRule> { self.as_object().read_list(2) }
     #[inline] pub fn rules_mut(&mut self) -> ItemsMut<'_, views::PlacementAffinityRule> { self.as_object_mut().list_mut(2, D(2462)) }
@@ -27720,16 +27722,16 @@ impl PlacementSpec {
     #[inline] pub fn set_relocate_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineRelocateSpec, _>(3, view); self }
     #[inline] pub fn relocate_spec_mut(&mut self) -> &mut views::VirtualMachineRelocateSpec { self.as_object_mut().view_mut(3) }
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4023)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4025)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
     #[inline] pub fn datastores(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4018)) }
-    #[inline] pub fn set_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4020)) }
+    #[inline] pub fn set_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastores<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastores_mut().values().push(value); self }
     #[inline] pub fn storage_pods(&self) -> Items<'_, Moref> { self.as_object().read_list(6) }
-    #[inline] pub fn storage_pods_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4022)) }
-    #[inline] pub fn set_storage_pods<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4022), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn storage_pods_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4024)) }
+    #[inline] pub fn set_storage_pods<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4024), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_storage_pods<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.storage_pods_mut().values().push(value); self }
     #[inline] pub fn disallow_prerequisite_moves(&self) -> Option<bool> { self.as_object().read_optional::<bool>(7) }
     #[inline] pub fn set_disallow_prerequisite_moves(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(7, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -27761,8 +27763,8 @@ impl PodDiskLocator {
     #[inline] pub fn set_disk_backing_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualDeviceBackingInfo, _>(2, view); self }
     #[inline] pub fn disk_backing_info_mut(&mut self) -> &mut views::VirtualDeviceBackingInfo { self.as_object_mut().view_mut(2) }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(3) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(3, D(2977)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(3, D(2979)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
 }
 
@@ -29254,8 +29256,8 @@ impl SessionManagerGenericServiceTicket {
     #[inline] pub fn ssl_thumbprint(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
     #[inline] pub fn set_ssl_thumbprint(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
     #[inline] pub fn cert_thumbprint_list(&self) -> Items<'_, views::VirtualMachineCertThumbprint> { self.as_object().read_list(3) }
-    #[inline] pub fn cert_thumbprint_list_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineCertThumbprint> { self.as_object_mut().list_mut(3, D(2924)) }
-    #[inline] pub fn set_cert_thumbprint_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2924), items.into_iter().map(|item| view_value::<views::VirtualMachineCertThumbprint, A>(item))); self }
+    #[inline] pub fn cert_thumbprint_list_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineCertThumbprint> { self.as_object_mut().list_mut(3, D(2926)) }
+    #[inline] pub fn set_cert_thumbprint_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2926), items.into_iter().map(|item| view_value::<views::VirtualMachineCertThumbprint, A>(item))); self }
     #[inline] pub fn push_cert_thumbprint_list<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineCertThumbprint, A>(item); self.cert_thumbprint_list_mut().values().push(value); self }
     #[inline] pub fn ssl_certificate(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
     #[inline] pub fn set_ssl_certificate(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
@@ -29478,8 +29480,8 @@ impl StorageDrsPlacementRankVmSpec {
     #[inline] pub fn set_vm_placement_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PlacementSpec, _>(0, view); self }
     #[inline] pub fn vm_placement_spec_mut(&mut self) -> &mut views::PlacementSpec { self.as_object_mut().view_mut(0) }
     #[inline] pub fn vm_clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn vm_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4016)) }
-    #[inline] pub fn set_vm_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4018)) }
+    #[inline] pub fn set_vm_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_clusters_mut().values().push(value); self }
 }
 
@@ -29567,8 +29569,8 @@ impl StorageDrsPodSelectionSpec {
     pub const INITIAL_VM_CONFIG: usize = 0;
     pub const STORAGE_POD: usize = 1;
     #[inline] pub fn initial_vm_config(&self) -> Items<'_, views::VmPodConfigForPlacement> { self.as_object().read_list(0) }
-    #[inline] pub fn initial_vm_config_mut(&mut self) -> ItemsMut<'_, views::VmPodConfigForPlacement> { self.as_object_mut().list_mut(0, D(3058)) }
-    #[inline] pub fn set_initial_vm_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3058), items.into_iter().map(|item| view_value::<views::VmPodConfigForPlacement, A>(item))); self }
+    #[inline] pub fn initial_vm_config_mut(&mut self) -> ItemsMut<'_, views::VmPodConfigForPlacement> { self.as_object_mut().list_mut(0, D(3060)) }
+    #[inline] pub fn set_initial_vm_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3060), items.into_iter().map(|item| view_value::<views::VmPodConfigForPlacement, A>(item))); self }
     #[inline] pub fn push_initial_vm_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VmPodConfigForPlacement, A>(item); self.initial_vm_config_mut().values().push(value); self }
     #[inline] pub fn storage_pod(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(1) }
     #[inline] pub fn set_storage_pod(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
@@ -29939,8 +29941,8 @@ impl TaskFilterSpec {
     #[inline] pub fn set_activation_id<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_activation_id<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.activation_id_mut().values().push(value); self }
     #[inline] pub fn state(&self) -> Items<'_, Choice<enums::TaskInfoState>> { self.as_object().read_list(4) }
-    #[inline] pub fn state_mut(&mut self) -> ItemsMut<'_, Choice<enums::TaskInfoState>> { self.as_object_mut().list_mut(4, E(4500)) }
-    #[inline] pub fn set_state<A: Into<enums::TaskInfoState>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, E(4500), items.into_iter().map(|item| enum_value(item.into()))); self }
+    #[inline] pub fn state_mut(&mut self) -> ItemsMut<'_, Choice<enums::TaskInfoState>> { self.as_object_mut().list_mut(4, E(4502)) }
+    #[inline] pub fn set_state<A: Into<enums::TaskInfoState>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, E(4502), items.into_iter().map(|item| enum_value(item.into()))); self }
     #[inline] pub fn push_state<A: Into<enums::TaskInfoState>>(&mut self, item: A) -> &mut Self { let value = enum_value(item.into()); self.state_mut().values().push(value); self }
     #[inline] pub fn alarm(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(5) }
     #[inline] pub fn set_alarm(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::from)); self }
@@ -30037,8 +30039,8 @@ impl TaskInfo {
     #[inline] pub fn entity_name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(6) }
     #[inline] pub fn set_entity_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
     #[inline] pub fn locked(&self) -> Items<'_, Moref> { self.as_object().read_list(7) }
-    #[inline] pub fn locked_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(7, M(4014)) }
-    #[inline] pub fn set_locked<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn locked_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(7, M(4016)) }
+    #[inline] pub fn set_locked<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_locked<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.locked_mut().values().push(value); self }
     #[inline] pub fn state(&self) -> enums::TaskInfoState { self.as_object().read::<Choice<enums::TaskInfoState>>(8) }
     #[inline] pub fn set_state(&mut self, value: impl Into<Option<enums::TaskInfoState>>) -> &mut Self { self.as_object_mut().write_enum(8, value.into()); self }
@@ -31521,8 +31523,8 @@ impl VirtualDisk {
     #[inline] pub fn native_unmanaged_linked_clone(&self) -> Option<bool> { self.as_object().read_optional::<bool>(19) }
     #[inline] pub fn set_native_unmanaged_linked_clone(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(19, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn independent_filters(&self) -> Items<'_, views::VirtualMachineBaseIndependentFilterSpec> { self.as_object().read_list(20) }
-    #[inline] pub fn independent_filters_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineBaseIndependentFilterSpec> { self.as_object_mut().list_mut(20, D(2914)) }
-    #[inline] pub fn set_independent_filters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, D(2914), items.into_iter().map(|item| view_value::<views::VirtualMachineBaseIndependentFilterSpec, A>(item))); self }
+    #[inline] pub fn independent_filters_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineBaseIndependentFilterSpec> { self.as_object_mut().list_mut(20, D(2916)) }
+    #[inline] pub fn set_independent_filters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, D(2916), items.into_iter().map(|item| view_value::<views::VirtualMachineBaseIndependentFilterSpec, A>(item))); self }
     #[inline] pub fn push_independent_filters<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineBaseIndependentFilterSpec, A>(item); self.independent_filters_mut().values().push(value); self }
     #[inline] pub fn guest_read_only(&self) -> Option<bool> { self.as_object().read_optional::<bool>(21) }
     #[inline] pub fn set_guest_read_only(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(21, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -31748,8 +31750,8 @@ impl VirtualPCIPassthroughDynamicBackingInfo {
     pub const CUSTOM_LABEL: usize = 3;
     pub const ASSIGNED_ID: usize = 4;
     #[inline] pub fn allowed_device(&self) -> Items<'_, views::VirtualPCIPassthroughAllowedDevice> { self.as_object().read_list(2) }
-    #[inline] pub fn allowed_device_mut(&mut self) -> ItemsMut<'_, views::VirtualPCIPassthroughAllowedDevice> { self.as_object_mut().list_mut(2, D(3041)) }
-    #[inline] pub fn set_allowed_device<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3041), items.into_iter().map(|item| view_value::<views::VirtualPCIPassthroughAllowedDevice, A>(item))); self }
+    #[inline] pub fn allowed_device_mut(&mut self) -> ItemsMut<'_, views::VirtualPCIPassthroughAllowedDevice> { self.as_object_mut().list_mut(2, D(3043)) }
+    #[inline] pub fn set_allowed_device<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3043), items.into_iter().map(|item| view_value::<views::VirtualPCIPassthroughAllowedDevice, A>(item))); self }
     #[inline] pub fn push_allowed_device<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualPCIPassthroughAllowedDevice, A>(item); self.allowed_device_mut().values().push(value); self }
     #[inline] pub fn custom_label(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
     #[inline] pub fn set_custom_label(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
@@ -32414,15 +32416,15 @@ impl VirtualDeviceConfigSpec {
     #[inline] pub fn set_device(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualDevice, _>(2, view); self }
     #[inline] pub fn device_mut(&mut self) -> &mut views::VirtualDevice { self.as_object_mut().view_mut(2) }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(3) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(3, D(2977)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(3, D(2979)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn backing(&self) -> Option<&views::VirtualDeviceConfigSpecBackingSpec> { self.as_object().read_optional::<views::VirtualDeviceConfigSpecBackingSpec>(4) }
     #[inline] pub fn set_backing(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualDeviceConfigSpecBackingSpec, _>(4, view); self }
     #[inline] pub fn backing_mut(&mut self) -> &mut views::VirtualDeviceConfigSpecBackingSpec { self.as_object_mut().view_mut(4) }
     #[inline] pub fn filter_spec(&self) -> Items<'_, views::VirtualMachineBaseIndependentFilterSpec> { self.as_object().read_list(5) }
-    #[inline] pub fn filter_spec_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineBaseIndependentFilterSpec> { self.as_object_mut().list_mut(5, D(2914)) }
-    #[inline] pub fn set_filter_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2914), items.into_iter().map(|item| view_value::<views::VirtualMachineBaseIndependentFilterSpec, A>(item))); self }
+    #[inline] pub fn filter_spec_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineBaseIndependentFilterSpec> { self.as_object_mut().list_mut(5, D(2916)) }
+    #[inline] pub fn set_filter_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2916), items.into_iter().map(|item| view_value::<views::VirtualMachineBaseIndependentFilterSpec, A>(item))); self }
     #[inline] pub fn push_filter_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineBaseIndependentFilterSpec, A>(item); self.filter_spec_mut().values().push(value); self }
     #[inline] pub fn change_mode(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(6) }
     #[inline] pub fn set_change_mode(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
@@ -32669,8 +32671,8 @@ impl VirtualSCSIControllerOption {
     #[inline] pub fn set_num_scsi_passthrough(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::IntOption, _>(16, view); self }
     #[inline] pub fn num_scsi_passthrough_mut(&mut self) -> &mut views::IntOption { self.as_object_mut().view_mut(16) }
     #[inline] pub fn sharing(&self) -> Items<'_, Choice<enums::VirtualSCSISharing>> { self.as_object().read_list(17) }
-    #[inline] pub fn sharing_mut(&mut self) -> ItemsMut<'_, Choice<enums::VirtualSCSISharing>> { self.as_object_mut().list_mut(17, E(4606)) }
-    #[inline] pub fn set_sharing<A: Into<enums::VirtualSCSISharing>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, E(4606), items.into_iter().map(|item| enum_value(item.into()))); self }
+    #[inline] pub fn sharing_mut(&mut self) -> ItemsMut<'_, Choice<enums::VirtualSCSISharing>> { self.as_object_mut().list_mut(17, E(4608)) }
+    #[inline] pub fn set_sharing<A: Into<enums::VirtualSCSISharing>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, E(4608), items.into_iter().map(|item| enum_value(item.into()))); self }
     #[inline] pub fn push_sharing<A: Into<enums::VirtualSCSISharing>>(&mut self, item: A) -> &mut Self { let value = enum_value(item.into()); self.sharing_mut().values().push(value); self }
     #[inline] pub fn default_shared_index(&self) -> i32 { self.as_object().read::<i32>(18) }
     #[inline] pub fn set_default_shared_index(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(18, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -32888,6 +32890,25 @@ impl VirtualDiskId {
     #[inline] pub fn set_disk_id(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Int)); self }
 }
 
+impl VirtualDiskInfo {
+    pub const UNIT: usize = 0;
+    pub const DISK_TYPE: usize = 1;
+    pub const PARENT: usize = 2;
+    #[inline] pub fn unit(&self) -> &views::VirtualDiskInfoUnit { self.as_object().read::<views::VirtualDiskInfoUnit>(0) }
+    #[inline] pub fn set_unit(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualDiskInfoUnit, _>(0, view); self }
+    #[inline] pub fn unit_mut(&mut self) -> &mut views::VirtualDiskInfoUnit { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn disk_type(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_disk_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn parent(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_parent(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+}
+
+impl VirtualDiskInfoUnit {
+    pub const NAME: usize = 0;
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
 impl VirtualDiskOptionVFlashCacheConfigOption {
     pub const CACHE_CONSISTENCY_TYPE: usize = 0;
     pub const CACHE_MODE: usize = 1;
@@ -32930,8 +32951,8 @@ impl FileBackedVirtualDiskSpec {
     #[inline] pub fn capacity_kb(&self) -> i64 { self.as_object().read::<i64>(2) }
     #[inline] pub fn set_capacity_kb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Long)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(3) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(3, D(2977)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(3, D(2979)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn crypto(&self) -> Option<&views::CryptoSpec> { self.as_object().read_optional::<views::CryptoSpec>(4) }
     #[inline] pub fn set_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoSpec, _>(4, view); self }
@@ -33167,8 +33188,8 @@ impl VirtualMachineBootOptions {
     #[inline] pub fn boot_retry_delay(&self) -> Option<i64> { self.as_object().read_optional::<i64>(4) }
     #[inline] pub fn set_boot_retry_delay(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Long)); self }
     #[inline] pub fn boot_order(&self) -> Items<'_, views::VirtualMachineBootOptionsBootableDevice> { self.as_object().read_list(5) }
-    #[inline] pub fn boot_order_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineBootOptionsBootableDevice> { self.as_object_mut().list_mut(5, D(2918)) }
-    #[inline] pub fn set_boot_order<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2918), items.into_iter().map(|item| view_value::<views::VirtualMachineBootOptionsBootableDevice, A>(item))); self }
+    #[inline] pub fn boot_order_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineBootOptionsBootableDevice> { self.as_object_mut().list_mut(5, D(2920)) }
+    #[inline] pub fn set_boot_order<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2920), items.into_iter().map(|item| view_value::<views::VirtualMachineBootOptionsBootableDevice, A>(item))); self }
     #[inline] pub fn push_boot_order<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineBootOptionsBootableDevice, A>(item); self.boot_order_mut().values().push(value); self }
     #[inline] pub fn network_boot_protocol(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(6) }
     #[inline] pub fn set_network_boot_protocol(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
@@ -33537,8 +33558,8 @@ impl VirtualMachineConfigInfo {
     #[inline] pub fn set_hardware(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualHardware, _>(26, view); self }
     #[inline] pub fn hardware_mut(&mut self) -> &mut views::VirtualHardware { self.as_object_mut().view_mut(26) }
     #[inline] pub fn vcpu_config(&self) -> Items<'_, views::VirtualMachineVcpuConfig> { self.as_object().read_list(27) }
-    #[inline] pub fn vcpu_config_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVcpuConfig> { self.as_object_mut().list_mut(27, D(3029)) }
-    #[inline] pub fn set_vcpu_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(27, D(3029), items.into_iter().map(|item| view_value::<views::VirtualMachineVcpuConfig, A>(item))); self }
+    #[inline] pub fn vcpu_config_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVcpuConfig> { self.as_object_mut().list_mut(27, D(3031)) }
+    #[inline] pub fn set_vcpu_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(27, D(3031), items.into_iter().map(|item| view_value::<views::VirtualMachineVcpuConfig, A>(item))); self }
     #[inline] pub fn push_vcpu_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineVcpuConfig, A>(item); self.vcpu_config_mut().values().push(value); self }
     #[inline] pub fn cpu_allocation(&self) -> Option<&views::ResourceAllocationInfo> { self.as_object().read_optional::<views::ResourceAllocationInfo>(28) }
     #[inline] pub fn set_cpu_allocation(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ResourceAllocationInfo, _>(28, view); self }
@@ -33577,8 +33598,8 @@ impl VirtualMachineConfigInfo {
     #[inline] pub fn set_cpu_feature_mask<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(40, D(1085), items.into_iter().map(|item| view_value::<views::HostCpuIdInfo, A>(item))); self }
     #[inline] pub fn push_cpu_feature_mask<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostCpuIdInfo, A>(item); self.cpu_feature_mask_mut().values().push(value); self }
     #[inline] pub fn datastore_url(&self) -> Items<'_, views::VirtualMachineConfigInfoDatastoreUrlPair> { self.as_object().read_list(41) }
-    #[inline] pub fn datastore_url_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineConfigInfoDatastoreUrlPair> { self.as_object_mut().list_mut(41, D(2927)) }
-    #[inline] pub fn set_datastore_url<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(41, D(2927), items.into_iter().map(|item| view_value::<views::VirtualMachineConfigInfoDatastoreUrlPair, A>(item))); self }
+    #[inline] pub fn datastore_url_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineConfigInfoDatastoreUrlPair> { self.as_object_mut().list_mut(41, D(2929)) }
+    #[inline] pub fn set_datastore_url<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(41, D(2929), items.into_iter().map(|item| view_value::<views::VirtualMachineConfigInfoDatastoreUrlPair, A>(item))); self }
     #[inline] pub fn push_datastore_url<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineConfigInfoDatastoreUrlPair, A>(item); self.datastore_url_mut().values().push(value); self }
     #[inline] pub fn swap_placement(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(42) }
     #[inline] pub fn set_swap_placement(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(42, text); self }
@@ -33758,8 +33779,8 @@ impl VirtualMachineConfigOption {
     #[inline] pub fn set_supported_ovf_install_transport<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_supported_ovf_install_transport<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.supported_ovf_install_transport_mut().values().push(value); self }
     #[inline] pub fn property_relations(&self) -> Items<'_, views::VirtualMachinePropertyRelation> { self.as_object().read_list(11) }
-    #[inline] pub fn property_relations_mut(&mut self) -> ItemsMut<'_, views::VirtualMachinePropertyRelation> { self.as_object_mut().list_mut(11, D(2981)) }
-    #[inline] pub fn set_property_relations<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachinePropertyRelation, A>(item))); self }
+    #[inline] pub fn property_relations_mut(&mut self) -> ItemsMut<'_, views::VirtualMachinePropertyRelation> { self.as_object_mut().list_mut(11, D(2983)) }
+    #[inline] pub fn set_property_relations<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, D(2983), items.into_iter().map(|item| view_value::<views::VirtualMachinePropertyRelation, A>(item))); self }
     #[inline] pub fn push_property_relations<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachinePropertyRelation, A>(item); self.property_relations_mut().values().push(value); self }
 }
 
@@ -33776,8 +33797,8 @@ impl VirtualMachineConfigOptionDescriptor {
     #[inline] pub fn description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
     #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn create_supported(&self) -> bool { self.as_object().read::<bool>(3) }
     #[inline] pub fn set_create_supported(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -33933,8 +33954,8 @@ impl VirtualMachineConfigSpec {
     #[inline] pub fn num_cpus(&self) -> Option<i32> { self.as_object().read_optional::<i32>(24) }
     #[inline] pub fn set_num_cpus(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(24, value.into().map_or(Value::Unset, Value::Int)); self }
     #[inline] pub fn vcpu_config(&self) -> Items<'_, views::VirtualMachineVcpuConfig> { self.as_object().read_list(25) }
-    #[inline] pub fn vcpu_config_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVcpuConfig> { self.as_object_mut().list_mut(25, D(3029)) }
-    #[inline] pub fn set_vcpu_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(25, D(3029), items.into_iter().map(|item| view_value::<views::VirtualMachineVcpuConfig, A>(item))); self }
+    #[inline] pub fn vcpu_config_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVcpuConfig> { self.as_object_mut().list_mut(25, D(3031)) }
+    #[inline] pub fn set_vcpu_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(25, D(3031), items.into_iter().map(|item| view_value::<views::VirtualMachineVcpuConfig, A>(item))); self }
     #[inline] pub fn push_vcpu_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineVcpuConfig, A>(item); self.vcpu_config_mut().values().push(value); self }
     #[inline] pub fn num_cores_per_socket(&self) -> Option<i32> { self.as_object().read_optional::<i32>(26) }
     #[inline] pub fn set_num_cores_per_socket(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(26, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -34019,8 +34040,8 @@ impl VirtualMachineConfigSpec {
     #[inline] pub fn set_scheduled_hardware_upgrade_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ScheduledHardwareUpgradeInfo, _>(57, view); self }
     #[inline] pub fn scheduled_hardware_upgrade_info_mut(&mut self) -> &mut views::ScheduledHardwareUpgradeInfo { self.as_object_mut().view_mut(57) }
     #[inline] pub fn vm_profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(58) }
-    #[inline] pub fn vm_profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(58, D(2977)) }
-    #[inline] pub fn set_vm_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(58, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn vm_profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(58, D(2979)) }
+    #[inline] pub fn set_vm_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(58, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_vm_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.vm_profile_mut().values().push(value); self }
     #[inline] pub fn message_bus_tunnel_enabled(&self) -> Option<bool> { self.as_object().read_optional::<bool>(59) }
     #[inline] pub fn set_message_bus_tunnel_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(59, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -34078,8 +34099,8 @@ impl VirtualMachineConfigSpec {
     #[inline] pub fn set_tag_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(81, D(88), items.into_iter().map(|item| view_value::<views::TagSpec, A>(item))); self }
     #[inline] pub fn push_tag_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::TagSpec, A>(item); self.tag_specs_mut().values().push(value); self }
     #[inline] pub fn vm_placement_policies(&self) -> Items<'_, views::VmPlacementPolicy> { self.as_object().read_list(82) }
-    #[inline] pub fn vm_placement_policies_mut(&mut self) -> ItemsMut<'_, views::VmPlacementPolicy> { self.as_object_mut().list_mut(82, D(3054)) }
-    #[inline] pub fn set_vm_placement_policies<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(82, D(3054), items.into_iter().map(|item| view_value::<views::VmPlacementPolicy, A>(item))); self }
+    #[inline] pub fn vm_placement_policies_mut(&mut self) -> ItemsMut<'_, views::VmPlacementPolicy> { self.as_object_mut().list_mut(82, D(3056)) }
+    #[inline] pub fn set_vm_placement_policies<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(82, D(3056), items.into_iter().map(|item| view_value::<views::VmPlacementPolicy, A>(item))); self }
     #[inline] pub fn push_vm_placement_policies<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VmPlacementPolicy, A>(item); self.vm_placement_policies_mut().values().push(value); self }
 }
 
@@ -34266,8 +34287,8 @@ impl VirtualMachineDeviceRuntimeInfoVirtualEthernetCardRuntimeState {
     #[inline] pub fn attachment_status(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(8) }
     #[inline] pub fn set_attachment_status(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(8, text); self }
     #[inline] pub fn feature_requirement(&self) -> Items<'_, views::VirtualMachineFeatureRequirement> { self.as_object().read_list(9) }
-    #[inline] pub fn feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(9, D(2944)) }
-    #[inline] pub fn set_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, D(2944), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
+    #[inline] pub fn feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(9, D(2946)) }
+    #[inline] pub fn set_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, D(2946), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
     #[inline] pub fn push_feature_requirement<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFeatureRequirement, A>(item); self.feature_requirement_mut().values().push(value); self }
 }
 
@@ -34349,12 +34370,12 @@ impl VirtualMachineFileLayout {
     #[inline] pub fn set_log_file<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_log_file<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.log_file_mut().values().push(value); self }
     #[inline] pub fn disk(&self) -> Items<'_, views::VirtualMachineFileLayoutDiskLayout> { self.as_object().read_list(2) }
-    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutDiskLayout> { self.as_object_mut().list_mut(2, D(2947)) }
-    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2947), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutDiskLayout, A>(item))); self }
+    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutDiskLayout> { self.as_object_mut().list_mut(2, D(2949)) }
+    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2949), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutDiskLayout, A>(item))); self }
     #[inline] pub fn push_disk<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFileLayoutDiskLayout, A>(item); self.disk_mut().values().push(value); self }
     #[inline] pub fn snapshot(&self) -> Items<'_, views::VirtualMachineFileLayoutSnapshotLayout> { self.as_object().read_list(3) }
-    #[inline] pub fn snapshot_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutSnapshotLayout> { self.as_object_mut().list_mut(3, D(2953)) }
-    #[inline] pub fn set_snapshot<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2953), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutSnapshotLayout, A>(item))); self }
+    #[inline] pub fn snapshot_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutSnapshotLayout> { self.as_object_mut().list_mut(3, D(2955)) }
+    #[inline] pub fn set_snapshot<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2955), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutSnapshotLayout, A>(item))); self }
     #[inline] pub fn push_snapshot<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFileLayoutSnapshotLayout, A>(item); self.snapshot_mut().values().push(value); self }
     #[inline] pub fn swap_file(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
     #[inline] pub fn set_swap_file(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
@@ -34377,16 +34398,16 @@ impl VirtualMachineFileLayoutEx {
     pub const SNAPSHOT: usize = 2;
     pub const TIMESTAMP: usize = 3;
     #[inline] pub fn file(&self) -> Items<'_, views::VirtualMachineFileLayoutExFileInfo> { self.as_object().read_list(0) }
-    #[inline] pub fn file_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutExFileInfo> { self.as_object_mut().list_mut(0, D(2951)) }
-    #[inline] pub fn set_file<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2951), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutExFileInfo, A>(item))); self }
+    #[inline] pub fn file_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutExFileInfo> { self.as_object_mut().list_mut(0, D(2953)) }
+    #[inline] pub fn set_file<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2953), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutExFileInfo, A>(item))); self }
     #[inline] pub fn push_file<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFileLayoutExFileInfo, A>(item); self.file_mut().values().push(value); self }
     #[inline] pub fn disk(&self) -> Items<'_, views::VirtualMachineFileLayoutExDiskLayout> { self.as_object().read_list(1) }
-    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutExDiskLayout> { self.as_object_mut().list_mut(1, D(2949)) }
-    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2949), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutExDiskLayout, A>(item))); self }
+    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutExDiskLayout> { self.as_object_mut().list_mut(1, D(2951)) }
+    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2951), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutExDiskLayout, A>(item))); self }
     #[inline] pub fn push_disk<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFileLayoutExDiskLayout, A>(item); self.disk_mut().values().push(value); self }
     #[inline] pub fn snapshot(&self) -> Items<'_, views::VirtualMachineFileLayoutExSnapshotLayout> { self.as_object().read_list(2) }
-    #[inline] pub fn snapshot_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutExSnapshotLayout> { self.as_object_mut().list_mut(2, D(2952)) }
-    #[inline] pub fn set_snapshot<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2952), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutExSnapshotLayout, A>(item))); self }
+    #[inline] pub fn snapshot_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutExSnapshotLayout> { self.as_object_mut().list_mut(2, D(2954)) }
+    #[inline] pub fn set_snapshot<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2954), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutExSnapshotLayout, A>(item))); self }
     #[inline] pub fn push_snapshot<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFileLayoutExSnapshotLayout, A>(item); self.snapshot_mut().values().push(value); self }
     #[inline] pub fn timestamp(&self) -> DateTime { self.as_object().read::<DateTime>(3) }
     #[inline] pub fn set_timestamp(&mut self, value: impl Into<Option<DateTime>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::DateTime)); self }
@@ -34401,8 +34422,8 @@ impl VirtualMachineFileLayoutExDiskLayout {
     #[inline] pub fn virtual_disk_format(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
     #[inline] pub fn set_virtual_disk_format(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
     #[inline] pub fn chain(&self) -> Items<'_, views::VirtualMachineFileLayoutExDiskUnit> { self.as_object().read_list(2) }
-    #[inline] pub fn chain_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutExDiskUnit> { self.as_object_mut().list_mut(2, D(2950)) }
-    #[inline] pub fn set_chain<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2950), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutExDiskUnit, A>(item))); self }
+    #[inline] pub fn chain_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutExDiskUnit> { self.as_object_mut().list_mut(2, D(2952)) }
+    #[inline] pub fn set_chain<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2952), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutExDiskUnit, A>(item))); self }
     #[inline] pub fn push_chain<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFileLayoutExDiskUnit, A>(item); self.chain_mut().values().push(value); self }
 }
 
@@ -34450,8 +34471,8 @@ impl VirtualMachineFileLayoutExSnapshotLayout {
     #[inline] pub fn memory_key(&self) -> i32 { self.as_object().read::<i32>(2) }
     #[inline] pub fn set_memory_key(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Int)); self }
     #[inline] pub fn disk(&self) -> Items<'_, views::VirtualMachineFileLayoutExDiskLayout> { self.as_object().read_list(3) }
-    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutExDiskLayout> { self.as_object_mut().list_mut(3, D(2949)) }
-    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2949), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutExDiskLayout, A>(item))); self }
+    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutExDiskLayout> { self.as_object_mut().list_mut(3, D(2951)) }
+    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2951), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutExDiskLayout, A>(item))); self }
     #[inline] pub fn push_disk<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFileLayoutExDiskLayout, A>(item); self.disk_mut().values().push(value); self }
 }
 
@@ -34759,12 +34780,12 @@ impl VirtualMachineProfileDetails {
     pub const PROFILE: usize = 0;
     pub const DISK_PROFILE_DETAILS: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(0, D(2977)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(0, D(2979)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn disk_profile_details(&self) -> Items<'_, views::VirtualMachineProfileDetailsDiskProfileDetails> { self.as_object().read_list(1) }
-    #[inline] pub fn disk_profile_details_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileDetailsDiskProfileDetails> { self.as_object_mut().list_mut(1, D(2975)) }
-    #[inline] pub fn set_disk_profile_details<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2975), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileDetailsDiskProfileDetails, A>(item))); self }
+    #[inline] pub fn disk_profile_details_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileDetailsDiskProfileDetails> { self.as_object_mut().list_mut(1, D(2977)) }
+    #[inline] pub fn set_disk_profile_details<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileDetailsDiskProfileDetails, A>(item))); self }
     #[inline] pub fn push_disk_profile_details<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileDetailsDiskProfileDetails, A>(item); self.disk_profile_details_mut().values().push(value); self }
 }
 
@@ -34774,8 +34795,8 @@ impl VirtualMachineProfileDetailsDiskProfileDetails {
     #[inline] pub fn disk_id(&self) -> i32 { self.as_object().read::<i32>(0) }
     #[inline] pub fn set_disk_id(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Int)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(1) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(1, D(2977)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(1, D(2979)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
 }
 
@@ -34814,8 +34835,8 @@ impl VirtualMachinePropertyRelation {
     #[inline] pub fn set_key(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DynamicProperty, _>(0, view); self }
     #[inline] pub fn key_mut(&mut self) -> &mut views::DynamicProperty { self.as_object_mut().view_mut(0) }
     #[inline] pub fn relations(&self) -> Items<'_, views::DynamicProperty> { self.as_object().read_list(1) }
-    #[inline] pub fn relations_mut(&mut self) -> ItemsMut<'_, views::DynamicProperty> { self.as_object_mut().list_mut(1, D(3984)) }
-    #[inline] pub fn set_relations<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3984), items.into_iter().map(|item| view_value::<views::DynamicProperty, A>(item))); self }
+    #[inline] pub fn relations_mut(&mut self) -> ItemsMut<'_, views::DynamicProperty> { self.as_object_mut().list_mut(1, D(3986)) }
+    #[inline] pub fn set_relations<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3986), items.into_iter().map(|item| view_value::<views::DynamicProperty, A>(item))); self }
     #[inline] pub fn push_relations<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DynamicProperty, A>(item); self.relations_mut().values().push(value); self }
 }
 
@@ -34832,8 +34853,8 @@ impl VirtualMachineQuestionInfo {
     #[inline] pub fn set_choice(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ChoiceOption, _>(2, view); self }
     #[inline] pub fn choice_mut(&mut self) -> &mut views::ChoiceOption { self.as_object_mut().view_mut(2) }
     #[inline] pub fn message(&self) -> Items<'_, views::VirtualMachineMessage> { self.as_object().read_list(3) }
-    #[inline] pub fn message_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineMessage> { self.as_object_mut().list_mut(3, D(2967)) }
-    #[inline] pub fn set_message<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2967), items.into_iter().map(|item| view_value::<views::VirtualMachineMessage, A>(item))); self }
+    #[inline] pub fn message_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineMessage> { self.as_object_mut().list_mut(3, D(2969)) }
+    #[inline] pub fn set_message<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2969), items.into_iter().map(|item| view_value::<views::VirtualMachineMessage, A>(item))); self }
     #[inline] pub fn push_message<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineMessage, A>(item); self.message_mut().values().push(value); self }
 }
 
@@ -34909,8 +34930,8 @@ impl VirtualMachineQuickStats {
     #[inline] pub fn active_memory(&self) -> Option<i32> { self.as_object().read_optional::<i32>(22) }
     #[inline] pub fn set_active_memory(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(22, value.into().map_or(Value::Unset, Value::Int)); self }
     #[inline] pub fn memory_tier_stats(&self) -> Items<'_, views::VirtualMachineQuickStatsMemoryTierStats> { self.as_object().read_list(23) }
-    #[inline] pub fn memory_tier_stats_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineQuickStatsMemoryTierStats> { self.as_object_mut().list_mut(23, D(2984)) }
-    #[inline] pub fn set_memory_tier_stats<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(23, D(2984), items.into_iter().map(|item| view_value::<views::VirtualMachineQuickStatsMemoryTierStats, A>(item))); self }
+    #[inline] pub fn memory_tier_stats_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineQuickStatsMemoryTierStats> { self.as_object_mut().list_mut(23, D(2986)) }
+    #[inline] pub fn set_memory_tier_stats<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(23, D(2986), items.into_iter().map(|item| view_value::<views::VirtualMachineQuickStatsMemoryTierStats, A>(item))); self }
     #[inline] pub fn push_memory_tier_stats<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineQuickStatsMemoryTierStats, A>(item); self.memory_tier_stats_mut().values().push(value); self }
 }
 
@@ -34951,8 +34972,8 @@ impl VirtualMachineRelocateSpec {
     #[inline] pub fn host(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(5) }
     #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn disk(&self) -> Items<'_, views::VirtualMachineRelocateSpecDiskLocator> { self.as_object().read_list(6) }
-    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineRelocateSpecDiskLocator> { self.as_object_mut().list_mut(6, D(2986)) }
-    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2986), items.into_iter().map(|item| view_value::<views::VirtualMachineRelocateSpecDiskLocator, A>(item))); self }
+    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineRelocateSpecDiskLocator> { self.as_object_mut().list_mut(6, D(2988)) }
+    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2988), items.into_iter().map(|item| view_value::<views::VirtualMachineRelocateSpecDiskLocator, A>(item))); self }
     #[inline] pub fn push_disk<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineRelocateSpecDiskLocator, A>(item); self.disk_mut().values().push(value); self }
     #[inline] pub fn transform(&self) -> Option<enums::VirtualMachineRelocateTransformation> { self.as_object().read_optional::<Choice<enums::VirtualMachineRelocateTransformation>>(7) }
     #[inline] pub fn set_transform(&mut self, value: impl Into<Option<enums::VirtualMachineRelocateTransformation>>) -> &mut Self { self.as_object_mut().write_enum(7, value.into()); self }
@@ -34961,8 +34982,8 @@ impl VirtualMachineRelocateSpec {
     #[inline] pub fn set_device_change<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, D(2849), items.into_iter().map(|item| view_value::<views::VirtualDeviceConfigSpec, A>(item))); self }
     #[inline] pub fn push_device_change<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualDeviceConfigSpec, A>(item); self.device_change_mut().values().push(value); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(9) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(9, D(2977)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(9, D(2979)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn crypto_spec(&self) -> Option<&views::CryptoSpec> { self.as_object().read_optional::<views::CryptoSpec>(10) }
     #[inline] pub fn set_crypto_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoSpec, _>(10, view); self }
@@ -34972,8 +34993,8 @@ impl VirtualMachineRelocateSpec {
     #[inline] pub fn set_tag_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, D(88), items.into_iter().map(|item| view_value::<views::TagSpec, A>(item))); self }
     #[inline] pub fn push_tag_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::TagSpec, A>(item); self.tag_specs_mut().values().push(value); self }
     #[inline] pub fn vm_placement_policies(&self) -> Items<'_, views::VmPlacementPolicy> { self.as_object().read_list(12) }
-    #[inline] pub fn vm_placement_policies_mut(&mut self) -> ItemsMut<'_, views::VmPlacementPolicy> { self.as_object_mut().list_mut(12, D(3054)) }
-    #[inline] pub fn set_vm_placement_policies<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(12, D(3054), items.into_iter().map(|item| view_value::<views::VmPlacementPolicy, A>(item))); self }
+    #[inline] pub fn vm_placement_policies_mut(&mut self) -> ItemsMut<'_, views::VmPlacementPolicy> { self.as_object_mut().list_mut(12, D(3056)) }
+    #[inline] pub fn set_vm_placement_policies<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(12, D(3056), items.into_iter().map(|item| view_value::<views::VmPlacementPolicy, A>(item))); self }
     #[inline] pub fn push_vm_placement_policies<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VmPlacementPolicy, A>(item); self.vm_placement_policies_mut().values().push(value); self }
 }
 
@@ -34995,15 +35016,15 @@ impl VirtualMachineRelocateSpecDiskLocator {
     #[inline] pub fn set_disk_backing_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualDeviceBackingInfo, _>(3, view); self }
     #[inline] pub fn disk_backing_info_mut(&mut self) -> &mut views::VirtualDeviceBackingInfo { self.as_object_mut().view_mut(3) }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(4) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(2977)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(2979)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn backing(&self) -> Option<&views::VirtualMachineRelocateSpecDiskLocatorBackingSpec> { self.as_object().read_optional::<views::VirtualMachineRelocateSpecDiskLocatorBackingSpec>(5) }
     #[inline] pub fn set_backing(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineRelocateSpecDiskLocatorBackingSpec, _>(5, view); self }
     #[inline] pub fn backing_mut(&mut self) -> &mut views::VirtualMachineRelocateSpecDiskLocatorBackingSpec { self.as_object_mut().view_mut(5) }
     #[inline] pub fn filter_spec(&self) -> Items<'_, views::VirtualMachineBaseIndependentFilterSpec> { self.as_object().read_list(6) }
-    #[inline] pub fn filter_spec_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineBaseIndependentFilterSpec> { self.as_object_mut().list_mut(6, D(2914)) }
-    #[inline] pub fn set_filter_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2914), items.into_iter().map(|item| view_value::<views::VirtualMachineBaseIndependentFilterSpec, A>(item))); self }
+    #[inline] pub fn filter_spec_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineBaseIndependentFilterSpec> { self.as_object_mut().list_mut(6, D(2916)) }
+    #[inline] pub fn set_filter_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2916), items.into_iter().map(|item| view_value::<views::VirtualMachineBaseIndependentFilterSpec, A>(item))); self }
     #[inline] pub fn push_filter_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineBaseIndependentFilterSpec, A>(item); self.filter_spec_mut().values().push(value); self }
 }
 
@@ -35057,8 +35078,8 @@ impl VirtualMachineRuntimeInfo {
     pub const CONSOLIDATE_WORK_DONE: usize = 35;
     pub const DISK_CHAIN_BROKEN: usize = 36;
     #[inline] pub fn device(&self) -> Items<'_, views::VirtualMachineDeviceRuntimeInfo> { self.as_object().read_list(0) }
-    #[inline] pub fn device_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDeviceRuntimeInfo> { self.as_object_mut().list_mut(0, D(2939)) }
-    #[inline] pub fn set_device<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2939), items.into_iter().map(|item| view_value::<views::VirtualMachineDeviceRuntimeInfo, A>(item))); self }
+    #[inline] pub fn device_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDeviceRuntimeInfo> { self.as_object_mut().list_mut(0, D(2941)) }
+    #[inline] pub fn set_device<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2941), items.into_iter().map(|item| view_value::<views::VirtualMachineDeviceRuntimeInfo, A>(item))); self }
     #[inline] pub fn push_device<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineDeviceRuntimeInfo, A>(item); self.device_mut().values().push(value); self }
     #[inline] pub fn host(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(1) }
     #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
@@ -35105,12 +35126,12 @@ impl VirtualMachineRuntimeInfo {
     #[inline] pub fn consolidation_needed(&self) -> bool { self.as_object().read::<bool>(21) }
     #[inline] pub fn set_consolidation_needed(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(21, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn offline_feature_requirement(&self) -> Items<'_, views::VirtualMachineFeatureRequirement> { self.as_object().read_list(22) }
-    #[inline] pub fn offline_feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(22, D(2944)) }
-    #[inline] pub fn set_offline_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(22, D(2944), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
+    #[inline] pub fn offline_feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(22, D(2946)) }
+    #[inline] pub fn set_offline_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(22, D(2946), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
     #[inline] pub fn push_offline_feature_requirement<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFeatureRequirement, A>(item); self.offline_feature_requirement_mut().values().push(value); self }
     #[inline] pub fn feature_requirement(&self) -> Items<'_, views::VirtualMachineFeatureRequirement> { self.as_object().read_list(23) }
-    #[inline] pub fn feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(23, D(2944)) }
-    #[inline] pub fn set_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(23, D(2944), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
+    #[inline] pub fn feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(23, D(2946)) }
+    #[inline] pub fn set_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(23, D(2946), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
     #[inline] pub fn push_feature_requirement<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFeatureRequirement, A>(item); self.feature_requirement_mut().values().push(value); self }
     #[inline] pub fn feature_mask(&self) -> Items<'_, views::HostFeatureMask> { self.as_object().read_list(24) }
     #[inline] pub fn feature_mask_mut(&mut self) -> ItemsMut<'_, views::HostFeatureMask> { self.as_object_mut().list_mut(24, D(1137)) }
@@ -35169,8 +35190,8 @@ impl VirtualMachineSnapshotInfo {
     #[inline] pub fn current_snapshot(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(0) }
     #[inline] pub fn set_current_snapshot(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn root_snapshot_list(&self) -> Items<'_, views::VirtualMachineSnapshotTree> { self.as_object().read_list(1) }
-    #[inline] pub fn root_snapshot_list_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSnapshotTree> { self.as_object_mut().list_mut(1, D(2992)) }
-    #[inline] pub fn set_root_snapshot_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2992), items.into_iter().map(|item| view_value::<views::VirtualMachineSnapshotTree, A>(item))); self }
+    #[inline] pub fn root_snapshot_list_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSnapshotTree> { self.as_object_mut().list_mut(1, D(2994)) }
+    #[inline] pub fn set_root_snapshot_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2994), items.into_iter().map(|item| view_value::<views::VirtualMachineSnapshotTree, A>(item))); self }
     #[inline] pub fn push_root_snapshot_list<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineSnapshotTree, A>(item); self.root_snapshot_list_mut().values().push(value); self }
 }
 
@@ -35205,8 +35226,8 @@ impl VirtualMachineSnapshotTree {
     #[inline] pub fn backup_manifest(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(8) }
     #[inline] pub fn set_backup_manifest(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(8, text); self }
     #[inline] pub fn child_snapshot_list(&self) -> Items<'_, views::VirtualMachineSnapshotTree> { self.as_object().read_list(9) }
-    #[inline] pub fn child_snapshot_list_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSnapshotTree> { self.as_object_mut().list_mut(9, D(2992)) }
-    #[inline] pub fn set_child_snapshot_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, D(2992), items.into_iter().map(|item| view_value::<views::VirtualMachineSnapshotTree, A>(item))); self }
+    #[inline] pub fn child_snapshot_list_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSnapshotTree> { self.as_object_mut().list_mut(9, D(2994)) }
+    #[inline] pub fn set_child_snapshot_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, D(2994), items.into_iter().map(|item| view_value::<views::VirtualMachineSnapshotTree, A>(item))); self }
     #[inline] pub fn push_child_snapshot_list<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineSnapshotTree, A>(item); self.child_snapshot_list_mut().values().push(value); self }
     #[inline] pub fn replay_supported(&self) -> Option<bool> { self.as_object().read_optional::<bool>(10) }
     #[inline] pub fn set_replay_supported(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(10, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -35231,8 +35252,8 @@ impl VirtualMachineStorageInfo {
     pub const PER_DATASTORE_USAGE: usize = 0;
     pub const TIMESTAMP: usize = 1;
     #[inline] pub fn per_datastore_usage(&self) -> Items<'_, views::VirtualMachineUsageOnDatastore> { self.as_object().read_list(0) }
-    #[inline] pub fn per_datastore_usage_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineUsageOnDatastore> { self.as_object_mut().list_mut(0, D(3025)) }
-    #[inline] pub fn set_per_datastore_usage<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3025), items.into_iter().map(|item| view_value::<views::VirtualMachineUsageOnDatastore, A>(item))); self }
+    #[inline] pub fn per_datastore_usage_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineUsageOnDatastore> { self.as_object_mut().list_mut(0, D(3027)) }
+    #[inline] pub fn set_per_datastore_usage<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3027), items.into_iter().map(|item| view_value::<views::VirtualMachineUsageOnDatastore, A>(item))); self }
     #[inline] pub fn push_per_datastore_usage<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineUsageOnDatastore, A>(item); self.per_datastore_usage_mut().values().push(value); self }
     #[inline] pub fn timestamp(&self) -> DateTime { self.as_object().read::<DateTime>(1) }
     #[inline] pub fn set_timestamp(&mut self, value: impl Into<Option<DateTime>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::DateTime)); self }
@@ -35376,16 +35397,16 @@ impl VirtualMachineDiskDeviceInfo {
     #[inline] pub fn capacity(&self) -> Option<i64> { self.as_object().read_optional::<i64>(2) }
     #[inline] pub fn set_capacity(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Long)); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4030)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4030), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4032)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
 impl VirtualMachineIdeDiskDeviceInfo {
     pub const PARTITION_TABLE: usize = 4;
     #[inline] pub fn partition_table(&self) -> Items<'_, views::VirtualMachineIdeDiskDevicePartitionInfo> { self.as_object().read_list(4) }
-    #[inline] pub fn partition_table_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineIdeDiskDevicePartitionInfo> { self.as_object_mut().list_mut(4, D(2962)) }
-    #[inline] pub fn set_partition_table<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2962), items.into_iter().map(|item| view_value::<views::VirtualMachineIdeDiskDevicePartitionInfo, A>(item))); self }
+    #[inline] pub fn partition_table_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineIdeDiskDevicePartitionInfo> { self.as_object_mut().list_mut(4, D(2964)) }
+    #[inline] pub fn set_partition_table<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2964), items.into_iter().map(|item| view_value::<views::VirtualMachineIdeDiskDevicePartitionInfo, A>(item))); self }
     #[inline] pub fn push_partition_table<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineIdeDiskDevicePartitionInfo, A>(item); self.partition_table_mut().values().push(value); self }
 }
 
@@ -35550,8 +35571,8 @@ impl VirtualMachineVendorDeviceGroupInfo {
     #[inline] pub fn device_group_description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
     #[inline] pub fn set_device_group_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn component_device_info(&self) -> Items<'_, views::VirtualMachineVendorDeviceGroupInfoComponentDeviceInfo> { self.as_object().read_list(4) }
-    #[inline] pub fn component_device_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVendorDeviceGroupInfoComponentDeviceInfo> { self.as_object_mut().list_mut(4, D(3030)) }
-    #[inline] pub fn set_component_device_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(3030), items.into_iter().map(|item| view_value::<views::VirtualMachineVendorDeviceGroupInfoComponentDeviceInfo, A>(item))); self }
+    #[inline] pub fn component_device_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVendorDeviceGroupInfoComponentDeviceInfo> { self.as_object_mut().list_mut(4, D(3032)) }
+    #[inline] pub fn set_component_device_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(3032), items.into_iter().map(|item| view_value::<views::VirtualMachineVendorDeviceGroupInfoComponentDeviceInfo, A>(item))); self }
     #[inline] pub fn push_component_device_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineVendorDeviceGroupInfoComponentDeviceInfo, A>(item); self.component_device_info_mut().values().push(value); self }
 }
 
@@ -35597,8 +35618,8 @@ impl VirtualMachineVgpuProfileInfo {
     #[inline] pub fn profile_class(&self) -> &ArcStr { self.as_object().read::<ArcStr>(6) }
     #[inline] pub fn set_profile_class(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
     #[inline] pub fn stun_time_estimates(&self) -> Items<'_, views::VirtualMachineVMotionStunTimeInfo> { self.as_object().read_list(7) }
-    #[inline] pub fn stun_time_estimates_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVMotionStunTimeInfo> { self.as_object_mut().list_mut(7, D(3020)) }
-    #[inline] pub fn set_stun_time_estimates<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(3020), items.into_iter().map(|item| view_value::<views::VirtualMachineVMotionStunTimeInfo, A>(item))); self }
+    #[inline] pub fn stun_time_estimates_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVMotionStunTimeInfo> { self.as_object_mut().list_mut(7, D(3022)) }
+    #[inline] pub fn set_stun_time_estimates<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(3022), items.into_iter().map(|item| view_value::<views::VirtualMachineVMotionStunTimeInfo, A>(item))); self }
     #[inline] pub fn push_stun_time_estimates<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineVMotionStunTimeInfo, A>(item); self.stun_time_estimates_mut().values().push(value); self }
 }
 
@@ -35622,8 +35643,8 @@ impl VirtualMachineTicket {
     #[inline] pub fn ssl_thumbprint(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
     #[inline] pub fn set_ssl_thumbprint(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
     #[inline] pub fn cert_thumbprint_list(&self) -> Items<'_, views::VirtualMachineCertThumbprint> { self.as_object().read_list(5) }
-    #[inline] pub fn cert_thumbprint_list_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineCertThumbprint> { self.as_object_mut().list_mut(5, D(2924)) }
-    #[inline] pub fn set_cert_thumbprint_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2924), items.into_iter().map(|item| view_value::<views::VirtualMachineCertThumbprint, A>(item))); self }
+    #[inline] pub fn cert_thumbprint_list_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineCertThumbprint> { self.as_object_mut().list_mut(5, D(2926)) }
+    #[inline] pub fn set_cert_thumbprint_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2926), items.into_iter().map(|item| view_value::<views::VirtualMachineCertThumbprint, A>(item))); self }
     #[inline] pub fn push_cert_thumbprint_list<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineCertThumbprint, A>(item); self.cert_thumbprint_list_mut().values().push(value); self }
     #[inline] pub fn ssl_certificate(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(6) }
     #[inline] pub fn set_ssl_certificate(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
@@ -35649,8 +35670,8 @@ impl VirtualMachineUsageOnDatastore {
 impl VirtualMachineVMCIDeviceFilterInfo {
     pub const FILTERS: usize = 0;
     #[inline] pub fn filters(&self) -> Items<'_, views::VirtualMachineVMCIDeviceFilterSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn filters_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVMCIDeviceFilterSpec> { self.as_object_mut().list_mut(0, D(3027)) }
-    #[inline] pub fn set_filters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3027), items.into_iter().map(|item| view_value::<views::VirtualMachineVMCIDeviceFilterSpec, A>(item))); self }
+    #[inline] pub fn filters_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVMCIDeviceFilterSpec> { self.as_object_mut().list_mut(0, D(3029)) }
+    #[inline] pub fn set_filters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3029), items.into_iter().map(|item| view_value::<views::VirtualMachineVMCIDeviceFilterSpec, A>(item))); self }
     #[inline] pub fn push_filters<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineVMCIDeviceFilterSpec, A>(item); self.filters_mut().values().push(value); self }
 }
 
@@ -35727,8 +35748,8 @@ impl VirtualMachineVendorDeviceGroupInfoComponentDeviceInfo {
 impl VirtualMachineVirtualDeviceGroups {
     pub const DEVICE_GROUP: usize = 0;
     #[inline] pub fn device_group(&self) -> Items<'_, views::VirtualMachineVirtualDeviceGroupsDeviceGroup> { self.as_object().read_list(0) }
-    #[inline] pub fn device_group_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVirtualDeviceGroupsDeviceGroup> { self.as_object_mut().list_mut(0, D(3032)) }
-    #[inline] pub fn set_device_group<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3032), items.into_iter().map(|item| view_value::<views::VirtualMachineVirtualDeviceGroupsDeviceGroup, A>(item))); self }
+    #[inline] pub fn device_group_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVirtualDeviceGroupsDeviceGroup> { self.as_object_mut().list_mut(0, D(3034)) }
+    #[inline] pub fn set_device_group<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3034), items.into_iter().map(|item| view_value::<views::VirtualMachineVirtualDeviceGroupsDeviceGroup, A>(item))); self }
     #[inline] pub fn push_device_group<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineVirtualDeviceGroupsDeviceGroup, A>(item); self.device_group_mut().values().push(value); self }
 }
 
@@ -36457,8 +36478,8 @@ impl VsanHostConfigInfoClusterInfo {
 impl VsanHostConfigInfoNetworkInfo {
     pub const PORT: usize = 0;
     #[inline] pub fn port(&self) -> Items<'_, views::VsanHostConfigInfoNetworkInfoPortConfig> { self.as_object().read_list(0) }
-    #[inline] pub fn port_mut(&mut self) -> ItemsMut<'_, views::VsanHostConfigInfoNetworkInfoPortConfig> { self.as_object_mut().list_mut(0, D(3087)) }
-    #[inline] pub fn set_port<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3087), items.into_iter().map(|item| view_value::<views::VsanHostConfigInfoNetworkInfoPortConfig, A>(item))); self }
+    #[inline] pub fn port_mut(&mut self) -> ItemsMut<'_, views::VsanHostConfigInfoNetworkInfoPortConfig> { self.as_object_mut().list_mut(0, D(3089)) }
+    #[inline] pub fn set_port<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3089), items.into_iter().map(|item| view_value::<views::VsanHostConfigInfoNetworkInfoPortConfig, A>(item))); self }
     #[inline] pub fn push_port<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostConfigInfoNetworkInfoPortConfig, A>(item); self.port_mut().values().push(value); self }
 }
 
@@ -36480,12 +36501,12 @@ impl VsanHostConfigInfoStorageInfo {
     #[inline] pub fn auto_claim_storage(&self) -> Option<bool> { self.as_object().read_optional::<bool>(0) }
     #[inline] pub fn set_auto_claim_storage(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn disk_mapping(&self) -> Items<'_, views::VsanHostDiskMapping> { self.as_object().read_list(1) }
-    #[inline] pub fn disk_mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(1, D(3093)) }
-    #[inline] pub fn set_disk_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3093), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
+    #[inline] pub fn disk_mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(1, D(3095)) }
+    #[inline] pub fn set_disk_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3095), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
     #[inline] pub fn push_disk_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskMapping, A>(item); self.disk_mapping_mut().values().push(value); self }
     #[inline] pub fn disk_map_info(&self) -> Items<'_, views::VsanHostDiskMapInfo> { self.as_object().read_list(2) }
-    #[inline] pub fn disk_map_info_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapInfo> { self.as_object_mut().list_mut(2, D(3091)) }
-    #[inline] pub fn set_disk_map_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3091), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapInfo, A>(item))); self }
+    #[inline] pub fn disk_map_info_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapInfo> { self.as_object_mut().list_mut(2, D(3093)) }
+    #[inline] pub fn set_disk_map_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3093), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapInfo, A>(item))); self }
     #[inline] pub fn push_disk_map_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskMapInfo, A>(item); self.disk_map_info_mut().values().push(value); self }
     #[inline] pub fn checksum_enabled(&self) -> Option<bool> { self.as_object().read_optional::<bool>(3) }
     #[inline] pub fn set_checksum_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -36515,8 +36536,8 @@ impl VsanHostDiskMapResult {
     #[inline] pub fn set_mapping(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanHostDiskMapping, _>(0, view); self }
     #[inline] pub fn mapping_mut(&mut self) -> &mut views::VsanHostDiskMapping { self.as_object_mut().view_mut(0) }
     #[inline] pub fn disk_result(&self) -> Items<'_, views::VsanHostDiskResult> { self.as_object().read_list(1) }
-    #[inline] pub fn disk_result_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskResult> { self.as_object_mut().list_mut(1, D(3094)) }
-    #[inline] pub fn set_disk_result<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3094), items.into_iter().map(|item| view_value::<views::VsanHostDiskResult, A>(item))); self }
+    #[inline] pub fn disk_result_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskResult> { self.as_object_mut().list_mut(1, D(3096)) }
+    #[inline] pub fn set_disk_result<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3096), items.into_iter().map(|item| view_value::<views::VsanHostDiskResult, A>(item))); self }
     #[inline] pub fn push_disk_result<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskResult, A>(item); self.disk_result_mut().values().push(value); self }
     #[inline] pub fn error(&self) -> Option<&views::LocalizedMethodFault> { self.as_object().read_optional::<views::LocalizedMethodFault>(2) }
     #[inline] pub fn set_error(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizedMethodFault, _>(2, view); self }
@@ -36584,12 +36605,12 @@ impl VsanHostRuntimeInfo {
     pub const DISK_ISSUES: usize = 1;
     pub const ACCESS_GEN_NO: usize = 2;
     #[inline] pub fn membership_list(&self) -> Items<'_, views::VsanHostMembershipInfo> { self.as_object().read_list(0) }
-    #[inline] pub fn membership_list_mut(&mut self) -> ItemsMut<'_, views::VsanHostMembershipInfo> { self.as_object_mut().list_mut(0, D(3099)) }
-    #[inline] pub fn set_membership_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3099), items.into_iter().map(|item| view_value::<views::VsanHostMembershipInfo, A>(item))); self }
+    #[inline] pub fn membership_list_mut(&mut self) -> ItemsMut<'_, views::VsanHostMembershipInfo> { self.as_object_mut().list_mut(0, D(3101)) }
+    #[inline] pub fn set_membership_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3101), items.into_iter().map(|item| view_value::<views::VsanHostMembershipInfo, A>(item))); self }
     #[inline] pub fn push_membership_list<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostMembershipInfo, A>(item); self.membership_list_mut().values().push(value); self }
     #[inline] pub fn disk_issues(&self) -> Items<'_, views::VsanHostRuntimeInfoDiskIssue> { self.as_object().read_list(1) }
-    #[inline] pub fn disk_issues_mut(&mut self) -> ItemsMut<'_, views::VsanHostRuntimeInfoDiskIssue> { self.as_object_mut().list_mut(1, D(3101)) }
-    #[inline] pub fn set_disk_issues<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3101), items.into_iter().map(|item| view_value::<views::VsanHostRuntimeInfoDiskIssue, A>(item))); self }
+    #[inline] pub fn disk_issues_mut(&mut self) -> ItemsMut<'_, views::VsanHostRuntimeInfoDiskIssue> { self.as_object_mut().list_mut(1, D(3103)) }
+    #[inline] pub fn set_disk_issues<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3103), items.into_iter().map(|item| view_value::<views::VsanHostRuntimeInfoDiskIssue, A>(item))); self }
     #[inline] pub fn push_disk_issues<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostRuntimeInfoDiskIssue, A>(item); self.disk_issues_mut().values().push(value); self }
     #[inline] pub fn access_gen_no(&self) -> Option<i32> { self.as_object().read_optional::<i32>(2) }
     #[inline] pub fn set_access_gen_no(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -36682,8 +36703,8 @@ impl VsanPolicySatisfiability {
 impl VsanUpgradeSystemNetworkPartitionInfo {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4023)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -36696,40 +36717,40 @@ impl VsanUpgradeSystemPreflightCheckIssue {
 impl VsanUpgradeSystemAPIBrokenIssue {
     pub const HOSTS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4023)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
 impl VsanUpgradeSystemAutoClaimEnabledOnHostsIssue {
     pub const HOSTS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4023)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
 impl VsanUpgradeSystemHostsDisconnectedIssue {
     pub const HOSTS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4023)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
 impl VsanUpgradeSystemMissingHostsInClusterIssue {
     pub const HOSTS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4023)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
 impl VsanUpgradeSystemNetworkPartitionIssue {
     pub const PARTITIONS: usize = 1;
     #[inline] pub fn partitions(&self) -> Items<'_, views::VsanUpgradeSystemNetworkPartitionInfo> { self.as_object().read_list(1) }
-    #[inline] pub fn partitions_mut(&mut self) -> ItemsMut<'_, views::VsanUpgradeSystemNetworkPartitionInfo> { self.as_object_mut().list_mut(1, D(3107)) }
-    #[inline] pub fn set_partitions<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3107), items.into_iter().map(|item| view_value::<views::VsanUpgradeSystemNetworkPartitionInfo, A>(item))); self }
+    #[inline] pub fn partitions_mut(&mut self) -> ItemsMut<'_, views::VsanUpgradeSystemNetworkPartitionInfo> { self.as_object_mut().list_mut(1, D(3109)) }
+    #[inline] pub fn set_partitions<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3109), items.into_iter().map(|item| view_value::<views::VsanUpgradeSystemNetworkPartitionInfo, A>(item))); self }
     #[inline] pub fn push_partitions<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanUpgradeSystemNetworkPartitionInfo, A>(item); self.partitions_mut().values().push(value); self }
 }
 
@@ -36758,8 +36779,8 @@ impl VsanUpgradeSystemV2ObjectsPresentDuringDowngradeIssue {
 impl VsanUpgradeSystemWrongEsxVersionIssue {
     pub const HOSTS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4023)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -36767,8 +36788,8 @@ impl VsanUpgradeSystemPreflightCheckResult {
     pub const ISSUES: usize = 0;
     pub const DISK_MAPPING_TO_RESTORE: usize = 1;
     #[inline] pub fn issues(&self) -> Items<'_, views::VsanUpgradeSystemPreflightCheckIssue> { self.as_object().read_list(0) }
-    #[inline] pub fn issues_mut(&mut self) -> ItemsMut<'_, views::VsanUpgradeSystemPreflightCheckIssue> { self.as_object_mut().list_mut(0, D(3108)) }
-    #[inline] pub fn set_issues<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3108), items.into_iter().map(|item| view_value::<views::VsanUpgradeSystemPreflightCheckIssue, A>(item))); self }
+    #[inline] pub fn issues_mut(&mut self) -> ItemsMut<'_, views::VsanUpgradeSystemPreflightCheckIssue> { self.as_object_mut().list_mut(0, D(3110)) }
+    #[inline] pub fn set_issues<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3110), items.into_iter().map(|item| view_value::<views::VsanUpgradeSystemPreflightCheckIssue, A>(item))); self }
     #[inline] pub fn push_issues<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanUpgradeSystemPreflightCheckIssue, A>(item); self.issues_mut().values().push(value); self }
     #[inline] pub fn disk_mapping_to_restore(&self) -> Option<&views::VsanHostDiskMapping> { self.as_object().read_optional::<views::VsanHostDiskMapping>(1) }
     #[inline] pub fn set_disk_mapping_to_restore(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanHostDiskMapping, _>(1, view); self }
@@ -36816,8 +36837,8 @@ impl VsanUpgradeSystemUpgradeStatus {
     #[inline] pub fn in_progress(&self) -> bool { self.as_object().read::<bool>(0) }
     #[inline] pub fn set_in_progress(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn history(&self) -> Items<'_, views::VsanUpgradeSystemUpgradeHistoryItem> { self.as_object().read_list(1) }
-    #[inline] pub fn history_mut(&mut self) -> ItemsMut<'_, views::VsanUpgradeSystemUpgradeHistoryItem> { self.as_object_mut().list_mut(1, D(3135)) }
-    #[inline] pub fn set_history<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3135), items.into_iter().map(|item| view_value::<views::VsanUpgradeSystemUpgradeHistoryItem, A>(item))); self }
+    #[inline] pub fn history_mut(&mut self) -> ItemsMut<'_, views::VsanUpgradeSystemUpgradeHistoryItem> { self.as_object_mut().list_mut(1, D(3137)) }
+    #[inline] pub fn set_history<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3137), items.into_iter().map(|item| view_value::<views::VsanUpgradeSystemUpgradeHistoryItem, A>(item))); self }
     #[inline] pub fn push_history<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanUpgradeSystemUpgradeHistoryItem, A>(item); self.history_mut().values().push(value); self }
     #[inline] pub fn aborted(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
     #[inline] pub fn set_aborted(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -36849,8 +36870,8 @@ impl VslmCreateSpec {
     #[inline] pub fn capacity_in_mb(&self) -> i64 { self.as_object().read::<i64>(4) }
     #[inline] pub fn set_capacity_in_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Long)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(5) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(5, D(2977)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(5, D(2979)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn crypto(&self) -> Option<&views::CryptoSpec> { self.as_object().read_optional::<views::CryptoSpec>(6) }
     #[inline] pub fn set_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoSpec, _>(6, view); self }
@@ -36895,8 +36916,8 @@ impl VslmMigrateSpec {
     #[inline] pub fn set_backing_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VslmCreateSpecBackingSpec, _>(0, view); self }
     #[inline] pub fn backing_spec_mut(&mut self) -> &mut views::VslmCreateSpecBackingSpec { self.as_object_mut().view_mut(0) }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(1) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(1, D(2977)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(1, D(2979)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn consolidate(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
     #[inline] pub fn set_consolidate(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -36972,8 +36993,8 @@ impl VslmInfrastructureObjectPolicySpec {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(1) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(1, D(2977)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(1, D(2979)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
 }
 
@@ -37290,8 +37311,8 @@ impl ManagedEntity {
     #[inline] pub fn set_disabled_method<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_disabled_method<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.disabled_method_mut().values().push(value); self }
     #[inline] pub fn recent_task(&self) -> Items<'_, Moref> { self.as_object().read_list(11) }
-    #[inline] pub fn recent_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(11, M(4032)) }
-    #[inline] pub fn set_recent_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn recent_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(11, M(4034)) }
+    #[inline] pub fn set_recent_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, M(4034), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_recent_task<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.recent_task_mut().values().push(value); self }
     #[inline] pub fn declared_alarm_state(&self) -> Items<'_, views::AlarmState> { self.as_object().read_list(12) }
     #[inline] pub fn declared_alarm_state_mut(&mut self) -> ItemsMut<'_, views::AlarmState> { self.as_object_mut().list_mut(12, D(24)) }
@@ -37323,16 +37344,16 @@ impl ComputeResource {
     #[inline] pub fn resource_pool(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(16) }
     #[inline] pub fn set_resource_pool(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(16, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(17) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(18) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(18, M(4018)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(18, M(4020)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, Moref> { self.as_object().read_list(19) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4024)) }
-    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4024), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4026)) }
+    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4026), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_network<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.network_mut().values().push(value); self }
     #[inline] pub fn summary(&self) -> &views::ComputeResourceSummary { self.as_object().read::<views::ComputeResourceSummary>(20) }
     #[inline] pub fn set_summary(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ComputeResourceSummary, _>(20, view); self }
@@ -37407,12 +37428,12 @@ impl Datacenter {
     #[inline] pub fn network_folder(&self) -> Moref { self.as_object().read::<Moref>(19) }
     #[inline] pub fn set_network_folder(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(19, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(20) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(20, M(4018)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(20, M(4020)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, Moref> { self.as_object().read_list(21) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(21, M(4024)) }
-    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(21, M(4024), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(21, M(4026)) }
+    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(21, M(4026), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_network<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.network_mut().values().push(value); self }
     #[inline] pub fn configuration(&self) -> &views::DatacenterConfigInfo { self.as_object().read::<views::DatacenterConfigInfo>(22) }
     #[inline] pub fn set_configuration(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DatacenterConfigInfo, _>(22, view); self }
@@ -37438,8 +37459,8 @@ impl Datastore {
     #[inline] pub fn set_host<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, D(354), items.into_iter().map(|item| view_value::<views::DatastoreHostMount, A>(item))); self }
     #[inline] pub fn push_host<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DatastoreHostMount, A>(item); self.host_mut().values().push(value); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(19) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4030)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4030), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4032)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn browser(&self) -> Moref { self.as_object().read::<Moref>(20) }
     #[inline] pub fn set_browser(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(20, value.into().map_or(Value::Unset, Value::from)); self }
@@ -37475,8 +37496,8 @@ impl DistributedVirtualSwitch {
     #[inline] pub fn set_network_resource_pool<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, D(336), items.into_iter().map(|item| view_value::<views::DVSNetworkResourcePool, A>(item))); self }
     #[inline] pub fn push_network_resource_pool<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DVSNetworkResourcePool, A>(item); self.network_resource_pool_mut().values().push(value); self }
     #[inline] pub fn portgroup(&self) -> Items<'_, Moref> { self.as_object().read_list(21) }
-    #[inline] pub fn portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(21, M(4025)) }
-    #[inline] pub fn set_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(21, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(21, M(4027)) }
+    #[inline] pub fn set_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(21, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_portgroup<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.portgroup_mut().values().push(value); self }
     #[inline] pub fn runtime(&self) -> Option<&views::DVSRuntimeInfo> { self.as_object().read_optional::<views::DVSRuntimeInfo>(22) }
     #[inline] pub fn set_runtime(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVSRuntimeInfo, _>(22, view); self }
@@ -37493,8 +37514,8 @@ impl Folder {
     #[inline] pub fn set_child_type<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(16, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_child_type<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.child_type_mut().values().push(value); self }
     #[inline] pub fn child_entity(&self) -> Items<'_, Moref> { self.as_object().read_list(17) }
-    #[inline] pub fn child_entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4014)) }
-    #[inline] pub fn set_child_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn child_entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4016)) }
+    #[inline] pub fn set_child_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_child_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.child_entity_mut().values().push(value); self }
     #[inline] pub fn namespace(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(18) }
     #[inline] pub fn set_namespace(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(18, text); self }
@@ -37571,16 +37592,16 @@ impl HostSystem {
     #[inline] pub fn set_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostConfigInfo, _>(27, view); self }
     #[inline] pub fn config_mut(&mut self) -> &mut views::HostConfigInfo { self.as_object_mut().view_mut(27) }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(28) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(28, M(4030)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(28, M(4030), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(28, M(4032)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(28, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(29) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(29, M(4018)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(29, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(29, M(4020)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(29, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, Moref> { self.as_object().read_list(30) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(30, M(4024)) }
-    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(30, M(4024), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(30, M(4026)) }
+    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(30, M(4026), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_network<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.network_mut().values().push(value); self }
     #[inline] pub fn datastore_browser(&self) -> Moref { self.as_object().read::<Moref>(31) }
     #[inline] pub fn set_datastore_browser(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(31, value.into().map_or(Value::Unset, Value::from)); self }
@@ -37603,12 +37624,12 @@ impl Network {
     #[inline] pub fn set_summary(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::NetworkSummary, _>(16, view); self }
     #[inline] pub fn summary_mut(&mut self) -> &mut views::NetworkSummary { self.as_object_mut().view_mut(16) }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(17) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4023)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4023), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4025)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(18) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(18, M(4030)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, M(4030), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(18, M(4032)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
@@ -37657,12 +37678,12 @@ impl ResourcePool {
     #[inline] pub fn owner(&self) -> Moref { self.as_object().read::<Moref>(18) }
     #[inline] pub fn set_owner(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(18, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn resource_pool(&self) -> Items<'_, Moref> { self.as_object().read_list(19) }
-    #[inline] pub fn resource_pool_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4027)) }
-    #[inline] pub fn set_resource_pool<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn resource_pool_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4029)) }
+    #[inline] pub fn set_resource_pool<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4029), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_resource_pool<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.resource_pool_mut().values().push(value); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(20) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(20, M(4030)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, M(4030), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(20, M(4032)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn config(&self) -> &views::ResourceConfigSpec { self.as_object().read::<views::ResourceConfigSpec>(21) }
     #[inline] pub fn set_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ResourceConfigSpec, _>(21, view); self }
@@ -37685,12 +37706,12 @@ impl VirtualApp {
     #[inline] pub fn parent_folder(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(24) }
     #[inline] pub fn set_parent_folder(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(24, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(25) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(25, M(4018)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(25, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(25, M(4020)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(25, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, Moref> { self.as_object().read_list(26) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(26, M(4024)) }
-    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(26, M(4024), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(26, M(4026)) }
+    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(26, M(4026), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_network<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.network_mut().values().push(value); self }
     #[inline] pub fn v_app_config(&self) -> Option<&views::VAppConfigInfo> { self.as_object().read_optional::<views::VAppConfigInfo>(27) }
     #[inline] pub fn set_v_app_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VAppConfigInfo, _>(27, view); self }
@@ -37762,19 +37783,19 @@ impl VirtualMachine {
     #[inline] pub fn set_summary(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineSummary, _>(27, view); self }
     #[inline] pub fn summary_mut(&mut self) -> &mut views::VirtualMachineSummary { self.as_object_mut().view_mut(27) }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(28) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(28, M(4018)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(28, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(28, M(4020)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(28, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, Moref> { self.as_object().read_list(29) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(29, M(4024)) }
-    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(29, M(4024), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(29, M(4026)) }
+    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(29, M(4026), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_network<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.network_mut().values().push(value); self }
     #[inline] pub fn snapshot(&self) -> Option<&views::VirtualMachineSnapshotInfo> { self.as_object().read_optional::<views::VirtualMachineSnapshotInfo>(30) }
     #[inline] pub fn set_snapshot(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineSnapshotInfo, _>(30, view); self }
     #[inline] pub fn snapshot_mut(&mut self) -> &mut views::VirtualMachineSnapshotInfo { self.as_object_mut().view_mut(30) }
     #[inline] pub fn root_snapshot(&self) -> Items<'_, Moref> { self.as_object().read_list(31) }
-    #[inline] pub fn root_snapshot_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(31, M(4033)) }
-    #[inline] pub fn set_root_snapshot<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(31, M(4033), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn root_snapshot_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(31, M(4035)) }
+    #[inline] pub fn set_root_snapshot<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(31, M(4035), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_root_snapshot<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.root_snapshot_mut().values().push(value); self }
     #[inline] pub fn guest_heartbeat_status(&self) -> enums::ManagedEntityStatus { self.as_object().read::<Choice<enums::ManagedEntityStatus>>(32) }
     #[inline] pub fn set_guest_heartbeat_status(&mut self, value: impl Into<Option<enums::ManagedEntityStatus>>) -> &mut Self { self.as_object_mut().write_enum(32, value.into()); self }
@@ -37802,8 +37823,8 @@ impl VirtualMachineSnapshot {
     #[inline] pub fn set_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineConfigInfo, _>(2, view); self }
     #[inline] pub fn config_mut(&mut self) -> &mut views::VirtualMachineConfigInfo { self.as_object_mut().view_mut(2) }
     #[inline] pub fn child_snapshot(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn child_snapshot_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4033)) }
-    #[inline] pub fn set_child_snapshot<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4033), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn child_snapshot_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4035)) }
+    #[inline] pub fn set_child_snapshot<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4035), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_child_snapshot<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.child_snapshot_mut().values().push(value); self }
     #[inline] pub fn vm(&self) -> Moref { self.as_object().read::<Moref>(4) }
     #[inline] pub fn set_vm(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::from)); self }
@@ -37901,8 +37922,8 @@ impl HostAuthenticationManager {
     #[inline] pub fn set_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostAuthenticationManagerInfo, _>(0, view); self }
     #[inline] pub fn info_mut(&mut self) -> &mut views::HostAuthenticationManagerInfo { self.as_object_mut().view_mut(0) }
     #[inline] pub fn supported_store(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn supported_store_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4051)) }
-    #[inline] pub fn set_supported_store<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn supported_store_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4053)) }
+    #[inline] pub fn set_supported_store<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4053), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_supported_store<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.supported_store_mut().values().push(value); self }
 }
 
@@ -37939,8 +37960,8 @@ impl HostDatastoreBrowser {
     pub const DATASTORE: usize = 0;
     pub const SUPPORTED_TYPE: usize = 1;
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4018)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4020)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn supported_type(&self) -> Items<'_, views::FileQuery> { self.as_object().read_list(1) }
     #[inline] pub fn supported_type_mut(&mut self) -> ItemsMut<'_, views::FileQuery> { self.as_object_mut().list_mut(1, D(988)) }
@@ -37952,8 +37973,8 @@ impl HostDatastoreSystem {
     pub const DATASTORE: usize = 0;
     pub const CAPABILITIES: usize = 1;
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4018)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4020)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn capabilities(&self) -> &views::HostDatastoreSystemCapabilities { self.as_object().read::<views::HostDatastoreSystemCapabilities>(1) }
     #[inline] pub fn set_capabilities(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostDatastoreSystemCapabilities, _>(1, view); self }
@@ -38164,8 +38185,8 @@ impl Profile {
     #[inline] pub fn modified_time(&self) -> DateTime { self.as_object().read::<DateTime>(4) }
     #[inline] pub fn set_modified_time(&mut self, value: impl Into<Option<DateTime>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::DateTime)); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4014)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4014), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4016)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
     #[inline] pub fn compliance_status(&self) -> &ArcStr { self.as_object().read::<ArcStr>(6) }
     #[inline] pub fn set_compliance_status(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
@@ -38193,16 +38214,16 @@ impl HostProfile {
 impl ProfileManager {
     pub const PROFILE: usize = 0;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4089)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4089), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4091)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4091), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
 }
 
 impl PropertyCollector {
     pub const FILTER: usize = 0;
     #[inline] pub fn filter(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn filter_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4097)) }
-    #[inline] pub fn set_filter<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4097), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn filter_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4099)) }
+    #[inline] pub fn set_filter<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4099), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_filter<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.filter_mut().values().push(value); self }
 }
 
@@ -38220,8 +38241,8 @@ impl ScheduledTaskManager {
     pub const SCHEDULED_TASK: usize = 0;
     pub const DESCRIPTION: usize = 1;
     #[inline] pub fn scheduled_task(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn scheduled_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4031)) }
-    #[inline] pub fn set_scheduled_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4031), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scheduled_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4033)) }
+    #[inline] pub fn set_scheduled_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4033), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scheduled_task<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scheduled_task_mut().values().push(value); self }
     #[inline] pub fn description(&self) -> &views::ScheduledTaskDescription { self.as_object().read::<views::ScheduledTaskDescription>(1) }
     #[inline] pub fn set_description(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ScheduledTaskDescription, _>(1, view); self }
@@ -38293,8 +38314,8 @@ impl TaskManager {
     pub const DESCRIPTION: usize = 1;
     pub const MAX_COLLECTOR: usize = 2;
     #[inline] pub fn recent_task(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn recent_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4032)) }
-    #[inline] pub fn set_recent_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn recent_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4034)) }
+    #[inline] pub fn set_recent_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4034), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_recent_task<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.recent_task_mut().values().push(value); self }
     #[inline] pub fn description(&self) -> &views::TaskDescription { self.as_object().read::<views::TaskDescription>(1) }
     #[inline] pub fn set_description(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::TaskDescription, _>(1, view); self }
@@ -38314,8 +38335,8 @@ impl UserDirectory {
 impl ManagedObjectView {
     pub const VIEW: usize = 0;
     #[inline] pub fn view(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn view_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3985)) }
-    #[inline] pub fn set_view<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3985), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn view_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3987)) }
+    #[inline] pub fn set_view<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3987), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_view<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.view_mut().values().push(value); self }
 }
 
@@ -38336,7 +38357,7 @@ impl ContainerView {
 impl ViewManager {
     pub const VIEW_LIST: usize = 0;
     #[inline] pub fn view_list(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn view_list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4114)) }
-    #[inline] pub fn set_view_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4114), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn view_list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4116)) }
+    #[inline] pub fn set_view_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4116), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_view_list<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.view_list_mut().values().push(value); self }
 }

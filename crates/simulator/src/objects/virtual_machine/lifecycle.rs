@@ -10,6 +10,7 @@ use vimsim_types::{Fault, Moref, View};
 use super::power::invalid_power_state;
 use super::{create, ethernet, places, snapshot, summary};
 use crate::call::Call;
+use crate::files::edit;
 use crate::objects::managed_entity;
 use crate::walk::remove_reference;
 
@@ -18,8 +19,9 @@ use crate::walk::remove_reference;
 /// - `InvalidPowerState` unless it is off.
 pub(super) fn destroy(call: &mut Call<'_, VirtualMachine>) -> Result<(), Fault> {
     check_off(call)?;
-    let machine = call.this()?.clone();
+    let (this, machine) = (call.moref(), call.this()?.clone());
     places::give_back(call, &machine)?;
+    edit::forget_machine(call, &this)?;
     remove(call)
 }
 
@@ -33,6 +35,8 @@ pub(super) fn unregister_vm(call: &mut Call<'_, VirtualMachine>, _: UnregisterVM
 /// [`unregister_vm`] for who unregisters many.
 pub(crate) fn unregister(call: &mut Call<'_, VirtualMachine>) -> Result<(), Fault> {
     check_off(call)?;
+    let this = call.moref();
+    edit::keep_machine(call, &this)?;
     remove(call)
 }
 

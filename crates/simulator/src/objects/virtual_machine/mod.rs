@@ -8,7 +8,7 @@ mod chain;
 mod config;
 mod create;
 mod device;
-mod disk;
+pub(crate) mod disk;
 mod ethernet;
 mod lifecycle;
 mod places;

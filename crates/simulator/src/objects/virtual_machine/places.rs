@@ -2,12 +2,14 @@
 
 use vimsim_types::views::{
     Datastore, GuestNicInfo, Network, VirtualDevice, VirtualDeviceFileBackingInfo, VirtualEthernetCard, VirtualMachine,
+    VsanDatastoreInfo,
 };
 use vimsim_types::{Fault, Moref, View};
 
 use super::device::Site;
 use super::{disk, ethernet};
 use crate::call::Call;
+use crate::files::{edit, fault};
 use crate::objects::datastore;
 use crate::walk::remove_reference;
 
@@ -42,6 +44,7 @@ pub(super) fn refresh<T>(
             networks.extend(network.filter(|network| !networks.contains(network)));
         }
     }
+    expect_hosts(call, site, home)?;
     account(call, moref, machine)?;
     set_datastores(call, moref, machine, datastores)?;
     set_networks(call, moref, machine, networks)?;
@@ -54,9 +57,16 @@ pub(super) fn refresh<T>(
     Ok(())
 }
 
-/// Takes what the machine's disks now have, and did not have before, of their datastores, or gives it back.
+/// Takes what the machine's disks now have, and did not have before, of their datastores, or gives it back. A disk that was
+/// a file before is now the machine's.
+///
+/// - `InsufficientStorageSpace` if a disk that is not thin does not fit.
 fn account<T>(call: &mut Call<'_, T>, moref: &Moref, machine: &VirtualMachine) -> Result<(), Fault> {
-    let before = call.view::<VirtualMachine>(moref).map(disk::usage).unwrap_or_default();
+    let before = call.view::<VirtualMachine>(moref).cloned();
+    if let Some(config) = machine.config() {
+        edit::adopt_disks(call, before.as_ref().and_then(|before| before.config()), config)?;
+    }
+    let before = before.as_ref().map(disk::usage).unwrap_or_default();
     let mut after = disk::usage(machine);
     for old in before {
         match after.iter().position(|new| *new == old) {
@@ -64,7 +74,26 @@ fn account<T>(call: &mut Call<'_, T>, moref: &Moref, machine: &VirtualMachine) -
             None => datastore::reserve(call, &old.0, -old.1)?,
         }
     }
-    after.into_iter().try_for_each(|(datastore, size, _)| datastore::reserve(call, &datastore, size))
+    for (datastore, size, is_thin) in after {
+        if !is_thin {
+            datastore::expect_space(call, &datastore, size)?;
+        }
+        datastore::reserve(call, &datastore, size)?;
+    }
+    Ok(())
+}
+
+/// How many hosts a vSAN datastore needs before it takes new objects.
+const VSAN_HOSTS: usize = 3;
+
+/// `CannotCreateFile` for a new machine on a vSAN datastore with too few hosts to keep its copies.
+fn expect_hosts<T>(call: &Call<'_, T>, site: &Site<'_>, home: &Moref) -> Result<(), Fault> {
+    let datastore = call.get::<Datastore>(home)?;
+    if !site.is_new || !datastore.info().as_object().is::<VsanDatastoreInfo>() || datastore.host().len() >= VSAN_HOSTS {
+        return Ok(());
+    }
+    let why = format!("the policy needs {VSAN_HOSTS} fault domains, and there are {}", datastore.host().len());
+    Err(fault::cannot_create(&format!("[{}]", datastore.name()), &why))
 }
 
 /// An adapter as the guest reports it; what the guest said of its addresses stays.

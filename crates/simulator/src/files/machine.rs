@@ -1,0 +1,277 @@
+//! The files that virtual machines have. They are not kept: they follow from each machine's configuration.
+
+use std::sync::Arc;
+
+use vimsim_types::enums::VirtualMachinePowerState;
+use vimsim_types::views::{
+    Datastore, ParaVirtualSCSIController, VirtualBusLogicController, VirtualController, VirtualDevice,
+    VirtualDeviceFileBackingInfo, VirtualDisk, VirtualDiskFlatVer2BackingInfo, VirtualEthernetCard,
+    VirtualIDEController, VirtualMachine, VirtualMachineConfigInfo,
+};
+use vimsim_types::{ArcStr, DateTime, Moref, Object, View};
+
+use super::content::Blob;
+use super::disk::Disk;
+use super::path;
+use super::store::{Content, File};
+
+/// The size of a machine's `.nvram` file.
+const NVRAM: u64 = 8_684;
+
+/// A file that a machine has on a datastore.
+pub(super) struct Own {
+    /// Where on the datastore.
+    pub(super) path: String,
+    pub(super) file: File,
+}
+
+/// The path of a file on the datastore of this name.
+fn on<'a>(file: &'a str, datastore: &str) -> Option<&'a str> {
+    let path = file.strip_prefix('[')?.strip_prefix(datastore)?.strip_prefix(']')?;
+    Some(path.strip_prefix(' ').unwrap_or(path)).filter(|path| !path.is_empty())
+}
+
+/// The disks of a machine that are files.
+pub(super) fn disks(config: &VirtualMachineConfigInfo) -> impl Iterator<Item = (&VirtualDisk, &ArcStr)> {
+    let devices = config.hardware().device().iter().filter_map(|device| device.downcast::<VirtualDisk>());
+    devices.filter_map(|disk| {
+        let backing = disk.backing()?.downcast::<VirtualDeviceFileBackingInfo>()?;
+        Some((disk, backing.file_name())).filter(|(_, file)| !file.is_empty())
+    })
+}
+
+/// The paths of a machine's `.vmx` file and disks on the datastore of this name.
+pub(super) fn each_path(machine: &VirtualMachine, datastore: &str, visit: &mut dyn FnMut(&str)) {
+    let Some(config) = machine.config() else { return };
+    if let Some(path) = config.files().vm_path_name().and_then(|file| on(file, datastore)) {
+        visit(path);
+    }
+    for (_, file) in disks(config) {
+        if let Some(path) = on(file, datastore) {
+            visit(path);
+        }
+    }
+}
+
+/// The files of a machine on this datastore.
+pub(super) fn files(moref: &Moref, machine: &VirtualMachine, datastore: &Datastore) -> Vec<Own> {
+    let Some(config) = machine.config() else { return Vec::new() };
+    let name = datastore.name();
+    let mut files = Vec::new();
+    let modified = config.modified();
+    let mut add = |path: String, content: Content, allocated: i64, modified: DateTime| {
+        files.push(Own { path, file: File { content, modified, owner: vimsim_types::literal!("root"), allocated } });
+    };
+    if let Some(vmx) = config.files().vm_path_name().and_then(|file| on(file, name)) {
+        let stem = vmx.strip_suffix(".vmx").unwrap_or(vmx);
+        let created = config.create_date().unwrap_or(modified);
+        add(vmx.into(), Content::Machine(config.clone()), 0, modified);
+        add(format!("{stem}.nvram"), Content::Bytes(Blob::zeros(NVRAM)), 0, created);
+        let log = path::join(path::split(vmx).0, "vmware.log");
+        add(log, Content::Bytes(Blob::new(log_text(moref, machine, config).into_bytes())), 0, modified);
+    }
+    for (disk, file) in disks(config) {
+        let Some(path) = on(file, name) else { continue };
+        let disk = describe(config, disk);
+        let extent = path::join(path::split(path).0, &disk.extent(path::split(path).1));
+        let size = if disk.parent.is_some() { 0 } else { disk.capacity };
+        add(path.into(), Content::Disk(Arc::new(disk)), 0, modified);
+        add(extent, Content::Bytes(Blob::zeros(u64::try_from(size).unwrap_or_default())), 0, modified);
+    }
+    files
+}
+
+/// Whether the machine runs, so that its files are locked.
+pub(super) fn is_running(machine: &VirtualMachine) -> bool {
+    machine.runtime().power_state() == VirtualMachinePowerState::PoweredOn
+}
+
+/// What the descriptor of a machine's disk says.
+pub(crate) fn describe(config: &VirtualMachineConfigInfo, disk: &VirtualDisk) -> Disk {
+    let flat = disk.backing().and_then(|backing| backing.downcast::<VirtualDiskFlatVer2BackingInfo>());
+    let parent = flat.and_then(|flat| flat.parent()).map(|parent| parent.file_name().clone());
+    let kind = match flat {
+        _ if parent.is_some() => "delta",
+        Some(flat) if flat.thin_provisioned() == Some(true) => "thin",
+        Some(flat) if flat.eagerly_scrub() == Some(true) => "eagerZeroedThick",
+        _ => "preallocated",
+    };
+    let controller = disk.controller_key().and_then(|key| {
+        let mut controllers = config.hardware().device().iter().filter_map(|it| it.downcast::<VirtualController>());
+        controllers.find(|controller| controller.key() == key)
+    });
+    let is = |kind: vimsim_types::TypeId| controller.is_some_and(|it| it.as_object().kind().is_a(kind));
+    let adapter = if is(VirtualIDEController::TYPE) {
+        "ide"
+    } else if is(VirtualBusLogicController::TYPE) {
+        "busLogic"
+    } else {
+        "lsiLogic"
+    };
+    Disk {
+        capacity: disk.capacity_in_bytes().unwrap_or_else(|| disk.capacity_in_kb().saturating_mul(1024)),
+        kind: kind.into(),
+        adapter: adapter.into(),
+        uuid: flat.and_then(|flat| flat.uuid()).cloned().unwrap_or_default(),
+        parent,
+        stream: None,
+    }
+}
+
+/// The text of a machine's `.vmx` file.
+pub(crate) fn configuration_text(config: &Object) -> String {
+    let Some(config) = VirtualMachineConfigInfo::from_ref(config) else { return String::new() };
+    let mut lines = vec![(".encoding".to_string(), "UTF-8".to_string())];
+    let mut add = |key: &str, value: &str| lines.push((key.into(), escaped(value)));
+    let version = config.version().strip_prefix("vmx-").unwrap_or(config.version());
+    add("config.version", "8");
+    add("virtualHW.version", version.trim_start_matches('0'));
+    add("displayName", config.name());
+    add("guestOS", &guest_os(config.guest_id()));
+    add("uuid.bios", &spaced(config.uuid()));
+    if let Some(uuid) = config.instance_uuid() {
+        add("vc.uuid", &spaced(uuid));
+    }
+    let hardware = config.hardware();
+    add("numvcpus", &hardware.num_cpu().to_string());
+    if let Some(cores) = hardware.num_cores_per_socket().filter(|cores| *cores > 0) {
+        add("cpuid.coresPerSocket", &cores.to_string());
+    }
+    add("memSize", &hardware.memory_mb().to_string());
+    if let Some(firmware) = config.firmware() {
+        add("firmware", firmware);
+    }
+    if let Some(annotation) = config.annotation().filter(|text| !text.is_empty()) {
+        add("annotation", annotation);
+    }
+    for device in hardware.device().iter() {
+        device_lines(config, device, &mut add);
+    }
+    for option in config.extra_config().iter() {
+        if let Some(value) = option.value().text() {
+            add(option.key(), value);
+        }
+    }
+    lines.into_iter().map(|(key, value)| format!("{key} = \"{value}\"\n")).collect()
+}
+
+/// The lines of one device: controllers, disks, drives and adapters.
+fn device_lines(config: &VirtualMachineConfigInfo, device: &VirtualDevice, add: &mut dyn FnMut(&str, &str)) {
+    let kind = device.as_object().kind();
+    if let Some(controller) = device.downcast::<VirtualController>() {
+        if let Some((bus, model)) = bus(controller) {
+            let name = format!("{bus}{}", controller.bus_number());
+            if bus != "ide" {
+                add(&format!("{name}.present"), "TRUE");
+            }
+            if let Some(model) = model {
+                add(&format!("{name}.virtualDev"), model);
+            }
+        }
+    } else if let Some(card) = device.downcast::<VirtualEthernetCard>() {
+        let name = format!("ethernet{}", (device.key() - 4_000).max(0));
+        add(&format!("{name}.present"), "TRUE");
+        let model = kind.name().trim_start_matches("Virtual").to_ascii_lowercase();
+        add(&format!("{name}.virtualDev"), &model);
+        if let Some(address) = card.mac_address() {
+            add(&format!("{name}.addressType"), card.address_type().map_or("generated", |kind| kind));
+            add(&format!("{name}.address"), address);
+        }
+    } else if let Some(file) = device.backing().and_then(|backing| backing.downcast::<VirtualDeviceFileBackingInfo>()) {
+        let mut controllers = config.hardware().device().iter().filter_map(|it| it.downcast::<VirtualController>());
+        let Some(controller) = controllers.find(|it| Some(it.key()) == device.controller_key()) else { return };
+        let Some((bus, _)) = bus(controller) else { return };
+        let name = format!("{bus}{}:{}", controller.bus_number(), device.unit_number().unwrap_or_default());
+        add(&format!("{name}.present"), "TRUE");
+        let kind = if device.downcast::<VirtualDisk>().is_some() { "disk" } else { "cdrom-image" };
+        add(&format!("{name}.deviceType"), kind);
+        add(&format!("{name}.fileName"), path::split(file.file_name()).1);
+    }
+}
+
+/// The name of a controller's bus in a `.vmx` file, and of the controller's model.
+fn bus(controller: &VirtualController) -> Option<(&'static str, Option<&'static str>)> {
+    let kind = controller.as_object().kind();
+    let is = |base: vimsim_types::TypeId| kind.is_a(base);
+    if is(ParaVirtualSCSIController::TYPE) {
+        return Some(("scsi", Some("pvscsi")));
+    } else if is(VirtualBusLogicController::TYPE) {
+        return Some(("scsi", Some("buslogic")));
+    }
+    match kind.name() {
+        "VirtualLsiLogicController" => Some(("scsi", Some("lsilogic"))),
+        "VirtualLsiLogicSASController" => Some(("scsi", Some("lsisas1068"))),
+        "VirtualIDEController" => Some(("ide", None)),
+        "VirtualNVMEController" => Some(("nvme", None)),
+        "VirtualAHCIController" => Some(("sata", None)),
+        _ => None,
+    }
+}
+
+/// `otherLinux64Guest` is `other-linux-64` in a file written by hand, but servers take and write `otherlinux-64`.
+fn guest_os(id: &str) -> String {
+    let stem = id.strip_suffix("Guest").unwrap_or(id);
+    match stem.strip_suffix("_64").or(stem.strip_suffix("64")) {
+        Some(stem) => format!("{}-64", stem.to_ascii_lowercase()),
+        None => stem.to_ascii_lowercase(),
+    }
+}
+
+/// A UUID in pairs of digits, as in `.vmx` files.
+fn spaced(uuid: &str) -> String {
+    let digits: Vec<char> = uuid.chars().filter(char::is_ascii_hexdigit).collect();
+    let pairs: Vec<String> = digits.chunks(2).map(|pair| pair.iter().collect()).collect();
+    match pairs.split_at_checked(8) {
+        Some((first, second)) => format!("{}-{}", first.join(" "), second.join(" ")),
+        None => uuid.into(),
+    }
+}
+
+/// A value between quotation marks: what would end it, or the line, is written as `|` and two digits.
+fn escaped(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for letter in value.chars() {
+        match letter {
+            '"' | '|' | '\n' | '\r' => out.push_str(&format!("|{:02X}", u32::from(letter))),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// What a machine's log tells of it.
+fn log_text(moref: &Moref, machine: &VirtualMachine, config: &VirtualMachineConfigInfo) -> String {
+    let path = config.files().vm_path_name().map_or("", |path| path);
+    let line = |time: DateTime, text: String| format!("{time} In(05) vmx - {text}\n");
+    let created = config.create_date().unwrap_or(config.modified());
+    let mut log = line(created, format!("Log for VMware ESX vm={} config={path}", moref.value()));
+    log += &line(created, format!("DICT displayName = \"{}\"", config.name()));
+    log += &line(created, format!("DICT uuid.bios = \"{}\"", spaced(config.uuid())));
+    log += &line(created, format!("DICT memSize = \"{}\"", config.hardware().memory_mb()));
+    log += &line(created, format!("DICT numvcpus = \"{}\"", config.hardware().num_cpu()));
+    for (disk, file) in disks(config) {
+        log += &line(created, format!("DISKLIB-LIB : Opened '{file}' ({} KB)", disk.capacity_in_kb()));
+    }
+    if let Some(booted) = machine.runtime().boot_time() {
+        log += &line(booted, "VMX: powered on".into());
+    }
+    log
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_cannot_leave_their_line() {
+        assert_eq!(escaped("a\"b\n|"), "a|22b|0A|7C");
+        assert_eq!(guest_os("otherLinux64Guest"), "otherlinux-64");
+        assert_eq!(spaced("b95003e9-7241-514a-9ba0-82a06c0d235a"), "b9 50 03 e9 72 41 51 4a-9b a0 82 a0 6c 0d 23 5a");
+    }
+
+    #[test]
+    fn paths_are_those_on_the_datastore() {
+        assert_eq!(on("[a] b/c.vmx", "a"), Some("b/c.vmx"));
+        assert_eq!((on("[ab] b/c.vmx", "a"), on("[a]", "a")), (None, None));
+    }
+}

@@ -1,0 +1,131 @@
+//! What a datastore keeps of its files: those that clients made, and those of machines that clients changed or deleted.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use rpds::RedBlackTreeMapSync as Map;
+use vimsim_types::views::VirtualMachineConfigInfo;
+use vimsim_types::{ArcStr, DateTime, View};
+
+use super::content::Blob;
+use super::disk::Disk;
+use super::{machine, path};
+
+/// What is in a file.
+#[derive(Clone)]
+pub(crate) enum Content {
+    /// These bytes.
+    Bytes(Arc<Blob>),
+    /// The descriptor of a virtual disk.
+    Disk(Arc<Disk>),
+    /// The configuration of a virtual machine: a `.vmx` file.
+    Machine(VirtualMachineConfigInfo),
+}
+
+impl Content {
+    /// The bytes that a client reads from the file of this name.
+    pub(crate) fn bytes(&self, name: &str) -> Arc<Blob> {
+        match self {
+            Self::Bytes(blob) => blob.clone(),
+            Self::Disk(disk) => match &disk.stream {
+                Some(stream) => stream.clone(),
+                None => Blob::new(disk.descriptor(name).into_bytes()),
+            },
+            Self::Machine(config) => Blob::new(machine::configuration_text(config.as_object()).into_bytes()),
+        }
+    }
+}
+
+/// A file.
+#[derive(Clone)]
+pub(crate) struct File {
+    pub(crate) content: Content,
+    pub(crate) modified: DateTime,
+    pub(crate) owner: ArcStr,
+    /// The bytes of the datastore that it takes beside what machines take of it.
+    pub(crate) allocated: i64,
+}
+
+/// A folder.
+#[derive(Clone)]
+pub(crate) struct Folder {
+    pub(crate) modified: DateTime,
+    pub(crate) owner: ArcStr,
+    /// The name of the object that a folder at the top of a vSAN datastore is.
+    pub(crate) id: ArcStr,
+}
+
+/// What is at a path.
+#[derive(Clone)]
+pub(crate) enum Item {
+    Folder(Folder),
+    File(File),
+}
+
+/// What is kept at a path.
+#[derive(Clone)]
+pub(super) enum Entry {
+    Is(Item),
+    /// A file that its machine thinks it has was deleted.
+    Gone,
+}
+
+/// The files that a datastore keeps, and the space in use. Cloning it shares everything.
+#[derive(Clone, Default)]
+pub(crate) struct Files {
+    /// The bytes in use; unknown while nobody asked, as that of a saved inventory.
+    pub(crate) used: Option<i64>,
+    /// How many folders were ever made.
+    pub(super) made: u64,
+    entries: Map<ArcStr, Entry>,
+}
+
+impl Files {
+    pub(super) fn get(&self, path: &str) -> Option<&Entry> {
+        self.entries.get(path)
+    }
+
+    pub(super) fn set(&mut self, path: &str, entry: Entry) {
+        self.entries.insert_mut(path.into(), entry);
+    }
+
+    pub(super) fn remove(&mut self, path: &str) -> Option<Entry> {
+        let known = self.entries.get(path).cloned()?;
+        self.entries.remove_mut(path);
+        Some(known)
+    }
+
+    /// What is kept below a folder, by path.
+    pub(super) fn below<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = (&'a ArcStr, &'a Entry)> {
+        let (first, end) = match folder {
+            "" => (Bound::Unbounded, Bound::Unbounded),
+            // `0` comes after `/`.
+            folder => (Bound::Excluded(format!("{folder}/")), Bound::Excluded(format!("{folder}0"))),
+        };
+        let as_text = |bound: &Bound<String>| bound.as_ref().map(|text| ArcStr::from(text.as_str()));
+        let range = (as_text(&first), as_text(&end));
+        self.entries.range(range).filter(move |(known, _)| path::below(known, folder).is_some())
+    }
+
+    /// Whether nothing is kept at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_what_is_below_it() {
+        let mut files = Files::default();
+        for path in ["a", "a-b", "a/b", "a/b/c", "a0", "ab"] {
+            files.set(path, Entry::Gone);
+        }
+        let below: Vec<&str> = files.below("a").map(|(path, _)| path.as_str()).collect();
+        assert_eq!(below, ["a/b", "a/b/c"]);
+        assert_eq!(files.below("").count(), 6);
+        assert!(files.remove("a").is_some() && files.remove("a").is_none());
+    }
+}
