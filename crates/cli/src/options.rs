@@ -305,6 +305,7 @@ impl Options {
                 opaque_network: count(model.opaque_network),
                 folder: count(model.folder),
                 autostart: model.autostart,
+                ..vimsim_simulator::Model::default()
             },
             credentials: match credentials {
                 None => vimsim_simulator::Credentials::Any,

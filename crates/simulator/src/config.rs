@@ -43,6 +43,10 @@ pub struct Model {
     pub folder: usize,
     /// Whether the virtual machines are powered on.
     pub autostart: bool,
+    /// How many virtual machines of each pool (at least one on each host) are created and started by method calls, with the
+    /// tasks and events of that. The others are copies of these, which have none, and take a tenth of the time: nobody reads
+    /// in thousands of events how they came to be.
+    pub created: usize,
 }
 
 impl Model {
@@ -63,6 +67,7 @@ impl Model {
             opaque_network: 0,
             folder: 0,
             autostart: true,
+            created: 200,
         }
     }
 }

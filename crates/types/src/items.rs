@@ -289,7 +289,7 @@ impl Object {
     /// The object in a slot, to change; a new one if there is none.
     #[inline]
     pub(crate) fn view_mut<B: View>(&mut self, slot: usize) -> &mut B {
-        let value = &mut self.slots_mut()[slot];
+        let value = self.slot_mut(slot);
         if value.object().is_none() {
             *value = Value::Object(Object::new(B::TYPE));
         }
@@ -302,7 +302,7 @@ impl Object {
     /// The list in a slot, to change; a new one if there is none.
     #[inline]
     pub(crate) fn list_mut<T>(&mut self, slot: usize, element: Ty) -> ItemsMut<'_, T> {
-        let value = &mut self.slots_mut()[slot];
+        let value = self.slot_mut(slot);
         if value.list().is_none() {
             *value = Value::List(List::new(element, Vec::new()));
         }

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use triomphe::Arc;
+use triomphe::{Arc, ThinArc};
 
 use crate::generated::tables;
 use crate::moref::Moref;
@@ -11,14 +11,10 @@ use crate::value::{UNSET, Value};
 use crate::view::View;
 
 /// A data object, the properties of a managed object, or the parameters of a method. Shared until it is changed.
+///
+/// One allocation holds the type and the slots. A compact object leaves out the last slots, if they are optional and unset.
 #[derive(Clone, Debug)]
-pub struct Object(Arc<Body>);
-
-#[derive(Clone, Debug)]
-struct Body {
-    kind: TypeId,
-    slots: Box<[Value]>,
-}
+pub struct Object(ThinArc<TypeId, Value>);
 
 impl Object {
     /// An object of this type with nothing set. One such object is shared by all.
@@ -29,67 +25,93 @@ impl Object {
     /// The shared object of this type with nothing set.
     pub fn empty(kind: TypeId) -> &'static Object {
         static EMPTY: [OnceLock<Object>; tables::TYPES.len()] = [const { OnceLock::new() }; tables::TYPES.len()];
-        EMPTY[kind.index()].get_or_init(|| {
-            let slots = vec![Value::Unset; usize::from(kind.info().field_count)].into();
-            Object(Arc::new(Body { kind, slots }))
-        })
+        EMPTY[kind.index()].get_or_init(|| Self::of(kind, kind.info().field_count.into(), |_| Value::Unset))
+    }
+
+    fn of(kind: TypeId, count: usize, value: impl FnMut(usize) -> Value) -> Self {
+        Self(ThinArc::from_header_and_iter(kind, (0..count).map(value)))
     }
 
     /// The object's dynamic type.
     #[inline]
     pub fn kind(&self) -> TypeId {
-        self.0.kind
+        self.0.header.header
     }
 
     /// One value for each field of the type, in wire order. A compact object leaves out the last ones, if they are optional
     /// and unset.
     #[inline]
     pub fn slots(&self) -> &[Value] {
-        &self.0.slots
+        &self.0.slice
     }
 
     /// All slots, to change; copies the object (not what is behind it) if it is shared.
-    #[inline]
     pub fn slots_mut(&mut self) -> &mut [Value] {
-        let body = Arc::make_mut(&mut self.0);
-        let count = usize::from(body.kind.info().field_count);
-        if body.slots.len() < count {
-            let mut slots = std::mem::take(&mut body.slots).into_vec();
-            slots.reserve_exact(count - slots.len());
-            slots.resize(count, Value::Unset);
-            body.slots = slots.into();
+        self.resize(self.kind().info().field_count.into());
+        self.own_slots()
+    }
+
+    /// One slot of the type, to change; copies the object (not what is behind it) if it is shared.
+    #[inline]
+    pub fn slot_mut(&mut self, slot: usize) -> &mut Value {
+        if slot >= self.slots().len() {
+            self.resize(self.kind().info().field_count.into());
         }
-        &mut body.slots
+        &mut self.own_slots()[slot]
+    }
+
+    /// The slots that there are, if nobody else shares them.
+    #[inline]
+    #[allow(unsafe_code)]
+    fn unshared(&mut self) -> Option<&mut [Value]> {
+        let slots = self.0.with_arc_mut(|body| Arc::get_mut(body).map(|body| std::ptr::from_mut(body.slice_mut())))?;
+        // SAFETY: `get_mut` found this object to be the only owner of the slots, which live as long as it does. It is
+        // borrowed for as long as what is returned, so that nobody can clone, change or drop it meanwhile.
+        Some(unsafe { &mut *slots })
+    }
+
+    /// The slots that there are, to change; copies them if they are shared.
+    #[inline]
+    fn own_slots(&mut self) -> &mut [Value] {
+        if self.unshared().is_none() {
+            self.0 = ThinArc::from_header_and_iter(self.kind(), self.slots().iter().cloned());
+        }
+        self.unshared().expect("its own copy")
+    }
+
+    /// Lets the object have this number of slots.
+    fn resize(&mut self, count: usize) {
+        if self.slots().len() != count {
+            let kind = self.kind();
+            let slots = self.own_slots();
+            *self = Self::of(kind, count, |slot| slots.get_mut(slot).map(std::mem::take).unwrap_or_default());
+        }
     }
 
     /// Gives back the memory of slots that are not needed, in this object and in what it alone holds. For objects of which
     /// there are many.
     pub fn compact(&mut self) {
-        let Some(body) = Arc::get_mut(&mut self.0) else { return };
-        let fields = body.kind.info().fields();
+        let fields = self.kind().info().fields();
+        let Some(slots) = self.unshared() else { return };
         let is_needed = |(slot, value): (usize, &Value)| {
             !value.is_unset() || fields.get(slot).is_some_and(|field| !field.is_optional())
         };
-        let needed = body.slots.iter().enumerate().rposition(is_needed).map_or(0, |last| last + 1);
-        if needed < body.slots.len() {
-            let mut slots = std::mem::take(&mut body.slots).into_vec();
-            slots.truncate(needed);
-            body.slots = slots.into();
-        }
-        body.slots.iter_mut().for_each(Value::compact);
+        let needed = slots.iter().enumerate().rposition(is_needed).map_or(0, |last| last + 1);
+        slots.iter_mut().for_each(Value::compact);
+        self.resize(needed);
     }
 
     /// The value in a slot; unset for a slot that the type does not have.
     #[inline]
     pub fn get(&self, slot: usize) -> &Value {
-        self.0.slots.get(slot).unwrap_or(&UNSET)
+        self.slots().get(slot).unwrap_or(&UNSET)
     }
 
     /// Sets a slot of the type; leaves the object shared if that changes nothing.
     #[inline]
     pub fn set(&mut self, slot: usize, value: Value) {
         if !self.get(slot).same(&value) {
-            self.slots_mut()[slot] = value;
+            *self.slot_mut(slot) = value;
         }
     }
 
@@ -106,7 +128,7 @@ impl Object {
 
     /// Whether both are the same object in memory.
     pub fn same(&self, other: &Object) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        std::ptr::eq(self.0.ptr(), other.0.ptr())
     }
 
     /// All references in this object and the objects in it.

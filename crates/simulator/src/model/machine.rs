@@ -3,18 +3,20 @@
 use vimsim_types::enums::{VirtualDeviceConfigSpecFileOperation, VirtualDeviceConfigSpecOperation, VirtualSCSISharing};
 use vimsim_types::method::{CreateResourcePool, CreateVApp, CreateVMTask, PowerOnVMTask};
 use vimsim_types::views::{
-    ComputeResource, Datacenter, DistributedVirtualPortgroup, DistributedVirtualSwitch, ManagedEntity, Network,
+    ComputeResource, Datacenter, DistributedVirtualPortgroup, DistributedVirtualSwitch, Folder, ManagedEntity, Network,
     OptionValue, ParaVirtualSCSIController, ResourcePool, StorageIOAllocationInfo, VAppConfigSpec, VirtualCdrom,
     VirtualCdromAtapiBackingInfo, VirtualController, VirtualDevice, VirtualDeviceBackingInfo, VirtualDeviceConfigSpec,
     VirtualDeviceConnectInfo, VirtualDevicePciBusSlotInfo, VirtualDisk, VirtualDiskFlatVer2BackingInfo, VirtualE1000,
-    VirtualEthernetCardDistributedVirtualPortBackingInfo, VirtualEthernetCardNetworkBackingInfo,
+    VirtualEthernetCardDistributedVirtualPortBackingInfo, VirtualEthernetCardNetworkBackingInfo, VirtualMachine,
     VirtualMachineConfigSpec,
 };
 use vimsim_types::{ArcStr, Fault, Moref, Object, View, literal};
 
 use super::{Builder, Place};
+use crate::call::Call;
 use crate::config::Model;
 use crate::objects::resource_pool;
+use crate::objects::virtual_machine::{Copies, Original};
 
 /// The datastore that all machines of the model are on, whatever others there are.
 const DATASTORE: &str = "LocalDS_0";
@@ -120,7 +122,8 @@ impl Builder<'_> {
         VirtualDeviceBackingInfo::from_object(backing).map(Devices::new)
     }
 
-    /// The machines `PREFIX_VM0`, `PREFIX_VM1` ... of a pool, which take turns on these hosts.
+    /// The machines `PREFIX_VM0`, `PREFIX_VM1` ... of a pool, which take turns on these hosts. The first ones are created and
+    /// started as a client would do it; thousands more are copies of these.
     fn group(
         &mut self,
         devices: &Devices,
@@ -130,18 +133,35 @@ impl Builder<'_> {
         hosts: &[Moref],
         model: &Model,
     ) -> Result<(), Fault> {
+        let mut originals: Vec<Original> = Vec::new();
+        let mut copies = Copies::default();
         for number in 0..model.machine {
-            let spec = devices.machine(&format!("{prefix}_VM{number}"));
-            let host = (number.checked_rem(hosts.len())).and_then(|turn| hosts.get(turn)).cloned();
+            let name = format!("{prefix}_VM{number}");
+            let turn = number.checked_rem(hosts.len()).unwrap_or_default();
+            if number >= model.created.max(hosts.len()) {
+                let mut call = Call::<Folder>::new(self.transaction, self.context, folder.clone());
+                // The identifiers that its tasks would have had stay free.
+                call.next_number();
+                let moref = call.create_moref(VirtualMachine::TYPE);
+                if model.autostart {
+                    call.next_number();
+                }
+                copies.add(&mut call, (turn, &originals[turn]), moref, &name)?;
+                continue;
+            }
             let request = CreateVMTask::with(|request| {
-                request.set_config(spec).set_pool(pool.clone()).set_host(host);
+                request.set_config(devices.machine(&name)).set_pool(pool.clone()).set_host(hosts.get(turn).cloned());
             });
             let machine = self.create(folder, request)?;
             if model.autostart {
                 self.call(&machine, PowerOnVMTask::new())?;
             }
+            if originals.len() == turn {
+                let call = Call::<Folder>::new(self.transaction, self.context, folder.clone());
+                originals.push(Original::new(&call, &machine)?);
+            }
         }
-        Ok(())
+        copies.finish(&mut Call::<Folder>::new(self.transaction, self.context, folder.clone()), &originals)
     }
 }
 

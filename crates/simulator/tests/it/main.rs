@@ -6,6 +6,7 @@
 )]
 
 mod client;
+mod copies;
 mod history;
 mod host;
 mod managers;

@@ -108,7 +108,7 @@ impl<'a, 'l> Decoder<'a, 'l> {
             if value.is_unset() {
                 continue;
             }
-            let place = &mut object.slots_mut()[slot];
+            let place = object.slot_mut(slot);
             match place {
                 Value::List(list) => list.items_mut().push(value),
                 Value::Unset if field.is_list() => *place = Value::List(List::new(field.ty, vec![value])),

@@ -229,7 +229,7 @@ fn from_uuid(uuid: &str, unit: i32) -> Option<[u8; 3]> {
 /// A new address for an adapter at this unit.
 // Fidelity: vcsim makes addresses of three characters of the machine's UUID, which soon repeat. The first adapter for which
 // one comes up gets it, as in vcsim; others get the next of a range that no characters lead to.
-fn generate_address<T>(call: &mut Call<'_, T>, site: &Site<'_>, unit: i32) -> Result<String, Fault> {
+pub(super) fn generate_address<T>(call: &mut Call<'_, T>, site: &Site<'_>, unit: i32) -> Result<String, Fault> {
     let addresses = call.private::<Addresses>(&service_instance::moref())?;
     let wanted = from_uuid(site.uuid, unit).filter(|wanted| addresses.take(*wanted));
     let [a, b, c] = wanted.unwrap_or_else(|| {

@@ -6,6 +6,7 @@
 
 mod chain;
 mod config;
+mod copies;
 mod create;
 mod device;
 pub(crate) mod disk;
@@ -25,6 +26,7 @@ use super::managed_entity;
 use crate::kind::Kind;
 
 pub(crate) use config::check_allocation;
+pub(crate) use copies::{Copies, Original};
 pub(crate) use create::{create, create_vm};
 pub(crate) use lifecycle::unregister;
 pub(crate) use power::{count_reservation, pause, start, stop};

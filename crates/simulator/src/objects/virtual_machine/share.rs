@@ -18,7 +18,7 @@ pub(super) fn share(object: &mut Object, model: &Object) {
         if own == other {
             object.set(slot, other.clone());
         } else if holds_values(own) && holds_values(other) {
-            share_within(&mut object.slots_mut()[slot], other);
+            share_within(object.slot_mut(slot), other);
         }
     }
 }
