@@ -14,10 +14,11 @@
 //! Each target is compared with what was delivered of it, and an update made of the difference. Updates beyond the limit
 //! are simply not made: the target stays different, before the cursor and dirty or behind it, and is met again next time.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use rpds::{HashTrieMapSync, RedBlackTreeSetSync};
+use rustc_hash::FxHashMap;
 use vimsim_types::enums::{ObjectUpdateKind, PropertyChangeOp};
 use vimsim_types::views::{MissingObject, ObjectUpdate};
 use vimsim_types::{Fault, Moref, Object, View};
@@ -68,7 +69,7 @@ impl Update {
 #[derive(Debug)]
 struct Targets {
     list: Vec<Target>,
-    index: HashMap<Moref, u32>,
+    index: FxHashMap<Moref, u32>,
     plans: Plans,
 }
 

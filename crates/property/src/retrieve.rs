@@ -1,7 +1,6 @@
 //! What selections hold now.
 
-use std::collections::HashMap;
-
+use rustc_hash::FxHashMap;
 use vimsim_types::views::{DynamicProperty, MissingProperty, ObjectContent};
 use vimsim_types::{Fault, Moref, Object, View};
 
@@ -19,7 +18,7 @@ use crate::world::World;
 /// objects leaves it out.
 pub fn retrieve(world: &(impl World + ?Sized), selections: &[Selection]) -> Result<Vec<ObjectContent>, Fault> {
     let mut contents: Vec<ObjectContent> = Vec::new();
-    let mut index: HashMap<Moref, usize> = HashMap::new();
+    let mut index: FxHashMap<Moref, usize> = FxHashMap::default();
     for selection in selections {
         selection.check(world)?;
         Walk::new(world, selection, &mut Plans::default(), |moref, object, plan| {

@@ -1,8 +1,7 @@
 //! Walking from a selection's objects along its traversals.
 
+use rustc_hash::FxHashMap;
 use std::borrow::Cow;
-use std::collections::HashMap;
-
 use vimsim_types::{Moref, Object, Value};
 
 use crate::selection::{From, Plan, Plans, Selection};
@@ -12,7 +11,7 @@ use crate::world::{World, see};
 pub(crate) struct Walk<'w> {
     pub(crate) visits: Vec<Visit<'w>>,
     /// Where in `visits` an object is.
-    pub(crate) index: HashMap<Moref, u32>,
+    pub(crate) index: FxHashMap<Moref, u32>,
 }
 
 /// An object that a walk came to.
@@ -58,7 +57,7 @@ impl<'w> Walk<'w> {
         plans: &mut Plans,
         mut select: impl FnMut(&Moref, &Object, &Plan),
     ) -> Walk<'w> {
-        let mut walk = Walk { visits: Vec::new(), index: HashMap::new() };
+        let mut walk = Walk { visits: Vec::new(), index: FxHashMap::default() };
         let mut followed = Followed::new(selection.traversals.len());
         let roots = selection.roots.iter().enumerate().rev();
         let frame = |(at, root): (usize, &crate::selection::Root)| Frame {

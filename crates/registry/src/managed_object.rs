@@ -21,26 +21,31 @@ impl ManagedObject {
     }
 
     /// The object's reference.
+    #[inline]
     pub fn moref(&self) -> &Moref {
         &self.moref
     }
 
     /// The object's stored properties: one slot for each property of its type.
+    #[inline]
     pub fn properties(&self) -> &Object {
         &self.properties
     }
 
     /// The session that alone can see this object (a view, a filter), by its key; `None` for the inventory.
+    #[inline]
     pub fn session(&self) -> Option<&ArcStr> {
         self.session.as_ref()
     }
 
     /// The properties as the view `T`, if the object is a `T`.
+    #[inline]
     pub fn view<T: View>(&self) -> Option<&T> {
         T::from_ref(&self.properties)
     }
 
     /// What the object's behaviour keeps beside its properties, if it has kept a `T`.
+    #[inline]
     pub fn private<T: Any + Send + Sync>(&self) -> Option<&T> {
         self.private.as_ref()?.downcast_ref()
     }

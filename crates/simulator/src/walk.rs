@@ -91,7 +91,10 @@ pub(crate) fn descendants(
             continue;
         }
         visit(&moref);
-        if recursive && let Some(object) = inventory.find(&moref) {
+        if recursive
+            && !child_slots(moref.kind()).is_empty()
+            && let Some(object) = inventory.find(&moref)
+        {
             let first = pending.len();
             pending.extend(children(object));
             pending[first..].reverse();

@@ -27,16 +27,19 @@ impl Moref {
     }
 
     /// The managed object's type.
+    #[inline]
     pub fn kind(&self) -> TypeId {
         self.kind
     }
 
     /// The identifier, unique among the objects of one server.
+    #[inline]
     pub fn value(&self) -> &ArcStr {
         &self.value
     }
 
     /// Whether the referenced type is `V` or derived from it.
+    #[inline]
     pub fn is<V: View>(&self) -> bool {
         V::matches(self.kind)
     }

@@ -116,6 +116,7 @@ impl Object {
     }
 
     /// The value of the field with this name; unset where there is none.
+    #[inline]
     pub fn field(&self, name: &str) -> &Value {
         self.kind().info().slot(name).map_or(&UNSET, |slot| self.get(slot))
     }
@@ -127,6 +128,7 @@ impl Object {
     }
 
     /// Whether both are the same object in memory.
+    #[inline]
     pub fn same(&self, other: &Object) -> bool {
         std::ptr::eq(self.0.ptr(), other.0.ptr())
     }

@@ -24,6 +24,7 @@ impl Namespace {
     }
 
     /// The short name: `vim25`.
+    #[inline]
     pub fn name(self) -> &'static str {
         tables::NAMESPACES[usize::from(self.0)].0
     }
@@ -82,11 +83,13 @@ pub struct TypeId(pub(crate) u16);
 
 impl TypeId {
     /// The type's row.
+    #[inline]
     pub fn info(self) -> &'static TypeInfo {
         &tables::TYPES[usize::from(self.0)]
     }
 
     /// The type's name on the wire.
+    #[inline]
     pub fn name(self) -> &'static str {
         self.info().name
     }
@@ -118,6 +121,7 @@ impl TypeId {
     }
 
     /// The row's place in the table.
+    #[inline]
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
@@ -169,6 +173,7 @@ impl TypeInfo {
     }
 
     /// All fields, inherited ones first, in wire order.
+    #[inline]
     pub fn fields(&self) -> &'static [Field] {
         let first = self.first_field as usize;
         &tables::FIELDS[first..first + usize::from(self.field_count)]
@@ -223,6 +228,7 @@ pub enum Ty {
 impl Ty {
     /// The name of a list of these in an `Any`, without the `ArrayOf`; also the name of its items' elements where that is
     /// no primitive.
+    #[inline]
     pub fn name(self) -> &'static str {
         match self {
             Ty::Bool => "boolean",
@@ -258,11 +264,13 @@ pub struct Field {
 
 impl Field {
     /// Whether this is a list.
+    #[inline]
     pub const fn is_list(&self) -> bool {
         self.flags & 1 != 0
     }
 
     /// Whether it may be unset.
+    #[inline]
     pub const fn is_optional(&self) -> bool {
         self.flags & 2 != 0
     }

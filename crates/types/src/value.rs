@@ -59,6 +59,7 @@ impl Value {
     }
 
     /// The reference, if this is one.
+    #[inline]
     pub fn moref(&self) -> Option<Moref> {
         match self {
             Value::Moref(kind, value) => Some(Moref::new(*kind, value.clone())),
@@ -67,6 +68,7 @@ impl Value {
     }
 
     /// The data object, if this is one.
+    #[inline]
     pub fn object(&self) -> Option<&Object> {
         match self {
             Value::Object(object) => Some(object),
@@ -75,6 +77,7 @@ impl Value {
     }
 
     /// The list, if this is one.
+    #[inline]
     pub fn list(&self) -> Option<&List> {
         match self {
             Value::List(list) => Some(list),
@@ -83,11 +86,13 @@ impl Value {
     }
 
     /// The items of a list; none for anything else.
+    #[inline]
     pub fn items(&self) -> &[Value] {
         self.list().map_or(&[], |list| list.items())
     }
 
     /// The text of a string or URI, or the name of an enumeration's value.
+    #[inline]
     pub fn text(&self) -> Option<&str> {
         match self {
             Value::String(text) | Value::Uri(text) => Some(text),
@@ -132,6 +137,7 @@ impl Value {
     }
 
     /// Whether both are the same value without looking behind pointers: cheap, and never true for different values.
+    #[inline]
     pub fn same(&self, other: &Value) -> bool {
         match (self, other) {
             (Value::Object(a), Value::Object(b)) => a.same(b),
@@ -220,11 +226,13 @@ impl List {
     }
 
     /// The declared type of the items.
+    #[inline]
     pub fn element(&self) -> Ty {
         self.0.element
     }
 
     /// The items.
+    #[inline]
     pub fn items(&self) -> &[Value] {
         &self.0.items
     }
