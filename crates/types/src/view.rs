@@ -1,6 +1,6 @@
 //! Typed views: newtypes over [`Object`] that the generated code declares with `views!`.
 //!
-//! This is the only module with unsafe code: a `&Object` becomes a `&View`, which is sound because every view is a
+//! This module and one function of `object.rs` have unsafe code: here, a `&Object` becomes a `&View`, which is sound because every view is a
 //! `repr(transparent)` wrapper around an `Object` and adds no invariant that safety rests on: the accessors of a view read
 //! slots with bounds and variant checks, so a view of the wrong type would read nonsense, not memory.
 #![allow(unsafe_code)]
