@@ -31,6 +31,7 @@ fn main() -> ExitCode {
 fn start(options: Options) -> anyhow::Result<()> {
     match &options.command {
         Some(Command::Uuidgen { names }) => Ok(tools::uuidgen(names)?),
+        Some(Command::Healthz { address }) => tools::healthz(address),
         Some(Command::Version) => Ok(tools::version()?),
         None => run::run(options),
     }

@@ -17,7 +17,8 @@ const MAX_OBJECTS: u32 = 2_000_000;
 /// The spread of delays is the same in every run.
 const DELAY_SEED: u64 = 0;
 
-const USAGE: &str = "vimsim [FLAG]...\n       vimsim uuidgen [NAME]...\n       vimsim version";
+const USAGE: &str =
+    "vimsim [FLAG]...\n       vimsim uuidgen [NAME]...\n       vimsim healthz [HOST:PORT]\n       vimsim version";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,6 +66,12 @@ pub(crate) enum Command {
     Uuidgen {
         /// A host's name, for example, or the path of a virtual machine's .vmx file
         names: Vec<String>,
+    },
+    /// Ask a running service whether it is well: exit code 0 if it is, 1 if not
+    Healthz {
+        /// Where it listens, with TLS or without
+        #[arg(value_name = "HOST:PORT", default_value = "127.0.0.1:8989")]
+        address: String,
     },
     /// Print the version and what it was built from
     Version,

@@ -143,6 +143,22 @@ fn says_where_it_is_and_stops_when_told() {
 }
 
 #[test]
+fn healthz_says_whether_a_service_is_well() {
+    for tls in ["-tls=true", "-tls=false"] {
+        let mut running = Running::start(&["-l", "127.0.0.1:0", tls]);
+        let line = running.read_line();
+        let (_, rest) = line.split_once('@').unwrap();
+        let (address, _) = rest.split_once("/sdk ").unwrap();
+        let output = output(&["healthz", address]);
+        assert!(output.status.success(), "{output:?}");
+    }
+    let output = output(&["healthz", "127.0.0.1:1"]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.starts_with("vimsim: 127.0.0.1:1 is not well (with TLS: ") && text.lines().count() == 1, "{text}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
 fn stops_at_a_line_or_the_end_of_standard_input() {
     let start = || {
         let mut running = Running::start(&["-l", "127.0.0.1:0", "-stdinexit"]);

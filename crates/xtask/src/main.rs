@@ -2,6 +2,7 @@
 
 mod bench;
 mod codegen;
+mod engine;
 mod kinds;
 mod names;
 mod schema;
@@ -42,6 +43,12 @@ enum Command {
         /// Only these steps, by their names
         steps: Vec<String>,
     },
+    /// Build the images of docker/ in the container engine, without a network; needs busybox-static
+    Images {
+        /// Optimise the service, as for real use
+        #[arg(long)]
+        release: bool,
+    },
     /// Look for what does not belong in the repository
     Tidy,
     /// Measure vimsim, beside any other vcsim-compatible binary that is named
@@ -65,6 +72,7 @@ fn run(command: Command) -> Result<()> {
         Command::Codegen { check } => codegen(check),
         Command::Coverage { check } => coverage(check),
         Command::Test { steps } => test::run(&steps),
+        Command::Images { release } => engine::images(release),
         Command::Tidy => tidy::run(),
         Command::Bench(arguments) => bench::run(arguments),
         Command::BuildTime => build_time(),

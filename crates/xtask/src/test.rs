@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{process, root};
+use crate::{engine, process, root};
 
 /// A step: its name and what it runs.
 type Step = (&'static str, fn() -> Result<()>);
@@ -49,14 +49,24 @@ fn succeed(success: bool, what: impl Fn() -> String) -> Result<()> {
     if success { Ok(()) } else { bail!("{} failed", what()) }
 }
 
-/// Unit and integration tests. Nextest, where it is installed, ends a test that hangs.
+/// Unit and integration tests, and those that need a container engine, if there is one. Nextest, where it is installed,
+/// ends a test that hangs.
 fn unit() -> Result<()> {
+    let has_engine = engine::look()?;
     let has_nextest = process("cargo", &["nextest", "--version"]).output()?.status.success();
+    let filter = format!("not test({}::)", engine::TESTS);
+    let (mut nextest, mut test) = (Vec::new(), Vec::new());
+    if !has_engine {
+        nextest = vec!["--filterset", filter.as_str()];
+        test = vec!["--", "--skip", engine::TESTS];
+    }
     if has_nextest {
-        cargo(&["nextest", "run", "--workspace", "--no-fail-fast"])?;
+        nextest.splice(0..0, ["nextest", "run", "--workspace", "--no-fail-fast"]);
+        cargo(&nextest)?;
         return cargo(&["test", "--workspace", "--doc", "--quiet"]);
     }
-    cargo(&["test", "--workspace", "--quiet"])
+    test.splice(0..0, ["test", "--workspace", "--quiet"]);
+    cargo(&test)
 }
 
 /// The schema files follow from the pinned pyVmomi.

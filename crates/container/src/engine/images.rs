@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use bollard::body_full;
-use bollard::models::CreateImageInfo;
-use bollard::query_parameters::{CreateImageOptions, RemoveImageOptions};
-use futures_util::{Stream, StreamExt};
+use bollard::models::{CreateImageInfo, ErrorDetail};
+use bollard::query_parameters::{BuildImageOptions, CreateImageOptions, RemoveImageOptions};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 
 use crate::engine::error::translate;
 use crate::{Engine, Progress, Result, RuntimeError};
@@ -27,6 +27,20 @@ impl Engine {
         let docker = self.docker().await?;
         let news = docker.create_image(Some(options), Some(body_full(tar.into())), None);
         self.follow(image, news, &mut |_| {}).await
+    }
+
+    /// Builds an image from a folder with a Dockerfile in it, packed as a tar archive. `Image` with what the engine complains about.
+    pub async fn build_image(&self, image: &str, context: Vec<u8>) -> Result<()> {
+        let options =
+            BuildImageOptions { t: Some(image.into()), rm: true, forcerm: true, ..BuildImageOptions::default() };
+        let docker = self.docker().await?;
+        let news = docker.build_image(options, None, Some(body_full(context.into()))).map_ok(|info| {
+            if let Some(line) = info.stream.as_deref().map(str::trim_end).filter(|line| !line.is_empty()) {
+                tracing::info!("{line}");
+            }
+            CreateImageInfo { error_detail: info.error_detail, ..CreateImageInfo::default() }
+        });
+        self.follow(image, news.boxed(), &mut |_| {}).await
     }
 
     /// Removes an image. `Conflict` while a container uses it.
@@ -65,6 +79,9 @@ impl Engine {
         let mut layers = Layers::default();
         while let Some(item) = news.next().await {
             match item {
+                Ok(CreateImageInfo { error_detail: Some(ErrorDetail { message, .. }), .. }) => {
+                    return Err(RuntimeError::Image { image: image.into(), message: message.unwrap_or_default() });
+                }
                 Ok(info) => progress(layers.percent(&info)),
                 Err(error) => {
                     return Err(match translate(error) {

@@ -63,9 +63,13 @@ pub(crate) async fn scene() -> Option<Scene> {
         eprintln!("not run: {error}");
         return None;
     }
+    // Tests run side by side, in processes of their own.
+    let turn = std::fs::File::create(std::env::temp_dir().join("vimsim-test-image.lock")).unwrap();
+    turn.lock().unwrap();
     if !engine.has_image(IMAGE).await.unwrap() {
         engine.import_busybox(IMAGE).await.unwrap();
     }
+    turn.unlock().unwrap();
     let instance = Instance::new(Arc::new(engine.clone()));
     Some(Scene { engine, instance, made: AtomicUsize::new(0) })
 }
