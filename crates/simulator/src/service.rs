@@ -8,18 +8,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use vimsim_registry::{Registry, Snapshot};
 use vimsim_types::table::Kind as TypeKind;
+use vimsim_types::views::SearchIndex;
 use vimsim_types::{
     ArcStr, DateTime, Fault, List, Method, Moref, Namespace, Object, Ty, TypeId, Value, Version, View, views,
 };
 
 use crate::call::{Context, Wait, not_found};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
 use crate::files::content::Scratch;
+use crate::config::{Config, Product};
 use crate::kind::Handler;
 use crate::kinds::Kinds;
 use crate::model::saved;
 use crate::objects;
+use crate::objects::authorization_manager::Access;
 use crate::objects::host_system::Certificate;
 use crate::rules::InventoryRules;
 use crate::session::{Peer, Session, Sessions, Token};
@@ -231,6 +233,8 @@ impl Service {
         };
         // Clients may name the object by a base type; from here on it is the object's own.
         let this = snapshot.object(&request.this).map_or(request.this, |object| object.moref().clone());
+        // What a search finds, the user must be allowed to see.
+        let searcher = session.clone().filter(|_| request.method.owner == SearchIndex::TYPE);
         let (result, cookie) = match handler {
             Handler::Wait(run) => {
                 let wait = Wait { service: self.clone(), session, version: request.version, this };
@@ -255,7 +259,20 @@ impl Service {
                 (result, context.cookie.take())
             }
         };
-        Reply { result: result.map(|value| declare(request.method, value)), cookie }
+        let result = result.map(|value| declare(request.method, value));
+        let result = match searcher {
+            Some(session) => result.map(|value| self.visible(&snapshot, &session, value)),
+            None => result,
+        };
+        Reply { result, cookie }
+    }
+
+    /// A value without the references to what the session's user may not know of.
+    fn visible(&self, snapshot: &Snapshot, session: &Session, value: Value) -> Value {
+        match Access::of(snapshot, Some(session), self.config.product == Product::VirtualCenter) {
+            Some(access) => access.visible(value),
+            None => value,
+        }
     }
 
     /// Runs a handler that does not wait. A panic in it becomes a fault, and its transaction changes nothing.
@@ -316,6 +333,10 @@ impl Service {
         let kind = object.moref().kind();
         if !kind.is_a(method.owner) {
             return Err(method_not_found(object.moref(), method));
+        }
+        let is_virtual_center = self.config.product == Product::VirtualCenter;
+        if let Some(access) = Access::of(&snapshot, session, is_virtual_center) {
+            access.check_call(method, object.moref(), &request.arguments)?;
         }
         if let Some(answer) = self.answer(object.moref(), request) {
             return Ok((snapshot, Handler::Read(Arc::new(move |_, _, _, _| Ok(answer.clone())))));

@@ -116,6 +116,11 @@ pub(crate) fn requested_key(transaction: &Transaction, manager: &Moref) -> Optio
     transaction.object(manager)?.private::<Beside>()?.requested_key.clone()
 }
 
+/// [`host_of`] in either.
+pub(crate) fn host_in(inventory: &impl crate::walk::Inventory, manager: &Moref) -> Option<Moref> {
+    inventory.find(manager)?.private::<Beside>()?.host.clone()
+}
+
 /// [`host_of`] in a snapshot.
 pub(crate) fn host_seen(snapshot: &Snapshot, manager: &Moref) -> Option<Moref> {
     snapshot.object(manager)?.private::<Beside>()?.host.clone()

@@ -1,8 +1,10 @@
 //! `AuthorizationManager`: privileges, the roles that group them, and who has which role where.
 
+mod access;
 mod permissions;
 mod privileges;
 mod queries;
+mod required;
 mod roles;
 
 use vimsim_types::method::{
@@ -16,6 +18,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
+pub(crate) use self::access::Access;
 pub(crate) use self::permissions::begin;
 use self::permissions::{Granted, is_same, own, role, role_argument};
 use super::service_instance;

@@ -12,18 +12,39 @@ use vimsim_types::views::{
 };
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
+use super::access::Roles;
 use super::roles::ADMIN;
 use crate::objects::service_instance;
 use crate::walk::Inventory;
 
 /// Who may do everything to begin with, as vcsim has it: the principal, and whether it is a group.
-const ADMINISTRATORS: &[(&str, bool)] = &[("root", true), ("root", false), ("admin", false)];
+pub(super) const ADMINISTRATORS: &[(&str, bool)] = &[("root", true), ("root", false), ("admin", false)];
 
 /// What the manager remembers: the entities that have permissions of their own, and the last number given to a role.
 #[derive(Clone, Default)]
 pub(super) struct Granted {
     pub(super) entities: BTreeMap<ArcStr, Moref>,
     pub(super) last_role: i32,
+    /// The users who have a permission that is not the Administrator's everywhere.
+    limited: Vec<ArcStr>,
+    /// Whether the administrators' group has such a permission.
+    limits_administrators: bool,
+}
+
+impl Granted {
+    /// Whether there is something that the user may not do.
+    // Fidelity: a simulator knows nobody, and lets in whom it is told to. Who has no permission of their own anywhere is
+    // taken for a member of the administrators' group; giving somebody a role somewhere is what makes them a user like
+    // others, who may do what their roles say and nothing else.
+    pub(super) fn limits(&self, user: &str) -> bool {
+        self.limits_administrators || self.limited.iter().any(|known| is_same(known, user))
+    }
+}
+
+/// What the manager remembers.
+pub(super) fn granted(inventory: &impl Inventory, is_virtual_center: bool) -> Option<&Granted> {
+    let id = if is_virtual_center { "AuthorizationManager" } else { "ha-authmgr" };
+    inventory.find_value(id)?.private()
 }
 
 /// The identifier of the one authorization manager of a vCenter or host.
@@ -81,6 +102,18 @@ pub(super) fn set(
         granted.entities.insert(entity.value().clone(), entity.clone());
     }
     transaction.edit::<ManagedEntity>(entity)?.set_permission(permissions);
+    let root = service_instance::root_folder(is_virtual_center);
+    let is_unlimited = |permission: &Permission| is_admin(permission) && permission.entity().as_ref() == Some(&root);
+    let (mut limited, mut limits_administrators) = (Vec::new(), false);
+    for permission in all(transaction, is_virtual_center).iter().filter(|permission| !is_unlimited(permission)) {
+        match permission.group() {
+            true => limits_administrators |= is_same(permission.principal(), ADMINISTRATORS[0].0),
+            false => limited.push(permission.principal().clone()),
+        }
+    }
+    let granted = transaction.private::<Granted>(&moref(is_virtual_center))?;
+    granted.limited = limited;
+    granted.limits_administrators = limits_administrators;
     Ok(())
 }
 
@@ -107,32 +140,8 @@ fn bare(principal: &str) -> &str {
 }
 
 /// The roles that a user has at an object.
-// Fidelity: a simulator knows nobody, and lets in whom it is told to. Who has no permission of their own anywhere is taken
-// for a member of the administrators' group; giving somebody a role somewhere is what makes them a user like others.
 pub(super) fn roles_of(inventory: &impl Inventory, is_virtual_center: bool, user: &str, object: &Moref) -> Vec<i32> {
-    let is_users = |permission: &Permission| !permission.group() && is_same(permission.principal(), user);
-    let is_administrator = !all(inventory, is_virtual_center).iter().any(is_users);
-    let entity = match inventory.seen::<ManagedEntity>(object) {
-        Some(_) => object.clone(),
-        None => service_instance::root_folder(is_virtual_center),
-    };
-    for (distance, place) in inventory.ancestry(&entity).iter().enumerate() {
-        let mut here = own(inventory, place);
-        here.retain(|permission| distance == 0 || permission.propagate());
-        let role_id = |permission: &Permission| permission.role_id();
-        let users: Vec<i32> = here.iter().filter(|permission| is_users(permission)).map(role_id).collect();
-        if !users.is_empty() {
-            return users;
-        }
-        let is_groups = |permission: &&Permission| {
-            permission.group() && is_administrator && is_same(permission.principal(), ADMINISTRATORS[0].0)
-        };
-        let groups: Vec<i32> = here.iter().filter(is_groups).map(role_id).collect();
-        if !groups.is_empty() {
-            return groups;
-        }
-    }
-    Vec::new()
+    Roles::new(inventory, is_virtual_center, user).at(object).to_vec()
 }
 
 /// Whether one of these roles has a privilege.
