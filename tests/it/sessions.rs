@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use vimsim::types::method::{
-    AcquireCloneTicket, AcquireGenericServiceTicket, CloneSession, CreateContainerView, CreateFolder, CurrentTime,
-    DestroyView, Login, LoginExtensionByCertificate, Logout, RetrieveServiceContent, SessionIsActive, TerminateSession,
+    AcquireCloneTicket, AcquireGenericServiceTicket, AcquireLocalTicket, CloneSession, CreateContainerView,
+    CreateFolder, CurrentTime, DestroyView, Login, LoginBySSPI, LoginExtensionByCertificate,
+    LoginExtensionBySubjectName, Logout, RegisterExtension, RetrieveServiceContent, SessionIsActive, TerminateSession,
 };
 use vimsim::types::views::{
-    InvalidArgument, InvalidLogin, ManagedObjectNotFound, NoClientCertificate, NotAuthenticated, SessionManager,
-    SessionManagerHttpServiceRequestSpec, UserSession, ViewManager,
+    Extension, ExtensionManager, InvalidArgument, InvalidLogin, ManagedObjectNotFound, NoClientCertificate,
+    NoSubjectName, NotAuthenticated, NotFound, NotSupported, SessionManager, SessionManagerHttpServiceRequestSpec,
+    UserSession, ViewManager,
 };
-use vimsim::types::{DateTime, Moref, Value, View};
-use vimsim::{Client, Config, Credentials, ManualClock, Simulator};
+use vimsim::types::{DateTime, MethodView, Moref, Value, View};
+use vimsim::{Client, Config, Credentials, ManualClock, Peer, Request, Simulator};
 
 use crate::{check_fault, create, root_folder, start};
 
@@ -177,6 +179,56 @@ async fn an_extension_needs_a_certificate() {
     let simulator = Simulator::start(Config::default()).await.unwrap();
     let login = LoginExtensionByCertificate::with(|request| _ = request.set_extension_key("com.vmware.vsan.health"));
     check_fault::<NoClientCertificate>(Client::new(&simulator).call(&session_manager(), login).await);
+}
+
+/// A certificate's subject as it is registered, and the certificate, DER.
+fn certificate() -> (&'static str, Arc<[u8]>) {
+    let text: String = include_str!("extension.pem").lines().filter(|line| !line.starts_with("-----")).collect();
+    let der = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text).unwrap();
+    ("CN=extension.example, O=Example", der.into())
+}
+
+#[tokio::test]
+async fn an_extension_logs_in_by_the_subject_it_was_registered_with() {
+    let (simulator, client) = start().await;
+    let (subject, der) = certificate();
+    let manager = Moref::of::<ExtensionManager>("ExtensionManager");
+    for (key, subject) in [("named", Some(subject)), ("other", Some("CN=other, O=Example")), ("nameless", None)] {
+        let extension = Extension::with(|extension| {
+            extension.set_key(key).set_version("1").set_subject_name(subject);
+            extension.description_mut().set_label(key).set_summary(key);
+        });
+        let request = RegisterExtension::with(|request| _ = request.set_extension(extension));
+        client.call(&manager, request).await.unwrap();
+    }
+    let login = async |key: &str, certificate: Option<Arc<[u8]>>| {
+        let request = Request {
+            method: LoginExtensionBySubjectName::method(),
+            this: session_manager(),
+            arguments: LoginExtensionBySubjectName::with(|request| _ = request.set_extension_key(key)).into(),
+            version: simulator.service().api_version(),
+            cookie: None,
+            token: None,
+            peer: Peer { certificate, ..Peer::default() },
+        };
+        simulator.service().call(request).await.result
+    };
+    let shown = || Some(der.clone());
+    assert_eq!(user_session(&login("named", shown()).await.unwrap()).user_name(), "named");
+    assert!(login("named", None).await.unwrap_err().is::<NoClientCertificate>());
+    assert!(login("nameless", shown()).await.unwrap_err().is::<NoSubjectName>());
+    assert!(login("other", shown()).await.unwrap_err().is::<InvalidLogin>());
+    assert!(login("enoent", shown()).await.unwrap_err().is::<NotFound>());
+}
+
+#[tokio::test]
+async fn ways_to_log_in_that_only_windows_has_are_refused() {
+    let simulator = Simulator::start(Config::default()).await.unwrap();
+    let client = Client::new(&simulator);
+    let sspi = LoginBySSPI::with(|request| _ = request.set_base64_token("TlRMTVNTUAAB"));
+    check_fault::<NotSupported>(client.call(&session_manager(), sspi).await);
+    let ticket = AcquireLocalTicket::with(|request| _ = request.set_user_name("root"));
+    check_fault::<NotSupported>(client.call(&session_manager(), ticket).await);
 }
 
 #[tokio::test]

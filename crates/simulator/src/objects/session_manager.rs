@@ -2,16 +2,18 @@
 
 use vimsim_registry::{ManagedObject, Snapshot};
 use vimsim_types::method::{
-    AcquireCloneTicket, AcquireGenericServiceTicket, CloneSession, ImpersonateUser, Login, LoginByToken,
-    LoginExtensionByCertificate, Logout, SessionIsActive, SetLocale, TerminateSession, UpdateServiceMessage,
+    AcquireCloneTicket, AcquireGenericServiceTicket, AcquireLocalTicket, CloneSession, ImpersonateUser, Login,
+    LoginBySSPI, LoginByToken, LoginExtensionByCertificate, LoginExtensionBySubjectName, Logout, SessionIsActive,
+    SetLocale, TerminateSession, UpdateServiceMessage,
 };
 use vimsim_types::views::{
-    InvalidLocale, InvalidLogin, NoClientCertificate, NotFound, SessionManager, SessionManagerGenericServiceTicket,
+    ExtensionManager, InvalidLocale, InvalidLogin, NoClientCertificate, NoSubjectName, NotFound, NotSupported,
+    ServiceInstance, SessionManager, SessionManagerGenericServiceTicket, SessionManagerLocalTicket,
     UserLoginSessionEvent, UserLogoutSessionEvent, UserSession,
 };
 use vimsim_types::{ArcStr, DateTime, Fault, List, Method, Moref, Ty, Value, View};
 
-use super::{property_collector, service_instance};
+use super::{host_system, property_collector, service_instance};
 use crate::call::{Call, Context, Look};
 use crate::config::{Credentials, Product};
 use crate::kind::Kind;
@@ -22,7 +24,10 @@ pub(crate) fn kind() -> Kind<SessionManager> {
     Kind::new()
         .write(login)
         .write(login_by_token)
+        .read(login_by_sspi)
         .write(login_extension_by_certificate)
+        .write(login_extension_by_subject_name)
+        .read(acquire_local_ticket)
         .write(logout)
         .read(session_is_active)
         .write(terminate_session)
@@ -62,6 +67,7 @@ pub(crate) fn open_to_all(method: &Method) -> bool {
             | "LoginBySSPI"
             | "LoginExtensionByCertificate"
             | "LoginExtensionBySubjectName"
+            | "AcquireLocalTicket"
             | "CloneSession"
             | "RetrieveServiceContent"
             | "RetrieveInternalContent"
@@ -126,6 +132,60 @@ fn login_extension_by_certificate(
         return Err(login_failure());
     }
     begin(call, request.extension_key().clone(), true)
+}
+
+/// Begins a session of an extension that has been registered with the subject of the client's certificate.
+///
+/// - `NotFound` if no extension has this key; `NoClientCertificate` if the client showed no certificate;
+///   `NoSubjectName` if the extension was registered without a subject.
+/// - `InvalidLogin` if the certificate is somebody else's, or if the client has a session already.
+fn login_extension_by_subject_name(
+    call: &mut Call<'_, SessionManager>,
+    request: LoginExtensionBySubjectName,
+) -> Result<UserSession, Fault> {
+    let key = request.extension_key();
+    let content = call.get::<ServiceInstance>(&service_instance::moref())?.content();
+    let manager = content.extension_manager().and_then(|manager| call.view::<ExtensionManager>(&manager));
+    let extension = manager.and_then(|manager| manager.extension_list().iter().find(|known| known.key() == key));
+    let extension =
+        extension.ok_or_else(|| Fault::new(NotFound::new(), format!("no extension has the key '{key}'")))?;
+    let Some(certificate) = &call.context().peer.certificate else {
+        return Err(NoClientCertificate::new().into());
+    };
+    let registered = extension.subject_name().filter(|subject| !subject.is_empty());
+    let registered = registered.ok_or_else(|| {
+        Fault::new(NoSubjectName::new(), format!("the extension '{key}' was registered without a subject name"))
+    })?;
+    let shown = host_system::subject(certificate);
+    if call.context().session.is_some() || shown.is_none_or(|shown| parts(&shown) != parts(registered)) {
+        return Err(login_failure());
+    }
+    begin(call, key.clone(), true)
+}
+
+/// The parts of a distinguished name, in an order of their own: some write the last one first.
+fn parts(name: &str) -> Vec<&str> {
+    let mut parts: Vec<&str> = name.trim_start_matches('/').split([',', '/']).map(str::trim).collect();
+    parts.sort_unstable();
+    parts
+}
+
+/// Would log in who has logged in to Windows.
+///
+/// - `NotSupported`, as of every server that does not run on Windows.
+fn login_by_sspi(_: &Look<'_, SessionManager>, _: LoginBySSPI) -> Result<UserSession, Fault> {
+    Err(Fault::new(NotSupported::new(), "this server does not run on Windows, and cannot log in by SSPI"))
+}
+
+/// Would put a password, good once, into a file that only a user of the server's own machine can read.
+///
+/// - `NotSupported`: this server has no such users, as a vCenter has none.
+fn acquire_local_ticket(
+    _: &Look<'_, SessionManager>,
+    request: AcquireLocalTicket,
+) -> Result<SessionManagerLocalTicket, Fault> {
+    let message = format!("this server has no files to share with a local user '{}'", request.user_name());
+    Err(Fault::new(NotSupported::new(), message))
 }
 
 // Fidelity: the words are those of vcsim, which tests of clients compare with.

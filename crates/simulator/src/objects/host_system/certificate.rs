@@ -105,6 +105,11 @@ impl Certificate {
     }
 }
 
+/// The subject of a certificate (X.509, DER), as [`HostCertificateManagerCertificateInfo`] has it.
+pub(crate) fn subject(der: &[u8]) -> Option<String> {
+    X509Certificate::from_der(der).ok().map(|(_, certificate)| name(certificate.subject()))
+}
+
 fn status(not_after: DateTime, now: DateTime) -> Status {
     let ends_within = |seconds| not_after < now.plus_seconds(seconds);
     match () {
