@@ -14,12 +14,14 @@ mod hostile;
 mod inventory;
 mod load;
 mod networks;
+mod permissions;
 mod placement;
 mod property_collector;
 mod rest;
 mod sessions;
 mod snapshots;
 mod tasks;
+mod vcsim_ways;
 mod versions;
 
 use vimsim::types::{MethodView, Moref, Value, View};

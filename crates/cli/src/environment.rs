@@ -29,6 +29,11 @@ pub(crate) fn secure_cookies() -> bool {
     std::env::var_os("VCSIM_SECURE_COOKIES").is_some_and(|value| value == "true")
 }
 
+/// Whether every host shows a port of its own: `VCSIM_HOST_PORT_UNIQUE=true`.
+pub(crate) fn unique_host_ports() -> bool {
+    std::env::var_os("VCSIM_HOST_PORT_UNIQUE").is_some_and(|value| value == "true")
+}
+
 /// Writes the ready line to standard output (`-`), a FIFO or a file. Waits until somebody opens the FIFO to read.
 pub(crate) fn write(path: &Path, line: &str) -> io::Result<()> {
     if path == Path::new("-") {

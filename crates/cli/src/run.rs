@@ -56,6 +56,7 @@ async fn start(options: Options) -> anyhow::Result<(Server, Arc<Service>)> {
     let builder = ServerBuilder::bind(options.server()).await?;
     let mut config = options.simulator(builder.endpoint().address, credentials.as_ref())?;
     let saved = options.model.load.clone();
+    config.unique_host_ports = environment::unique_host_ports();
     config.certificate = builder.endpoint().certificate.as_ref().map(|certificate| certificate.to_vec());
     // A large inventory takes its time, and somebody may ask us to stop meanwhile.
     let service = tokio::task::spawn_blocking(move || {

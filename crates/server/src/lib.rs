@@ -39,6 +39,7 @@ mod sts;
 mod tls;
 mod trace;
 mod tunnel;
+mod vars;
 
 pub use body::{BodyError, read_body};
 pub use config::{Config, Limits, Tls};

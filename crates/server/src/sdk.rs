@@ -22,6 +22,7 @@ use vimsim_wire as wire;
 use crate::files;
 use crate::rest::{self, cookie};
 use crate::sts;
+use crate::vars;
 use crate::{BodyError, ConnectionInfo, Delay, Metrics, Trace, read_body};
 
 /// The name of the cookie that names a session, as every vSphere client knows it.
@@ -59,9 +60,10 @@ impl Sdk {
             move || service.snapshot().version() as f64
         });
         gauges.gauge("vimsim_sessions", "Sessions.", move || service.session_count() as f64);
-        let mut others = Router::new();
+        let mut others = vars::routes(self.service.clone());
         if self.service.config().product == Product::VirtualCenter {
-            others = rest::routes(&self.service, self.secure_cookies).merge(sts::routes(self.service.clone()));
+            others =
+                others.merge(rest::routes(&self.service, self.secure_cookies)).merge(sts::routes(self.service.clone()));
         }
         let files = files::routes(&self.service);
         Router::new()

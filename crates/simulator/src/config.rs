@@ -119,6 +119,8 @@ pub struct Config {
     pub saved: Option<Vec<SavedObject>>,
     /// The address at which clients reach the service, as hosts' management address shows it.
     pub address: Option<std::net::SocketAddr>,
+    /// Whether each host shows a port of its own (`summary.config.port`) instead of the service's.
+    pub unique_host_ports: bool,
     /// The certificate (X.509, DER) that the service shows its clients; hosts have it for theirs, so that one who
     /// connects to a host finds what the vCenter said of it.
     pub certificate: Option<Vec<u8>>,

@@ -24,5 +24,7 @@ pub use files::{FileAnswer, FileClient};
 pub use rest::{RestAnswer, RestClient};
 pub use simulator::{Error, Simulator};
 pub use vimsim_server::{SavedError, read_saved};
-pub use vimsim_simulator::{Clock, Config, Credentials, ManualClock, Model, Product, SavedObject, SystemClock};
+pub use vimsim_simulator::{
+    Clock, Config, Credentials, ManualClock, Model, Peer, Product, Request, SavedObject, SystemClock,
+};
 pub use vimsim_types as types;

@@ -4,7 +4,10 @@
 //! changed in the one inventory.
 
 mod answer;
+mod certificate_authority;
 mod cluster_modules;
+mod content_library;
+mod json_rpc;
 mod session;
 mod tagging;
 
@@ -55,8 +58,8 @@ impl Style {
 /// All routes.
 pub(crate) fn routes(service: &Arc<Service>, secure_cookies: bool) -> Router {
     let old = Router::new().route("/com/vmware/cis/session", session::routes());
-    let old = cluster_modules::routes(old);
-    let new = Router::new().route("/session", session::routes());
+    let old = content_library::routes(certificate_authority::routes(cluster_modules::routes(old)));
+    let new = Router::new().route("/", json_rpc::routes()).route("/session", session::routes());
     [(Style::Rest, old), (Style::Api, new)].into_iter().fold(Router::new(), |all, (style, routes)| {
         let routes = tagging::routes(routes, style)
             .fallback(not_found)

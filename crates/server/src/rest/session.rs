@@ -95,19 +95,19 @@ async fn logout(
 }
 
 /// A method of the session manager with its arguments.
-struct Call {
+pub(super) struct Call {
     method: &'static vimsim_types::Method,
     arguments: vimsim_types::Object,
 }
 
 impl Call {
-    fn of<M: MethodView>(arguments: M) -> Self {
+    pub(super) fn of<M: MethodView>(arguments: M) -> Self {
         Self { method: M::method(), arguments: arguments.into() }
     }
 }
 
 /// Calls a method of the session manager, and returns the cookie of the session that it began.
-async fn call(
+pub(super) async fn call(
     rest: &Rest,
     headers: &HeaderMap,
     connection: &ConnectionInfo,

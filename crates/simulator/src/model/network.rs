@@ -35,7 +35,11 @@ impl Builder<'_> {
         }
         if !portgroups.is_empty() {
             let request = CreateDVSTask::with(|request| {
-                request.spec_mut().config_spec_mut().set_name("DVS0");
+                let spec = request.spec_mut();
+                spec.config_spec_mut().set_name("DVS0");
+                // Fidelity: the version that vcsim's switch has, which govc's suite asks for. vCenter has switches of all
+                // versions that its hosts know.
+                spec.product_info_mut().set_version("6.5.0");
             });
             let switch = self.create(&place.networks, request)?;
             for spec in portgroups {

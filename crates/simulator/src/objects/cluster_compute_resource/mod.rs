@@ -20,6 +20,7 @@ use crate::walk::remove_reference;
 pub(crate) use lists::forget_moved;
 pub(crate) use reconfigure::{extended, overlay};
 pub(crate) use usage::may_run_on;
+pub(crate) use vsan::check_new_object;
 
 pub(crate) fn kind() -> Kind<ClusterComputeResource> {
     managed_entity::kind()

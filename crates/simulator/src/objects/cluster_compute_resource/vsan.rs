@@ -2,7 +2,8 @@
 
 use vimsim_types::enums::{HostFileSystemVolumeFileSystemType, HostMountMode};
 use vimsim_types::views::{
-    ClusterComputeResource, ClusterConfigInfoEx, Datacenter, Datastore, HostSystem, VsanDatastoreInfo,
+    CannotCreateFile, ClusterComputeResource, ClusterConfigInfoEx, Datacenter, Datastore, HostSystem,
+    LocalizableMessage, VsanDatastoreInfo,
 };
 use vimsim_types::{ArcStr, EnumView, Fault, Moref, View};
 
@@ -41,6 +42,35 @@ pub(super) fn follow(call: &mut Call<'_, ClusterComputeResource>) -> Result<(), 
     }
     datastore::set_local_capacity(call.edit::<Datastore>(&datastore)?);
     Ok(())
+}
+
+/// The fault domains, and so the hosts, that an object of vSAN needs: two for its replicas and one for its witness, as the
+/// default storage policy has it.
+const FAULT_DOMAINS: usize = 3;
+
+/// Checks that an object of vSAN can be made on a datastore, which may be of another kind.
+///
+/// - `CannotCreateFile` on one with less than three hosts, with vSAN's own messages.
+pub(crate) fn check_new_object<T>(call: &Call<'_, T>, datastore: &Moref, file: &str) -> Result<(), Fault> {
+    let datastore = call.get::<Datastore>(datastore)?;
+    let hosts = datastore.host().len();
+    if datastore.info().downcast::<VsanDatastoreInfo>().is_none() || hosts >= FAULT_DOMAINS {
+        return Ok(());
+    }
+    let missing = FAULT_DOMAINS - hosts;
+    let why = format!(
+        "There are currently {hosts} usable fault domains. The operation requires {missing} more usable fault domains."
+    );
+    let message =
+        |key: &str, text: &str| LocalizableMessage::with(|message| _ = message.set_key(key).set_message(text));
+    let detail = CannotCreateFile::with(|fault| {
+        fault.set_file(file);
+        fault.set_fault_message([
+            message("vob.vsanprovider.object.creation.failed", "Failed to create object."),
+            message("vob.vsan.clomd.needMoreFaultDomains2", &why),
+        ]);
+    });
+    Err(Fault::new(detail, format!("cannot create '{file}': {why}")))
 }
 
 /// The vSAN datastore of the cluster with this UUID.

@@ -50,6 +50,16 @@ pub(crate) fn host(context: &Context, name: &str) -> HostSystem {
     host
 }
 
+/// The port of this host where each has its own: one that clients may connect to, and neither the service's nor that of
+/// another host.
+pub(super) fn own_port(service: i32, moref: &Moref) -> i32 {
+    const FIRST: i32 = 1_024;
+    let number = moref.value().rsplit('-').next().and_then(|number| number.parse::<i32>().ok()).unwrap_or(1);
+    let count = i32::from(u16::MAX) + 1 - FIRST;
+    // Never a multiple of `count`, which would be the service's again.
+    FIRST + (service.max(FIRST) - FIRST + 1 + (number - 1).rem_euclid(count - 1)) % count
+}
+
 /// Writes the host's own reference where its properties hold it.
 pub(crate) fn set_reference(host: &mut HostSystem, moref: &Moref) {
     host.summary_mut().set_host(moref.clone());

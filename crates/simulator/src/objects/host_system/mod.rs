@@ -33,7 +33,7 @@ use crate::call::Call;
 use crate::kind::Kind;
 use crate::walk::remove_reference;
 
-pub(crate) use certificate::{ATTRIBUTES as DN_ATTRIBUTES, Certificate};
+pub(crate) use certificate::{ATTRIBUTES as DN_ATTRIBUTES, Certificate, subject};
 pub(crate) use license::licenses;
 pub(crate) use managers::{Managers, create_managers, of as managers, stores};
 pub(crate) use network::policy as switch_policy;
@@ -80,6 +80,11 @@ pub(crate) fn insert<T>(
     let mut host = data::host(call.context(), &name);
     managed_entity::initialize(&mut host, &name, parent);
     data::set_reference(&mut host, moref);
+    if call.context().service.config().unique_host_ports {
+        let config = host.summary_mut().config_mut();
+        let port = data::own_port(config.port(), moref);
+        config.set_port(port);
+    }
     managers::insert(call, moref, &mut host, managers)?;
     call.insert(moref.clone(), host);
     super::network::join_default_networks(call, moref)

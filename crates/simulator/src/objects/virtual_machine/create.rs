@@ -11,9 +11,9 @@ use vimsim_types::{ArcStr, Fault, Moref, View};
 
 use super::device::{self, Site};
 use super::disk::{DatastorePath, datastore_by_name, invalid_datastore, invalid_path};
-use super::{config, places, share, summary, template};
+use super::{config, places, set_property, share, summary, template};
 use crate::call::Call;
-use crate::objects::{folder, managed_entity};
+use crate::objects::{cluster_compute_resource, folder, managed_entity};
 use crate::rules::{instance_uuid_key, path_key, uuid_key};
 
 /// Creates a virtual machine in this folder.
@@ -43,6 +43,8 @@ pub(crate) fn create<T>(
     pool: &Moref,
     host: Option<Moref>,
 ) -> Result<Moref, Fault> {
+    let (rest, assignments) = set_property::split(spec).unzip();
+    let spec = rest.as_ref().unwrap_or(spec);
     let name = spec.name().filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| config::invalid("configSpec.name", "a machine needs a name"))?.clone();
     let file = spec.files().and_then(|files| files.vm_path_name()).filter(|path| !path.is_empty());
@@ -60,6 +62,7 @@ pub(crate) fn create<T>(
     let file = configuration_file(call, wanted, &name)?;
     let owner = call.get::<ResourcePool>(pool)?.owner();
     let host = choose_host(call, &owner, host, &datastore)?;
+    cluster_compute_resource::check_new_object(call, &datastore, &file)?;
 
     let moref = call.create_moref(VirtualMachine::TYPE);
     let mut machine = template::machine();
@@ -84,6 +87,7 @@ pub(crate) fn create<T>(
     device::change(call, &site, &mut machine, &changes)?;
     places::refresh(call, &site, &moref, &mut machine, &datastore)?;
     summary::count_storage(&mut machine, call.now());
+    set_property::assign(&mut machine, assignments.as_deref().unwrap_or_default())?;
     share_with_neighbour(call, &mut machine, &host);
 
     // The place where the machine waited is taken by what it has become.

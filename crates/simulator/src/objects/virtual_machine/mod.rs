@@ -15,6 +15,7 @@ mod lifecycle;
 mod places;
 mod power;
 mod reconfigure;
+mod set_property;
 mod share;
 mod snapshot;
 mod summary;

@@ -9,7 +9,7 @@ use vimsim_types::views::{
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
 use super::device::{self, Site};
-use super::{config, places, power, summary};
+use super::{config, places, power, set_property, summary};
 use crate::call::Call;
 use crate::objects::{event_manager, managed_entity};
 
@@ -32,6 +32,8 @@ pub(crate) fn reconfigure<T>(
     moref: &Moref,
     spec: &VirtualMachineConfigSpec,
 ) -> Result<(), Fault> {
+    let (rest, assignments) = set_property::split(spec).unzip();
+    let spec = rest.as_ref().unwrap_or(spec);
     let mut machine = call.get::<VirtualMachine>(moref)?.clone();
     check(&machine, spec)?;
     power::count_reservation(call, moref, -1)?;
@@ -52,6 +54,7 @@ pub(crate) fn reconfigure<T>(
     if !spec.device_change().is_empty() {
         change_devices(call, moref, &mut machine, spec)?;
     }
+    set_property::assign(&mut machine, assignments.as_deref().unwrap_or_default())?;
     let new_name = machine.name().clone();
     *call.edit::<VirtualMachine>(moref)? = machine;
     power::count_reservation(call, moref, 1)?;

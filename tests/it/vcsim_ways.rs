@@ -1,0 +1,181 @@
+//! What vcsim has beside the API of a vCenter, and scripts count on.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use vimsim::types::method::{CreateVMTask, FindAllByIp, FindByDnsName, ReconfigVMTask, ReconfigureComputeResourceTask};
+use vimsim::types::views::{
+    CannotCreateFile, ClusterConfigSpecEx, GuestInfo, HostSystem, InvalidArgument, OptionValue, SearchIndex,
+    VirtualMachineConfigSpec,
+};
+use vimsim::types::{Moref, Value, View};
+use vimsim::{Client, Config, Error, Model, RestClient, Simulator};
+
+use crate::inventory::{found, morefs};
+use crate::{check_fault, start};
+
+fn search_index() -> Moref {
+    Moref::of::<SearchIndex>("SearchIndex")
+}
+
+/// Reconfigures a machine with one more option.
+async fn option(client: &Client, machine: &Moref, key: &str, value: &str) -> Result<Value, Error> {
+    let option = OptionValue::with(|option| _ = option.set_key(key).set_value(value));
+    let spec = VirtualMachineConfigSpec::with(|spec| _ = spec.push_extra_config(option));
+    client.run(machine, ReconfigVMTask::with(|request| _ = request.set_spec(spec))).await
+}
+
+#[tokio::test]
+async fn debug_vars_count_the_model() {
+    let (simulator, _client) = start().await;
+    let vars = RestClient::new(&simulator).get("/debug/vars").await.unwrap().body;
+    let expected = json!({
+        "app": 0, "cluster": 1, "datacenter": 1, "datastore": 1, "folder": 5, "host": 4, "machine": 4,
+        "opaqueNetwork": 0, "pod": 0, "pool": 2, "portgroup": 2, "portgroupNSX": 0,
+    });
+    assert_eq!(vars["vcsim"]["model"], expected);
+    assert!(vars["vcsim"]["registry"]["objects"].as_u64().unwrap() > 100);
+}
+
+#[tokio::test]
+async fn an_option_sets_what_the_guest_says() {
+    let (_simulator, client) = start().await;
+    let machine = found(&client, "DC0/vm/DC0_H0_VM0").await;
+    option(&client, &machine, "SET.guest.ipAddress", "10.0.0.1").await.unwrap();
+    option(&client, &machine, "SET.guest.hostName", "localhost.localdomain").await.unwrap();
+    let guest = client.property(&machine, "guest").await.unwrap();
+    let guest = guest.object().and_then(GuestInfo::from_ref).expect("set");
+    assert_eq!(guest.ip_address().map(|ip| ip.as_str()), Some("10.0.0.1"));
+    assert!(guest.net().first().expect("an adapter").ip_address().contains("10.0.0.1"));
+    for (path, text) in [("summary.guest.ipAddress", "10.0.0.1"), ("summary.guest.hostName", "localhost.localdomain")] {
+        assert_eq!(client.property(&machine, path).await.unwrap().text(), Some(text));
+    }
+    let by_ip = FindAllByIp::with(|request| _ = request.set_ip("10.0.0.1").set_vm_search(true));
+    let by_ip = client.call(&search_index(), by_ip).await.unwrap();
+    assert_eq!(by_ip.items().iter().filter_map(Value::moref).collect::<Vec<_>>(), [machine.clone()]);
+    let by_name = FindByDnsName::with(|request| _ = request.set_dns_name("localhost.localdomain").set_vm_search(true));
+    assert_eq!(client.call(&search_index(), by_name).await.unwrap().moref(), Some(machine.clone()));
+    // The options themselves are not kept.
+    let options = client.property(&machine, "config.extraConfig").await.unwrap();
+    let is_ours = |option: &Value| option.object().is_some_and(|it| it.field("key").text().unwrap().starts_with("SET"));
+    assert!(!options.items().iter().any(is_ours));
+}
+
+#[tokio::test]
+async fn an_option_that_sets_nothing_that_can_be_set_is_refused() {
+    let (_simulator, client) = start().await;
+    let machine = found(&client, "DC0/vm/DC0_H0_VM0").await;
+    for (key, value) in [
+        ("SET.guest.enoent", "x"),
+        ("SET.guest.net", "x"),
+        ("SET.config.hardware", "x"),
+        ("SET.config.hardware.numCPU", "many"),
+        ("SET.guest.toolsStatus", "none such"),
+        ("SET.runtime.powerState", "poweredOff"),
+        ("SET.", "x"),
+    ] {
+        let answer = option(&client, &machine, key, value).await;
+        assert!(answer.is_err(), "{key}");
+        check_fault::<InvalidArgument>(answer);
+    }
+    option(&client, &machine, "SET.config.uuid", "421f6ca2-43f8-4d63-a2e1-11ba0f3f5d3e").await.unwrap();
+    let uuid = client.property(&machine, "summary.config.uuid").await.unwrap();
+    assert_eq!(uuid.text(), Some("421f6ca2-43f8-4d63-a2e1-11ba0f3f5d3e"));
+}
+
+#[tokio::test]
+async fn hosts_may_have_ports_of_their_own() {
+    let address = Some("127.0.0.1:18989".parse().unwrap());
+    let model = Model { cluster_host: 20, ..Model::default() };
+    let simulator =
+        Simulator::start(Config { unique_host_ports: true, address, model, ..Config::default() }).await.unwrap();
+    let snapshot = simulator.service().snapshot();
+    let hosts = snapshot.objects().filter_map(|object| object.view::<HostSystem>());
+    let ports: Vec<i32> = hosts.map(|host| host.summary().config().port()).collect();
+    let different: BTreeSet<i32> = ports.iter().copied().collect();
+    assert_eq!((ports.len(), different.len()), (21, 21));
+    assert!(!different.contains(&18_989) && different.iter().all(|port| (1_024..65_536).contains(port)));
+}
+
+#[tokio::test]
+async fn a_virtual_machine_on_vsan_needs_three_hosts() {
+    let model = Model { cluster_host: 1, ..Model::default() };
+    let simulator = Simulator::start(Config { model, ..Config::default() }).await.unwrap();
+    let client = Client::login(&simulator).await.unwrap();
+    let cluster = found(&client, "DC0/host/DC0_C0").await;
+    let spec = ClusterConfigSpecEx::with(|spec| _ = spec.vsan_config_mut().set_enabled(true));
+    let request = ReconfigureComputeResourceTask::with(|request| _ = request.set_spec(spec).set_modify(true));
+    client.run(&cluster, request).await.unwrap();
+    let pool = client.property(&cluster, "resourcePool").await.unwrap().moref().expect("a pool");
+    let create = CreateVMTask::with(|request| {
+        request.set_pool(pool);
+        let spec = request.config_mut();
+        spec.set_name("new").set_guest_id("otherGuest");
+        spec.files_mut().set_vm_path_name("[vsanDatastore]");
+    });
+    let answer = client.run(&found(&client, "DC0/vm").await, create).await;
+    let text = answer.as_ref().expect_err("too few hosts").fault().expect("a fault").to_string();
+    assert!(text.contains("requires 2 more usable fault domains"), "{text}");
+    check_fault::<CannotCreateFile>(answer);
+    assert_eq!(morefs(&client, &cluster, "host").await.len(), 1);
+}
+
+#[tokio::test]
+async fn json_rpc_begins_and_ends_a_session() {
+    let (simulator, _) = start().await;
+    let invoke = |operation: &str, context: serde_json::Value| {
+        json!({ "jsonrpc": "2.0", "id": "7", "method": "invoke", "params": {
+            "serviceId": "com.vmware.cis.session", "operationId": operation, "ctx": { "securityCtx": context },
+        }})
+    };
+    let client = RestClient::new(&simulator);
+    let user = |password: &str| {
+        let scheme = "com.vmware.vapi.std.security.user_pass";
+        json!({ "schemeId": scheme, "userName": "user", "password": password })
+    };
+    let wrong = client.post("/api", invoke("create", user(""))).await.unwrap();
+    assert!(wrong.body["result"]["error"]["ERROR"]["com.vmware.vapi.std.errors.unauthenticated"].is_object());
+    let begun = client.post("/api", invoke("create", user("pass"))).await.unwrap();
+    assert_eq!((begun.status.as_u16(), &begun.body["id"]), (200, &json!("7")));
+    let id = begun.body["result"]["output"]["SECRET"].as_str().expect("a session").to_owned();
+    let session = json!({ "schemeId": "com.vmware.vapi.std.security.session_id", "sessionId": id });
+    let shown = client.post("/api", invoke("get", session.clone())).await.unwrap();
+    assert_eq!(shown.body["result"]["output"]["STRUCTURE"]["com.vmware.cis.session.info"]["user"], "user");
+    let own = RestClient::new(&simulator).header("vmware-api-session-id", &id);
+    assert_eq!(own.get("/api/session").await.unwrap().status, 200, "it is a session like any other");
+    client.post("/api", invoke("delete", session)).await.unwrap();
+    assert_eq!(own.get("/api/session").await.unwrap().status, 401);
+
+    let nobody = client.post("/api", invoke("enoent", json!(null))).await.unwrap();
+    assert!(nobody.body["result"]["error"]["ERROR"]["com.vmware.vapi.std.errors.operation_not_found"].is_object());
+    for wrong in [json!([]), json!({ "method": "invoke" }), json!({ "method": "x", "params": {} })] {
+        assert!(client.post("/api", wrong).await.unwrap().body["error"]["code"].as_i64().unwrap() < 0);
+    }
+}
+
+#[tokio::test]
+async fn the_certificate_authority_signs_what_a_host_asks_for() {
+    use vimsim::types::method::{GenerateCertificateSigningRequest, InstallServerCertificate};
+    let (simulator, client) = start().await;
+    let rest = RestClient::login(&simulator).await.unwrap();
+    let root = rest.get("/rest/vcenter/certificate-authority/get-root").await.unwrap();
+    assert!(root.body["value"].as_str().unwrap().starts_with("-----BEGIN CERTIFICATE-----"));
+    let host = found(&client, "DC0/host/DC0_H0/DC0_H0").await;
+    let manager = client.property(&host, "configManager.certificateManager").await.unwrap().moref().unwrap();
+    let request = GenerateCertificateSigningRequest::with(|request| {
+        request.set_use_ip_address_as_common_name(false);
+    });
+    let request = client.call(&manager, request).await.unwrap();
+    let path = "/rest/vcenter/certificate-authority/sign-cert";
+    let signed = rest.post(path, json!({ "csr": request.text(), "duration": "30" })).await.unwrap();
+    let certificate = signed.body["value"].as_str().expect("a certificate").to_owned();
+    client.call(&manager, InstallServerCertificate::with(|request| _ = request.set_cert(certificate))).await.unwrap();
+    let issuer = client.property(&manager, "certificateInfo.issuer").await.unwrap();
+    assert_eq!(issuer.text(), Some("OU=VMware Engineering,O=vimsim,ST=California,C=US,CN=CA"));
+
+    for wrong in [json!({ "csr": "none", "duration": "30" }), json!({ "csr": request.text(), "duration": "0" })] {
+        assert_eq!(rest.post(path, wrong).await.unwrap().status, 400);
+    }
+    let nobody = RestClient::new(&simulator);
+    assert_eq!(nobody.get("/rest/vcenter/certificate-authority/get-root").await.unwrap().status, 401);
+}
