@@ -15,8 +15,8 @@ use vimsim_types::{
 
 use crate::call::{Context, Wait, not_found};
 use crate::clock::{Clock, SystemClock};
-use crate::files::content::Scratch;
 use crate::config::{Config, Product};
+use crate::files::content::Scratch;
 use crate::kind::Handler;
 use crate::kinds::Kinds;
 use crate::model::saved;
