@@ -67,7 +67,7 @@ impl Model {
             opaque_network: 0,
             folder: 0,
             autostart: true,
-            created: 50,
+            created: 20,
         }
     }
 }
