@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "engine/relay.rs"]
+mod relay;
 #[path = "engine/support.rs"]
 mod support;
-
 #[path = "engine/with_engine/mod.rs"]
 mod with_engine;
 

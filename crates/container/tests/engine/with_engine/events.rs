@@ -1,12 +1,9 @@
 //! News from the engine, and its loss.
 
-use std::path::PathBuf;
-
-use tokio::net::{UnixListener, UnixStream};
-use tokio::task::JoinHandle;
 use vimsim_container::ContainerAction::{Create, Destroy, Die, Pause, Start, Unpause};
 use vimsim_container::{ContainerRuntime, Engine, EngineAddress, EngineEvent, Removal};
 
+use crate::relay::Relay;
 use crate::support::{scene, wait_for, wait_for_action};
 
 #[tokio::test]
@@ -40,37 +37,10 @@ async fn tells_what_happens_to_containers_of_its_own() {
     scene.end().await;
 }
 
-/// A socket that leads to the engine's, and can go away.
-struct Relay(JoinHandle<()>, PathBuf);
-
-impl Relay {
-    fn start(path: PathBuf) -> Self {
-        let listener = UnixListener::bind(&path).unwrap();
-        let relay = async move {
-            let mut connections = tokio::task::JoinSet::new();
-            while let Ok((mut client, _)) = listener.accept().await {
-                connections.spawn(async move {
-                    if let Ok(mut engine) = UnixStream::connect("/var/run/docker.sock").await {
-                        let _ = tokio::io::copy_bidirectional(&mut client, &mut engine).await;
-                    }
-                });
-            }
-        };
-        Self(tokio::spawn(relay), path)
-    }
-
-    async fn stop(self) {
-        self.0.abort();
-        let _ = self.0.await;
-        std::fs::remove_file(self.1).unwrap();
-    }
-}
-
 #[tokio::test]
 async fn finds_the_engine_again() {
     let Some(scene) = scene().await else { return };
-    if UnixStream::connect("/var/run/docker.sock").await.is_err() {
-        eprintln!("not run: the engine is not at /var/run/docker.sock");
+    if !Relay::is_possible().await {
         return;
     }
     let path = std::env::temp_dir().join(scene.name("relay"));
@@ -79,7 +49,7 @@ async fn finds_the_engine_again() {
     let is_lost = |event: &EngineEvent| matches!(event, EngineEvent::Lost(error) if error.is_no_engine());
     wait_for(&mut events, is_lost).await;
     for _ in 0..2 {
-        let relay = Relay::start(path.clone());
+        let relay = Relay::on_socket(path.clone());
         wait_for(&mut events, |event| {
             assert!(!is_lost(event), "a loss is told once");
             *event == EngineEvent::Connected
