@@ -3,7 +3,10 @@
 use std::io::{self, IsTerminal};
 
 use anyhow::Context;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::options::{Diagnosis, LogFormat};
 
@@ -14,12 +17,12 @@ pub(crate) fn start(diagnosis: &Diagnosis) -> anyhow::Result<()> {
         (None, Ok(filter)) if !filter.is_empty() => filter,
         (None, _) => "warn".to_owned(),
     };
-    let filter = EnvFilter::try_new(filter).context("RUST_LOG is no log filter")?;
-    let logger =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
-    match diagnosis.log_format {
-        LogFormat::Text => logger.init(),
-        LogFormat::Json => logger.json().init(),
-    }
+    let filter: Targets = filter.parse().context("RUST_LOG is no log filter")?;
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    let lines = match diagnosis.log_format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
     Ok(())
 }
