@@ -26,8 +26,7 @@ impl Engine {
             .file("bin/busybox", 0o755, busybox);
         let archive = APPLETS.iter().fold(archive, |archive, applet| archive.link(&format!("bin/{applet}"), "busybox"));
         let sleep = r#"CMD ["sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait"]"#;
-        let changes = ["ENV PATH=/bin", sleep];
-        self.import_image(image, archive.finish()?, &changes).await
+        self.import_image(image, archive.finish()?, &[sleep]).await
     }
 }
 

@@ -26,3 +26,8 @@ pub mod label {
     /// It goes with the last container that uses it.
     pub const WITH_USERS: &str = "users";
 }
+
+/// Whether something has all the labels that are wanted; an empty value matches any.
+pub(crate) fn has(labels: &Labels, wanted: &Labels) -> bool {
+    wanted.iter().all(|(name, value)| labels.get(name).is_some_and(|has| value.is_empty() || has == value))
+}

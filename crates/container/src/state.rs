@@ -129,7 +129,7 @@ pub enum Status {
 pub struct Endpoint {
     /// The network's name.
     pub network: String,
-    /// The network's identifier; empty before the container first runs, on some engines.
+    /// The network's identifier; empty before the container first runs on some engines, and its name on Podman 4.
     pub network_id: String,
     /// `02:42:ac:12:00:02`; unset while the container does not run.
     pub mac_address: Option<String>,

@@ -9,7 +9,8 @@ use crate::{
     Volume,
 };
 
-/// Filters for lists and events: all of these labels, and what else is said.
+/// Filters for lists and events: all of these labels, and what else is said. Podman 4 finds volumes with any one of the labels,
+/// so what is found has to be looked at again.
 pub(super) fn filters(labels: &Labels, others: &[(&str, &str)]) -> HashMap<String, Vec<String>> {
     let label = |(name, value): (&String, &String)| {
         if value.is_empty() { name.clone() } else { format!("{name}={value}") }

@@ -28,6 +28,8 @@ fn refusal(status: u16, message: String) -> RuntimeError {
         403 if message.contains("active endpoints") => RuntimeError::Conflict { message },
         500 if message.ends_with("is not paused") => RuntimeError::Conflict { message },
         // As Podman says some of this.
+        500 if message.contains("name is already in use") => RuntimeError::Conflict { message },
+        500 if message.contains("container state improper") => RuntimeError::Conflict { message },
         500 if message.contains("no such container") => RuntimeError::NotFound { message },
         _ if message.is_empty() => RuntimeError::engine(format!("the engine answered with status {status}")),
         _ => RuntimeError::Engine { message },

@@ -8,6 +8,7 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 
 use crate::engine::convert::{filters, seconds};
+use crate::labels::has;
 use crate::{ContainerAction, ContainerEvent, Engine, EngineEvent, Labels, Result, RuntimeError};
 
 /// So long is the first pause before the engine is looked for again, and so long the last.
@@ -68,8 +69,8 @@ impl Listener {
                 State::Listening(messages) => {
                     let error = match messages.next().await {
                         Some(Ok(message)) => match event(message) {
-                            Some(event) => return EngineEvent::Container(event),
-                            None => continue,
+                            Some(event) if has(&event.labels, &self.labels) => return EngineEvent::Container(event),
+                            _ => continue,
                         },
                         Some(Err(error)) => self.engine.error(error),
                         None => RuntimeError::NoEngine { reason: "it ended the connection".into() },

@@ -45,11 +45,11 @@ impl Engine {
             return Err(RuntimeError::engine("the engine detached a command"));
         };
         let write = async {
-            if !spec.stdin.is_empty() {
-                // A command that does not read to the end closes the pipe.
-                let _ = input.write_all(&spec.stdin).await;
-                let _ = input.shutdown().await;
+            if spec.stdin.is_empty() {
+                return Ok(());
             }
+            input.write_all(&spec.stdin).await?;
+            input.shutdown().await
         };
         let mut outcome = ExecOutcome::default();
         let read = async {
@@ -64,8 +64,12 @@ impl Engine {
             }
             Ok(())
         };
-        let ((), result) = futures_util::join!(write, read);
-        result.map_err(|error| self.error(error))?;
+        let (written, result): (std::io::Result<()>, _) = futures_util::join!(write, read);
+        match result {
+            // A command that did not read to its end has ended; some engines then break off.
+            Err(_) if written.is_err() => {}
+            result => result.map_err(|error| self.error(error))?,
+        }
         outcome.exit_code = self.exit_code(&id).await?;
         Ok(outcome)
     }
@@ -90,18 +94,10 @@ impl Engine {
     }
 
     pub(super) async fn top(&self, container: &str) -> Result<Vec<Process>> {
-        let options = TopOptions { ps_args: "-eo pid,user,args".into() };
+        let options = TopOptions { ps_args: "-ef".into() };
         let top = self.docker().await?.top_processes(checked(container)?, Some(options)).await;
         let top = top.map_err(|error| self.error(error))?;
-        let titles = top.titles.unwrap_or_default();
-        let column = |name: &str| titles.iter().position(|title| title.eq_ignore_ascii_case(name));
-        let (pid, user) = (column("pid"), column("user"));
-        let command = column("command").or_else(|| column("cmd")).or_else(|| column("args"));
-        let process = |row: Vec<String>| {
-            let field = |column: Option<usize>| column.and_then(|column| row.get(column)).cloned().unwrap_or_default();
-            Process { pid: field(pid).parse().unwrap_or_default(), user: field(user), command: field(command) }
-        };
-        Ok(top.processes.unwrap_or_default().into_iter().map(process).collect())
+        Ok(processes(top.titles.unwrap_or_default(), top.processes.unwrap_or_default()))
     }
 
     pub(super) async fn put(&self, container: &str, directory: &str, tar: ByteStream) -> Result<()> {
@@ -147,5 +143,54 @@ impl Engine {
             modified: seen.modification_time.and_then(|time| seconds(&time)).unwrap_or_default(),
             link_target: Some(seen.link_target).filter(|target| !target.is_empty() && kind == PathKind::Link),
         })
+    }
+}
+
+/// The processes of a table. Podman may answer each of its lines as one text.
+fn processes(titles: Vec<String>, rows: Vec<Vec<String>>) -> Vec<Process> {
+    let titles: Vec<&str> = titles.iter().flat_map(|titles| titles.split_whitespace()).collect();
+    let column = |names: &[&str]| titles.iter().position(|title| names.contains(title));
+    let (pid, user) = (column(&["PID"]), column(&["USER", "UID"]));
+    let command = column(&["COMMAND", "CMD", "ARGS"]);
+    let process = |row: Vec<String>| {
+        let words: Vec<&str> = match row.as_slice() {
+            [line] => words(line, titles.len()),
+            fields => fields.iter().map(String::as_str).collect(),
+        };
+        let field = |column: Option<usize>| column.and_then(|column| words.get(column)).copied().unwrap_or_default();
+        Process {
+            pid: field(pid).parse().unwrap_or_default(),
+            user: field(user).to_owned(),
+            command: field(command).to_owned(),
+        }
+    };
+    rows.into_iter().map(process).collect()
+}
+
+/// A line's words, the last of which has all the rest.
+fn words(line: &str, count: usize) -> Vec<&str> {
+    let mut rest = line.trim();
+    let mut words = Vec::new();
+    while words.len() + 1 < count {
+        let Some((word, more)) = rest.split_once(char::is_whitespace) else { break };
+        words.push(word);
+        rest = more.trim_start();
+    }
+    words.push(rest);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_of_processes_is_read() {
+        let text = |fields: &[&str]| fields.iter().map(|field| (*field).to_owned()).collect::<Vec<_>>();
+        let expected = [Process { pid: 12, user: "root".into(), command: "sleep 100 200".into() }];
+        let docker = processes(text(&["UID", "PID", "CMD"]), vec![text(&["root", "12", "sleep 100 200"])]);
+        assert_eq!(docker, expected);
+        let podman = processes(text(&["PID   USER     COMMAND"]), vec![text(&["12 root     sleep 100 200"])]);
+        assert_eq!(podman, expected);
     }
 }

@@ -16,11 +16,10 @@ const DOWNLOAD_SHARE: f64 = 0.7;
 impl Engine {
     /// Makes an image of one layer from a tar archive. The changes are lines of a Dockerfile, such as `CMD ["sh"]`.
     pub async fn import_image(&self, image: &str, tar: Vec<u8>, changes: &[&str]) -> Result<()> {
-        let (repo, tag) = split(image);
+        // Podman takes no notice of a tag that is apart from the name.
         let options = CreateImageOptions {
             from_src: Some("-".into()),
-            repo: Some(repo.into()),
-            tag: Some(tag.into()),
+            repo: Some(checked(image)?.into()),
             changes: changes.iter().map(|change| (*change).into()).collect(),
             ..CreateImageOptions::default()
         };

@@ -4,7 +4,8 @@ use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest};
 use bollard::query_parameters::{InspectNetworkOptions, ListContainersOptions, ListNetworksOptions};
 
 use crate::engine::convert::{self, checked, checked_new, filters};
-use crate::{ContainerSummary, Engine, Labels, Network, NetworkSpec, Result, RuntimeError};
+use crate::labels::has;
+use crate::{ContainerSummary, Engine, Labels, Network, NetworkSpec, Result, RuntimeError, Status};
 
 impl Engine {
     /// The networks of this name, the oldest first: engines allow several.
@@ -59,8 +60,13 @@ impl Engine {
         Ok(convert::inspected_network(seen.map_err(|error| self.error(error))?))
     }
 
+    /// Podman disconnects running containers, where Docker refuses to.
     pub(super) async fn remove_network_of(&self, network: &str) -> Result<()> {
         let id = self.network(network).await?.id;
+        let users = self.summaries(&Labels::new(), &[("network", &id)]).await?;
+        if let Some(user) = users.iter().find(|user| matches!(user.status, Status::Running | Status::Paused)) {
+            return Err(RuntimeError::conflict(format!("network {network} has active endpoints: {}", user.name)));
+        }
         self.docker().await?.remove_network(&id).await.map_err(|error| self.error(error))
     }
 
@@ -68,6 +74,7 @@ impl Engine {
         let options = ListNetworksOptions { filters: Some(filters(labels, &[])) };
         let found = self.docker().await?.list_networks(Some(options)).await.map_err(|error| self.error(error))?;
         let mut found: Vec<Network> = found.into_iter().map(convert::network).collect();
+        found.retain(|network| has(&network.labels, labels));
         found.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(found)
     }
@@ -75,16 +82,15 @@ impl Engine {
     /// `NotFound` if there is no such network: the list alone would just be empty.
     pub(super) async fn users_of(&self, network: &str) -> Result<Vec<ContainerSummary>> {
         let id = self.network(network).await?.id;
-        self.summaries(filters(&Labels::new(), &[("network", &id)])).await
+        self.summaries(&Labels::new(), &[("network", &id)]).await
     }
 
-    pub(super) async fn summaries(
-        &self,
-        filters: std::collections::HashMap<String, Vec<String>>,
-    ) -> Result<Vec<ContainerSummary>> {
-        let options = ListContainersOptions { all: true, filters: Some(filters), ..ListContainersOptions::default() };
+    pub(super) async fn summaries(&self, labels: &Labels, others: &[(&str, &str)]) -> Result<Vec<ContainerSummary>> {
+        let filters = Some(filters(labels, others));
+        let options = ListContainersOptions { all: true, filters, ..ListContainersOptions::default() };
         let found = self.docker().await?.list_containers(Some(options)).await.map_err(|error| self.error(error))?;
         let mut found: Vec<ContainerSummary> = found.into_iter().map(convert::summary).collect();
+        found.retain(|container| has(&container.labels, labels));
         found.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(found)
     }

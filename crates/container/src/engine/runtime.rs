@@ -10,6 +10,7 @@ use futures_util::stream::BoxStream;
 
 use crate::engine::convert::{self, checked, checked_new, filters};
 use crate::engine::events;
+use crate::labels::has;
 use crate::{
     ByteStream, Container, ContainerRuntime, ContainerSpec, ContainerSummary, Engine, EngineEvent, EngineVersion,
     ExecOutcome, ExecSpec, Labels, Network, NetworkSpec, PathStat, Process, Progress, Removal, Result, RuntimeError,
@@ -61,6 +62,7 @@ impl ContainerRuntime for Engine {
         let options = ListVolumesOptions { filters: Some(filters(labels, &[])) };
         let found = self.docker().await?.list_volumes(Some(options)).await.map_err(|error| self.error(error))?;
         let mut found: Vec<Volume> = found.volumes.unwrap_or_default().into_iter().map(convert::volume).collect();
+        found.retain(|volume| has(&volume.labels, labels));
         found.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(found)
     }
@@ -134,7 +136,7 @@ impl ContainerRuntime for Engine {
     }
 
     async fn list_containers(&self, labels: &Labels) -> Result<Vec<ContainerSummary>> {
-        self.summaries(filters(labels, &[])).await
+        self.summaries(labels, &[]).await
     }
 
     async fn processes(&self, container: &str) -> Result<Vec<Process>> {

@@ -5,6 +5,7 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::labels::has;
 use crate::memory::{MemoryRuntime, Step};
 use crate::{
     ByteStream, Container, ContainerAction, ContainerRuntime, ContainerSpec, ContainerSummary, EngineEvent,
@@ -228,9 +229,4 @@ fn no_path(container: &str, path: &str) -> RuntimeError {
 fn summary(container: &Container) -> ContainerSummary {
     let Container { id, name, state, labels, .. } = container.clone();
     ContainerSummary { id, name, status: state.status, labels }
-}
-
-/// Whether something has all the labels that are wanted; an empty value matches any.
-fn has(labels: &Labels, wanted: &Labels) -> bool {
-    wanted.iter().all(|(name, value)| labels.get(name).is_some_and(|has| value.is_empty() || has == value))
 }

@@ -11,7 +11,10 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 /// Where the engine has to listen for these tests.
-pub(crate) const SOCKET: &str = "/var/run/docker.sock";
+pub(crate) fn socket() -> String {
+    let host = std::env::var("DOCKER_HOST").unwrap_or_default();
+    host.strip_prefix("unix://").unwrap_or("/var/run/docker.sock").to_owned()
+}
 
 /// What leads to the engine's socket. Once it is stopped, nothing of it is left.
 pub(crate) struct Relay(JoinHandle<()>, Option<PathBuf>);
@@ -19,9 +22,9 @@ pub(crate) struct Relay(JoinHandle<()>, Option<PathBuf>);
 impl Relay {
     /// Whether the engine has a socket here; says so if not.
     pub(crate) async fn is_possible() -> bool {
-        let is_possible = UnixStream::connect(SOCKET).await.is_ok();
+        let is_possible = UnixStream::connect(socket()).await.is_ok();
         if !is_possible {
-            eprintln!("not run: the engine is not at {SOCKET}");
+            eprintln!("not run: the engine is not at {}", socket());
         }
         is_possible
     }
@@ -69,7 +72,7 @@ impl Relay {
 }
 
 async fn forward(mut client: impl AsyncRead + AsyncWrite + Unpin) {
-    if let Ok(mut engine) = UnixStream::connect(SOCKET).await {
+    if let Ok(mut engine) = UnixStream::connect(socket()).await {
         let _ = tokio::io::copy_bidirectional(&mut client, &mut engine).await;
     }
 }

@@ -42,6 +42,7 @@ impl Scene {
         ContainerSpec {
             name: self.name("container"),
             image: IMAGE.into(),
+            command: ["sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait"].map(Into::into).into(),
             labels: self.instance.labels("host", "HostSystem:host-1").await.unwrap(),
             ..ContainerSpec::default()
         }

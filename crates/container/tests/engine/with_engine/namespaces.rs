@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vimsim_container::{ContainerRuntime, Labels, Mount, VolumeSpec, label};
 
-use crate::relay::{Relay, SOCKET};
+use crate::relay::{Relay, socket};
 use crate::support::{Scene, scene};
 
 /// Says to this test program that it is the service in the container, and names its volume.
@@ -18,7 +18,8 @@ async fn service(scene: &Scene, volume: &str) -> String {
     let test = "with_engine::namespaces::a_service_in_a_container_lives_as_long_as_it";
     spec.command = vec![program.to_str().unwrap().into(), "--exact".into(), test.into()];
     spec.env = vec![(VOLUME.into(), volume.into()), ("CI".into(), "true".into())];
-    spec.mounts = [("/usr/lib", "/lib"), ("/usr/lib64", "/lib64"), (folder, folder), (SOCKET, SOCKET)]
+    let socket = socket();
+    spec.mounts = [("/usr/lib", "/lib"), ("/usr/lib64", "/lib64"), (folder, folder), (&socket, "/var/run/docker.sock")]
         .map(|(source, target)| Mount { source: source.into(), target: target.into(), read_only: true })
         .into();
     scene.run(&spec).await.id
