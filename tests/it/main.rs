@@ -6,6 +6,7 @@
 )]
 
 mod cluster;
+mod containers;
 mod datastores;
 mod default_inventory;
 mod environment_browser;

@@ -4,6 +4,7 @@ mod arguments;
 mod environment;
 mod logging;
 mod options;
+mod progress;
 mod run;
 mod signals;
 mod tools;

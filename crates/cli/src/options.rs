@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
+use vimsim_container::{Engine, ImageValue};
 use vimsim_server::{Config, Delay, Limits, Tls, Trace, parse_method_delays};
 use vimsim_simulator::Product;
 
@@ -28,6 +30,7 @@ Examples:
                                an ESXi host with one user, whose password is in a file
   vimsim -dc 2 -cluster 4 -host 8
                                2 datacenters with 4 clusters of 8 hosts each
+  vimsim -host-container true  every host is a container, with an address that answers
   vimsim -delay 50 -delay-jitter 0.5 -method-delay PowerOnVM_Task:2000
                                slow and uneven, and slower still to power on
 
@@ -51,6 +54,8 @@ pub(crate) struct Options {
     pub(crate) service: Service,
     #[command(flatten)]
     pub(crate) model: Model,
+    #[command(flatten)]
+    pub(crate) containers: Containers,
     #[command(flatten)]
     pub(crate) latency: Latency,
     #[command(flatten)]
@@ -201,6 +206,20 @@ pub(crate) struct Model {
     pub(crate) api_version: Option<String>,
 }
 
+/// Hosts with a container behind them. The engine is Docker or Podman: DOCKER_HOST, or the first of the usual sockets.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Containers")]
+pub(crate) struct Containers {
+    /// Put a container behind every host: an image, with or without a command, in words or as a JSON array; `true` is the
+    /// default image
+    #[arg(long, value_name = "IMAGE", value_parser = image)]
+    pub(crate) host_container: Option<String>,
+
+    /// The default image, with or without a command [default: alpine:3.20.3 sleep infinity]
+    #[arg(long, value_name = "IMAGE", value_parser = image)]
+    pub(crate) container_image: Option<String>,
+}
+
 /// How slow we are, on purpose.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Latency")]
@@ -323,6 +342,7 @@ impl Options {
             api_version: model.api_version.clone().filter(|version| !version.is_empty()),
             saved: None,
             address: Some(address),
+            containers: self.containers.simulator()?,
             ..vimsim_simulator::Config::default()
         })
     }
@@ -354,6 +374,18 @@ impl Options {
         let username = secret(username)?;
         let password = secret(password.as_deref().unwrap_or_default())?;
         Ok(Some(Credentials { username, password }))
+    }
+}
+
+impl Containers {
+    /// What containers are made with. The engine is asked for nothing until there is a use for it.
+    fn simulator(&self) -> anyhow::Result<vimsim_simulator::Containers> {
+        let engine = Engine::from_environment(|name| std::env::var(name).ok());
+        Ok(vimsim_simulator::Containers {
+            runtime: Some(Arc::new(engine)),
+            hosts: self.host_container.clone(),
+            default_image: self.container_image.as_deref().map(ImageValue::parse).transpose()?,
+        })
     }
 }
 
@@ -419,6 +451,11 @@ fn api_version(text: &str) -> Result<String, String> {
     }
 }
 
+/// An image and a command, as `RUN.container` takes them.
+fn image(text: &str) -> Result<String, String> {
+    ImageValue::parse(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
 fn log_filter(text: &str) -> Result<String, String> {
     text.parse::<Targets>().map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
@@ -438,7 +475,7 @@ mod tests {
 
     #[test]
     fn defaults_are_those_of_vcsim() {
-        let Options { service, model, latency, diagnosis, command } = options("").unwrap();
+        let Options { service, model, containers, latency, diagnosis, command } = options("").unwrap();
         assert_eq!(service.listen, "127.0.0.1:8989");
         assert_eq!(service.environment, PathBuf::from("-"));
         assert!(service.tls && !service.stdin_exit);
@@ -448,6 +485,7 @@ mod tests {
         assert_eq!([model.pool, model.app, model.pod, model.folder], [0; 4]);
         assert_eq!([model.portgroup, model.portgroup_nsx, model.opaque_network], [1, 0, 0]);
         assert!(model.autostart && !model.esx);
+        assert_eq!((containers.host_container, containers.container_image), (None, None));
         assert_eq!((latency.delay, latency.delay_jitter), (0, 0.0));
         assert!(!diagnosis.trace && latency.method_delay.is_empty());
         assert_eq!(command, None);
@@ -488,6 +526,10 @@ mod tests {
         check_wrong(
             "-delay-jitter NaN",
             "invalid value 'NaN' for '--delay-jitter <FRACTION>': expected a number from 0 to 100",
+        );
+        check_wrong(
+            "-host-container [",
+            "invalid value '[' for '--host-container <IMAGE>': not a JSON array of strings: EOF while parsing a list at line 1 column 1",
         );
         check_wrong("-tlscert a.pem", "-tlscert and -tlskey belong together");
         check_wrong("-dc 2000 -vm 2000", "an inventory of 8018000 objects is more than 2000000");

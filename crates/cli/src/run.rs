@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process;
 
 use anyhow::Context;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::runtime;
 use tracing::{info, warn};
@@ -13,6 +13,7 @@ use vimsim_server::{Sdk, Server, ServerBuilder, read_saved};
 use vimsim_simulator::Service;
 
 use crate::options::Options;
+use crate::progress::Bar;
 use crate::signals::StopRequests;
 use crate::{environment, logging};
 
@@ -32,9 +33,20 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
 async fn serve(options: Options) -> anyhow::Result<()> {
     let mut stop = StopRequests::listen()?;
     let stdin_exit = options.service.stdin_exit;
-    let (server, service) = tokio::select! {
-        started = start(options) => started?,
-        () = stop.next() => return Ok(()),
+    let known = OnceLock::new();
+    let started = tokio::select! {
+        started = start(options, &known) => Some(started),
+        () = stop.next() => None,
+    };
+    let (server, service) = match started {
+        Some(Ok(started)) => started,
+        early => {
+            // Containers may have been made already.
+            if let Some(service) = known.get() {
+                end(service).await;
+            }
+            return early.map_or(Ok(()), |started| started.map(drop));
+        }
     };
     if stdin_exit {
         writeln!(std::io::stdout(), "Press any key to exit")?;
@@ -42,15 +54,24 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     }
     stop.next().await;
     info!("stopping");
-    service.stop();
+    let stopped = async {
+        end(&service).await;
+        server.stop().await;
+    };
     tokio::select! {
-        () = server.stop() => Ok(()),
+        () = stopped => Ok(()),
         () = stop.next() => process::exit(130),
     }
 }
 
+/// Ends everything that waits, and removes the containers.
+async fn end(service: &Service) {
+    service.stop();
+    service.end_containers().await;
+}
+
 /// Starts the service and says so.
-async fn start(options: Options) -> anyhow::Result<(Server, Arc<Service>)> {
+async fn start(options: Options, known: &OnceLock<Arc<Service>>) -> anyhow::Result<(Server, Arc<Service>)> {
     let credentials = options.credentials()?;
     let (trace, delay) = (options.trace()?, Arc::new(options.delay()));
     let builder = ServerBuilder::bind(options.server()).await?;
@@ -64,6 +85,10 @@ async fn start(options: Options) -> anyhow::Result<(Server, Arc<Service>)> {
         Ok::<_, anyhow::Error>(Service::start(config)?)
     })
     .await??;
+    known.get_or_init(|| service.clone());
+    let mut bar = Bar::default();
+    service.begin_containers(|progress| bar.show(&progress)).await?;
+    drop(bar);
     let sdk = Sdk {
         service: service.clone(),
         trace,

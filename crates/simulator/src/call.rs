@@ -185,6 +185,19 @@ impl Wait {
         self.session.as_ref().ok_or_else(|| vimsim_types::views::NotAuthenticated::new().into())
     }
 
+    /// Changes something in the name of this call, all of it or nothing.
+    pub(crate) fn write<V: View, R>(
+        &self,
+        method: &'static Method,
+        body: impl FnOnce(&mut Call<'_, V>) -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
+        let mut context = self.context();
+        context.method = Some(method);
+        self.service.in_context(method.name, context, |transaction, context| {
+            body(&mut Call::new(transaction, context, self.this.clone()))
+        })
+    }
+
     /// A context for reads and writes of this call.
     pub(crate) fn context(&self) -> Context {
         let mut context = Context::internal(self.service.clone(), false);

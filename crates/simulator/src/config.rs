@@ -1,5 +1,9 @@
 //! What a simulator is told before it starts.
 
+use std::fmt;
+use std::sync::Arc;
+
+use vimsim_container::{ContainerRuntime, ImageValue};
 use vimsim_types::{Method, Moref, Object, Value};
 
 /// Which product is simulated.
@@ -104,6 +108,38 @@ pub struct SavedObject {
     pub answers: Vec<(&'static Method, Value)>,
 }
 
+/// What containers are made with, and for which hosts.
+#[derive(Clone, Default)]
+pub struct Containers {
+    /// The container engine; none if there is no use for one.
+    pub runtime: Option<Arc<dyn ContainerRuntime>>,
+    /// What every host of the inventory has as its option `RUN.container`; none for those that are no containers.
+    pub hosts: Option<String>,
+    /// The image, with or without a command, of an option that names none; none for `alpine:3.20.3 sleep infinity`.
+    pub default_image: Option<ImageValue>,
+}
+
+impl Containers {
+    /// The image and command of an option that names none.
+    pub(crate) fn default_image(&self) -> (String, Vec<String>) {
+        match &self.default_image {
+            Some(ImageValue::Image { image, command }) => (image.clone(), command.clone()),
+            // The image and command that vcsim has.
+            _ => ("alpine:3.20.3".into(), vec!["sleep".into(), "infinity".into()]),
+        }
+    }
+}
+
+impl fmt::Debug for Containers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Containers")
+            .field("runtime", &self.runtime.is_some())
+            .field("hosts", &self.hosts)
+            .field("default_image", &self.default_image)
+            .finish()
+    }
+}
+
 /// Everything a simulator is told before it starts.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
@@ -117,6 +153,8 @@ pub struct Config {
     pub api_version: Option<String>,
     /// A saved inventory, to start with instead of the model's. It says which product is simulated, too.
     pub saved: Option<Vec<SavedObject>>,
+    /// What containers are made with, and for which hosts.
+    pub containers: Containers,
     /// The address at which clients reach the service, as hosts' management address shows it.
     pub address: Option<std::net::SocketAddr>,
     /// Whether each host shows a port of its own (`summary.config.port`) instead of the service's.

@@ -16,6 +16,7 @@ use vimsim_types::{
 use crate::call::{Context, Wait, not_found};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Product};
+use crate::containers::Engine;
 use crate::files::content::Scratch;
 use crate::kind::Handler;
 use crate::kinds::Kinds;
@@ -39,6 +40,9 @@ pub enum Error {
     /// The model could not be built.
     #[error("cannot build the inventory")]
     Model(#[source] Fault),
+    /// The containers of hosts could not be made.
+    #[error("cannot make the containers of hosts")]
+    Containers(#[source] Fault),
 }
 
 /// One method call, taken off the wire.
@@ -79,6 +83,7 @@ pub struct Service {
     sessions: Sessions,
     collectors: objects::property_collector::Collectors,
     spawner: Spawner,
+    engine: Engine,
     scratch: Arc<Scratch>,
     stopping: watch::Sender<bool>,
     /// In microseconds; 0 for none.
@@ -98,6 +103,7 @@ impl Service {
     /// Builds the inventory that `config` asks for.
     pub fn start_with_clock(mut config: Config, clock: Arc<dyn Clock>) -> Result<Arc<Self>, Error> {
         let kinds = Arc::new(Kinds::new(objects::kinds()));
+        let engine = Engine::new(&config.containers);
         let saved = config.saved.take();
         let objects = saved.as_deref().unwrap_or_default();
         saved::configure(&mut config, objects);
@@ -112,6 +118,7 @@ impl Service {
             sessions: Sessions::default(),
             collectors: objects::property_collector::Collectors::default(),
             spawner: Spawner::default(),
+            engine,
             scratch: Scratch::new(),
             stopping: watch::Sender::new(false),
             idle_limit: AtomicI64::new(DEFAULT_IDLE_LIMIT),
@@ -213,6 +220,10 @@ impl Service {
 
     pub(crate) fn spawner(&self) -> &Spawner {
         &self.spawner
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// Becomes true when the service is to stop.

@@ -3,9 +3,15 @@
 //! ```text
 //!  start_task ──▶ queued ──▶ running ─┬─▶ success (result)
 //!  (the call)      the body's write   └─▶ error (the fault; the body has changed nothing)
+//!
+//!  start_work ──▶ queued ──▶ running ──▶ ... progress ... ─┬─▶ success (result)
+//!  (the call)      a write   the future, no lock held      └─▶ error (the fault)
+//!                                                          the end's write
 //! ```
 
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use vimsim_registry::Transaction;
@@ -16,9 +22,20 @@ use vimsim_types::{Fault, IntoValue, Method, Moref, Value, View};
 use crate::call::{Call, Context};
 use crate::objects::task_manager;
 use crate::service::{Service, declare_result, panicked};
+use crate::work::{Work, unwinding};
 
-/// The body of a task: what it does in its one transaction.
-type Body = Box<dyn FnOnce(&mut Transaction, &Context) -> Result<Value, Fault> + Send>;
+/// What a task does in a transaction.
+type Write = Box<dyn FnOnce(&mut Transaction, &Context) -> Result<Value, Fault> + Send>;
+/// What a task does outside the lock, until it knows how it ends.
+type Outside = Pin<Box<dyn Future<Output = Result<Write, Fault>> + Send>>;
+
+/// The body of a task.
+enum Body {
+    /// One transaction.
+    Write(Write),
+    /// A future, and a transaction that ends it.
+    Work(Box<dyn FnOnce(Work) -> Outside + Send>),
+}
 
 /// A task that has been started and is to be carried out.
 pub(crate) struct Job {
@@ -26,6 +43,15 @@ pub(crate) struct Job {
     method: &'static Method,
     session: Option<Arc<crate::session::Session>>,
     body: Body,
+}
+
+/// What a method's work is asked for beside what it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cancel {
+    /// The work goes on to its end.
+    No,
+    /// `CancelTask` asks the work to end; [`Work::cancelled`] tells it so.
+    Yes,
 }
 
 impl<T: View> Call<'_, T> {
@@ -47,7 +73,7 @@ impl<T: View> Call<'_, T> {
     ) -> Result<Moref, Fault> {
         let this = self.moref();
         let task = create(self, method)?;
-        let body: Body = Box::new(move |transaction, context| {
+        let body: Write = Box::new(move |transaction, context| {
             body(&mut Call::new(transaction, context, this)).map(IntoValue::into_value)
         });
         let context = self.context();
@@ -56,8 +82,46 @@ impl<T: View> Call<'_, T> {
             finish(self, &task, context, Ok(result))?;
         } else {
             let session = context.session.clone();
-            context.jobs.borrow_mut().push(Job { task: task.clone(), method, session, body });
+            context.jobs.borrow_mut().push(Job { task: task.clone(), method, session, body: Body::Write(body) });
         }
+        Ok(task)
+    }
+
+    /// Starts a task on this object that takes time: `work` is a future, run without any lock and dropped when the service
+    /// stops, which answers what is to be written at its end. That write and the task's success become visible together.
+    /// The future looks objects up again whenever it writes: they may be gone.
+    pub(crate) fn start_work<F, E, R>(
+        &mut self,
+        method: &'static Method,
+        cancel: Cancel,
+        work: impl FnOnce(Work) -> F + Send + 'static,
+    ) -> Result<Moref, Fault>
+    where
+        F: Future<Output = Result<E, Fault>> + Send + 'static,
+        E: FnOnce(&mut Call<'_, T>) -> Result<R, Fault> + Send + 'static,
+        R: IntoValue,
+    {
+        let this = self.moref();
+        if self.context().at_once {
+            let why = format!("{} takes time, and the inventory is still being made", method.name);
+            return Err(Fault::invalid_request(why));
+        }
+        let task = create(self, method)?;
+        if cancel == Cancel::Yes {
+            self.edit::<Task>(&task)?.info_mut().set_cancelable(true);
+        }
+        let body: Body = Body::Work(Box::new(move |work_of| {
+            let work = work(work_of);
+            Box::pin(async move {
+                let end = work.await?;
+                let write: Write = Box::new(move |transaction, context| {
+                    end(&mut Call::new(transaction, context, this)).map(IntoValue::into_value)
+                });
+                Ok(write)
+            })
+        }));
+        let session = self.context().session.clone();
+        self.context().jobs.borrow_mut().push(Job { task: task.clone(), method, session, body });
         Ok(task)
     }
 }
@@ -138,40 +202,90 @@ impl Service {
     pub(crate) fn begin(self: &Arc<Self>, jobs: Vec<Job>) {
         for job in jobs {
             let service = self.clone();
-            self.spawner().spawn(async move { service.carry_out(job) });
+            self.spawner().spawn(async move { service.carry_out(job).await });
         }
     }
 
-    fn carry_out(self: &Arc<Self>, job: Job) {
-        let mut context = Context::internal(self.clone(), false);
-        context.session = job.session;
-        context.method = Some(job.method);
-        context.task = Some(job.task.clone());
-        let (task, body) = (&job.task, job.body);
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            self.registry().write(|transaction| {
-                // A task that was cancelled while it was queued does nothing.
-                if transaction.get::<Task>(task)?.info().state() != TaskInfoState::Queued {
+    async fn carry_out(self: &Arc<Self>, job: Job) {
+        let Job { task, method, session, body } = job;
+        let context = || {
+            let mut context = Context::internal(self.clone(), false);
+            context.session.clone_from(&session);
+            context.method = Some(method);
+            context.task = Some(task.clone());
+            context
+        };
+        let result = match body {
+            Body::Write(write) => self.in_context(method.name, context(), |transaction, context| {
+                if !run(transaction, &task, context)? {
                     return Ok(());
                 }
-                transaction
-                    .edit::<Task>(task)?
-                    .info_mut()
-                    .set_state(TaskInfoState::Running)
-                    .set_start_time(context.now);
-                let result = declare_result(job.method, body(transaction, &context)?);
-                finish(transaction, task, &context, Ok(result))
-            })
-        }));
-        let result = outcome.unwrap_or_else(|panic| Err(panicked(job.method.name, &*panic)));
-        match result {
-            Ok(()) => self.begin(context.jobs.take()),
-            Err(fault) => {
-                let written = self.registry().write(|transaction| finish(transaction, task, &context, Err(fault)));
-                if let Err(fault) = written {
-                    tracing::error!(%task, %fault, "cannot write down that a task failed");
+                let result = declare_result(method, write(transaction, context)?);
+                finish(transaction, &task, context, Ok(result))
+            }),
+            Body::Work(work) => {
+                match self.in_context(method.name, context(), |transaction, context| run(transaction, &task, context)) {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(fault) => return self.fail(&task, &context(), fault),
+                }
+                let of = Work::new(self.clone(), task.clone(), method, session.clone());
+                match unwinding(method.name, async { work(of).await }).await {
+                    Ok(end) => self.in_context(method.name, context(), |transaction, context| {
+                        let result = declare_result(method, end(transaction, context)?);
+                        finish(transaction, &task, context, Ok(result))
+                    }),
+                    Err(fault) => Err(fault),
                 }
             }
+        };
+        if let Err(fault) = result {
+            self.fail(&task, &context(), fault);
         }
     }
+
+    /// Runs a transaction, and what it starts. A panic in it becomes a fault.
+    pub(crate) fn in_context<R>(
+        self: &Arc<Self>,
+        name: &str,
+        context: Context,
+        write: impl FnOnce(&mut Transaction, &Context) -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
+        let outcome =
+            catch_unwind(AssertUnwindSafe(|| self.registry().write(|transaction| write(transaction, &context))));
+        let result = outcome.unwrap_or_else(|panic| Err(panicked(name, &*panic)));
+        if result.is_ok() {
+            self.begin(context.jobs.take());
+        }
+        result
+    }
+
+    /// Changes something by itself, all of it or nothing, outside any call or task.
+    pub(crate) fn transact<V: View, R>(
+        self: &Arc<Self>,
+        on: &Moref,
+        body: impl FnOnce(&mut Call<'_, V>) -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
+        let context = Context::internal(self.clone(), false);
+        self.in_context("service", context, |transaction, context| {
+            body(&mut Call::new(transaction, context, on.clone()))
+        })
+    }
+
+    /// Writes down that a task failed.
+    fn fail(self: &Arc<Self>, task: &Moref, context: &Context, fault: Fault) {
+        let written = self.registry().write(|transaction| finish(transaction, task, context, Err(fault)));
+        if let Err(fault) = written {
+            tracing::error!(%task, %fault, "cannot write down that a task failed");
+        }
+    }
+}
+
+/// Sets a task running; `false` if it was cancelled while it was queued and does nothing.
+fn run(transaction: &mut Transaction, task: &Moref, context: &Context) -> Result<bool, Fault> {
+    if transaction.get::<Task>(task)?.info().state() != TaskInfoState::Queued {
+        return Ok(false);
+    }
+    transaction.edit::<Task>(task)?.info_mut().set_state(TaskInfoState::Running).set_start_time(context.now);
+    Ok(true)
 }

@@ -11,8 +11,8 @@ use hyper_util::rt::TokioExecutor;
 use vimsim_types::enums::TaskInfoState;
 use vimsim_types::method::{Login, RetrievePropertiesEx};
 use vimsim_types::views::{
-    ObjectContent, ObjectSpec, PropertyFilterSpec, PropertySpec, RetrieveOptions, RetrieveResult, ServiceInstance,
-    SessionManager,
+    ObjectContent, ObjectSpec, PropertyCollector, PropertyFilterSpec, PropertySpec, RetrieveOptions, RetrieveResult,
+    ServiceInstance, SessionManager,
 };
 use vimsim_types::{Method, MethodView, Moref, Namespace, Value, Version, View};
 use vimsim_wire as wire;
@@ -24,6 +24,7 @@ pub struct Client {
     http: Http<HttpConnector, Full<Bytes>>,
     url: String,
     version: &'static str,
+    collector: Moref,
     cookie: Mutex<Option<String>>,
 }
 
@@ -34,6 +35,7 @@ impl Client {
             http: Http::builder(TokioExecutor::new()).build_http(),
             url: format!("{}/sdk", simulator.url()),
             version: "8.0.3.0",
+            collector: Moref::of::<PropertyCollector>("propertyCollector"),
             cookie: Mutex::default(),
         }
     }
@@ -45,11 +47,18 @@ impl Client {
 
     /// A client that has logged in.
     pub async fn login(simulator: &Simulator) -> Result<Self, Error> {
-        let client = Self::new(simulator);
+        let mut client = Self::new(simulator);
+        let snapshot = simulator.service().snapshot();
+        let content = snapshot.view::<ServiceInstance>(&Self::service_instance()).map(|instance| instance.content());
+        let sessions = content.and_then(|content| content.session_manager());
+        if let Some(content) = content {
+            client.collector = content.property_collector();
+        }
         let request = Login::with(|request| {
             request.set_user_name("user").set_password("pass");
         });
-        client.call(&Moref::of::<SessionManager>("SessionManager"), request).await?;
+        let sessions = sessions.unwrap_or_else(|| Moref::of::<SessionManager>("SessionManager"));
+        client.call(&sessions, request).await?;
         Ok(client)
     }
 
@@ -144,8 +153,7 @@ impl Client {
         let request = RetrievePropertiesEx::with(|request| {
             request.push_spec_set(spec).set_options(RetrieveOptions::new());
         });
-        let collector = Moref::of::<vimsim_types::views::PropertyCollector>("propertyCollector");
-        let answer = self.call(&collector, request).await?;
+        let answer = self.call(&self.collector, request).await?;
         let result = answer.object().and_then(RetrieveResult::from_ref);
         Ok(result.map(|result| result.objects().iter().cloned().collect()).unwrap_or_default())
     }

@@ -23,8 +23,9 @@ pub use client::Client;
 pub use files::{FileAnswer, FileClient};
 pub use rest::{RestAnswer, RestClient};
 pub use simulator::{Error, Simulator};
+pub use vimsim_container as container;
 pub use vimsim_server::{SavedError, read_saved};
 pub use vimsim_simulator::{
-    Clock, Config, Credentials, ManualClock, Model, Peer, Product, Request, SavedObject, SystemClock,
+    Clock, Config, Containers, Credentials, ManualClock, Model, Peer, Product, Request, SavedObject, SystemClock,
 };
 pub use vimsim_types as types;

@@ -33,7 +33,8 @@ impl Error {
     }
 }
 
-/// A simulator on a port of its own, over plain HTTP. Stops when it is dropped.
+/// A simulator on a port of its own, over plain HTTP. Stops when it is dropped; containers that it has made are removed
+/// only by [`Simulator::stop`].
 pub struct Simulator {
     server: Option<Server>,
     service: Arc<Service>,
@@ -65,6 +66,11 @@ impl Simulator {
             config.certificate = builder.endpoint().certificate.as_ref().map(|certificate| certificate.to_vec());
         }
         let service = Service::start_with_clock(config, clock)?;
+        if let Err(error) = service.begin_containers(|_| {}).await {
+            service.stop();
+            service.end_containers().await;
+            return Err(error.into());
+        }
         let sdk = Sdk {
             service: service.clone(),
             trace: Trace::off(),
@@ -94,6 +100,7 @@ impl Simulator {
         if let Some(server) = self.server.take() {
             server.stop().await;
         }
+        self.service.end_containers().await;
     }
 }
 

@@ -80,20 +80,38 @@ pub(crate) fn check_connect_spec<T>(call: &Call<'_, T>, spec: &HostConnectSpec) 
     host_system::check_unknown(call, &call.moref(), name)
 }
 
-/// Creates the compute resource of a standalone host, with the host; the caller lists it in `parent`.
+/// The identifiers of a standalone host and what comes with it.
+#[derive(Clone)]
+pub(crate) struct Standalone {
+    managers: host_system::Managers,
+    pub(crate) host: Moref,
+    browser: Moref,
+    pool: Moref,
+    moref: Moref,
+}
+
+/// Gives out the identifiers of a standalone host. Their order is vcsim's: host, browser, pool, compute resource.
+pub(crate) fn reserve_standalone<T>(call: &mut Call<'_, T>) -> Standalone {
+    Standalone {
+        managers: host_system::create_managers(call),
+        host: call.create_moref(HostSystem::TYPE),
+        browser: call.create_moref(EnvironmentBrowser::TYPE),
+        pool: call.create_moref(ResourcePool::TYPE),
+        moref: call.create_moref(ComputeResource::TYPE),
+    }
+}
+
+/// Creates the compute resource of a standalone host, with the host, and lists it in `parent`.
 pub(crate) fn create_standalone<T>(
     call: &mut Call<'_, T>,
     parent: &Moref,
     request: &AddStandaloneHostTask,
+    reserved: Standalone,
 ) -> Result<Moref, Fault> {
     let name = request.spec().host_name().cloned().unwrap_or_default();
     let name = managed_entity::check_name(call, parent, &name)?;
-    // The order in which identifiers are given out is vcsim's: host, browser, pool, compute resource.
-    let managers = host_system::create_managers(call);
-    let host = call.create_moref(HostSystem::TYPE);
-    let browser = call.create(EnvironmentBrowser::new());
-    let pool = call.create_moref(ResourcePool::TYPE);
-    let moref = call.create_moref(ComputeResource::TYPE);
+    let Standalone { managers, host, browser, pool, moref } = reserved;
+    call.insert(browser.clone(), EnvironmentBrowser::new());
     insert(call, &moref, &name, parent, &browser, &pool);
     if let Some(spec) = request.comp_res_spec() {
         apply(call.edit::<ComputeResource>(&moref)?.configuration_ex_mut(), spec)?;
@@ -101,6 +119,7 @@ pub(crate) fn create_standalone<T>(
     host_system::insert(call, &host, request.spec(), &moref, managers)?;
     call.edit::<ComputeResource>(&moref)?.set_host([host.clone()]);
     host_system::added(call, &host, request.add_connected())?;
+    super::folder::add_child(call, parent, &moref)?;
     Ok(moref)
 }
 

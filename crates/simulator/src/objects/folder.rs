@@ -9,10 +9,11 @@ use vimsim_types::views::{
     ClusterComputeResource, ClusterConfigSpecEx, ComputeResource, Datacenter, DistributedVirtualPortgroup, Folder,
     HostSystem, InvalidFolder, InvalidState, ManagedEntity, NotSupported, StoragePod, VirtualMachine,
 };
-use vimsim_types::{Fault, Moref, View};
+use vimsim_types::{Fault, MethodView, Moref, View};
 
 use super::{cluster_compute_resource, compute_resource, datacenter, event_manager, managed_entity, virtual_machine};
 use crate::call::Call;
+use crate::containers;
 use crate::kind::Kind;
 use crate::walk::remove_reference;
 
@@ -132,16 +133,29 @@ fn add_cluster(call: &mut Call<'_, Folder>, name: &str, spec: &ClusterConfigSpec
 
 /// Adds a host by itself, in a compute resource of its own.
 ///
+/// A host whose options ask for a container is added when that runs.
+///
 /// - `DuplicateName` if the inventory has the host already; `NoHost` if the spec names none;
-/// - `NotSupported` if this is no folder of hosts.
+/// - `NotSupported` if this is no folder of hosts; `InvalidArgument` for options that no container can be made of;
+/// - `PlatformConfigFault` with the container engine's words, as a fault of the task.
 fn add_standalone_host(call: &mut Call<'_, Folder>, request: AddStandaloneHostTask) -> Result<Moref, Fault> {
     expect_child_type::<ComputeResource>(call.this()?)?;
     compute_resource::check_connect_spec(call, request.spec())?;
-    call.start_task(move |call| {
+    let of = containers::of_new_host(call, request.spec())?;
+    let add = move |call: &mut Call<'_, Folder>, reserved| {
         let this = call.moref();
-        let compute_resource = compute_resource::create_standalone(call, &this, &request)?;
-        add_child(call, &this, &compute_resource)?;
-        Ok(compute_resource)
+        compute_resource::create_standalone(call, &this, &request, reserved)
+    };
+    let reserve = compute_resource::reserve_standalone::<Folder>;
+    if of.asks_for_container() {
+        return containers::add_backed(call, AddStandaloneHostTask::method(), of, reserve, |id| id.host.clone(), add);
+    }
+    call.start_task(move |call| {
+        let reserved = reserve(call);
+        let host = reserved.host.clone();
+        let added = add(call, reserved)?;
+        containers::begin_backed(call, &host, &of)?;
+        Ok(added)
     })
 }
 

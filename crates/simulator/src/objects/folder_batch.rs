@@ -11,6 +11,7 @@ use vimsim_types::{Fault, Moref, View};
 
 use super::{cluster_compute_resource, compute_resource, folder, managed_entity};
 use crate::call::Call;
+use crate::containers;
 
 /// Says which host failed, at what, and why.
 fn failed(name: &str, host: Option<Moref>, context: &str, fault: &Fault) -> FolderFailedHostResult {
@@ -64,8 +65,12 @@ fn add_standalone(
         compute_resource::apply(&mut View::new(), spec)?;
         request.set_comp_res_spec(spec.clone());
     }
-    let compute_resource = compute_resource::create_standalone(call, &this, &request)?;
-    folder::add_child(call, &this, &compute_resource)?;
+    let of = containers::of_new_host(call, request.spec())?;
+    let reserved = compute_resource::reserve_standalone(call);
+    let host = reserved.host.clone();
+    let compute_resource = compute_resource::create_standalone(call, &this, &request, reserved)?;
+    // The container comes with a task of the host's own: the batch does not wait for it.
+    containers::begin_backed(call, &host, &of)?;
     Ok(call.get::<ComputeResource>(&compute_resource)?.host().iter().collect())
 }
 
@@ -90,7 +95,13 @@ pub(super) fn batch_add_hosts_to_cluster(
             let mut request = AddHostTask::new();
             request.set_spec(host.host_cnx_spec().clone()).set_as_connected(true);
             let checked = compute_resource::check_connect_spec(&on, host.host_cnx_spec());
-            match checked.and_then(|()| cluster_compute_resource::add(&mut on, &request)) {
+            let of = checked.and_then(|()| containers::of_new_host(&on, host.host_cnx_spec()));
+            let reserved = cluster_compute_resource::reserve(&mut on);
+            let add = |on: &mut Call<'_, ClusterComputeResource>, of| {
+                let host = cluster_compute_resource::add(on, &request, reserved)?;
+                containers::begin_backed(on, &host, &of).map(|()| host)
+            };
+            match of.and_then(|of| add(&mut on, of)) {
                 Ok(host) => added.push(host),
                 Err(fault) => not_added.push(failed(name(host), None, "the host cannot be added", &fault)),
             }

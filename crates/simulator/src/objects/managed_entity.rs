@@ -9,6 +9,7 @@ use vimsim_types::views::{
 use vimsim_types::{ArcStr, Fault, Moref, TypeId, View};
 
 use crate::call::{Call, Look};
+use crate::containers;
 use crate::kind::Kind;
 use crate::rules::child_key;
 use crate::walk::{Inventory, remove_reference};
@@ -106,13 +107,18 @@ pub(crate) fn rename_to<T: View>(call: &mut Call<'_, T>, name: ArcStr) -> Result
     super::event_manager::renamed(call, &moref, &old, &name)
 }
 
-/// Destroys the entity and everything in it, or nothing.
+/// Destroys the entity and everything in it, or nothing. Hosts are gone when the containers behind them are.
 ///
-/// - `NotSupported` for the roots of the inventory and of a datacenter.
+/// - `NotSupported` for the roots of the inventory and of a datacenter; `PlatformConfigFault` with the container engine's
+///   words, as a fault of the task.
 fn destroy(call: &mut Call<'_, ManagedEntity>, _: DestroyTask) -> Result<Moref, Fault> {
     let this = call.moref();
     if is_root(call, &this) {
         return Err(Fault::new(NotSupported::new(), format!("{this} cannot be destroyed")));
+    }
+    let backed = containers::holds_backed(call, &this);
+    if !backed.is_empty() {
+        return containers::destroy_backed(call, backed);
     }
     call.start_task(move |call| destroy_entity(call, &this))
 }

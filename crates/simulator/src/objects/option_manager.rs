@@ -1,14 +1,15 @@
 //! `OptionManager`: settings by key, of the service and one set for each host.
 
 use vimsim_types::method::{QueryOptions, UpdateOptions};
-use vimsim_types::views::{InvalidName, OptionManager, OptionValue};
-use vimsim_types::{Fault, Value, View};
+use vimsim_types::views::{HostSystem, InvalidName, OptionManager, OptionValue};
+use vimsim_types::{Fault, MethodView, Value, View};
 
-use crate::call::{Call, Look};
+use crate::call::{Call, Look, Wait};
+use crate::containers::{self, Changed, Wanted};
 use crate::kind::Kind;
 
 pub(crate) fn kind() -> Kind<OptionManager> {
-    Kind::new().read(query_options).write(update_options).derive(super::host_managers::derive_options)
+    Kind::new().read(query_options).wait(update_options).derive(super::host_managers::derive_options)
 }
 
 /// The option that limits how long a session may be idle.
@@ -56,13 +57,29 @@ fn invalid_name(name: &str) -> Fault {
     Fault::new(detail, format!("There is no option '{name}'"))
 }
 
-/// Sets options: changes those that are there, adds the others; removes one whose value is empty and was not built in.
+/// Sets options: changes those that are there, adds the others.
+///
+/// Options for containers (`RUN.container`, `RUN.underlay.vmnic0`) of a host have it get another container, or none, which
+/// is a task of the host. One of them that is emptied is removed; `RUN.container` that is set to nothing where it was not
+/// set before asks for the default image.
 ///
 /// - `InvalidName` for an empty key and for keys below `ENOENT`;
-/// - `InvalidArgument` for a value of another type than the option has.
-fn update_options(call: &mut Call<'_, OptionManager>, request: UpdateOptions) -> Result<(), Fault> {
-    let changed: Vec<OptionValue> = request.changed_value().iter().cloned().collect();
-    for option in &changed {
+/// - `InvalidArgument` for a value of another type than the option has, or one that no container can be made of;
+/// - `PlatformConfigFault` where a container is asked for and no engine answers.
+async fn update_options(wait: Wait, request: UpdateOptions) -> Result<(), Fault> {
+    let asks =
+        |option: &OptionValue| option.key() == containers::CONTAINER && containers::text(option.value()).is_some();
+    let is_of_host = super::host_managers::host_seen(&wait.service.snapshot(), &wait.this).is_some();
+    if is_of_host && request.changed_value().iter().any(asks) {
+        wait.service.engine().expect().await?;
+    }
+    wait.write(UpdateOptions::method(), |call| update(call, &request))
+}
+
+fn update(call: &mut Call<'_, OptionManager>, request: &UpdateOptions) -> Result<(), Fault> {
+    let (own, options): (Vec<OptionValue>, Vec<OptionValue>) =
+        request.changed_value().iter().cloned().partition(|option| containers::concerns_containers(option.key()));
+    for option in &options {
         // Fidelity: `ENOENT.` stands for "no such option" in govmomi's test suite (option.bats), as it does for vcsim.
         if option.key().is_empty() || option.key().starts_with("ENOENT.") {
             return Err(invalid_name(option.key()));
@@ -77,13 +94,55 @@ fn update_options(call: &mut Call<'_, OptionManager>, request: UpdateOptions) ->
             return Err(Fault::invalid_argument(option.key(), "the value is not of the option's type"));
         }
     }
-    for option in changed {
+    for option in options {
         set(call.this_mut()?, option);
     }
     if let Some(limit) = call.this()?.setting().iter().find(|option| option.key() == SESSION_TIMEOUT) {
         call.context().service.set_idle_limit(microseconds(limit.value()));
     }
-    Ok(())
+    if own.is_empty() { Ok(()) } else { update_container(call, own) }
+}
+
+/// Sets the options for containers, and has the host follow.
+fn update_container(call: &mut Call<'_, OptionManager>, options: Vec<OptionValue>) -> Result<(), Fault> {
+    let service = call.context().service.clone();
+    let config = &service.config().containers;
+    let before = Wanted::read(call.this()?.setting(), config).unwrap_or_default();
+    let mut changed = Vec::new();
+    for option in options {
+        let name = option.key().clone();
+        let known = call.this()?.setting().iter().find(|known| *known.key() == name);
+        let known = known.map(|known| known.value().clone());
+        let text = containers::text(option.value());
+        let is_emptied = text.as_ref().is_none_or(|text| text.trim().is_empty());
+        let begins = known.is_none() && name == containers::CONTAINER && text.is_some();
+        let manager = call.this_mut()?;
+        let after = if is_emptied && !begins {
+            unset(manager, &name);
+            None
+        } else {
+            let value = option.value().clone();
+            set(manager, option);
+            Some(value)
+        };
+        changed.push(Changed { key: name.to_string(), before: known, after });
+    }
+    let after = Wanted::read(call.this()?.setting(), config)?;
+    let this = call.moref();
+    let Some(host) = super::host_managers::host_of(call, &this) else { return Ok(()) };
+    if let Some(wanted) = &after {
+        let network = call.get::<HostSystem>(&host)?.config().and_then(|config| config.network());
+        wanted.cables(network.unwrap_or(&View::new()))?;
+    }
+    if before == after {
+        return Ok(());
+    }
+    containers::change(call, &host, after, changed).map(drop)
+}
+
+/// Removes an option.
+pub(crate) fn unset(manager: &mut OptionManager, name: &str) {
+    manager.setting_mut().values().retain(|known| key(known) != Some(name));
 }
 
 /// Puts one option into its place: settings are kept sorted by key.

@@ -26,6 +26,14 @@ pub(crate) fn kind() -> Kind<ServiceInstance> {
         .computed(ServiceInstance::SERVER_CLOCK, server_clock)
 }
 
+/// The identifier of the service's own options.
+pub(crate) fn setting(product: Product) -> Moref {
+    Moref::of::<vimsim_types::views::OptionManager>(match product {
+        Product::VirtualCenter => "VpxSettings",
+        Product::EsxHost => "HostAgentSettings",
+    })
+}
+
 /// The identifier of the one service instance.
 pub(crate) fn moref() -> Moref {
     Moref::of::<ServiceInstance>("ServiceInstance")

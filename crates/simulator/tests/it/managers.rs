@@ -217,7 +217,7 @@ fn events_trigger_alarms() {
         (client.content.alarm_manager().expect("named"), client.content.event_manager().expect("named"));
     let (root, machine) = (client.content.root_folder(), client.service.snapshot());
     let machine = machine.objects().find(|object| object.moref().is::<vimsim_types::views::VirtualMachine>());
-    assert_eq!(client.call(&alarms, GetAlarm::new()).expect("answers").items().len(), 3);
+    assert_eq!(client.call(&alarms, GetAlarm::new()).expect("answers").items().len(), 4);
     let Some(machine) = machine.map(|object| object.moref().clone()) else { return };
     let post = |id: &str| {
         let event = EventEx::with(|event| {

@@ -1,16 +1,16 @@
 //! The alarms that a vCenter begins with.
 
-use vimsim_types::enums::ManagedEntityStatus;
+use vimsim_types::enums::{ManagedEntityStatus, StateAlarmOperator};
 use vimsim_types::views::{
-    Alarm, AlarmTriggeringAction, AlarmTriggeringActionTransitionSpec, EventAlarmExpression, GroupAlarmAction,
-    OrAlarmExpression, SendSNMPAction,
+    Alarm, AlarmTriggeringAction, AlarmTriggeringActionTransitionSpec, AndAlarmExpression, EventAlarmExpression,
+    GroupAlarmAction, OrAlarmExpression, SendSNMPAction, StateAlarmExpression,
 };
 use vimsim_types::{Moref, View};
 
 use crate::call::Context;
 use crate::objects::service_instance;
 
-/// An alarm of events: each a type, the identifier of an `EventEx`, and the status it leads to.
+/// An alarm of events, or of states where it has no events: each a type, the identifier of an `EventEx`, and the status it leads to.
 struct BuiltIn {
     id: &'static str,
     name: &'static str,
@@ -22,6 +22,15 @@ struct BuiltIn {
 
 /// The alarms that vcsim has, under their identifiers.
 const BUILT_IN: &[BuiltIn] = &[
+    BuiltIn {
+        // vCenter's own, of states; vcsim has none that watches a host's connection.
+        id: "alarm-1",
+        name: "Host connection and power state",
+        system_name: "alarm.HostConnectionStateAlarm",
+        description: "Default alarm to monitor host connection and power state",
+        object: "HostSystem",
+        events: &[],
+    },
     BuiltIn {
         id: "alarm-384",
         name: "vcsim VM Alarm",
@@ -69,7 +78,12 @@ pub(crate) fn built_in(context: &Context) -> Vec<(Moref, Alarm)> {
             info.set_name(built_in.name).set_system_name(some(built_in.system_name));
             info.set_description(built_in.description).set_enabled(true);
             info.set_expression(OrAlarmExpression::with(|any| {
-                any.set_expression(built_in.events.iter().map(|event| event_expression(built_in.object, event)));
+                match built_in.events.is_empty() {
+                    true => any.push_expression(not_responding()),
+                    false => {
+                        any.set_expression(built_in.events.iter().map(|event| event_expression(built_in.object, event)))
+                    }
+                };
             }));
             if !built_in.system_name.is_empty() {
                 info.set_action(trap_when_red());
@@ -79,6 +93,19 @@ pub(crate) fn built_in(context: &Context) -> Vec<(Moref, Alarm)> {
         (moref, alarm)
     };
     BUILT_IN.iter().map(make).collect()
+}
+
+/// The host does not respond, and nobody has put it to sleep.
+fn not_responding() -> AndAlarmExpression {
+    let state = |operator, path: &str, red: &str| {
+        StateAlarmExpression::with(|expression| {
+            expression.set_operator(operator).set_type("HostSystem").set_state_path(path).set_red(red);
+        })
+    };
+    AndAlarmExpression::with(|all| {
+        all.push_expression(state(StateAlarmOperator::IsEqual, "runtime.connectionState", "notResponding"));
+        all.push_expression(state(StateAlarmOperator::IsUnequal, "runtime.powerState", "standBy"));
+    })
 }
 
 fn event_expression(

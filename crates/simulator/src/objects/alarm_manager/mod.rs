@@ -1,6 +1,7 @@
 //! `AlarmManager`: what is watched for, and what it has come to.
 
 mod built_in;
+mod compare;
 mod trigger;
 
 use vimsim_types::enums::{
@@ -18,6 +19,7 @@ use vimsim_types::views::{
 use vimsim_types::{Fault, Moref, View};
 
 pub(crate) use self::built_in::built_in;
+pub(crate) use self::compare::compare_states;
 use self::trigger::Triggers;
 pub(crate) use self::trigger::{begin, recompile, set_state, trigger};
 use super::descriptions::{element, type_description, values};

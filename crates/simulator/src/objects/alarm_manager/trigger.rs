@@ -8,6 +8,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{DateTime, EnumView, Fault, Moref, Namespace, TypeId, View};
 
+use super::compare::Comparing;
 use super::{argument, moref};
 use crate::call::Call;
 use crate::objects::event_manager::type_id;
@@ -18,6 +19,8 @@ use crate::walk::Inventory;
 pub(super) struct Triggers {
     alarms: Vec<Moref>,
     waiting: Vec<Waiting>,
+    /// The alarms that compare states.
+    pub(super) comparing: Vec<Comparing>,
 }
 
 /// One event that an alarm waits for.
@@ -45,14 +48,15 @@ pub(crate) fn begin(transaction: &mut Transaction, alarms: Vec<Moref>) -> Result
 pub(crate) fn recompile(transaction: &mut Transaction, change: impl FnOnce(&mut Vec<Moref>)) -> Result<(), Fault> {
     let mut alarms = transaction.private::<Triggers>(&moref())?.alarms.clone();
     change(&mut alarms);
-    let mut waiting = Vec::new();
+    let (mut waiting, mut comparing) = (Vec::new(), Vec::new());
     for moref in &alarms {
         let Some(alarm) = transaction.view::<Alarm>(moref) else { continue };
         if alarm.info().enabled() {
             collect(moref, alarm.info().expression(), &mut waiting);
+            comparing.extend(Comparing::new(moref, alarm.info().expression()));
         }
     }
-    *transaction.private(&moref())? = Triggers { alarms, waiting };
+    *transaction.private(&moref())? = Triggers { alarms, waiting, comparing };
     Ok(())
 }
 
@@ -119,18 +123,18 @@ pub(crate) fn trigger<T>(call: &mut Call<'_, T>, subject: &Moref, event: &Event)
         matching.map(|waiting| (waiting.alarm.clone(), waiting.status)).collect();
     let (key, now) = (event.key(), event.created_time());
     for (alarm, status) in matching {
-        change(call, subject, &alarm, status, key, now)?;
+        change(call, subject, &alarm, status, Some(key), now)?;
     }
     Ok(())
 }
 
 /// Brings an alarm at an entity to a status, if the entity is one that it watches.
-fn change<T>(
+pub(super) fn change<T>(
     call: &mut Call<'_, T>,
     subject: &Moref,
     alarm: &Moref,
     status: ManagedEntityStatus,
-    event_key: i32,
+    event_key: Option<i32>,
     now: DateTime,
 ) -> Result<(), Fault> {
     let info = call.get::<Alarm>(alarm)?.info().clone();
@@ -144,7 +148,7 @@ fn change<T>(
         return Ok(());
     }
     let is_set = status != ManagedEntityStatus::Green;
-    set_state(call, subject, alarm, is_set.then(|| state(alarm, subject, status, now, Some(event_key))))?;
+    set_state(call, subject, alarm, is_set.then(|| state(alarm, subject, status, now, event_key)))?;
     let (source, place) = (call.entity_argument(&info.entity()), call.entity_argument(subject));
     let event = AlarmStatusChangedEvent::with(|event| {
         event.set_source(source).set_entity(place).set_from(before.name()).set_to(status.name());

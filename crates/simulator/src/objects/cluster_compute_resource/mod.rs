@@ -10,10 +10,11 @@ use vimsim_types::views::{
     ClusterComputeResource, ClusterComputeResourceSummary, ClusterConfigSpecEx, ComputeResource, DuplicateName,
     EnvironmentBrowser, HostSystem, InvalidState, NotSupported, ResourcePool, VirtualMachine,
 };
-use vimsim_types::{Fault, Moref, View};
+use vimsim_types::{Fault, MethodView, Moref, View};
 
 use super::{compute_resource, host_system, managed_entity, resource_pool};
 use crate::call::Call;
+use crate::containers;
 use crate::kind::Kind;
 use crate::walk::remove_reference;
 
@@ -75,19 +76,37 @@ pub(crate) fn create<T>(
     Ok(moref)
 }
 
-/// Adds a new host to the cluster.
+/// Adds a new host to the cluster. One whose options ask for a container is added when that runs.
 ///
-/// - `NoHost` if the spec names none, `DuplicateName` if the inventory has it.
+/// - `NoHost` if the spec names none, `DuplicateName` if the inventory has it; `InvalidArgument` for options that no
+///   container can be made of; `PlatformConfigFault` with the container engine's words, as a fault of the task.
 fn add_host(call: &mut Call<'_, ClusterComputeResource>, request: AddHostTask) -> Result<Moref, Fault> {
     compute_resource::check_connect_spec(call, request.spec())?;
-    call.start_task(move |call| add(call, &request))
+    let of = containers::of_new_host(call, request.spec())?;
+    let add = move |call: &mut Call<'_, ClusterComputeResource>, reserved| add(call, &request, reserved);
+    if of.asks_for_container() {
+        return containers::add_backed(call, AddHostTask::method(), of, reserve, |id| id.1.clone(), add);
+    }
+    call.start_task(move |call| {
+        let reserved = reserve(call);
+        let host = add(call, reserved)?;
+        containers::begin_backed(call, &host, &of)?;
+        Ok(host)
+    })
+}
+
+/// Gives out the identifiers of a new host: its managers', and its own.
+pub(super) fn reserve(call: &mut Call<'_, ClusterComputeResource>) -> (host_system::Managers, Moref) {
+    (host_system::create_managers(call), call.create_moref(HostSystem::TYPE))
 }
 
 /// [`add_host`], once the specification has been checked.
-pub(super) fn add(call: &mut Call<'_, ClusterComputeResource>, request: &AddHostTask) -> Result<Moref, Fault> {
+pub(super) fn add(
+    call: &mut Call<'_, ClusterComputeResource>,
+    request: &AddHostTask,
+    (managers, host): (host_system::Managers, Moref),
+) -> Result<Moref, Fault> {
     let this = call.moref();
-    let managers = host_system::create_managers(call);
-    let host = call.create_moref(HostSystem::TYPE);
     host_system::insert(call, &host, request.spec(), &this, managers)?;
     call.edit::<ComputeResource>(&this)?.push_host(host.clone());
     host_system::added(call, &host, request.as_connected())?;

@@ -27,7 +27,6 @@ const LACKING: &[&str] = &[
     "restrictedSnapshotRelocateSupported",
     "sgxRegistrationSupported",
     "smartCardAuthenticationSupported",
-    "standbySupported",
     "tpmSupported",
     "txtEnabled",
     "uefiSecureBoot",

@@ -57,6 +57,7 @@ const NAMED: [(&str, &str); 31] = [
 ];
 
 /// The numbered managers' references, made before the host's.
+#[derive(Clone)]
 pub(crate) struct Managers(Vec<Moref>);
 
 fn slot(property: &str) -> Option<(usize, TypeId)> {

@@ -3,6 +3,7 @@
 mod capability;
 mod certificate;
 mod config;
+mod connection;
 mod data;
 mod firewall;
 mod hardware;
@@ -14,36 +15,46 @@ mod network_config;
 mod option;
 mod option_table;
 mod pci;
+mod power;
 mod query;
 mod service;
 mod storage;
 mod summary;
 
 use vimsim_types::enums::{HostSystemConnectionState, HostSystemPowerState};
-use vimsim_types::method::{DisconnectHostTask, EnterMaintenanceModeTask, ExitMaintenanceModeTask, ReconnectHostTask};
+use vimsim_types::method::{EnterMaintenanceModeTask, ExitMaintenanceModeTask};
 use vimsim_types::views::{
     ComputeResource, DuplicateName, EnteredMaintenanceModeEvent, EnteringMaintenanceModeEvent,
-    ExitMaintenanceModeEvent, HostAddedEvent, HostConnectSpec, HostConnectedEvent, HostDisconnectedEvent,
-    HostRemovedEvent, HostSystem, InvalidState, ManagedEntity, NotSupported, ResourceInUse, VirtualMachine,
+    ExitMaintenanceModeEvent, HostAddedEvent, HostConnectSpec, HostConnectedEvent, HostRemovedEvent, HostSystem,
+    ManagedEntity, NotSupported, ResourceInUse, VirtualMachine,
 };
 use vimsim_types::{Fault, Moref, View};
 
 use super::{compute_resource, managed_entity};
 use crate::call::Call;
+use crate::containers;
 use crate::kind::Kind;
 use crate::walk::remove_reference;
 
+use self::connection::{invalid_state, touch_compute_resource};
+
 pub(crate) use certificate::{ATTRIBUTES as DN_ATTRIBUTES, Certificate, subject};
+pub(crate) use connection::{connected, expect_not_connected, is_disconnected, lost};
 pub(crate) use license::licenses;
 pub(crate) use managers::{Managers, create_managers, of as managers, stores};
 pub(crate) use network::policy as switch_policy;
 pub(crate) use network_config::network_config;
+pub(crate) use storage::default_volumes;
 pub(crate) use summary::{derive, put};
 
 pub(crate) fn kind() -> Kind<HostSystem> {
     query::add(managed_entity::kind())
-        .write(disconnect)
-        .write(reconnect)
+        .write(connection::disconnect)
+        .write(connection::reconnect)
+        .write(power::shutdown)
+        .write(power::reboot)
+        .write(power::enter_standby)
+        .write(power::exit_standby)
         .write(enter_maintenance_mode)
         .write(exit_maintenance_mode)
         .derive(derive)
@@ -93,11 +104,7 @@ pub(crate) fn insert<T>(
 /// Tells of a new host, and connects it unless that is not wanted.
 pub(crate) fn added<T>(call: &mut Call<'_, T>, moref: &Moref, connected: bool) -> Result<(), Fault> {
     call.post(moref, HostAddedEvent::new())?;
-    if connected {
-        call.post(moref, HostConnectedEvent::new())
-    } else {
-        set_connection_state(call, moref, HostSystemConnectionState::Disconnected)
-    }
+    if connected { call.post(moref, HostConnectedEvent::new()) } else { connection::disconnected(call, moref) }
 }
 
 /// Tells that a host came into another compute resource.
@@ -111,66 +118,6 @@ pub(crate) fn is_effective(host: &HostSystem) -> bool {
     runtime.connection_state() == HostSystemConnectionState::Connected
         && runtime.power_state() == HostSystemPowerState::PoweredOn
         && !runtime.in_maintenance_mode()
-}
-
-fn set_connection_state<T>(
-    call: &mut Call<'_, T>,
-    moref: &Moref,
-    state: HostSystemConnectionState,
-) -> Result<(), Fault> {
-    call.edit::<HostSystem>(moref)?.runtime_mut().set_connection_state(state);
-    touch_compute_resource(call, moref)
-}
-
-/// Has the totals of the host's compute resource worked out anew.
-fn touch_compute_resource<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fault> {
-    match call.get::<HostSystem>(moref)?.parent() {
-        Some(parent) => call.edit::<ComputeResource>(&parent).map(|_| ()),
-        None => Ok(()),
-    }
-}
-
-fn invalid_state(why: String) -> Fault {
-    Fault::new(InvalidState::new(), why)
-}
-
-/// Ends the connection to the host. Its virtual machines go on and are not seen.
-///
-/// - `InvalidState` if it is not connected, as a fault of the task.
-fn disconnect(call: &mut Call<'_, HostSystem>, _: DisconnectHostTask) -> Result<Moref, Fault> {
-    only_virtual_center(call)?;
-    call.start_task(|call| {
-        let this = call.moref();
-        let host = call.this()?;
-        if host.runtime().connection_state() != HostSystemConnectionState::Connected {
-            return Err(invalid_state(format!("the host '{}' is not connected", host.name())));
-        }
-        set_connection_state(call, &this, HostSystemConnectionState::Disconnected)?;
-        call.post(&this, HostDisconnectedEvent::new())
-    })
-}
-
-/// Connects the host again.
-///
-/// - `InvalidState` if it is connected, as a fault of the task.
-fn reconnect(call: &mut Call<'_, HostSystem>, _: ReconnectHostTask) -> Result<Moref, Fault> {
-    only_virtual_center(call)?;
-    call.start_task(|call| {
-        let this = call.moref();
-        let host = call.this()?;
-        if host.runtime().connection_state() == HostSystemConnectionState::Connected {
-            return Err(invalid_state(format!("the host '{}' is connected", host.name())));
-        }
-        set_connection_state(call, &this, HostSystemConnectionState::Connected)?;
-        call.post(&this, HostConnectedEvent::new())
-    })
-}
-
-fn only_virtual_center(call: &Call<'_, HostSystem>) -> Result<(), Fault> {
-    if call.context().is_virtual_center() {
-        return Ok(());
-    }
-    Err(Fault::new(NotSupported::new(), "a host is connected to a vCenter, not to itself"))
 }
 
 /// Begins maintenance: no virtual machine runs on the host.
@@ -234,6 +181,7 @@ fn destroy(call: &mut Call<'_, HostSystem>) -> Result<(), Fault> {
 /// Takes the host out of its compute resource and removes all that is its own.
 pub(crate) fn remove(call: &mut Call<'_, HostSystem>) -> Result<(), Fault> {
     let this = call.moref();
+    containers::expect_torn_down(call, &this)?;
     let host = call.this()?.clone();
     if let Some(machine) = host.vm().first() {
         let detail = ResourceInUse::with(|fault| {

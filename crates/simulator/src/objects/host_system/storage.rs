@@ -288,6 +288,11 @@ pub(super) fn volumes() -> HostFileSystemVolumeInfo {
     })
 }
 
+/// The file systems of a host that has not said which it has.
+pub(crate) fn default_volumes() -> Vec<HostFileSystemMountInfo> {
+    volumes().mount_info().iter().cloned().collect()
+}
+
 /// Gives the volumes identifiers of their own, because a volume that two hosts name is one that they share.
 pub(super) fn identify(volumes: &mut HostFileSystemVolumeInfo, uuid: &str) {
     for (name, mount) in VOLUMES.into_iter().zip(volumes.mount_info_mut().iter_mut()) {

@@ -1,0 +1,97 @@
+//! What is destroyed takes its hosts' containers with it, first.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use vimsim_types::views::{ComputeResource, Datacenter, Folder, HostSystem, ManagedEntity, ResourceInUse};
+use vimsim_types::{Fault, Moref, View};
+
+use super::backing::{self, Backed};
+use super::engine::Turn;
+use super::make::unmake;
+use super::observe;
+use crate::call::Call;
+use crate::objects::managed_entity;
+use crate::task::Cancel;
+use crate::walk::descendants;
+use crate::work::Work;
+
+/// The hosts in an entity, or it itself, that have containers.
+pub(crate) fn holds_backed<T>(call: &Call<'_, T>, moref: &Moref) -> Vec<Moref> {
+    let may_hold =
+        moref.is::<HostSystem>() || moref.is::<Folder>() || moref.is::<Datacenter>() || moref.is::<ComputeResource>();
+    if !may_hold || !call.context().service.engine().is_used() {
+        return Vec::new();
+    }
+    let mut hosts = Vec::new();
+    let mut visit = |moref: &Moref| {
+        if moref.is::<HostSystem>() && backing::is_backed(call, moref) {
+            hosts.push(moref.clone());
+        }
+    };
+    visit(moref);
+    descendants(&**call, moref, true, &mut visit);
+    hosts
+}
+
+/// `ResourceInUse` while the host has a container: the host is gone only when that is.
+pub(crate) fn expect_torn_down<T>(call: &Call<'_, T>, host: &Moref) -> Result<(), Fault> {
+    let Some(backed) = backing::of(call, host) else { return Ok(()) };
+    let name = call.get::<HostSystem>(host)?.name().clone();
+    let detail = ResourceInUse::with(|fault| _ = fault.set_type(HostSystem::TYPE.name()).set_name(&name));
+    Err(Fault::new(detail, format!("the host '{name}' has the container {}", backed.name)))
+}
+
+/// Starts the task that destroys the entity with these hosts in it, when their containers are gone. Whether it can be
+/// destroyed is tried first.
+///
+/// - What keeps the entity from being destroyed, and `PlatformConfigFault` with the engine's words, as faults of the task;
+///   a host whose container is gone by then does not respond and can be connected again.
+pub(crate) fn destroy_backed(call: &mut Call<'_, ManagedEntity>, hosts: Vec<Moref>) -> Result<Moref, Fault> {
+    let method = call.context().method.ok_or_else(|| Fault::invalid_request("only a method starts a task"))?;
+    let this = call.moref();
+    call.start_work(method, Cancel::No, move |work| async move {
+        let turns = turns(&work, hosts).await;
+        let hosts: Vec<Moref> = turns.iter().map(|(host, _)| host.clone()).collect();
+        attempt(&work, &this, &hosts)?;
+        work.progress(10, "removing containers");
+        let snapshot = work.snapshot();
+        let backed: Vec<Arc<Backed>> = hosts.iter().filter_map(|host| backing::seen(&snapshot, host)).collect();
+        let engine = work.service().engine();
+        let removed = join_all(backed.iter().map(|backed| unmake(engine, backed))).await;
+        if let Some(fault) = removed.into_iter().find_map(Result::err) {
+            hosts.iter().for_each(|host| observe::look_later(work.service(), host));
+            return Err(fault);
+        }
+        Ok(move |call: &mut Call<'_, ManagedEntity>| {
+            let service = call.context().service.clone();
+            // Should it fail, they do not respond.
+            hosts.iter().for_each(|host| observe::look_later(&service, host));
+            let _turns = turns;
+            tear_down(call, &this, &hosts)?;
+            hosts.iter().for_each(|host| service.engine().forget(host));
+            Ok(())
+        })
+    })
+}
+
+/// Takes the turn of each host, in one order for all who take several.
+async fn turns(work: &Work, mut hosts: Vec<Moref>) -> Vec<(Moref, Turn)> {
+    hosts.sort_by(|a, b| a.value().cmp(b.value()));
+    let mut turns = Vec::new();
+    for host in hosts {
+        let turn = work.service().engine().turn(&host).await;
+        turns.push((host, turn));
+    }
+    turns
+}
+
+fn tear_down(call: &mut Call<'_, ManagedEntity>, this: &Moref, hosts: &[Moref]) -> Result<(), Fault> {
+    hosts.iter().try_for_each(|host| backing::set(call, host, None))?;
+    managed_entity::destroy_entity(call, this)
+}
+
+/// Destroys it in a write that is not kept: the fault that keeps it from being destroyed.
+fn attempt(work: &Work, this: &Moref, hosts: &[Moref]) -> Result<(), Fault> {
+    work.attempt::<ManagedEntity, _>(this, |call| tear_down(call, this, hosts))
+}

@@ -1,0 +1,142 @@
+//! The container engine, as one service uses it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedMutexGuard, Semaphore, SemaphorePermit};
+use vimsim_container::{ContainerRuntime, Instance, RuntimeError};
+use vimsim_types::views::PlatformConfigFault;
+use vimsim_types::{ArcStr, Fault, Moref, View};
+
+use crate::config;
+
+/// So many containers are made at once: more only wait for each other in the engine.
+const MADE_AT_ONCE: usize = 16;
+/// How long an engine may take to say that it is there.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The engine, if there is one, and who is doing what with it.
+pub(crate) struct Engine {
+    instance: Option<Arc<Instance>>,
+    turns: Mutex<HashMap<ArcStr, Arc<tokio::sync::Mutex<()>>>>,
+    permits: Semaphore,
+    /// Whether its events are listened to.
+    watched: AtomicBool,
+    /// How many things are being made.
+    busy: AtomicUsize,
+    /// The hosts that have containers, by the containers' identifiers.
+    hosts: Mutex<BTreeMap<String, Moref>>,
+}
+
+/// The right to change a host's container, until it is dropped.
+pub(crate) type Turn = OwnedMutexGuard<()>;
+
+impl Engine {
+    pub(crate) fn new(config: &config::Containers) -> Self {
+        Self {
+            instance: config.runtime.clone().map(|runtime| Arc::new(Instance::new(runtime))),
+            turns: Mutex::default(),
+            permits: Semaphore::new(MADE_AT_ONCE),
+            watched: AtomicBool::new(false),
+            busy: AtomicUsize::new(0),
+            hosts: Mutex::default(),
+        }
+    }
+
+    /// This service among those that use the engine; a fault that says what is missing if there is no engine.
+    pub(crate) fn instance(&self) -> Result<&Arc<Instance>, Fault> {
+        let missing = || RuntimeError::NoEngine { reason: "the service was started without one".into() };
+        self.instance.as_ref().ok_or_else(|| fault(&missing()))
+    }
+
+    /// The engine itself; faults as [`Engine::instance`] does.
+    pub(crate) fn runtime(&self) -> Result<&dyn ContainerRuntime, Fault> {
+        Ok(&**self.instance()?.runtime())
+    }
+
+    /// Fails, with what is missing and how to get it, unless an engine answers.
+    pub(crate) async fn expect(&self) -> Result<(), Fault> {
+        let version = self.runtime()?.version();
+        match tokio::time::timeout(PATIENCE, version).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(fault(&error)),
+            Err(_) => {
+                let reason = format!("no answer within {} seconds", PATIENCE.as_secs());
+                Err(fault(&RuntimeError::NoEngine { reason }))
+            }
+        }
+    }
+
+    /// Waits until nobody else changes the host's container.
+    pub(crate) async fn turn(&self, host: &Moref) -> Turn {
+        let lock = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.entry(host.value().clone()).or_default().clone()
+        };
+        lock.lock_owned().await
+    }
+
+    /// Remembers which host a container is behind.
+    pub(crate) fn remember(&self, container: &str, host: &Moref) {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        hosts.retain(|_, known| known != host);
+        hosts.insert(container.to_owned(), host.clone());
+    }
+
+    /// Forgets the container of a host.
+    pub(crate) fn forget(&self, host: &Moref) {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, known| known != host);
+    }
+
+    /// The host that a container is behind.
+    pub(crate) fn host_of(&self, container: &str) -> Option<Moref> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner).get(container).cloned()
+    }
+
+    /// All hosts that have containers.
+    pub(crate) fn hosts(&self) -> Vec<Moref> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Waits until few enough others make containers.
+    pub(crate) async fn permit(&self) -> Busy<'_> {
+        let permit = self.permits.acquire().await.ok();
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        Busy { engine: self, _permit: permit }
+    }
+
+    /// Whether something is being made.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether containers were made, or may have been: nobody has to look for any otherwise.
+    pub(crate) fn is_used(&self) -> bool {
+        self.watched.load(Ordering::Acquire)
+    }
+
+    /// Whether the caller is the first to make a container, and is to listen to the engine from now on.
+    pub(crate) fn begin_watching(&self) -> bool {
+        !self.watched.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// Something is being made.
+pub(crate) struct Busy<'a> {
+    engine: &'a Engine,
+    _permit: Option<SemaphorePermit<'a>>,
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.engine.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What the engine refused, in its own words.
+pub(crate) fn fault(error: &RuntimeError) -> Fault {
+    let words = error.to_string();
+    Fault::new(PlatformConfigFault::with(|fault| _ = fault.set_text(&words)), words)
+}

@@ -1,0 +1,120 @@
+//! What happens to containers in the engine happens to their hosts.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use vimsim_container::{Container, EngineEvent, RuntimeError, label};
+use vimsim_types::enums::HostSystemConnectionState;
+use vimsim_types::views::{HostConnectionLostEvent, HostSystem};
+use vimsim_types::{Fault, Moref, View};
+
+use super::backing::{self, Backed};
+use super::make::{HOST, ended};
+use super::reflect;
+use crate::call::Call;
+use crate::objects::host_system::{connected, is_disconnected, lost};
+use crate::service::Service;
+
+/// What was seen of a container.
+enum Seen {
+    Container(Box<Container>),
+    Gone,
+    /// The engine does not answer, or not what it should.
+    Hidden(RuntimeError),
+}
+
+/// Listens to the engine from now on.
+pub(super) fn watch(service: &Arc<Service>) {
+    if service.engine().begin_watching() {
+        let listener = service.clone();
+        service.spawner().spawn(async move { listen(&listener).await });
+    }
+}
+
+async fn listen(service: &Arc<Service>) {
+    let Ok(instance) = service.engine().instance() else { return };
+    let mut labels = instance.selector();
+    labels.insert(label::KIND.into(), HOST.into());
+    let mut events = instance.runtime().events(&labels);
+    while let Some(event) = events.next().await {
+        match event {
+            EngineEvent::Connected => service.engine().hosts().iter().for_each(|host| look_later(service, host)),
+            EngineEvent::Lost(error) => {
+                tracing::warn!(%error, "the container engine went away");
+                for host in service.engine().hosts() {
+                    let seen = Seen::Hidden(error.clone());
+                    service.spawner().spawn({
+                        let service = service.clone();
+                        async move {
+                            let _turn = service.engine().turn(&host).await;
+                            note(&service, &host, seen);
+                        }
+                    });
+                }
+            }
+            EngineEvent::Container(event) => {
+                if let Some(host) = service.engine().host_of(&event.id) {
+                    look_later(service, &host);
+                }
+            }
+        }
+    }
+}
+
+/// Looks at a host's container as soon as nobody changes it.
+pub(super) fn look_later(service: &Arc<Service>, host: &Moref) {
+    let (service, host) = (service.clone(), host.clone());
+    let looking = service.clone();
+    service.spawner().spawn(async move { look(&looking, &host).await });
+}
+
+async fn look(service: &Arc<Service>, host: &Moref) {
+    let _turn = service.engine().turn(host).await;
+    let Some(backed) = backing::seen(&service.snapshot(), host) else { return };
+    let Ok(runtime) = service.engine().runtime() else { return };
+    let seen = match runtime.inspect_container(&backed.container).await {
+        Ok(seen) => Seen::Container(Box::new(seen)),
+        Err(error) if error.is_not_found() => Seen::Gone,
+        Err(error) => Seen::Hidden(error),
+    };
+    note(service, host, seen);
+}
+
+/// Writes down what was seen.
+fn note(service: &Arc<Service>, host: &Moref, seen: Seen) {
+    let written = service.transact::<HostSystem, _>(host, |call| match backing::of(call, host) {
+        Some(backed) => apply(call, host, &backed, &seen),
+        None => Ok(()),
+    });
+    if let Err(fault) = written {
+        tracing::error!(%host, %fault, "cannot write down what became of a host's container");
+    }
+}
+
+fn apply(call: &mut Call<'_, HostSystem>, host: &Moref, backed: &Backed, seen: &Seen) -> Result<(), Fault> {
+    // Who is disconnected is not watched.
+    if is_disconnected(call.this()?) {
+        return Ok(());
+    }
+    match seen {
+        Seen::Container(seen) if seen.is_running() => {
+            if call.this()?.runtime().connection_state() != HostSystemConnectionState::Connected {
+                reflect::show(call, host, backed, seen)?;
+            }
+            connected(call, host)
+        }
+        Seen::Container(seen) => lost(call, host, &ended(seen)),
+        Seen::Hidden(error) => lost(call, host, &format!("the container engine does not answer: {error}")),
+        Seen::Gone if backed.is_gone => Ok(()),
+        Seen::Gone => {
+            let why = format!("its container {} was removed; ReconnectHost_Task makes it anew", backed.name);
+            backing::set(call, host, Some(Backed { is_gone: true, ..backed.clone() }))?;
+            if call.this()?.runtime().connection_state() != HostSystemConnectionState::NotResponding {
+                return lost(call, host, &why);
+            }
+            // It did not respond before, for a lesser reason.
+            let message = format!("Host {} is not responding: {why}", call.this()?.name());
+            call.post(host, HostConnectionLostEvent::with(|event| _ = event.set_full_formatted_message(message)))
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Alarms that compare an entity's states with values.
+
+use vimsim_types::enums::{ManagedEntityStatus, StateAlarmOperator};
+use vimsim_types::views::{AlarmExpression, AndAlarmExpression, OrAlarmExpression, StateAlarmExpression};
+use vimsim_types::{Fault, Moref, Namespace, Object, TypeId, Value, View};
+
+use super::moref;
+use super::trigger::{Triggers, change};
+use crate::call::Call;
+
+/// An alarm of states only.
+#[derive(Clone)]
+pub(super) struct Comparing {
+    alarm: Moref,
+    expression: AlarmExpression,
+}
+
+impl Comparing {
+    /// The alarm, if its expression compares states and nothing else.
+    pub(super) fn new(alarm: &Moref, expression: &AlarmExpression) -> Option<Self> {
+        let of_states = only_states(expression);
+        of_states.then(|| Self { alarm: alarm.clone(), expression: expression.clone() })
+    }
+}
+
+fn parts(expression: &AlarmExpression) -> Option<Vec<AlarmExpression>> {
+    let any = expression.downcast::<OrAlarmExpression>().map(|any| any.expression());
+    let parts = any.or_else(|| expression.downcast::<AndAlarmExpression>().map(|all| all.expression()))?;
+    Some(parts.iter().cloned().collect())
+}
+
+fn only_states(expression: &AlarmExpression) -> bool {
+    match parts(expression) {
+        Some(parts) => !parts.is_empty() && parts.iter().all(only_states),
+        None => expression.as_object().is::<StateAlarmExpression>(),
+    }
+}
+
+/// The status that the expression gives an entity; `None` where it says nothing of entities of this type.
+fn status(expression: &AlarmExpression, entity: &Object) -> Option<ManagedEntityStatus> {
+    use vimsim_types::EnumView;
+    if let Some(parts) = parts(expression) {
+        let of_parts = parts.iter().filter_map(|part| status(part, entity));
+        return match expression.as_object().is::<AndAlarmExpression>() {
+            true => of_parts.min_by_key(|status| status.index()),
+            false => of_parts.max_by_key(|status| status.index()),
+        };
+    }
+    let state = expression.downcast::<StateAlarmExpression>()?;
+    let kind = TypeId::find(Namespace::VIM25, state.type_())?;
+    if !entity.kind().is_a(kind) {
+        return None;
+    }
+    let mut names = state.state_path().split('.');
+    let mut value = entity.field(names.next()?);
+    for name in names {
+        value = value.object().map_or(&Value::Unset, |object| object.field(name));
+    }
+    let value = value.text()?;
+    let is_so = |wanted: &str| (value == wanted) == (state.operator() == StateAlarmOperator::IsEqual);
+    Some(if state.red().is_some_and(|red| is_so(red)) {
+        ManagedEntityStatus::Red
+    } else if state.yellow().is_some_and(|yellow| is_so(yellow)) {
+        ManagedEntityStatus::Yellow
+    } else {
+        ManagedEntityStatus::Green
+    })
+}
+
+/// Brings the alarms that compare states up to date for an entity whose state has changed.
+pub(crate) fn compare_states<T>(call: &mut Call<'_, T>, subject: &Moref) -> Result<(), Fault> {
+    let Some(triggers) = call.object(&moref()).and_then(|manager| manager.private::<Triggers>()) else {
+        return Ok(());
+    };
+    let Some(entity) = call.object(subject) else { return Ok(()) };
+    let entity = entity.properties();
+    let found: Vec<(Moref, ManagedEntityStatus)> = triggers
+        .comparing
+        .iter()
+        .filter_map(|alarm| Some((alarm.alarm.clone(), status(&alarm.expression, entity)?)))
+        .collect();
+    let now = call.now();
+    found.into_iter().try_for_each(|(alarm, status)| change(call, subject, &alarm, status, None, now))
+}
