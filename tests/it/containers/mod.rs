@@ -3,6 +3,7 @@
 mod adding;
 mod failing;
 mod life;
+mod with_engine;
 
 use std::sync::Arc;
 use std::time::Duration;

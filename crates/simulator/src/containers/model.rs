@@ -137,7 +137,7 @@ impl Service {
                 }
                 if !unsure.is_empty() {
                     let instances = unsure.join(", ");
-                    tracing::warn!(
+                    tracing::info!(
                         instances,
                         "services that cannot be seen from here may live; what is theirs was left"
                     );

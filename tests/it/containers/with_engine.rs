@@ -1,0 +1,119 @@
+//! A host over a real engine. Without one this says so and passes, except in CI, which has to have one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use vimsim::container::{Container, ContainerRuntime, Engine, ExecSpec, Instance, RuntimeError};
+use vimsim::types::enums::HostSystemConnectionState as Connection;
+use vimsim::types::method::{DestroyTask, ReconnectHostTask};
+use vimsim::types::views::HostSystem;
+use vimsim::types::{Moref, View};
+use vimsim::{Client, Config, Simulator};
+
+use super::{Lab, MemoryRuntime, adding};
+
+/// The image, of this machine's busybox. It stays, so that the next run need not make it.
+const IMAGE: &str = "vimsim-busybox:test";
+
+async fn engine() -> Option<Engine> {
+    let engine = Engine::from_environment(|name| std::env::var(name).ok());
+    if let Err(error) = engine.version().await {
+        assert!(std::env::var_os("CI").is_none(), "CI needs an engine: {error}");
+        eprintln!("not run: {error}");
+        return None;
+    }
+    // Tests run side by side, in processes of their own.
+    let turn = std::fs::File::create(std::env::temp_dir().join("vimsim-test-image.lock")).unwrap();
+    turn.lock().unwrap();
+    if !engine.has_image(IMAGE).await.unwrap() {
+        engine.import_busybox(IMAGE).await.unwrap();
+    }
+    turn.unlock().unwrap();
+    Some(engine)
+}
+
+/// What a command in a container says; it must succeed.
+async fn run(engine: &Engine, container: &str, command: &[&str]) -> String {
+    let outcome = engine.exec(container, &ExecSpec::new(command.iter().copied())).await.unwrap();
+    assert_eq!(outcome.exit_code, 0, "{command:?}: {}", String::from_utf8_lossy(&outcome.stderr));
+    outcome.text()
+}
+
+/// The container behind a host.
+async fn behind(engine: &Engine, host: &Moref, name: &str) -> Container {
+    let mut containers = Vec::new();
+    let all = [("vimsim.owner".to_owned(), host.to_string())].into();
+    for known in engine.list_containers(&all).await.unwrap() {
+        if known.name.contains(name) {
+            containers.push(engine.inspect_container(&known.id).await.unwrap());
+        }
+    }
+    assert_eq!(containers.len(), 1, "one container is behind {host}");
+    containers.remove(0)
+}
+
+fn address(host: &HostSystem) -> String {
+    let network = host.config().and_then(|config| config.network()).unwrap();
+    network.vnic().first().unwrap().spec().ip().unwrap().ip_address().unwrap().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_is_a_container() {
+    let Some(engine) = engine().await else { return };
+    let mut config = Config::default();
+    config.containers.runtime = Some(Arc::new(engine.clone()));
+    let simulator = Simulator::start(config).await.unwrap();
+    let client = Client::login(&simulator).await.unwrap();
+    // The engine in memory has no part in this.
+    let lab = Lab { simulator, client, engine: MemoryRuntime::new() };
+    // Names that no other service on this engine has.
+    let unique = Instance::new(Arc::new(engine.clone())).id().to_owned();
+    let (first, second) = (format!("one-{unique}"), format!("two-{unique}"));
+    let (blue, green) = (format!("vimsim-test-blue-{unique}"), format!("vimsim-test-green-{unique}"));
+    let value = format!("{IMAGE} sleep 100000");
+    for name in [&first, &second] {
+        let options = [("RUN.container", &*value), ("RUN.underlay.vmnic0", &*blue), ("RUN.underlay.vmnic1", &*green)];
+        adding::add(&lab, name, &options).await.unwrap();
+    }
+    let (one, two) = (lab.host(&first), lab.host(&second));
+    let container = behind(&engine, &one, &first).await;
+    assert!(container.name.starts_with(&format!("vcsim-{first}-")), "{}", container.name);
+
+    // What the container is seen to have is what the API says.
+    assert_eq!(address(&lab.seen(&one)), container.endpoint(&blue).unwrap().address.unwrap().to_string());
+    assert!(container.endpoint(&green).is_some());
+    assert_ne!(address(&lab.seen(&one)), address(&lab.seen(&two)));
+    run(&engine, &container.id, &["ping", "-c", "1", "-W", "5", &address(&lab.seen(&two))]).await;
+    run(&engine, &container.id, &["touch", "/vmfs/volumes/datastore1/file", "/var/lib/vmware/osdata/file"]).await;
+    let written = engine.exec(&container.id, &ExecSpec::new(["touch", "/vmfs/volumes/BOOTBANK1/file"])).await.unwrap();
+    assert_ne!(written.exit_code, 0, "a boot bank can be written");
+
+    // What happens to it happens to the host.
+    let state = |wanted: Connection| move |host: &HostSystem| host.runtime().connection_state() == wanted;
+    engine.kill_container(&container.id, "SIGKILL").await.unwrap();
+    lab.until(&one, "not responding", state(Connection::NotResponding)).await;
+    lab.client.run(&one, ReconnectHostTask::new()).await.unwrap();
+    engine.pause_container(&container.id).await.unwrap();
+    lab.until(&one, "not responding", state(Connection::NotResponding)).await;
+    engine.unpause_container(&container.id).await.unwrap();
+    lab.until(&one, "connected", state(Connection::Connected)).await;
+    engine.remove_container(&container.id, vimsim::container::Removal::ALL).await.unwrap();
+    lab.until(&one, "not responding", state(Connection::NotResponding)).await;
+    lab.client.run(&one, ReconnectHostTask::new()).await.unwrap();
+    let again = behind(&engine, &one, &first).await;
+    assert_ne!(again.id, container.id);
+    run(&engine, &again.id, &["ls", "/vmfs/volumes/datastore1/file"]).await;
+
+    // It goes with the host, and the networks with the last.
+    lab.client.run(&one, DestroyTask::new()).await.unwrap();
+    assert!(matches!(engine.inspect_container(&again.id).await, Err(RuntimeError::NotFound { .. })));
+    engine.inspect_network(&blue).await.unwrap();
+    lab.client.run(&two, DestroyTask::new()).await.unwrap();
+    for network in [&blue, &green] {
+        assert!(matches!(engine.inspect_network(network).await, Err(RuntimeError::NotFound { .. })), "{network}");
+    }
+    for mount in again.mounts.iter().filter_map(|mount| mount.volume.as_deref()) {
+        assert!(matches!(engine.inspect_volume(mount).await, Err(RuntimeError::NotFound { .. })), "{mount}");
+    }
+    tokio::time::timeout(Duration::from_secs(15), lab.simulator.stop()).await.expect("it stops");
+}
