@@ -3,8 +3,8 @@
 //! What a service makes carries a label that says which process it is: its number, when it was started, in which
 //! process name space, since which start of the machine's kernel, and in which container, if the engine knows it. Numbers
 //! of processes are used again, but not with the same start; name spaces' numbers are used again only when all in them is
-//! dead. Who cannot see that process (it is in another name space, or on another machine) asks the engine about
-//! its container; and where that is no answer either, the service counts as alive.
+//! dead. Who cannot see that process (it is in another name space, or on another machine) asks the engine about its container,
+//! or looks whether its name space has any process left; and where that is no answer either, the service counts as alive.
 
 use serde::{Deserialize, Serialize};
 
@@ -102,6 +102,12 @@ impl Identity {
                 Err(_) => Verdict::Unsure,
             };
         }
+        if self.boot == other.boot && self.namespace == FIRST_NAMESPACE {
+            return match is_populated(&other.namespace) {
+                Some(false) => Verdict::Dead,
+                _ => Verdict::Unsure,
+            };
+        }
         let is_earlier_boot = self.machine.is_some() && self.machine == other.machine && self.boot != other.boot;
         if is_earlier_boot { Verdict::Dead } else { Verdict::Unsure }
     }
@@ -137,6 +143,25 @@ fn is_running(pid: i32, started: u64) -> bool {
         Err(rustix::io::Errno::PERM) => true,
         Err(_) => false,
     }
+}
+
+/// Whether a process name space of this machine has a process in it, if that can be seen: the first name space sees them all, but
+/// only root may look.
+fn is_populated(namespace: &str) -> Option<bool> {
+    for entry in std::fs::read_dir("/proc").ok()? {
+        let entry = entry.ok()?;
+        if !entry.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit()) {
+            continue;
+        }
+        match std::fs::read_link(entry.path().join("ns/pid")) {
+            Ok(link) if link.to_string_lossy() == namespace => return Some(true),
+            Ok(_) => {}
+            // It has ended meanwhile.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(_) => return None,
+        }
+    }
+    Some(false)
 }
 
 /// The container that a process with these mounts runs in: engines mount `/etc/hostname` from a folder of its name.
@@ -189,7 +214,7 @@ mod tests {
         check(this.judge(&elsewhere, &runtime).await, Verdict::Unsure);
         let before = Identity { boot: "before".into(), ..this.clone() };
         check(this.judge(&before, &runtime).await, Verdict::Dead);
-        let contained = Identity { machine: None, namespace: "pid:[1]".into(), ..this.clone() };
+        let contained = Identity { machine: None, namespace: "pid:[1]".into(), ..elsewhere.clone() };
         check(this.judge(&contained, &runtime).await, Verdict::Unsure);
     }
 
@@ -217,6 +242,18 @@ mod tests {
         check(this.judge(&other, &runtime).await, Verdict::Dead);
         runtime.remove_container(&id, Removal::ALL).await.unwrap();
         check(this.judge(&other, &runtime).await, Verdict::Dead);
+    }
+
+    #[tokio::test]
+    async fn sees_into_other_name_spaces_only_from_above() {
+        let runtime = MemoryRuntime::new();
+        let empty = Identity { machine: None, namespace: "pid:[1]".into(), ..Identity::of_process(1) };
+        let below = Identity { namespace: "pid:[2]".into(), ..empty.clone() };
+        check(below.judge(&empty, &runtime).await, Verdict::Unsure);
+        let above = Identity { namespace: FIRST_NAMESPACE.into(), ..empty.clone() };
+        let expected = if is_populated(&empty.namespace).is_some() { Verdict::Dead } else { Verdict::Unsure };
+        check(above.judge(&empty, &runtime).await, expected);
+        assert_ne!(is_populated(&Identity::of_process(1).namespace), Some(false), "this process is in it");
     }
 
     #[test]
