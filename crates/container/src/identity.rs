@@ -150,7 +150,10 @@ fn is_running(pid: i32, started: u64) -> bool {
 fn is_populated(namespace: &str) -> Option<bool> {
     for entry in std::fs::read_dir("/proc").ok()? {
         let entry = entry.ok()?;
-        if !entry.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit()) {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        // The first process is in the first name space, and may be hidden even from root.
+        if name == "1" || !name.bytes().all(|byte| byte.is_ascii_digit()) {
             continue;
         }
         match std::fs::read_link(entry.path().join("ns/pid")) {
