@@ -9,7 +9,7 @@ use futures_util::stream::BoxStream;
 use vimsim_container::{Container, ContainerAction, ContainerRuntime, ContainerSpec, Engine, EngineEvent, Instance};
 
 /// The image of all tests. It stays, so that the next run need not make it.
-pub(crate) const IMAGE: &str = "vimsim-busybox:test";
+pub(crate) const IMAGE: &str = "vimsim-busybox:1";
 
 /// A real engine and what a test makes in it.
 pub(crate) struct Scene {
