@@ -5,6 +5,7 @@
 //! binaries take turns, step by step, so that what else the machine does falls on all of them.
 
 mod client;
+mod containers;
 mod figure;
 mod machine;
 mod report;
@@ -44,6 +45,9 @@ struct Arguments {
     /// of more than some milliseconds.
     #[arg(long)]
     cpu: bool,
+    /// Measures only this: as many hosts that get a container at once, and as many bare containers beside them.
+    #[arg(long, value_name = "NUMBER")]
+    hosts: Option<usize>,
     /// The binaries: the first is held against the budgets, the others are beside it.
     #[arg(required = true, value_name = "BINARY")]
     binaries: Vec<PathBuf>,
@@ -62,6 +66,11 @@ fn main() -> Result<()> {
     let effort = Effort { quick: arguments.quick, max_start: Duration::from_secs(max_start), clock: arguments.clock() };
     // One thread: the client is to leave the machine to the server.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if let Some(hosts) = arguments.hosts {
+        let rows = runtime.block_on(containers::measure(&binaries[0], hosts))?;
+        write!(io::stdout(), "{}\n\n{rows}", machine::line())?;
+        return Ok(());
+    }
     let mut report = Report::new(&binaries, arguments.row, effort.clock);
     for step in STEPS {
         if arguments.only.as_ref().is_some_and(|only| step.name != only) {

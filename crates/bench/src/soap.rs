@@ -12,7 +12,7 @@ pub(crate) struct Moref {
 }
 
 impl Moref {
-    fn new(kind: &str, value: &str) -> Self {
+    pub(crate) fn new(kind: &str, value: &str) -> Self {
         Self { kind: kind.into(), value: value.into() }
     }
 
@@ -51,9 +51,9 @@ pub(crate) fn object_spec(name: &str, object: &Moref, paths: &[&str]) -> String 
     format!("<{name}><propSet>{properties}</propSet><objectSet>{object}</objectSet></{name}>")
 }
 
-/// A `specSet` for properties of the virtual machines in a container view.
-fn view_spec(view: &Moref, paths: &[&str]) -> String {
-    let (properties, view) = (property_spec("VirtualMachine", paths), element("obj", view));
+/// A `specSet` for properties of the objects of a type in a container view.
+fn view_spec(view: &Moref, kind: &str, paths: &[&str]) -> String {
+    let (properties, view) = (property_spec(kind, paths), element("obj", view));
     format!(
         "<specSet><propSet>{properties}</propSet><objectSet>{view}<skip>true</skip><selectSet \
          xsi:type=\"TraversalSpec\"><name>view</name><type>ContainerView</type><path>view</path></selectSet>\
@@ -92,8 +92,13 @@ pub(crate) async fn log_in(connection: &mut Connection) -> Result<Content> {
 
 /// Makes a view of all virtual machines.
 pub(crate) async fn view_all(connection: &mut Connection, content: &Content) -> Result<Moref> {
+    view_of(connection, content, "VirtualMachine").await
+}
+
+/// Makes a view of all objects of a type.
+pub(crate) async fn view_of(connection: &mut Connection, content: &Content, kind: &str) -> Result<Moref> {
     let container = element("container", &content.root_folder);
-    let arguments = format!("{container}<type>VirtualMachine</type><recursive>true</recursive>");
+    let arguments = format!("{container}<type>{kind}</type><recursive>true</recursive>");
     let body = connection.call(&call(&content.view_manager, "CreateContainerView", &arguments)).await?;
     Ok(Moref::new("ContainerView", text(body, "returnval").context("no view")?))
 }
@@ -106,7 +111,13 @@ pub(crate) async fn create_collector(connection: &mut Connection, content: &Cont
 
 /// `RetrievePropertiesEx` for the virtual machines in a view.
 pub(crate) fn retrieve_all(content: &Content, view: &Moref, paths: &[&str]) -> String {
-    call(&content.property_collector, "RetrievePropertiesEx", &format!("{}<options/>", view_spec(view, paths)))
+    retrieve_view(content, view, "VirtualMachine", paths)
+}
+
+/// `RetrievePropertiesEx` for the objects of a type in a view.
+pub(crate) fn retrieve_view(content: &Content, view: &Moref, kind: &str, paths: &[&str]) -> String {
+    let specification = view_spec(view, kind, paths);
+    call(&content.property_collector, "RetrievePropertiesEx", &format!("{specification}<options/>"))
 }
 
 /// The text in the first element of this name, whatever its prefix and attributes; none if the element is empty.
