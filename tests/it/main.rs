@@ -22,6 +22,7 @@ mod rest;
 mod sessions;
 mod snapshots;
 mod tasks;
+mod transfers;
 mod vcsim_ways;
 mod versions;
 

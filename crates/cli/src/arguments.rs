@@ -78,12 +78,14 @@ pub(crate) fn parse(persona: Persona, arguments: impl IntoIterator<Item = OsStri
     let mut command = Options::command();
     command.build();
     let words = normalise(persona, words, &Flags(&command));
-    let options = command
+    let mut options = command
         .no_binary_name(true)
         .try_get_matches_from(words)
         .and_then(|matches| Options::from_arg_matches(&matches))
         .map_err(|error| answer(&error))?;
     options.check().map_err(Answer::Wrong)?;
+    // Scripts that use vcsim put files where its datastores' URLs lead to.
+    options.model.datastore_directories |= persona == Persona::Vcsim;
     Ok(options)
 }
 

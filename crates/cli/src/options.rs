@@ -201,6 +201,11 @@ pub(crate) struct Model {
     #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) autostart: bool,
 
+    /// Give each datastore a directory of this machine, which is its URL and whose files are on it [as vcsim: true]
+    #[arg(long, value_name = "BOOL", default_value = "false", value_parser = boolean, hide_default_value = true)]
+    #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) datastore_directories: bool,
+
     /// The vSphere API version to be [default: 8.0.3.0]
     #[arg(long, value_name = "VERSION", value_parser = api_version)]
     pub(crate) api_version: Option<String>,
@@ -343,6 +348,8 @@ impl Options {
             saved: None,
             address: Some(address),
             containers: self.containers.simulator()?,
+            datastore_directories: model.datastore_directories,
+            plain_http: !self.service.tls,
             ..vimsim_simulator::Config::default()
         })
     }

@@ -39,6 +39,8 @@ struct Properties {
     kind: TypeId,
     all: bool,
     paths: Vec<Path>,
+    /// The paths that only some of the types derived from it have.
+    late: Vec<ArcStr>,
 }
 
 /// An `ObjectSpec`.
@@ -77,6 +79,12 @@ pub(crate) struct Plan {
     pub(crate) slots: Vec<usize>,
 }
 
+/// Whether a type derived from this one has the path.
+fn has_derived(kind: TypeId, text: &str, version: Version) -> bool {
+    let derived = TypeId::all().filter(|other| *other != kind && other.is_a(kind));
+    derived.into_iter().any(|other| Path::compile(text, other, version).is_ok())
+}
+
 impl Selection {
     /// Compiles a filter's specification, for a client of this version.
     ///
@@ -89,8 +97,17 @@ impl Selection {
             // Fidelity: vCenter answers a fault; govc sends a flag of its own (`-name`) as a path when its value is left
             // out, and counts on vcsim, which passes over it.
             let texts = spec.path_set().iter().filter(|text| !all && !text.starts_with('-'));
-            let paths = texts.map(|text| Path::compile(text, kind, version)).collect::<Result<_, _>>()?;
-            Ok(Properties { kind, all, paths })
+            let (mut paths, mut late) = (Vec::new(), Vec::new());
+            for text in texts {
+                match Path::compile(text, kind, version) {
+                    Ok(path) => paths.push(path),
+                    // Fidelity: vCenter answers a fault; govc asks networks for what only portgroups have, and counts on
+                    // vcsim, which looks at the objects and not at the type that was named.
+                    Err(_) if has_derived(kind, text, version) => late.push(text.clone()),
+                    Err(fault) => return Err(fault),
+                }
+            }
+            Ok(Properties { kind, all, paths, late })
         });
         let properties = properties.collect::<Result<_, Fault>>()?;
         let (roots, traversals) = Compiler::default().compile(spec, version)?;
@@ -126,7 +143,8 @@ impl Selection {
         let mut names: HashSet<ArcStr> = HashSet::new();
         for spec in self.properties.iter().filter(|spec| kind.is_a(spec.kind)) {
             let all = spec.all.then(|| Path::all(kind, self.version)).into_iter().flatten();
-            let wanted = all.chain(spec.paths.iter().cloned());
+            let late = spec.late.iter().filter_map(|text| Path::compile(text, kind, self.version).ok());
+            let wanted = all.chain(spec.paths.iter().cloned()).chain(late);
             paths.get_or_insert_default().extend(wanted.filter(|path| names.insert(path.name().clone())));
         }
         let is_nested = |path: &Path| !path.is_projection() && path.prefixes().any(|prefix| names.contains(prefix));

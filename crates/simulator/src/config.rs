@@ -159,6 +159,11 @@ pub struct Config {
     pub address: Option<std::net::SocketAddr>,
     /// Whether each host shows a port of its own (`summary.config.port`) instead of the service's.
     pub unique_host_ports: bool,
+    /// Whether the datastores of the inventory have directories of this machine, whose paths are their URLs and whose files
+    /// are on them.
+    pub datastore_directories: bool,
+    /// Whether clients reach the service over plain HTTP.
+    pub plain_http: bool,
     /// The certificate (X.509, DER) that the service shows its clients; hosts have it for theirs, so that one who
     /// connects to a host finds what the vCenter said of it.
     pub certificate: Option<Vec<u8>>,

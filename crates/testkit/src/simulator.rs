@@ -60,6 +60,7 @@ impl Simulator {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
         let body_limit = server.limits.body;
+        config.plain_http = server.tls == Tls::Off;
         let builder = ServerBuilder::bind(server).await?;
         config.address.get_or_insert(builder.endpoint().address);
         if config.certificate.is_none() {

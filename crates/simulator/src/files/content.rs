@@ -30,17 +30,27 @@ impl Scratch {
         Arc::new(Self { directory: Mutex::default(), next: AtomicU64::new(1) })
     }
 
-    fn create(&self) -> io::Result<Stored> {
+    /// Makes a directory in ours that the machine's user can put files into: a datastore's.
+    pub(crate) fn make_directory(&self, name: &str) -> io::Result<PathBuf> {
+        // A name may have anything in it but what paths are made of.
+        let path = self.root()?.join(name.replace(['/', '\\', '\0'], "_"));
+        private_directory(&path)?;
+        Ok(path)
+    }
+
+    /// The directory, which is made now if it was not needed before.
+    fn root(&self) -> io::Result<PathBuf> {
         let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
-        let directory = match &mut *directory {
-            Some(directory) => directory,
-            none => {
-                let path = std::env::temp_dir().join(format!("vimsim-{}", crate::uuid::random()));
-                private_directory(&path)?;
-                none.insert(path)
-            }
-        };
-        let path = directory.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
+        if let Some(directory) = &*directory {
+            return Ok(directory.clone());
+        }
+        let path = std::env::temp_dir().join(format!("vimsim-{}", crate::uuid::random()));
+        private_directory(&path)?;
+        Ok(directory.insert(path).clone())
+    }
+
+    fn create(&self) -> io::Result<Stored> {
+        let path = self.root()?.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
         let file = File::options().write(true).create_new(true).open(&path)?;
         Ok(Stored { path, file: Some(file) })
     }

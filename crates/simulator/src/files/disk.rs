@@ -31,12 +31,6 @@ impl Disk {
         matches!(self.kind.as_str(), "thin" | "seSparse" | "sparse2Gb" | "sparseMonolithic" | "delta")
     }
 
-    /// The bytes that it takes of its datastore.
-    pub(crate) fn allocated(&self) -> i64 {
-        let uploaded = self.stream.as_ref().map_or(0, |stream| i64::try_from(stream.size()).unwrap_or(i64::MAX));
-        if self.is_thin() { uploaded } else { self.capacity }
-    }
-
     /// Cylinders, heads and sectors, as a controller of this type shows a disk of this size.
     pub(crate) fn geometry(&self) -> (i64, i32, i32) {
         let sectors = self.capacity / SECTOR;
@@ -206,62 +200,6 @@ pub(crate) fn unspaced(text: &str) -> String {
     format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
 }
 
-/// A disk of this size that holds nothing, in the format in which disks travel (streamOptimized).
-///
-/// Layout: the header, the descriptor, the grain directory behind its marker, the footer behind its marker, and the end
-/// of the stream. There are no grains, so that the directory names no tables.
-pub(crate) fn empty_stream(disk: &Disk) -> Vec<u8> {
-    const GRAIN: i64 = 128;
-    const ENTRIES: i64 = 512;
-    const SIZE: usize = SECTOR as usize;
-    let sectors = disk.capacity / SECTOR;
-    let tables = (sectors + GRAIN * ENTRIES - 1) / (GRAIN * ENTRIES);
-    let directory = usize::try_from(tables * 4).unwrap_or_default().div_ceil(SIZE);
-    let extent = Disk { kind: "thin".into(), parent: None, stream: None, ..disk.clone() };
-    let text = extent.descriptor("disk.vmdk").replace("createType=\"vmfs\"", "createType=\"streamOptimized\"");
-    let text = text.replace("VMFS \"disk-flat.vmdk\"", "SPARSE \"disk.vmdk\"");
-    let mut out = Vec::with_capacity((16 + directory) * SIZE);
-    let header = |directory_at: i64| {
-        let mut header = Vec::with_capacity(SIZE);
-        header.extend_from_slice(b"KDMV");
-        // Version 3, with valid line ends, compressed grains and markers.
-        for number in [3_u32, 1 | 1 << 16 | 1 << 17] {
-            header.extend_from_slice(&number.to_le_bytes());
-        }
-        for number in [sectors, GRAIN, 1, 8] {
-            header.extend_from_slice(&number.to_le_bytes());
-        }
-        header.extend_from_slice(&(ENTRIES as u32).to_le_bytes());
-        for number in [0, directory_at, 9] {
-            header.extend_from_slice(&number.to_le_bytes());
-        }
-        header.push(0);
-        header.extend_from_slice(b"\n \r\n");
-        header.extend_from_slice(&1_u16.to_le_bytes());
-        header.resize(SIZE, 0);
-        header
-    };
-    let marker = |count: usize, kind: u32| {
-        let mut marker = Vec::with_capacity(SIZE);
-        marker.extend_from_slice(&(count as u64).to_le_bytes());
-        marker.extend_from_slice(&[0; 4]);
-        marker.extend_from_slice(&kind.to_le_bytes());
-        marker.resize(SIZE, 0);
-        marker
-    };
-    // The directory is at the end, where the footer says.
-    out.extend(header(-1));
-    out.extend_from_slice(text.as_bytes());
-    out.resize(9 * SIZE, 0);
-    out.extend(marker(directory, 2));
-    let directory_at = (out.len() / SIZE) as i64;
-    out.resize(out.len() + directory * SIZE, 0);
-    out.extend(marker(1, 3));
-    out.extend(header(directory_at));
-    out.resize(out.len() + SIZE, 0);
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,21 +218,6 @@ mod tests {
         let read = Disk::parse(text.as_bytes()).expect("a descriptor");
         assert_eq!((read.capacity, read.kind.as_str(), read.uuid), (10 << 30, "thin", disk.uuid));
         assert!(Disk::parse(b"no descriptor").is_none());
-    }
-
-    #[test]
-    fn an_empty_stream_is_a_sparse_disk() {
-        let bytes = empty_stream(&disk("preallocated", 30 << 20));
-        assert_eq!(bytes.len() % 512, 0);
-        let read = Disk::parse(&bytes).expect("a sparse disk");
-        assert_eq!(
-            (read.capacity, read.kind.as_str(), read.adapter.as_str()),
-            (30 << 20, "sparseMonolithic", "lsiLogic")
-        );
-        // The last sector ends the stream, the one before is the footer, which says where the directory is.
-        let footer = &bytes[bytes.len() - 1024..];
-        assert_eq!((&footer[..4], &footer[512..]), (&b"KDMV"[..], &[0; 512][..]));
-        assert_eq!(i64::from_le_bytes(footer[56..64].try_into().expect("eight bytes")), 10);
     }
 
     #[test]

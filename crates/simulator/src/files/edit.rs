@@ -146,6 +146,39 @@ pub(crate) fn put(
     Ok(())
 }
 
+/// Puts a file there that takes nothing of its datastore beside what its machine takes.
+pub(crate) fn put_owned(
+    transaction: &mut Transaction,
+    author: &Author,
+    place: &Place,
+    content: Content,
+) -> Result<(), Fault> {
+    make_all(transaction, author, &place.datastore, place.parent())?;
+    let file = File { content, modified: author.now, owner: author.name.clone(), allocated: 0 };
+    transaction.private::<Files>(&place.datastore)?.set(&place.path, Entry::Is(Item::File(file)));
+    Ok(())
+}
+
+/// The disk at a place as it was sent here, or the disk and its data, if it has some.
+///
+/// - what [`disk`] raises.
+#[expect(clippy::type_complexity, reason = "either the one or the other")]
+pub(crate) fn travelling(
+    volume: &Volume<'_, impl crate::walk::Inventory>,
+    place: &Place,
+) -> Result<Result<Arc<Blob>, (Disk, Option<Arc<Blob>>)>, Fault> {
+    let (_, disk) = disk(volume, place)?;
+    if let Some(stream) = disk.stream {
+        return Ok(Ok(stream));
+    }
+    let extent = place.sibling(&disk.extent(place.name()));
+    let data = volume.file(&extent.path).and_then(|file| match file.content {
+        Content::Bytes(blob) if !blob.is_zeros() => Some(blob),
+        _ => None,
+    });
+    Ok(Err((disk, data)))
+}
+
 /// What a file takes of its datastore. The data of a disk is counted with the file that holds it, not the descriptor.
 fn size(content: &Content, name: &str) -> i64 {
     match content {

@@ -14,8 +14,10 @@ pub(crate) mod machine;
 pub(crate) mod path;
 pub(crate) mod place;
 pub(crate) mod store;
+pub(crate) mod stream;
 pub(crate) mod transfer;
 mod volume;
+mod window;
 
 pub(crate) use place::Place;
 pub(crate) use store::{Content, File, Files, Item};

@@ -1,6 +1,7 @@
 //! What a datastore keeps of its files: those that clients made, and those of machines that clients changed or deleted.
 
 use std::ops::Bound;
+use std::path::Path;
 use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync as Map;
@@ -77,6 +78,8 @@ pub(crate) struct Files {
     pub(crate) used: Option<i64>,
     /// How many folders were ever made.
     pub(super) made: u64,
+    /// The directory of this machine whose files are seen here as well, where nothing else is.
+    pub(crate) directory: Option<Arc<Path>>,
     entries: Map<ArcStr, Entry>,
 }
 

@@ -1,13 +1,14 @@
 //! A datastore's tree of folders and files, to read.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use vimsim_types::views::{Datastore, VirtualMachine, VsanDatastoreInfo};
 use vimsim_types::{ArcStr, DateTime, Fault, Moref, View, literal};
 
 use super::machine::{self, Own};
 use super::store::{Entry, Files, Folder, Item};
-use super::{File, path};
+use super::{File, path, window};
 use crate::call::not_found;
 use crate::walk::Inventory;
 
@@ -84,7 +85,12 @@ impl<'a, I: Inventory> Volume<'a, I> {
                 }
             }
         }
-        None
+        window::get(self.directory()?, path)
+    }
+
+    /// The directory of this machine that shows through.
+    fn directory(&self) -> Option<&'a Path> {
+        self.files?.directory.as_deref()
     }
 
     /// The file at a path, if there is one.
@@ -131,6 +137,12 @@ impl<'a, I: Inventory> Volume<'a, I> {
                     }
                     None => _ = items.entry(rest.into()).or_insert(Item::File(own.file)),
                 }
+            }
+        }
+        for (name, item) in self.directory().map(|root| window::list(root, folder)).unwrap_or_default() {
+            let is_gone = self.files.is_some_and(|files| files.get(&path::join(folder, &name)).is_some());
+            if !is_gone {
+                items.entry(name).or_insert(item);
             }
         }
         Some(items)

@@ -1,5 +1,8 @@
 //! `HostDatastoreSystem`: the datastores that a host mounts.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use vimsim_types::enums::HostMountMode;
 use vimsim_types::method::{CreateLocalDatastore, CreateNasDatastore, RemoveDatastore, RemoveDatastoreExTask};
 use vimsim_types::views::{
@@ -11,6 +14,7 @@ use vimsim_types::{ArcStr, EnumView, Fault, Moref, View};
 
 use super::{datastore, host_managers, managed_entity};
 use crate::call::Call;
+use crate::files::Files;
 use crate::kind::Kind;
 
 pub(crate) fn kind() -> Kind<HostDatastoreSystem> {
@@ -53,12 +57,21 @@ pub(crate) fn create_local<T>(
         None => {
             let name = managed_entity::check_name(call, &folder, name)?;
             let volume = datastore::volume_id(&crate::uuid::named(&format!("{datacenter}/{name}/{path}")));
-            // Fidelity: vcsim's URL is a directory that it makes; ours names a volume, and no file is there until one is.
+            // Fidelity: vcsim's URL is a directory that it makes; ours names a volume, unless we are to be vcsim.
+            let directory = directory(call, &datacenter, &name)?;
+            let url = match &directory {
+                Some(directory) => directory.to_string_lossy().into_owned(),
+                None => format!("ds:///vmfs/volumes/{volume}/"),
+            };
             let info = LocalDatastoreInfo::with(|info| {
-                info.set_url(format!("ds:///vmfs/volumes/{volume}/"));
+                info.set_url(url);
                 info.set_path(path);
             });
-            datastore::create(call, &folder, &name, "OTHER", info)?
+            let moref = datastore::create(call, &folder, &name, "OTHER", info)?;
+            if directory.is_some() {
+                call.private::<Files>(&moref)?.directory = directory.map(Arc::from);
+            }
+            moref
         }
     };
     let mount_path = mount_path(call.get(&moref)?);
@@ -72,6 +85,22 @@ pub(crate) fn create_local<T>(
         }),
     )?;
     Ok(moref)
+}
+
+/// The directory of this machine for a datastore of the model, if it is to have one.
+///
+/// - `HostConfigFault` if it cannot be made.
+fn directory<T>(call: &Call<'_, T>, datacenter: &Moref, name: &str) -> Result<Option<PathBuf>, Fault> {
+    let service = &call.context().service;
+    if !service.config().datastore_directories || !call.context().at_once {
+        return Ok(None);
+    }
+    let name = match call.view::<Datacenter>(datacenter) {
+        Some(datacenter) => format!("{}-{name}", datacenter.name()),
+        None => name.into(),
+    };
+    let made = service.scratch().make_directory(&name);
+    made.map(Some).map_err(|error| Fault::new(HostConfigFault::new(), format!("no directory for '{name}': {error}")))
 }
 
 /// The host whose datastore system this is.

@@ -40,6 +40,7 @@ pub(crate) mod host_service_system;
 pub(crate) mod host_storage_system;
 pub(crate) mod host_system;
 pub(crate) mod host_virtual_nic_manager;
+pub(crate) mod http_nfc_lease;
 pub(crate) mod inventory_view;
 pub(crate) mod ip_pool_manager;
 pub(crate) mod license_assignment_manager;
@@ -51,6 +52,7 @@ pub(crate) mod network;
 pub(crate) mod opaque_network;
 pub(crate) mod option_manager;
 pub(crate) mod option_settings;
+pub(crate) mod ovf_manager;
 pub(crate) mod performance_manager;
 pub(crate) mod placement;
 pub(crate) mod property_collector;
@@ -111,6 +113,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         host_storage_system::kind().into_table(),
         host_system::kind().into_table(),
         host_virtual_nic_manager::kind().into_table(),
+        http_nfc_lease::kind().into_table(),
         inventory_view::kind().into_table(),
         ip_pool_manager::kind().into_table(),
         license_assignment_manager::kind().into_table(),
@@ -120,6 +123,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         network::kind().into_table(),
         opaque_network::kind().into_table(),
         option_manager::kind().into_table(),
+        ovf_manager::kind().into_table(),
         performance_manager::kind().into_table(),
         property_collector::kind().into_table(),
         property_filter::kind().into_table(),

@@ -27,8 +27,10 @@ pub(crate) fn properties(context: &Context) -> OptionManager {
 }
 
 /// Where clients reach the service: `https://127.0.0.1:8989`.
-fn base_url(context: &Context) -> String {
-    context.service.config().address.map_or_else(|| "https://localhost".into(), |address| format!("https://{address}"))
+pub(crate) fn base_url(context: &Context) -> String {
+    let config = context.service.config();
+    let scheme = if config.plain_http { "http" } else { "https" };
+    config.address.map_or_else(|| format!("{scheme}://localhost"), |address| format!("{scheme}://{address}"))
 }
 
 fn host_name(context: &Context) -> String {

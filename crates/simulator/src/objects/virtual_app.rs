@@ -22,6 +22,7 @@ pub(crate) fn kind() -> Kind<VirtualApp> {
         .write(power_off)
         .write(suspend)
         .write(update_v_app_config)
+        .write(super::http_nfc_lease::export_v_app)
         .destroy(destroy)
 }
 
@@ -186,13 +187,13 @@ pub(super) fn create_child_vm(call: &mut Call<'_, ResourcePool>, request: Create
 }
 
 /// The folder of a vApp, or of the one that it is in.
-fn folder_of<T>(call: &Call<'_, T>, moref: &Moref) -> Option<Moref> {
+pub(crate) fn folder_of<T>(call: &Call<'_, T>, moref: &Moref) -> Option<Moref> {
     let apps = resource_pool::lineage(call, moref);
     apps.iter().find_map(|app| call.view::<VirtualApp>(app)?.parent_folder())
 }
 
 /// The machines of the vApp and of the pools and vApps in it.
-fn machines<T>(call: &Call<'_, T>, moref: &Moref) -> Vec<Moref> {
+pub(crate) fn machines<T>(call: &Call<'_, T>, moref: &Moref) -> Vec<Moref> {
     let Some(pool) = call.view::<ResourcePool>(moref) else { return Vec::new() };
     let mut found: Vec<Moref> = pool.vm().iter().collect();
     pool.resource_pool().iter().for_each(|child| found.extend(machines(call, &child)));

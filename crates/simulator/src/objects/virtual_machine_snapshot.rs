@@ -9,7 +9,11 @@ use crate::call::Call;
 use crate::kind::Kind;
 
 pub(crate) fn kind() -> Kind<VirtualMachineSnapshot> {
-    Kind::new().write(revert_to_snapshot).write(remove_snapshot).write(rename_snapshot)
+    Kind::new()
+        .write(revert_to_snapshot)
+        .write(remove_snapshot)
+        .write(rename_snapshot)
+        .write(super::http_nfc_lease::export_snapshot)
 }
 
 /// Makes the machine what it was, as a task of the machine.

@@ -35,6 +35,7 @@ pub(crate) fn pool_kind<T: View>() -> Kind<T> {
         .write(tree::update_child_resource_configuration)
         .write(virtual_app::create_v_app)
         .write(virtual_app::create_child_vm)
+        .write(super::http_nfc_lease::import_v_app)
         .read(query_resource_config_option)
         .read(|look: &Look<'_, ResourcePool>, _: RefreshRuntime| look.this().map(|_| ()))
         .computed(ResourcePool::CHILD_CONFIGURATION, child_configuration)

@@ -48,6 +48,7 @@ pub(crate) fn kind() -> Kind<VirtualMachine> {
         .write(reconfigure::reconfig_vm)
         .write(reconfigure::rename)
         .write(lifecycle::unregister_vm)
+        .write(super::http_nfc_lease::export_vm)
         .write(lifecycle::mark_as_template)
         .write(lifecycle::mark_as_virtual_machine)
         .write(lifecycle::refresh_storage_info)

@@ -2,12 +2,12 @@
 //! layout of its files and its allocations are worked out when they are read, so that they are never wrong and take no room.
 
 use vimsim_types::views::{
-    ResourceConfigSpec, VAppConfigInfo, VirtualDeviceFileBackingInfo, VirtualDisk, VirtualDiskFlatVer2BackingInfo,
-    VirtualEthernetCard, VirtualMachine, VirtualMachineConfigInfo, VirtualMachineConfigSummary,
-    VirtualMachineFileLayout, VirtualMachineFileLayoutDiskLayout, VirtualMachineFileLayoutEx,
-    VirtualMachineFileLayoutExDiskLayout, VirtualMachineFileLayoutExDiskUnit, VirtualMachineFileLayoutExFileInfo,
-    VirtualMachineFileLayoutSnapshotLayout, VirtualMachineGuestSummary, VirtualMachineQuickStats,
-    VirtualMachineStorageInfo, VirtualMachineStorageSummary, VirtualMachineSummary, VirtualMachineUsageOnDatastore,
+    ResourceConfigSpec, VirtualDeviceFileBackingInfo, VirtualDisk, VirtualDiskFlatVer2BackingInfo, VirtualEthernetCard,
+    VirtualMachine, VirtualMachineConfigInfo, VirtualMachineConfigSummary, VirtualMachineFileLayout,
+    VirtualMachineFileLayoutDiskLayout, VirtualMachineFileLayoutEx, VirtualMachineFileLayoutExDiskLayout,
+    VirtualMachineFileLayoutExDiskUnit, VirtualMachineFileLayoutExFileInfo, VirtualMachineFileLayoutSnapshotLayout,
+    VirtualMachineGuestSummary, VirtualMachineQuickStats, VirtualMachineStorageInfo, VirtualMachineStorageSummary,
+    VirtualMachineSummary, VirtualMachineUsageOnDatastore,
 };
 use vimsim_types::{ArcStr, DateTime, Moref, Object, Value, View, literal};
 
@@ -82,7 +82,7 @@ fn config_summary(machine: &VirtualMachine, config: &VirtualMachineConfigInfo) -
         if let Some(managed_by) = config.managed_by() {
             summary.set_managed_by(managed_by.clone());
         }
-        let product = config.v_app_config().and_then(|config| config.downcast::<VAppConfigInfo>()?.product().first());
+        let product = config.v_app_config().and_then(|config| config.product().first());
         if let Some(product) = product {
             summary.set_product(product.clone());
         }
