@@ -288,7 +288,7 @@ fn extend(call: &mut Manager<'_>, request: ExtendVirtualDiskTask) -> Result<More
 ///
 /// - as faults of the task: `FileFault` for one that has its differences to another; else as [`extend`].
 fn inflate(call: &mut Manager<'_>, request: InflateVirtualDiskTask) -> Result<Moref, Fault> {
-    change(call, request.datacenter(), request.name().clone(), |place, disk| thicken(place, disk))
+    change(call, request.datacenter(), request.name().clone(), thicken)
 }
 
 fn thicken(place: &Place, disk: &mut Disk) -> Result<(), Fault> {

@@ -100,7 +100,7 @@ pub(super) fn info(name: &str, item: &Item, spec: &HostDatastoreBrowserSearchSpe
     };
     let flags = spec.details().cloned().unwrap_or_else(FileQueryFlags::new);
     // Who asks for a type is told it, and folders are always told from files.
-    let is_told = flags.file_type() || kind == Type::Folder || query.as_ref().is_some_and(|it| is_typed(it));
+    let is_told = flags.file_type() || kind == Type::Folder || query.as_ref().is_some_and(is_typed);
     let mut object = Object::new(if is_told { kind.info() } else { FileInfo::TYPE });
     if let Some(info) = FileInfo::from_mut(&mut object) {
         tell(info, name, item, &flags);

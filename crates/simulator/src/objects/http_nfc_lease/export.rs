@@ -43,7 +43,7 @@ fn export<T>(call: &mut Call<'_, T>, entity: &Moref, machines: &[Moref]) -> Resu
 pub(crate) fn export_vm(call: &mut Call<'_, VirtualMachine>, _: ExportVm) -> Result<Moref, Fault> {
     let this = call.moref();
     expect_off(call, &this)?;
-    export(call, &this, &[this.clone()])
+    export(call, &this, std::slice::from_ref(&this))
 }
 
 /// A lease to fetch the disks and images of all machines of the vApp.
