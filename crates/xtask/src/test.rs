@@ -94,6 +94,8 @@ fn conformance() -> Result<()> {
         ("pyvmomi9", "pyvmomi_properties.py"),
         ("pyvmomi8", "pyvmomi_operations.py"),
         ("pyvmomi9", "pyvmomi_operations.py"),
+        ("pyvmomi8", "pyvmomi_files.py"),
+        ("pyvmomi9", "pyvmomi_files.py"),
         ("pyvmomi8", "containers.py"),
         ("pyvmomi9", "containers.py"),
         ("zeep", "zeep_wsdl.py"),

@@ -13,6 +13,7 @@ pub(crate) mod fault;
 pub(crate) mod machine;
 pub(crate) mod path;
 pub(crate) mod place;
+pub(crate) mod renamed;
 pub(crate) mod store;
 pub(crate) mod stream;
 pub(crate) mod transfer;

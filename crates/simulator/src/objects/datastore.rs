@@ -18,7 +18,7 @@ use vimsim_types::{ArcStr, EnumView, Fault, Moref, View};
 
 use super::{folder, host_datastore_browser, managed_entity, network, storage_pod};
 use crate::call::Call;
-use crate::files::Files;
+use crate::files::{Files, renamed};
 use crate::kind::Kind;
 use crate::walk::remove_reference;
 
@@ -194,7 +194,10 @@ fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
         && datastore.info().free_space() == free
         && datastore.info().name() == name;
     if !is_current {
-        let name = name.clone();
+        let (name, old) = (name.clone(), summary.name().clone());
+        if name != old {
+            renamed::follow(transaction, moref, &old, &name)?;
+        }
         let datastore = transaction.edit::<Datastore>(moref)?;
         let summary = datastore.summary_mut();
         summary.set_name(&name).set_free_space(free);
