@@ -4,19 +4,20 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, COOKIE, IF_NONE_MATCH, IF_RANGE, RANGE};
 use hyper::{Method, StatusCode};
+use vimsim::types::enums::{VirtualDeviceConfigSpecFileOperation, VirtualDeviceConfigSpecOperation};
 use vimsim::types::method::{
     AcquireGenericServiceTicket, CopyDatastoreFileTask, CopyVirtualDiskTask, CreateChildDiskTask,
     CreateVirtualDiskTask, DeleteDatastoreFileTask, DeleteVirtualDiskTask, DestroyTask, ExtendVirtualDiskTask,
     FindByInventoryPath, InflateVirtualDiskTask, MakeDirectory, MoveDatastoreFileTask, PowerOffVMTask,
-    QueryVirtualDiskGeometry, QueryVirtualDiskInfoTask, QueryVirtualDiskUuid, SearchDatastoreSubFoldersTask,
-    SearchDatastoreTask, SetVirtualDiskUuid, UnregisterVM,
+    QueryVirtualDiskGeometry, QueryVirtualDiskInfoTask, QueryVirtualDiskUuid, ReconfigVMTask,
+    SearchDatastoreSubFoldersTask, SearchDatastoreTask, SetVirtualDiskUuid, UnregisterVM,
 };
 use vimsim::types::views::{
     FileAlreadyExists, FileBackedVirtualDiskSpec, FileFault, FileLocked, FileManager, FileNotFound, FileQueryFlags,
     FolderFileInfo, FolderFileQuery, HostDatastoreBrowserSearchResults, HostDatastoreBrowserSearchSpec,
     InvalidArgument, InvalidDatastore, InvalidDatastorePath, NoDiskSpace, SearchIndex, SessionManager,
-    SessionManagerGenericServiceTicket, SessionManagerHttpServiceRequestSpec, VirtualDiskInfo, VirtualDiskManager,
-    VmConfigFileInfo, VmDiskFileInfo, VmDiskFileQuery,
+    SessionManagerGenericServiceTicket, SessionManagerHttpServiceRequestSpec, VirtualDeviceConfigSpec, VirtualDisk,
+    VirtualDiskInfo, VirtualDiskManager, VmConfigFileInfo, VmDiskFileInfo, VmDiskFileQuery,
 };
 use vimsim::types::{Moref, Value, View};
 use vimsim::{Client, Config, FileClient, Simulator};
@@ -402,4 +403,32 @@ async fn disks_are_made_and_changed() {
     assert_eq!(names(&client, "d").await, ["c-delta.vmdk", "c.vmdk", "d-flat.vmdk", "d.vmdk"]);
     client.run(&manager(), delete("d")).await.unwrap();
     assert_eq!(free_space(&client).await, free);
+}
+
+#[tokio::test]
+async fn a_disk_that_is_detached_stays_and_one_that_is_destroyed_goes() {
+    let (_simulator, client, _) = start().await;
+    let machine = found(&client, "DC0/vm/DC0_H0_VM0").await;
+    client.run(&machine, PowerOffVMTask::new()).await.unwrap();
+    let free = free_space(&client).await;
+    let devices = client.property(&machine, "config.hardware.device").await.unwrap();
+    let is_disk = |value: &&Value| value.object().is_some_and(|object| object.is::<VirtualDisk>());
+    let disk = VirtualDisk::from_ref(devices.items().iter().find(is_disk).unwrap().object().unwrap()).unwrap().clone();
+    let change = |operation, file_operation: Option<VirtualDeviceConfigSpecFileOperation>| {
+        ReconfigVMTask::with(|request| {
+            request.spec_mut().push_device_change(VirtualDeviceConfigSpec::with(|change| {
+                change.set_operation(operation).set_file_operation(file_operation).set_device(disk.clone());
+            }));
+        })
+    };
+    use VirtualDeviceConfigSpecOperation::{Add, Remove};
+    client.run(&machine, change(Remove, None)).await.unwrap();
+    assert!(names(&client, "DC0_H0_VM0").await.contains(&"disk1.vmdk".to_string()));
+    assert_eq!(free_space(&client).await, free);
+    client.run(&machine, change(Add, None)).await.unwrap();
+    assert_eq!(free_space(&client).await, free);
+    let destroy = Some(VirtualDeviceConfigSpecFileOperation::Destroy);
+    client.run(&machine, change(Remove, destroy)).await.unwrap();
+    assert!(!names(&client, "DC0_H0_VM0").await.contains(&"disk1.vmdk".to_string()));
+    assert_eq!(free_space(&client).await, free + (10 << 30));
 }

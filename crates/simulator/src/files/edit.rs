@@ -454,3 +454,48 @@ pub(crate) fn adopt_disks(
     }
     Ok(())
 }
+
+/// Settles what becomes of the disks that a machine had and has no more: those with these keys are deleted, the others are
+/// from now on files like any.
+pub(crate) fn release_disks(
+    transaction: &mut Transaction,
+    before: &VirtualMachineConfigInfo,
+    after: &VirtualMachineConfigInfo,
+    deleted: &[i32],
+) -> Result<(), Fault> {
+    for (disk, file) in machine::disks(before) {
+        if machine::disks(after).any(|(known, name)| known.key() == disk.key() || name == file) {
+            continue;
+        }
+        let backing = disk.backing().and_then(|backing| backing.downcast::<VirtualDeviceFileBackingInfo>());
+        let Some(datastore) = backing.and_then(|backing| backing.datastore()) else { continue };
+        let Some(path) = file.split_once(']').map(|(_, path)| path.trim()) else { continue };
+        let described = machine::describe(before, disk);
+        let extent = path::join(path::split(path).0, &described.extent(path::split(path).1));
+        let (modified, size) = (before.modified(), described.capacity);
+        let is_deleted = deleted.contains(&disk.key());
+        let files = transaction.private::<Files>(&datastore)?;
+        if is_deleted {
+            let gone = [files.remove(path), files.remove(&extent)];
+            let freed: i64 =
+                gone.iter().flatten().map(|entry| if let Entry::Is(item) = entry { allocated(item) } else { 0 }).sum();
+            datastore::reserve_in(transaction, &datastore, -freed)?;
+            continue;
+        }
+        let author = Author { name: vimsim_types::literal!("root"), now: modified };
+        let owner = author.name.clone();
+        let data = Blob::zeros(u64::try_from(size).unwrap_or_default());
+        let parts = [(path.to_string(), Content::Disk(Arc::new(described)), 0), (extent, Content::Bytes(data), size)];
+        make_all(transaction, &author, &datastore, path::split(path).0)?;
+        for (path, content, allocated) in parts {
+            let files = transaction.private::<Files>(&datastore)?;
+            let kept = match files.get(&path) {
+                Some(Entry::Is(Item::File(kept))) => File { allocated, ..kept.clone() },
+                _ => File { content, modified, owner: owner.clone(), allocated },
+            };
+            files.set(&path, Entry::Is(Item::File(kept)));
+            datastore::reserve_in(transaction, &datastore, allocated)?;
+        }
+    }
+    Ok(())
+}

@@ -75,10 +75,46 @@ pub(super) fn files(moref: &Moref, machine: &VirtualMachine, datastore: &Datasto
         let disk = describe(config, disk);
         let extent = path::join(path::split(path).0, &disk.extent(path::split(path).1));
         let size = if disk.parent.is_some() { 0 } else { disk.capacity };
+        let top = disk.clone();
         add(path.into(), Content::Disk(Arc::new(disk)), 0, modified);
         add(extent, Content::Bytes(Blob::zeros(u64::try_from(size).unwrap_or_default())), 0, modified);
+        for (path, disk) in parents(config, name, path, &top) {
+            let extent = path::join(path::split(&path).0, &disk.extent(path::split(&path).1));
+            let size = if disk.parent.is_some() { 0 } else { disk.capacity };
+            add(path, Content::Disk(Arc::new(disk)), 0, modified);
+            add(extent, Content::Bytes(Blob::zeros(u64::try_from(size).unwrap_or_default())), 0, modified);
+        }
     }
+    // What its snapshots have beside: their memory and state.
+    let kept = machine.layout_ex().filter(|kept| !kept.snapshot().is_empty());
+    for file in kept.into_iter().flat_map(|kept| kept.file().iter()) {
+        let Some(path) = on(file.name(), name).filter(|path| !path.ends_with(".vmdk")) else { continue };
+        let size = u64::try_from(file.size()).unwrap_or_default();
+        add(path.into(), Content::Bytes(Blob::zeros(size)), 0, modified);
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files.dedup_by(|a, b| a.path == b.path);
     files
+}
+
+/// The disks below one that has its differences to another, as far as they are in the same folder: others belong to the
+/// machine that a linked clone was made of.
+fn parents(config: &VirtualMachineConfigInfo, datastore: &str, path: &str, top: &Disk) -> Vec<(String, Disk)> {
+    let flat = disks(config).find(|(_, file)| on(file, datastore) == Some(path));
+    let flat = flat.and_then(|(disk, _)| disk.backing()?.downcast::<VirtualDiskFlatVer2BackingInfo>());
+    let chain = std::iter::successors(flat.and_then(|flat| flat.parent()), |flat| flat.parent()).take(1_000);
+    let described = chain.filter_map(|flat| {
+        let own = on(flat.file_name(), datastore).filter(|own| path::split(own).0 == path::split(path).0)?;
+        let parent = flat.parent().map(|parent| parent.file_name().clone());
+        let kind = match &parent {
+            Some(_) => "delta",
+            None if flat.thin_provisioned() == Some(true) => "thin",
+            None => "preallocated",
+        };
+        let uuid = flat.uuid().cloned().unwrap_or_default();
+        Some((own.to_string(), Disk { kind: kind.into(), uuid, parent, stream: None, ..top.clone() }))
+    });
+    described.collect()
 }
 
 /// Whether the machine runs, so that its files are locked.

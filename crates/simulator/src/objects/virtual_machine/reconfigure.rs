@@ -1,6 +1,8 @@
 //! Changing virtual machines.
 
-use vimsim_types::enums::VirtualMachinePowerState as Power;
+use vimsim_types::enums::{
+    VirtualDeviceConfigSpecFileOperation, VirtualDeviceConfigSpecOperation, VirtualMachinePowerState as Power,
+};
 use vimsim_types::method::{ReconfigVMTask, RenameTask};
 use vimsim_types::views::{
     ConcurrentAccess, InvalidState, ManagedEntity, NotSupported, ResourceConfigSpec, VirtualDeviceConfigSpec,
@@ -11,6 +13,7 @@ use vimsim_types::{ArcStr, Fault, Moref, View};
 use super::device::{self, Site};
 use super::{config, places, power, set_property, summary};
 use crate::call::Call;
+use crate::files::edit;
 use crate::objects::{event_manager, managed_entity};
 
 /// Changes the machine as the specification says, all of it or nothing.
@@ -84,8 +87,17 @@ fn change_devices<T>(
     let is_on = machine.runtime().power_state() == Power::PoweredOn;
     let site = Site { uuid: &uuid, datacenter: &datacenter, host: &host, is_on, is_new: false };
     let changes: Vec<VirtualDeviceConfigSpec> = spec.device_change().iter().cloned().collect();
+    let before = machine.config().cloned();
     device::change(call, &site, machine, &changes)?;
     places::refresh(call, &site, moref, machine, &home)?;
+    if let (Some(before), Some(after)) = (before, machine.config()) {
+        let deleted = changes.iter().filter(|change| {
+            change.operation() == Some(VirtualDeviceConfigSpecOperation::Remove)
+                && change.file_operation() == Some(VirtualDeviceConfigSpecFileOperation::Destroy)
+        });
+        let deleted: Vec<i32> = deleted.map(|change| change.device().key()).collect();
+        edit::release_disks(call, &before, after, &deleted)?;
+    }
     summary::count_storage(machine, call.now());
     Ok(())
 }
