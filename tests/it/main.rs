@@ -14,6 +14,7 @@ mod files;
 mod hostile;
 mod inventory;
 mod load;
+mod machines;
 mod networks;
 mod permissions;
 mod placement;

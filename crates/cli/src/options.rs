@@ -242,6 +242,11 @@ pub(crate) struct Latency {
     /// Spread of delays, as a fraction of the delay; 0.5 is a good value to start with
     #[arg(long, value_name = "FRACTION", default_value = "0", value_parser = fraction)]
     pub(crate) delay_jitter: f64,
+
+    /// Time from a virtual machine's start to the first word of its guest
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    #[arg(value_parser = clap::value_parser!(u32).range(..=86_400_000))]
+    pub(crate) guest_delay: u32,
 }
 
 /// What we tell about ourselves.
@@ -346,6 +351,7 @@ impl Options {
             },
             api_version: model.api_version.clone().filter(|version| !version.is_empty()),
             saved: None,
+            guest_delay: Duration::from_millis(self.latency.guest_delay.into()),
             address: Some(address),
             containers: self.containers.simulator()?,
             datastore_directories: model.datastore_directories,
@@ -356,7 +362,7 @@ impl Options {
 
     /// How long calls wait before they run.
     pub(crate) fn delay(&self) -> Delay {
-        let Latency { delay, method_delay, delay_jitter } = &self.latency;
+        let Latency { delay, method_delay, delay_jitter, .. } = &self.latency;
         let base = Duration::from_millis((*delay).into());
         Delay::new(base, method_delay.clone(), *delay_jitter, DELAY_SEED)
     }

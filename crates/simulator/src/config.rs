@@ -155,6 +155,8 @@ pub struct Config {
     pub saved: Option<Vec<SavedObject>>,
     /// What containers are made with, and for which hosts.
     pub containers: Containers,
+    /// How long after a virtual machine was started the guest in it has come up, by the service's clock.
+    pub guest_delay: std::time::Duration,
     /// The address at which clients reach the service, as hosts' management address shows it.
     pub address: Option<std::net::SocketAddr>,
     /// Whether each host shows a port of its own (`summary.config.port`) instead of the service's.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use vimsim_registry::Transaction;
 use vimsim_types::enums::TaskInfoState;
 use vimsim_types::views::{ManagedEntity, Task, TaskInfo, TaskReasonUser};
-use vimsim_types::{Fault, IntoValue, Method, Moref, Value, View};
+use vimsim_types::{Fault, IntoValue, List, Method, Moref, Value, View};
 
 use crate::call::{Call, Context};
 use crate::objects::task_manager;
@@ -168,6 +168,16 @@ fn description_id(kind: vimsim_types::TypeId, method: &Method) -> String {
     method.vmodl.into()
 }
 
+/// Gives a list that a task results in its declared element type.
+fn declare(method: Option<&Method>, result: Value) -> Value {
+    match (method.and_then(|method| method.task_result), result) {
+        (Some(element), Value::List(list)) if list.element() != element => {
+            Value::List(List::new(element, list.items().to_vec()))
+        }
+        (_, result) => result,
+    }
+}
+
 /// Writes a task's end into it.
 fn finish(
     transaction: &mut Transaction,
@@ -187,7 +197,7 @@ fn finish(
     match result {
         Ok(result) => {
             info.set_state(TaskInfoState::Success);
-            info.as_object_mut().set(TaskInfo::RESULT, result);
+            info.as_object_mut().set(TaskInfo::RESULT, declare(context.method, result));
         }
         Err(fault) => {
             info.set_state(TaskInfoState::Error);

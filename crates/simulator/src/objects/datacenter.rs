@@ -1,15 +1,58 @@
 //! `Datacenter`: four folders, and what is in them.
 
-use vimsim_types::views::{Datacenter, DatacenterConfigInfo, Folder, VirtualMachine};
+use vimsim_types::enums::VirtualMachinePowerState;
+use vimsim_types::method::PowerOnMultiVMTask;
+use vimsim_types::views::{
+    ClusterAttemptedVmInfo, ClusterNotAttemptedVmInfo, ClusterPowerOnVmResult, Datacenter, DatacenterConfigInfo,
+    Folder, InvalidState, NotSupported, VirtualMachine,
+};
 use vimsim_types::{Fault, Moref, View};
 
-use super::{folder, managed_entity, network};
+use super::{folder, managed_entity, network, virtual_machine};
 use crate::call::Call;
 use crate::kind::Kind;
 use crate::walk::descendants;
 
 pub(crate) fn kind() -> Kind<Datacenter> {
-    managed_entity::kind().destroy(destroy)
+    managed_entity::kind().write(power_on_multi_vm).destroy(destroy)
+}
+
+/// Starts virtual machines of this datacenter, each as a task of its own.
+///
+/// - `ManagedObjectNotFound` for a machine that is not there; `NotSupported` on a host, which starts them one by one.
+fn power_on_multi_vm(call: &mut Call<'_, Datacenter>, request: PowerOnMultiVMTask) -> Result<Moref, Fault> {
+    if !call.context().is_virtual_center() {
+        return Err(Fault::new(NotSupported::new(), "only vCenter starts several machines at once"));
+    }
+    request.vm().iter().try_for_each(|machine| call.get::<VirtualMachine>(&machine).map(|_| ()))?;
+    call.start_task(move |call| {
+        let this = call.moref();
+        let mut result = ClusterPowerOnVmResult::new();
+        for moref in request.vm() {
+            let machine = call.get::<VirtualMachine>(&moref)?;
+            let is_on = machine.runtime().power_state() == VirtualMachinePowerState::PoweredOn;
+            let refusal = if call.datacenter_of(&moref).as_ref() != Some(&this) {
+                Some(Fault::invalid_argument("vm", format!("{moref} is not of this datacenter")))
+            } else if machine.config().is_some_and(|config| config.template()) {
+                Some(Fault::new(InvalidState::new(), format!("'{}' is a template", machine.name())))
+            } else {
+                None
+            };
+            if let Some(fault) = refusal {
+                result.push_not_attempted(ClusterNotAttemptedVmInfo::with(|info| {
+                    info.set_vm(moref).set_fault(fault.localized());
+                }));
+                continue;
+            }
+            // One that runs already is started without a task: there is nothing to do.
+            let task = match is_on {
+                true => None,
+                false => Some(virtual_machine::start_as_task(&mut call.on(&moref))?),
+            };
+            result.push_attempted(ClusterAttemptedVmInfo::with(|info| _ = info.set_vm(moref).set_task(task)));
+        }
+        Ok(result)
+    })
 }
 
 /// Creates a datacenter with its folders; the caller lists it in `parent`.

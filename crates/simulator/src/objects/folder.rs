@@ -37,6 +37,7 @@ pub(crate) fn entity_kind<T: View>() -> Kind<T> {
         .write(super::distributed_virtual_switch::create_dvs)
         .write(super::storage_pod::create_storage_pod)
         .write(super::virtual_machine::create_vm)
+        .write(super::virtual_machine::register_vm)
         .destroy(|call| destroy(&mut call.on(&call.moref())))
 }
 

@@ -52,6 +52,11 @@ pub(crate) fn escape(name: &str) -> String {
     out
 }
 
+/// A name as who gave it wrote it: the escaped one itself where that is the same.
+pub(crate) fn written(name: &str, escaped: &ArcStr) -> ArcStr {
+    if *escaped == name { escaped.clone() } else { name.into() }
+}
+
 /// The name for a new or renamed child of `parent`. `InvalidName` if it is empty or longer than 80 characters, which is
 /// vCenter's limit; `DuplicateName` if another child has it.
 pub(crate) fn check_name<T>(call: &Call<'_, T>, parent: &Moref, name: &str) -> Result<ArcStr, Fault> {

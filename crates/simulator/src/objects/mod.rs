@@ -73,6 +73,8 @@ pub(crate) mod view_manager;
 pub(crate) mod virtual_app;
 pub(crate) mod virtual_disk_manager;
 pub(crate) mod virtual_machine;
+pub(crate) mod virtual_machine_compatibility_checker;
+pub(crate) mod virtual_machine_provisioning_checker;
 pub(crate) mod virtual_machine_snapshot;
 
 use crate::kind::Table;
@@ -141,6 +143,8 @@ pub(crate) fn kinds() -> Vec<Table> {
         virtual_app::kind().into_table(),
         virtual_disk_manager::kind().into_table(),
         virtual_machine::kind().into_table(),
+        virtual_machine_compatibility_checker::kind().into_table(),
+        virtual_machine_provisioning_checker::kind().into_table(),
         virtual_machine_snapshot::kind().into_table(),
     ]
 }

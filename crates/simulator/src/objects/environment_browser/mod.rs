@@ -25,6 +25,17 @@ pub(crate) fn kind() -> Kind<EnvironmentBrowser> {
         .read(query_target_capabilities)
 }
 
+/// The name of a guest operating system, as vCenter shows it.
+pub(crate) fn guest_full_name(id: &str) -> String {
+    guest_os::full_name(id)
+}
+
+/// The family of a guest operating system: `linuxGuest`, `windowsGuest` ...
+pub(crate) fn guest_family(id: &str) -> &'static str {
+    use vimsim_types::EnumView;
+    guest_os::family(id).name()
+}
+
 /// The hosts of the compute resource whose browser this is.
 fn hosts(look: &Look<'_, EnvironmentBrowser>) -> Vec<Moref> {
     let is_own =
@@ -35,14 +46,14 @@ fn hosts(look: &Look<'_, EnvironmentBrowser>) -> Vec<Moref> {
 
 /// The hosts that a question is about: this one, or all of the compute resource.
 ///
-/// - `InvalidArgument` for a host of another compute resource; `ManagedObjectNotFound` for one that is not there.
+/// - `ManagedObjectNotFound` for a host that is not there.
+// Fidelity: vCenter refuses a host of another compute resource. vcsim does not look, and govc gives the host of its
+// environment with the browser of any machine.
 fn hosts_of(look: &Look<'_, EnvironmentBrowser>, host: Option<Moref>) -> Result<Vec<Moref>, Fault> {
-    let all = hosts(look);
     match host {
-        None => Ok(all),
-        Some(host) if all.contains(&host) => Ok(vec![host]),
-        Some(host) if look.snapshot().object(&host).is_none() => Err(not_found(&host)),
-        Some(host) => Err(Fault::invalid_argument("host", format!("{host} is not of this compute resource"))),
+        None => Ok(hosts(look)),
+        Some(host) if look.snapshot().view::<HostSystem>(&host).is_some() => Ok(vec![host]),
+        Some(host) => Err(not_found(&host)),
     }
 }
 
@@ -74,7 +85,7 @@ fn query_config_option_descriptor(
 
 /// What a machine of one version of virtual hardware can be made of: of the newest one if none is named.
 ///
-/// - `InvalidArgument` for a version that the hosts do not run, or a host of another compute resource.
+/// - `InvalidArgument` for a version that the hosts do not run.
 fn query_config_option(
     look: &Look<'_, EnvironmentBrowser>,
     request: QueryConfigOption,
@@ -111,7 +122,7 @@ fn options(
 
 /// What the hosts have that a machine can be connected to.
 ///
-/// - `InvalidArgument` for a host of another compute resource.
+/// - `ManagedObjectNotFound` for a host that is not there.
 fn query_config_target(
     look: &Look<'_, EnvironmentBrowser>,
     request: QueryConfigTarget,
@@ -125,7 +136,7 @@ fn query_config_target(
 
 /// What the hosts can do: what all of them can, where no host is named.
 ///
-/// - `InvalidArgument` for a host of another compute resource.
+/// - `ManagedObjectNotFound` for a host that is not there.
 fn query_target_capabilities(
     look: &Look<'_, EnvironmentBrowser>,
     request: QueryTargetCapabilities,

@@ -30,7 +30,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Fault, Moref, View};
 
-use super::{compute_resource, managed_entity};
+use super::{compute_resource, managed_entity, virtual_machine};
 use crate::call::Call;
 use crate::containers;
 use crate::kind::Kind;
@@ -128,7 +128,8 @@ fn enter_maintenance_mode(call: &mut Call<'_, HostSystem>, request: EnterMainten
     if request.timeout() < 0 {
         return Err(Fault::invalid_argument("timeout", "is negative"));
     }
-    call.start_task(|call| {
+    let powered_off = request.evacuate_powered_off_vms().unwrap_or_default();
+    call.start_task(move |call| {
         let this = call.moref();
         let host = call.this()?;
         let (name, runtime) = (host.name(), host.runtime());
@@ -140,6 +141,7 @@ fn enter_maintenance_mode(call: &mut Call<'_, HostSystem>, request: EnterMainten
         }
         call.post(&this, EnteringMaintenanceModeEvent::new())?;
         call.this_mut()?.runtime_mut().set_in_maintenance_mode(true);
+        virtual_machine::evacuate(call, &this, powered_off)?;
         touch_compute_resource(call, &this)?;
         call.post(&this, EnteredMaintenanceModeEvent::new())
     })

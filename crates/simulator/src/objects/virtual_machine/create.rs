@@ -102,7 +102,7 @@ pub(crate) fn create<T>(
 /// The path of the machine's `.vmx` file. A client that names only a datastore, or a folder, leaves the rest to us.
 ///
 /// - `FileAlreadyExists` if the client named the very file, and another machine has it.
-fn configuration_file<T>(call: &Call<'_, T>, wanted: DatastorePath, name: &str) -> Result<ArcStr, Fault> {
+pub(super) fn configuration_file<T>(call: &Call<'_, T>, wanted: DatastorePath, name: &str) -> Result<ArcStr, Fault> {
     let is_taken = |path: &str| call.indexed(path_key(path)).next().is_some();
     if wanted.path.ends_with(".vmx") {
         let path = wanted.to_string();
@@ -181,7 +181,7 @@ fn identify<T>(
     name: &ArcStr,
     file: &ArcStr,
 ) -> Result<(), Fault> {
-    config.set_name(name);
+    config.set_name(spec.name().map_or_else(|| name.clone(), |given| managed_entity::written(given, name)));
     let given = |text: Option<&ArcStr>| text.filter(|text| !text.is_empty()).cloned();
     let uuid = given(spec.uuid()).unwrap_or_else(|| {
         let uuid = crate::uuid::named(file);
@@ -203,7 +203,7 @@ fn identify<T>(
 }
 
 /// The machine's file, and its folder for what has no other.
-fn complete_files(config: &mut VirtualMachineConfigInfo, file: &ArcStr) {
+pub(super) fn complete_files(config: &mut VirtualMachineConfigInfo, file: &ArcStr) {
     let folder: ArcStr = file.rsplit_once('/').map_or(file.as_str(), |(folder, _)| folder).into();
     let files = config.files_mut();
     files.set_vm_path_name(file);

@@ -8,7 +8,7 @@ use vimsim_types::views::{
 use vimsim_types::{Fault, Moref, View};
 
 use super::power::invalid_power_state;
-use super::{create, ethernet, places, snapshot, summary};
+use super::{create, customize, ethernet, places, register, snapshot, summary};
 use crate::call::Call;
 use crate::files::edit;
 use crate::objects::managed_entity;
@@ -35,7 +35,8 @@ pub(super) fn unregister_vm(call: &mut Call<'_, VirtualMachine>, _: UnregisterVM
 /// [`unregister_vm`] for who unregisters many.
 pub(crate) fn unregister(call: &mut Call<'_, VirtualMachine>) -> Result<(), Fault> {
     check_off(call)?;
-    let this = call.moref();
+    let (this, machine) = (call.moref(), call.this()?.clone());
+    register::keep(call, &this, &machine)?;
     edit::keep_machine(call, &this)?;
     remove(call)
 }
@@ -61,6 +62,7 @@ fn remove(call: &mut Call<'_, VirtualMachine>) -> Result<(), Fault> {
         remove_reference(&mut call.edit::<ResourcePool>(&pool)?.vm_mut(), &this);
     }
     snapshot::remove_with_machine(call, &machine);
+    customize::forget(call, &this, &machine)?;
     managed_entity::remove(call, &this)
 }
 

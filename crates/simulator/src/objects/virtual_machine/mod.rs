@@ -5,21 +5,31 @@
 //! between machines and what they are on. `template` is what all have in common, and `share` keeps it common.
 
 mod chain;
+mod clone;
 mod config;
+mod console;
 mod copies;
 mod create;
+mod customize;
+mod destination;
 mod device;
 pub(crate) mod disk;
 mod ethernet;
+mod guest;
 mod lifecycle;
 mod places;
 mod power;
+mod question;
 mod reconfigure;
+mod register;
+mod relocate;
 mod set_property;
 mod share;
 mod snapshot;
+mod storage;
 mod summary;
 mod template;
+mod upgrade;
 
 use vimsim_types::views::VirtualMachine;
 
@@ -29,9 +39,12 @@ use crate::kind::Kind;
 pub(crate) use config::check_allocation;
 pub(crate) use copies::{Copies, Original};
 pub(crate) use create::{create, create_vm};
+pub(crate) use destination::{check_references as check_location, check_relocation, problems_on};
 pub(crate) use lifecycle::unregister;
-pub(crate) use power::{count_reservation, pause, start, stop};
+pub(crate) use power::{count_reservation, pause, start, start_as_task, stop};
 pub(crate) use reconfigure::set_allocations;
+pub(crate) use register::register_vm;
+pub(crate) use relocate::evacuate;
 pub(crate) use snapshot::{remove as remove_snapshot, rename as rename_snapshot, revert};
 pub(crate) use summary::resource_config;
 pub(crate) use template::{capability, devices as default_devices};
@@ -52,6 +65,33 @@ pub(crate) fn kind() -> Kind<VirtualMachine> {
         .write(lifecycle::mark_as_template)
         .write(lifecycle::mark_as_virtual_machine)
         .write(lifecycle::refresh_storage_info)
+        .write(upgrade::upgrade_vm)
+        .write(upgrade::upgrade_tools)
+        .write(upgrade::mount_tools_installer)
+        .write(upgrade::unmount_tools_installer)
+        .write(console::acquire_mks_ticket)
+        .write(console::acquire_ticket)
+        .read(console::query_connections)
+        .read(console::drop_connections)
+        .write(console::set_screen_resolution)
+        .write(console::set_display_topology)
+        .read(console::put_usb_scan_codes)
+        .write(console::create_screenshot)
+        .read(console::send_nmi)
+        .read(storage::defragment_all_disks)
+        .read(storage::query_unowned_files)
+        .read(storage::query_changed_disk_areas)
+        .write(storage::reload_virtual_machine_from_path)
+        .write(storage::terminate_vm)
+        .write(question::answer_vm)
+        .write(clone::clone_vm)
+        .write(clone::instant_clone)
+        .write(relocate::relocate_vm)
+        .write(relocate::migrate_vm)
+        .write(relocate::promote_disks)
+        .write(customize::customize_vm)
+        .write(customize::check_customization_spec)
+        .write(guest::reset_guest_information)
         .write(snapshot::create_snapshot)
         .write(snapshot::create_snapshot_ex)
         .write(snapshot::revert_to_current_snapshot)

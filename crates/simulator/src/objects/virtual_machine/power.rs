@@ -18,9 +18,9 @@ use vimsim_types::views::{
     VirtualMachine, VmGuestRebootEvent, VmGuestShutdownEvent, VmGuestStandbyEvent, VmPoweredOffEvent, VmPoweredOnEvent,
     VmResettingEvent, VmStartingEvent, VmStoppingEvent, VmSuspendedEvent, VmSuspendingEvent,
 };
-use vimsim_types::{Fault, Moref, View, literal};
+use vimsim_types::{Fault, MethodView, Moref, View, literal};
 
-use super::{create, device};
+use super::{create, device, guest};
 use crate::call::Call;
 use crate::objects::resource_pool;
 
@@ -38,7 +38,7 @@ fn state<T>(call: &Call<'_, T>, moref: &Moref) -> Result<Power, Fault> {
 }
 
 /// `InvalidState` for a template, which cannot run.
-fn check_no_template(machine: &VirtualMachine) -> Result<(), Fault> {
+pub(super) fn check_no_template(machine: &VirtualMachine) -> Result<(), Fault> {
     if machine.config().is_some_and(|config| config.template()) {
         return Err(Fault::new(InvalidState::new(), format!("'{}' is a template", machine.name())));
     }
@@ -59,6 +59,14 @@ pub(super) fn power_on(call: &mut Call<'_, VirtualMachine>, request: PowerOnVMTa
     })
 }
 
+/// [`power_on`] as a task that another task starts.
+pub(crate) fn start_as_task(call: &mut Call<'_, VirtualMachine>) -> Result<Moref, Fault> {
+    call.start_task_for(PowerOnVMTask::method(), |call| {
+        let this = call.moref();
+        start(call, &this, None)
+    })
+}
+
 /// What [`power_on`] does.
 pub(crate) fn start<T>(call: &mut Call<'_, T>, moref: &Moref, host: Option<Moref>) -> Result<(), Fault> {
     let machine = call.get::<VirtualMachine>(moref)?;
@@ -76,7 +84,8 @@ pub(crate) fn start<T>(call: &mut Call<'_, T>, moref: &Moref, host: Option<Moref
     create::check_host(call.get::<HostSystem>(&host)?)?;
     call.post(moref, VmStartingEvent::with(|event| _ = event.set_template(false)))?;
     set_state(call, moref, Power::PoweredOn)?;
-    call.post(moref, VmPoweredOnEvent::with(|event| _ = event.set_template(false)))
+    call.post(moref, VmPoweredOnEvent::with(|event| _ = event.set_template(false)))?;
+    guest::boot(call, moref)
 }
 
 /// Moves a machine that does not run to another host of its compute resource.
@@ -168,7 +177,8 @@ pub(super) fn reset(call: &mut Call<'_, VirtualMachine>, _: ResetVMTask) -> Resu
         }
         call.post(&this, VmResettingEvent::with(|event| _ = event.set_template(false)))?;
         set_state(call, &this, Power::PoweredOff)?;
-        set_state(call, &this, Power::PoweredOn)
+        set_state(call, &this, Power::PoweredOn)?;
+        guest::boot(call, &this)
     })
 }
 
@@ -261,6 +271,9 @@ pub(super) fn set_state<T>(call: &mut Call<'_, T>, moref: &Moref, state: Power) 
     runtime.set_max_memory_usage(is_on.then_some(memory));
     device::set_connected(&mut machine, is_on);
     set_guest(&mut machine, state);
+    if state == Power::PoweredOff {
+        guest::go_down(&mut machine);
+    }
     if let Some(host) = host {
         create::share_with_neighbour(call, &mut machine, &host);
     }

@@ -11,7 +11,7 @@ use vimsim_types::views::{
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
 use super::device::{self, Site};
-use super::{config, places, power, set_property, summary};
+use super::{config, guest, places, power, set_property, summary};
 use crate::call::Call;
 use crate::files::edit;
 use crate::objects::{event_manager, managed_entity};
@@ -41,10 +41,10 @@ pub(crate) fn reconfigure<T>(
     check(&machine, spec)?;
     power::count_reservation(call, moref, -1)?;
     let old_name = machine.name().clone();
-    if let Some(name) = spec.name().filter(|name| !name.is_empty()) {
-        let name = check_name(call, moref, &machine, name)?;
+    if let Some(wanted) = spec.name().filter(|name| !name.is_empty()) {
+        let name = check_name(call, moref, &machine, wanted)?;
         machine.set_name(&name);
-        machine.config_mut().set_name(&name);
+        machine.config_mut().set_name(managed_entity::written(wanted, &name));
     }
     if let Some(uuid) = spec.uuid().filter(|uuid| !uuid.is_empty()) {
         machine.config_mut().set_uuid(uuid);
@@ -61,6 +61,9 @@ pub(crate) fn reconfigure<T>(
     let new_name = machine.name().clone();
     *call.edit::<VirtualMachine>(moref)? = machine;
     power::count_reservation(call, moref, 1)?;
+    if !spec.device_change().is_empty() {
+        guest::give_addresses(call, moref)?;
+    }
     if new_name != old_name {
         event_manager::renamed(call, moref, &old_name, &new_name)?;
     }
@@ -189,7 +192,7 @@ pub(super) fn rename(call: &mut Call<'_, VirtualMachine>, request: RenameTask) -
         let name = check_name(call, &this, machine, &wanted)?;
         let machine = call.this_mut()?;
         machine.set_name(&name);
-        machine.config_mut().set_name(&name);
+        machine.config_mut().set_name(managed_entity::written(&wanted, &name));
         event_manager::renamed(call, &this, &old, &name)
     })
 }

@@ -20,7 +20,7 @@ use vimsim_types::{ArcStr, Fault, Moref, Value, View};
 
 use super::device::Site;
 use super::disk::DatastorePath;
-use super::{chain, config, places, power, summary};
+use super::{chain, config, guest, places, power, summary};
 use crate::call::Call;
 
 /// The deepest tree that vSphere allows.
@@ -371,7 +371,11 @@ pub(crate) fn revert<T>(
     store(call, &this, machine)?;
     match state {
         Power::PoweredOff => Ok(()),
-        state => power::set_state(call, &this, state),
+        Power::Suspended => power::set_state(call, &this, state),
+        Power::PoweredOn => {
+            power::set_state(call, &this, state)?;
+            guest::boot(call, &this)
+        }
     }
 }
 
@@ -483,6 +487,16 @@ pub(super) fn remove_all_snapshots(
         machine.as_object_mut().set(VirtualMachine::SNAPSHOT, Value::Unset);
         forget(call, &this, machine, &gone, request.consolidate().unwrap_or(true))
     })
+}
+
+/// Has the tree of a machine's snapshots be that of a machine with another reference.
+pub(super) fn adopt(machine: &mut VirtualMachine, moref: &Moref) {
+    let Some(info) = machine.snapshot() else { return };
+    let roots = rebuild(info.root_snapshot_list().iter(), &mut |mut node| {
+        node.set_vm(moref.clone());
+        vec![node]
+    });
+    machine.snapshot_mut().set_root_snapshot_list(roots);
 }
 
 /// Removes the snapshots of a machine that is being removed.

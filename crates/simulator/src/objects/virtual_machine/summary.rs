@@ -22,7 +22,7 @@ pub(super) fn summary(moref: &Moref, machine: &Object) -> Value {
         summary.set_runtime(machine.runtime().clone());
         summary.set_guest(guest_summary(machine));
         if let Some(config) = machine.config() {
-            summary.set_config(config_summary(machine, config));
+            summary.set_config(config_summary(config));
         }
         if let Some(storage) = machine.storage() {
             summary.set_storage(storage_summary(storage));
@@ -51,7 +51,7 @@ fn storage_summary(storage: &VirtualMachineStorageInfo) -> VirtualMachineStorage
     })
 }
 
-fn config_summary(machine: &VirtualMachine, config: &VirtualMachineConfigInfo) -> VirtualMachineConfigSummary {
+fn config_summary(config: &VirtualMachineConfigInfo) -> VirtualMachineConfigSummary {
     let count = |kind: vimsim_types::TypeId| {
         let devices = config.hardware().device().iter();
         i32::try_from(devices.filter(|device| device.as_object().kind().is_a(kind)).count()).unwrap_or(i32::MAX)
@@ -61,7 +61,7 @@ fn config_summary(machine: &VirtualMachine, config: &VirtualMachineConfigInfo) -
             .unwrap_or(i32::MAX)
     };
     VirtualMachineConfigSummary::with(|summary| {
-        summary.set_name(machine.name());
+        summary.set_name(config.name());
         summary.set_template(config.template());
         summary.set_vm_path_name(config.files().vm_path_name());
         summary.set_memory_size_mb(config.hardware().memory_mb());
