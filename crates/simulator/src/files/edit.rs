@@ -392,6 +392,12 @@ pub(crate) fn keep_machine<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(
     Ok(())
 }
 
+/// Forgets what was kept of a file that a machine has again.
+pub(crate) fn give_to_machine(transaction: &mut Transaction, place: &Place) -> Result<(), Fault> {
+    transaction.private::<Files>(&place.datastore)?.remove(&place.path);
+    Ok(())
+}
+
 /// Removes what was kept for the files of a machine that is deleted, and its folder if nothing else is in it.
 pub(crate) fn forget_machine<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fault> {
     let machine = call.get::<VirtualMachine>(moref)?.clone();

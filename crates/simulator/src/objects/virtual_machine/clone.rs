@@ -134,7 +134,8 @@ fn copy(call: &mut Call<'_, VirtualMachine>, wanted: &Wanted<'_>) -> Result<More
     let home = DatastorePath { datastore: home, path: String::new() };
     let file = create::configuration_file(call, home, &name)?;
     let moref = call.create_moref(VirtualMachine::TYPE);
-    identify(call, &mut config, &managed_entity::written(&wanted.name, &name), &file, &moref);
+    identify(call, &mut config, &file, &moref);
+    config.set_name(managed_entity::written(&wanted.name, &name));
     create::complete_files(&mut config, &file);
     config.set_template(wanted.template).set_create_date(call.now());
     copy_disks(call, &mut config, wanted, &target, &datacenter, &file)?;
@@ -224,7 +225,7 @@ fn announce<T>(
 }
 
 /// The copy's name and identifiers, which follow from its file's path as those of a new machine.
-fn identify<T>(call: &Call<'_, T>, config: &mut VirtualMachineConfigInfo, name: &ArcStr, file: &ArcStr, moref: &Moref) {
+pub(super) fn identify<T>(call: &Call<'_, T>, config: &mut VirtualMachineConfigInfo, file: &ArcStr, moref: &Moref) {
     let (mut uuid, mut instance) = (crate::uuid::named(file), crate::uuid::named(&file.to_uppercase()));
     if call.indexed(uuid_key(&uuid)).next().is_some() {
         uuid = crate::uuid::named(&format!("{uuid}{moref}"));
@@ -232,7 +233,7 @@ fn identify<T>(call: &Call<'_, T>, config: &mut VirtualMachineConfigInfo, name: 
     if call.indexed(instance_uuid_key(&instance)).next().is_some() {
         instance = crate::uuid::named(&format!("{instance}{moref}"));
     }
-    config.set_name(name).set_uuid(uuid).set_instance_uuid(instance);
+    config.set_uuid(uuid).set_instance_uuid(instance);
     let home = DatastorePath::parse(file).map(|path| path.parent().to_string());
     let files = config.files_mut();
     files.set_snapshot_directory(home.clone()).set_suspend_directory(home.clone()).set_log_directory(home);

@@ -2,43 +2,43 @@
 
 use std::collections::BTreeMap;
 
-use vimsim_types::enums::VirtualMachinePowerState as Power;
 use vimsim_types::method::RegisterVMTask;
 use vimsim_types::views::{
-    AlreadyExists, ComputeResource, Datastore, Folder, HostSystem, NotFound, ResourcePool, VirtualApp, VirtualMachine,
-    VirtualMachineSnapshot, VmRegisteredEvent,
+    AlreadyExists, ComputeResource, Datastore, Folder, HostSystem, ResourcePool, VirtualApp, VirtualMachine,
+    VirtualMachineSnapshot, VirtualMachineSnapshotInfo, VmRegisteredEvent,
 };
-use vimsim_types::{ArcStr, Fault, Moref, Value, View};
+use vimsim_types::{ArcStr, Fault, Moref, View};
 
-use super::device::Site;
-use super::disk::{DatastorePath, datastore_by_name, invalid_datastore, invalid_path};
-use super::{config, create, destination, places, snapshot, summary};
+use super::device::{self, Site};
+use super::disk::{invalid_datastore, invalid_path};
+use super::{clone, config, create, destination, places, snapshot, summary, template};
 use crate::call::Call;
+use crate::files::{Content, Place, edit, fault};
 use crate::objects::{folder, managed_entity};
 use crate::rules::path_key;
 
-/// What the configuration files of unregistered machines say, by their paths; kept by their datacenter.
+/// The snapshots of unregistered machines, by the paths of the machines' configuration files; kept by their datacenter.
 #[derive(Clone, Default)]
-struct Kept(BTreeMap<ArcStr, Unregistered>);
+struct Kept(BTreeMap<ArcStr, Snapshots>);
 
 #[derive(Clone)]
-struct Unregistered {
-    machine: VirtualMachine,
-    snapshots: Vec<(Moref, VirtualMachineSnapshot)>,
+struct Snapshots {
+    tree: VirtualMachineSnapshotInfo,
+    objects: Vec<(Moref, VirtualMachineSnapshot)>,
 }
 
-/// Keeps what a machine's file says when the machine leaves the inventory.
+/// Keeps the snapshots of a machine that leaves the inventory. What its configuration file says, its datastore keeps.
 pub(super) fn keep<T>(call: &mut Call<'_, T>, moref: &Moref, machine: &VirtualMachine) -> Result<(), Fault> {
-    let Some(datacenter) = call.datacenter_of(moref) else { return Ok(()) };
     let path = machine.config().and_then(|config| config.files().vm_path_name()).cloned();
-    let snapshots = snapshot::of(machine).into_iter().filter_map(|node| {
+    let (Some(datacenter), Some(path), Some(tree)) = (call.datacenter_of(moref), path, machine.snapshot()) else {
+        return Ok(());
+    };
+    let objects = snapshot::of(machine).into_iter().filter_map(|node| {
         let moref = node.snapshot();
         Some((moref.clone(), call.view::<VirtualMachineSnapshot>(&moref)?.clone()))
     });
-    let kept = Unregistered { machine: machine.clone(), snapshots: snapshots.collect() };
-    if let Some(path) = path {
-        call.private::<Kept>(&datacenter)?.0.insert(path, kept);
-    }
+    let kept = Snapshots { tree: tree.clone(), objects: objects.collect() };
+    call.private::<Kept>(&datacenter)?.0.insert(path, kept);
     Ok(())
 }
 
@@ -47,7 +47,7 @@ pub(super) fn keep<T>(call: &mut Call<'_, T>, moref: &Moref, machine: &VirtualMa
 /// - `NotSupported` if this is no folder of virtual machines;
 /// - as faults of the task: `InvalidArgument` without a path; for a template without a host or with a pool; for another
 ///   machine without a pool; `InvalidDatastorePath`, `InvalidDatastore` for a path that leads nowhere; `AlreadyExists` if a
-///   machine has the file; `NotFound` if there is no such file; `DuplicateName`, `InvalidName`; what
+///   machine has the file; `FileNotFound` if there is no such file; `DuplicateName`, `InvalidName`; what
 ///   [`destination::resolve`] raises.
 pub(crate) fn register_vm(call: &mut Call<'_, Folder>, request: RegisterVMTask) -> Result<Moref, Fault> {
     folder::expect_child_type::<VirtualMachine>(call.this()?)?;
@@ -69,45 +69,68 @@ fn register(call: &mut Call<'_, Folder>, request: &RegisterVMTask) -> Result<Mor
     }
     let this = call.moref();
     let datacenter = destination::datacenter(call, &this)?;
-    let path = DatastorePath::parse(request.path()).filter(|path| !path.path.is_empty());
-    let path = path.ok_or_else(|| invalid_path(request.path()))?;
-    let datastore = datastore_by_name(call, &datacenter, &path.datastore)
-        .ok_or_else(|| invalid_datastore(&path.datastore, None, "the datacenter has no such datastore"))?;
-    let file: ArcStr = path.to_string().into();
+    let path = Place::find(&**call, Some(&datacenter), request.path())?;
+    if path.path.is_empty() {
+        return Err(invalid_path(request.path()));
+    }
+    let datastore = path.datastore.clone();
+    let file: ArcStr = edit::volume(call, &datastore)?.name(&path.path).into();
     if let Some(other) = call.indexed(path_key(&file)).next() {
         let name = other.view::<VirtualMachine>().map(|machine| machine.name().clone()).unwrap_or_default();
         let why = format!("'{file}' is the file of the virtual machine '{name}'");
         return Err(Fault::new(AlreadyExists::with(|fault| _ = fault.set_name(&name)), why));
     }
-    let kept = call.private::<Kept>(&datacenter)?.0.remove(&file);
-    let kept = kept.ok_or_else(|| Fault::new(NotFound::new(), format!("there is no file '{file}'")))?;
-    let name = request.name().filter(|name| !name.is_empty()).cloned().unwrap_or_else(|| kept.machine.name().clone());
-    let name = managed_entity::check_name(call, &this, &name)?;
-    let (owner, host) = place(call, request, &kept.machine, &datastore)?;
+    let content = edit::volume(call, &datastore)?.file(&path.path).ok_or_else(|| fault::not_found(&file))?.content;
+    let config = match content {
+        Content::Machine(config) => Some(config),
+        // Fidelity: what a client wrote into a file is not read, as in vcsim: the machine is one with the usual devices.
+        _ => None,
+    };
+    let snapshots = call.private::<Kept>(&datacenter)?.0.remove(&file);
+    let mut machine = template::machine();
+    let folder = path.path.rsplit('/').nth(1).unwrap_or(&path.path).trim_end_matches(".vmx").to_string();
+    let known = config.as_ref().map(|config| config.name().to_string());
+    let given = request.name().filter(|name| !name.is_empty()).map(ToString::to_string);
+    let name = given.or(known).unwrap_or(folder);
+    let escaped = managed_entity::check_name(call, &this, &name)?;
+    match config {
+        Some(config) => machine.set_config(config),
+        None => &mut machine,
+    };
+    if machine.config().is_none_or(|config| config.hardware().device().is_empty()) {
+        machine.config_mut().hardware_mut().set_device(template::devices().iter().cloned());
+    }
+    let (owner, host) = place(call, request, &machine, &datastore)?;
 
     let moref = call.create_moref(VirtualMachine::TYPE);
-    let mut machine = kept.machine;
     let pool = request.pool();
-    machine.set_name(&name).set_parent(this.clone());
+    managed_entity::initialize(&mut machine, &escaped, &this);
     machine.set_environment_browser(call.get::<ComputeResource>(&owner)?.environment_browser());
     machine.set_resource_pool(pool.clone());
     machine.set_parent_v_app(pool.clone().filter(|pool| pool.is::<VirtualApp>()));
-    machine.runtime_mut().set_host(host.clone()).set_power_state(Power::PoweredOff);
+    machine.runtime_mut().set_host(host.clone());
     let now = call.now();
     let config = machine.config_mut();
-    config.set_name(&name).set_template(request.as_template());
-    config::touch(config, now);
-    // The files have been counted since the machine was made.
-    places::give_back(call, &machine)?;
-    machine.set_datastore(std::iter::empty::<Moref>());
-    machine.as_object_mut().set(VirtualMachine::NETWORK, Value::Unset);
-    let old = machine.clone();
-    for (snapshot, mut properties) in kept.snapshots {
-        properties.set_vm(moref.clone());
-        call.insert(snapshot, properties);
+    if config.uuid().is_empty() {
+        clone::identify(call, config, &file, &moref);
     }
-    snapshot::adopt(&mut machine, &moref);
-    call.insert(moref.clone(), without_disks(old));
+    config.files_mut().set_vm_path_name(&file);
+    create::complete_files(config, &file);
+    config.set_name(managed_entity::written(&name, &escaped)).set_template(request.as_template());
+    config::touch(config, now);
+    device::set_connected(&mut machine, false);
+    if let Some(snapshots) = snapshots {
+        for (snapshot, mut properties) in snapshots.objects {
+            properties.set_vm(moref.clone());
+            call.insert(snapshot, properties);
+        }
+        machine.set_snapshot(snapshots.tree);
+        snapshot::adopt(&mut machine, &moref);
+    }
+    edit::give_to_machine(call, &path)?;
+    let mut early = template::machine();
+    managed_entity::initialize(&mut early, &escaped, &this);
+    call.insert(moref.clone(), early);
     let uuid = machine.config().map(|config| config.uuid().clone()).unwrap_or_default();
     let site = Site { uuid: &uuid, datacenter: &datacenter, host: &host, is_on: false, is_new: false };
     places::refresh(call, &site, &moref, &mut machine, &datastore)?;
@@ -121,12 +144,6 @@ fn register(call: &mut Call<'_, Folder>, request: &RegisterVMTask) -> Result<Mor
     let template = request.as_template();
     call.post(&moref, VmRegisteredEvent::with(|event| _ = event.set_template(template)))?;
     Ok(moref)
-}
-
-/// The machine as one that uses nothing yet.
-fn without_disks(mut machine: VirtualMachine) -> VirtualMachine {
-    machine.config_mut().hardware_mut().device_mut().retain(|_| false);
-    machine
 }
 
 /// The compute resource and host for the machine.
