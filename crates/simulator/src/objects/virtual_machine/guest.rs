@@ -238,9 +238,11 @@ pub(super) fn summarize(guest: &mut GuestInfo, gateway: Option<&str>, servers: &
 /// What a guest says no more once it does not run: its addresses.
 pub(super) fn go_down(machine: &mut VirtualMachine) {
     let Some(config) = machine.config() else { return };
-    let is_set = config.extra_config().iter().any(|option| option.key().starts_with("SET.guest."));
+    // What was set by hand, in a machine without Tools, stays.
+    let has_tools = machine.guest().and_then(|guest| guest.tools_status());
+    let has_tools = has_tools.is_some_and(|status| status != Tools::ToolsNotInstalled);
     let has_addresses = machine.guest().is_some_and(|guest| guest.ip_address().is_some());
-    if is_set || !has_addresses || !has_system(config) {
+    if !has_tools || !has_addresses || !has_system(config) {
         return;
     }
     forget_addresses(machine.guest_mut());

@@ -1,8 +1,10 @@
 //! `VirtualMachine`: a computer of software.
 //!
-//! `create` makes one and `lifecycle` ends it, `power` starts and stops it, `reconfigure` changes it with the help of
-//! `config`, `device`, `disk` and `ethernet`. `snapshot` keeps what it was, over the `chain`s of its disks' files. `summary` is what follows from the rest; `places` keeps the references
-//! between machines and what they are on. `template` is what all have in common, and `share` keeps it common.
+//! `create` makes one, `clone` copies it, and `lifecycle` ends it; `power` starts and stops it, `guest` is what then runs in
+//! it, `customize` names that. `reconfigure` changes it with the help of `config`, `device`, `disk` and `ethernet`.
+//! `snapshot` keeps what it was, over the `chain`s of its disks' files. `relocate` moves it to a `destination`, `register`
+//! brings it back into the inventory. `summary` is what follows from the rest; `places` keeps the references between
+//! machines and what they are on. `template` is what all have in common, and `share` keeps it common.
 
 mod chain;
 mod clone;
