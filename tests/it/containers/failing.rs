@@ -118,6 +118,16 @@ async fn add(lab: &Lab, name: &str) -> Moref {
 }
 
 #[tokio::test]
+async fn a_host_that_is_destroyed_while_its_container_is_made_takes_it_along() {
+    let lab = Lab::start().await;
+    let host = add(&lab, "short.example.com").await;
+    lab.engine.delay(Step::StartContainer, std::time::Duration::from_millis(100));
+    lab.set(&host, &[("RUN.container", "true")]).await.unwrap();
+    lab.client.run(&host, DestroyTask::new()).await.unwrap();
+    assert!(lab.engine.left().is_empty(), "{:?}", lab.engine.left());
+}
+
+#[tokio::test]
 async fn an_option_that_cannot_be_emptied_stays() {
     let lab = Lab::start().await;
     let host = lab.host("DC0_H0");

@@ -81,12 +81,13 @@ pub(crate) fn change<T>(
     changed: Vec<Changed>,
 ) -> Result<Moref, Fault> {
     let this = host.clone();
+    let pending = call.context().service.engine().pend(host);
     call.on::<HostSystem>(host).start_work(UpdateOptions::method(), Cancel::Yes, move |work| async move {
         let service = work.service().clone();
         let turn = service.engine().turn(&this).await;
         match replace(&work, &this, wanted).await {
             Ok(outcome) => Ok(move |call: &mut Call<'_, HostSystem>| {
-                let _turn = turn;
+                let _until_written = (turn, pending);
                 outcome.write(call, &this)
             }),
             Err(fault) => {

@@ -16,16 +16,17 @@ use crate::task::Cancel;
 use crate::walk::descendants;
 use crate::work::Work;
 
-/// The hosts in an entity, or it itself, that have containers.
+/// The hosts in an entity, or it itself, that have containers, or are about to get them.
 pub(crate) fn holds_backed<T>(call: &Call<'_, T>, moref: &Moref) -> Vec<Moref> {
     let may_hold =
         moref.is::<HostSystem>() || moref.is::<Folder>() || moref.is::<Datacenter>() || moref.is::<ComputeResource>();
-    if !may_hold || !call.context().service.engine().is_used() {
+    let engine = call.context().service.engine();
+    if !may_hold || !engine.is_used() {
         return Vec::new();
     }
     let mut hosts = Vec::new();
     let mut visit = |moref: &Moref| {
-        if moref.is::<HostSystem>() && backing::is_backed(call, moref) {
+        if moref.is::<HostSystem>() && (backing::is_backed(call, moref) || engine.is_pending(moref)) {
             hosts.push(moref.clone());
         }
     };

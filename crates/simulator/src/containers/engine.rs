@@ -26,6 +26,8 @@ pub(crate) struct Engine {
     watched: AtomicBool,
     /// How many things are being made.
     busy: AtomicUsize,
+    /// The hosts that are to get containers, and by how many tasks.
+    pending: Arc<Mutex<HashMap<ArcStr, usize>>>,
     /// The hosts that have containers, by the containers' identifiers.
     hosts: Mutex<BTreeMap<String, Moref>>,
 }
@@ -41,6 +43,7 @@ impl Engine {
             permits: Semaphore::new(MADE_AT_ONCE),
             watched: AtomicBool::new(false),
             busy: AtomicUsize::new(0),
+            pending: Arc::default(),
             hosts: Mutex::default(),
         }
     }
@@ -100,6 +103,17 @@ impl Engine {
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// Says that a task will change the host's container, until the answer is dropped.
+    pub(crate) fn pend(&self, host: &Moref) -> Pending {
+        *self.pending.lock().unwrap_or_else(PoisonError::into_inner).entry(host.value().clone()).or_default() += 1;
+        Pending { all: self.pending.clone(), host: host.value().clone() }
+    }
+
+    /// Whether a task will change the host's container.
+    pub(crate) fn is_pending(&self, host: &Moref) -> bool {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner).contains_key(host.value())
+    }
+
     /// Waits until few enough others make containers.
     pub(crate) async fn permit(&self) -> Busy<'_> {
         let permit = self.permits.acquire().await.ok();
@@ -112,14 +126,32 @@ impl Engine {
         self.busy.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether containers were made, or may have been: nobody has to look for any otherwise.
+    /// Whether containers were made, or may be: nobody has to look for any otherwise.
     pub(crate) fn is_used(&self) -> bool {
-        self.watched.load(Ordering::Acquire)
+        self.watched.load(Ordering::Acquire) || !self.pending.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// Whether the caller is the first to make a container, and is to listen to the engine from now on.
     pub(crate) fn begin_watching(&self) -> bool {
         !self.watched.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// A task will change a host's container.
+pub(crate) struct Pending {
+    all: Arc<Mutex<HashMap<ArcStr, usize>>>,
+    host: ArcStr,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = all.get_mut(&self.host) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.host);
+            }
+        }
     }
 }
 
