@@ -1,4 +1,4 @@
-//! What asks us to stop: SIGINT, SIGTERM, and standard input if it was told to.
+//! What asks us to stop: SIGINT, SIGTERM, SIGHUP, and standard input if it was told to.
 
 use std::io::Read;
 
@@ -38,12 +38,27 @@ impl StopRequests {
 #[cfg(unix)]
 fn spawn_signals(sender: &mpsc::UnboundedSender<()>) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
-    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+    let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
+    // A terminal that goes away takes us along, and what we have made; unless `nohup` or its like has said otherwise.
+    if !is_hangup_ignored() {
+        kinds.push(SignalKind::hangup());
+    }
+    for kind in kinds {
         let mut signal = signal(kind)?;
         let sender = sender.clone();
         tokio::spawn(async move { while signal.recv().await.is_some() && sender.send(()).is_ok() {} });
     }
     Ok(())
+}
+
+/// Whether we were started to outlive our terminal. Where `/proc` does not say, we were.
+#[cfg(unix)]
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // SIGHUP is the first.
+    ignored.is_none_or(|mask| mask & 1 != 0)
 }
 
 #[cfg(not(unix))]
