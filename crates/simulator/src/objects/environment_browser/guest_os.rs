@@ -148,7 +148,7 @@ pub(super) fn full_name(id: &str) -> String {
 }
 
 /// The family of a guest operating system.
-pub(super) fn family(id: &str) -> VirtualMachineGuestOsFamily {
+pub(crate) fn family(id: &str) -> VirtualMachineGuestOsFamily {
     let is = |word: &str| id.starts_with(word);
     if is("win") {
         VirtualMachineGuestOsFamily::WindowsGuest

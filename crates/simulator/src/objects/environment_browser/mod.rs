@@ -1,6 +1,6 @@
 //! `EnvironmentBrowser`: what virtual machines on the hosts of a compute resource can be made of.
 
-mod guest_os;
+pub(crate) mod guest_os;
 pub(crate) mod hardware;
 mod target;
 

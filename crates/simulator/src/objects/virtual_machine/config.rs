@@ -4,9 +4,12 @@ use std::sync::LazyLock;
 
 use vimsim_types::enums::{SharesLevel, VirtualMachineGuestOsIdentifier};
 use vimsim_types::views::{
-    InvalidVmConfig, OptionValue, ResourceAllocationInfo, VirtualMachineConfigInfo, VirtualMachineConfigSpec,
+    InvalidVmConfig, OptionValue, ResourceAllocationInfo, VirtualMachine, VirtualMachineConfigInfo,
+    VirtualMachineConfigSpec,
 };
 use vimsim_types::{DateTime, EnumView, Fault, Object, Value, View};
+
+use crate::objects::environment_browser::guest_os;
 
 /// The fields that a specification and a configuration have in common: their slots in both. A field that is a data object
 /// is laid over what is there; any other replaces it.
@@ -176,6 +179,16 @@ fn apply_size(config: &mut VirtualMachineConfigInfo, spec: &VirtualMachineConfig
     }
     if let Some(threads) = spec.simultaneous_threads() {
         config.hardware_mut().set_simultaneous_threads(threads);
+    }
+}
+
+/// Says of which family the guest is that the machine is configured for.
+// Fidelity: vCenter learns it from the guest. vcsim has it from the configuration, and clients wait for it.
+pub(super) fn set_guest_family(machine: &mut VirtualMachine) {
+    let Some(id) = machine.config().map(|config| config.guest_id()) else { return };
+    let family = guest_os::family(id).name();
+    if machine.guest().and_then(|guest| guest.guest_family()).is_none_or(|known| known != family) {
+        machine.guest_mut().set_guest_family(family);
     }
 }
 

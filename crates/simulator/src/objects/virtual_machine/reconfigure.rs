@@ -53,6 +53,7 @@ pub(crate) fn reconfigure<T>(
         machine.config_mut().set_instance_uuid(uuid);
     }
     config::apply(machine.config_mut(), spec);
+    config::set_guest_family(&mut machine);
     config::touch(machine.config_mut(), call.now());
     if !spec.device_change().is_empty() {
         change_devices(call, moref, &mut machine, spec)?;

@@ -200,6 +200,7 @@ fn guest() -> GuestInfo {
         guest.set_tools_version_status2(literal!("guestToolsNotInstalled"));
         guest.set_tools_running_status(literal!("guestToolsNotRunning"));
         guest.set_tools_version(literal!("0"));
+        guest.set_guest_family(literal!("otherGuestFamily"));
         guest.set_guest_state(literal!("notRunning"));
         guest.set_app_heartbeat_status(literal!("appStatusGray"));
         guest.set_app_state(literal!("none"));
