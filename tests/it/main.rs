@@ -9,6 +9,7 @@ mod cluster;
 mod containers;
 mod datastores;
 mod default_inventory;
+mod endpoints;
 mod environment_browser;
 mod files;
 mod hostile;

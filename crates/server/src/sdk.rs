@@ -70,6 +70,10 @@ impl Sdk {
             .route("/sdk", post(call))
             .route("/sdk/", post(call))
             .route("/sdk/vimService", post(call))
+            .route("/lookupservice/sdk", post(call))
+            .route("/pbm", post(call))
+            .route("/pbm/sdk", post(call))
+            .route("/vsanHealth", post(call))
             .route("/sdk/{document}", get(document))
             .with_state((Arc::new(self), newest))
             .merge(files)
@@ -106,8 +110,9 @@ async fn call(
     body: Body,
 ) -> Response {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let (_, spoken) = wire::parse_action(text(HeaderName::from_static("soapaction")));
-    let version = spoken.min(newest);
+    let (namespace, spoken) = wire::parse_action(text(HeaderName::from_static("soapaction")));
+    // The versions of other namespaces say nothing of vSphere's types, which theirs are made of.
+    let version = if namespace == Namespace::VIM25 { spoken.min(newest) } else { newest };
     let secure = connection.encrypted || sdk.secure_cookies;
     let body = match read_body(body, sdk.body_limit).await {
         Ok(body) => body,

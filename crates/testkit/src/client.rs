@@ -14,7 +14,7 @@ use vimsim_types::views::{
     ObjectContent, ObjectSpec, PropertyCollector, PropertyFilterSpec, PropertySpec, RetrieveOptions, RetrieveResult,
     ServiceInstance, SessionManager,
 };
-use vimsim_types::{Method, MethodView, Moref, Namespace, Value, Version, View};
+use vimsim_types::{Method, MethodView, Moref, Value, Version, View};
 use vimsim_wire as wire;
 
 use crate::{Error, Simulator};
@@ -89,7 +89,7 @@ impl Client {
         let method = M::method();
         let mut body = Vec::new();
         let request = wire::Request {
-            namespace: Namespace::VIM25,
+            namespace: method.namespace(),
             method,
             this: this.clone(),
             arguments: arguments.into(),

@@ -59,11 +59,38 @@ struct Model<'a> {
     /// (namespace, wire name) of all but requests.
     names: BTreeMap<(usize, String), usize>,
     privileges: Vec<String>,
+    /// The rows of other namespaces than vim25 that have typed views.
+    viewed: BTreeSet<usize>,
 }
+
+/// The managed objects of other namespaces that somebody has written, and that have typed views therefore, as has all that
+/// their methods take and answer. Views of everything would double what the compiler has to read.
+const VIEWED: &[(&str, &str)] = &[
+    ("lookup", "LookupDeploymentInformationService"),
+    ("lookup", "LookupL10n"),
+    ("lookup", "LookupLookupService"),
+    ("lookup", "LookupServiceInstance"),
+    ("lookup", "LookupServiceRegistration"),
+    ("pbm", "PbmPlacementSolver"),
+    ("pbm", "PbmProfileProfileManager"),
+    ("pbm", "PbmServiceInstance"),
+    ("pbm", "PbmCapabilityMetadataManager"),
+    ("pbm", "PbmComplianceManager"),
+    ("pbm", "PbmReplicationManager"),
+    ("pbm", "PbmSessionManager"),
+    ("vsan", "CnsVolumeManager"),
+    ("vsan", "VimClusterVsanVcStretchedClusterSystem"),
+];
 
 impl<'a> Model<'a> {
     fn new(schema: &'a Schema) -> Result<Self> {
-        let mut model = Model { schema, rows: Vec::new(), names: BTreeMap::new(), privileges: vec![String::new()] };
+        let mut model = Self {
+            schema,
+            rows: Vec::new(),
+            names: BTreeMap::new(),
+            privileges: vec![String::new()],
+            viewed: BTreeSet::new(),
+        };
         for data in [true, false] {
             let mut children: Children<'a> = BTreeMap::new();
             for (index, namespace) in schema.namespaces.iter().enumerate() {
@@ -100,10 +127,49 @@ impl<'a> Model<'a> {
             }
         }
         model.privileges.extend(privileges);
+        model.choose_views()?;
         if model.rows.len() >= usize::from(u16::MAX) {
             bail!("more types than a u16 can number");
         }
         Ok(model)
+    }
+
+    /// Finds what [`VIEWED`] needs.
+    fn choose_views(&mut self) -> Result<()> {
+        let mut pending = Vec::new();
+        for (namespace, name) in VIEWED {
+            let index = self.schema.namespaces.iter().position(|known| known.name == *namespace);
+            let id = self.lookup(index.with_context(|| format!("no namespace {namespace}"))?, name)?;
+            let methods = self.methods();
+            pending.push(id);
+            pending.extend(methods.iter().filter(|(_, owner, _)| *owner == id).map(|(request, ..)| *request));
+        }
+        while let Some(id) = pending.pop() {
+            let row = &self.rows[id];
+            if row.namespace == 0 || !self.viewed.insert(id) {
+                continue;
+            }
+            let row = &self.rows[id];
+            let mut types: Vec<&TypeRef> = row.fields.iter().map(|field| &field.ty).collect();
+            match row.kind {
+                Kind::Request(_, method) => {
+                    types.push(&method.returns);
+                    pending.extend(method.faults.iter().filter_map(|fault| self.lookup(row.namespace, fault).ok()));
+                }
+                Kind::Data => pending.extend((id..=row.last).filter(|it| self.rows[*it].namespace == row.namespace)),
+                Kind::Managed | Kind::Enum(_) => {}
+            }
+            pending.extend(row.base);
+            for reference in types.into_iter().filter(|reference| !reference.moref) {
+                pending.extend(self.lookup(row.namespace, &reference.name).ok());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is a typed view of a row.
+    fn has_view(&self, id: usize) -> bool {
+        self.rows[id].namespace == 0 || self.viewed.contains(&id)
     }
 
     fn add_tree(
@@ -348,7 +414,7 @@ impl<'a> Model<'a> {
         );
         for (id, row) in self.rows.iter().enumerate() {
             if let Kind::Enum(values) = row.kind
-                && row.namespace == 0
+                && self.has_view(id)
             {
                 let values: Vec<String> = values.iter().map(|value| pascal(value)).collect();
                 let _ = writeln!(out, "    {}, {id}: {};", pascal(&row.name), values.join(" "));
@@ -366,7 +432,7 @@ impl<'a> Model<'a> {
             self.rows
                 .iter()
                 .enumerate()
-                .filter(|(_, row)| row.namespace == 0 && matches!(row.kind, Kind::Data | Kind::Managed))
+                .filter(|(id, row)| self.has_view(*id) && matches!(row.kind, Kind::Data | Kind::Managed))
         };
         for (id, row) in rows() {
             let base = row.base.map_or("Object".into(), |base| pascal(&self.rows[base].name));
@@ -379,22 +445,28 @@ impl<'a> Model<'a> {
         Ok(out)
     }
 
+    /// The name of a method's type. The lookup service's methods are called as vSphere's own, or as much else.
+    fn request_name(&self, id: usize, method: &Method) -> String {
+        let prefix = if self.schema.namespaces[self.rows[id].namespace].name == "lookup" { "Lookup" } else { "" };
+        format!("{prefix}{}", pascal(&method.name))
+    }
+
     fn requests(&self) -> Result<String> {
         let mut out = format!(
             "{HEADER}//! The methods of vim25: each type is a view of the method's parameters and stands for it.\n#![allow(missing_docs, non_snake_case, unused_imports, dead_code)]\n\n{USES}use crate::view::MethodView;\n\nviews! {{\n"
         );
-        let methods: Vec<_> = self.methods().into_iter().filter(|(id, ..)| self.rows[*id].namespace == 0).collect();
+        let methods: Vec<_> = self.methods().into_iter().filter(|(id, ..)| self.has_view(*id)).collect();
         for (id, _, method) in &methods {
-            writeln!(out, "    {}: Object, {id}, {id};", pascal(&method.name))?;
+            writeln!(out, "    {}: Object, {id}, {id};", self.request_name(*id, method))?;
         }
         out.push_str("}\n\nmacro_rules! names {\n    ($($name:ident $wire:literal;)*) => {$(impl MethodView for $name { const NAME: &'static str = $wire; })*};\n}\n\nnames! {\n");
-        for (_, _, method) in &methods {
-            writeln!(out, "    {} {:?};", pascal(&method.name), method.name)?;
+        for (id, _, method) in &methods {
+            writeln!(out, "    {} {:?};", self.request_name(*id, method), method.name)?;
         }
         out.push_str("}\n");
         for (id, _, method) in &methods {
             if !method.params.is_empty() {
-                self.accessors(&pascal(&method.name), &self.rows[*id], &mut out)?;
+                self.accessors(&self.request_name(*id, method), &self.rows[*id], &mut out)?;
             }
         }
         Ok(out)
@@ -503,10 +575,13 @@ impl<'a> Model<'a> {
             "anyURI" => bail!("vim25 has no anyURI so far: give it a shape"),
             "base64Binary" => Shape::Binary,
             "any" => Shape::Any,
-            name => match self.rows[self.lookup(namespace, name)?].kind {
-                Kind::Enum(_) => Shape::Enum(format!("enums::{}", pascal(name))),
-                _ => Shape::View(format!("views::{}", pascal(name))),
-            },
+            name => {
+                let row = &self.rows[self.lookup(namespace, name)?];
+                match row.kind {
+                    Kind::Enum(_) => Shape::Enum(format!("enums::{}", pascal(&row.name))),
+                    _ => Shape::View(format!("views::{}", pascal(&row.name))),
+                }
+            }
         })
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod alarm;
 pub(crate) mod alarm_manager;
 pub(crate) mod authorization_manager;
 pub(crate) mod cluster_compute_resource;
+pub(crate) mod cns_volume_manager;
 pub(crate) mod compute_resource;
 pub(crate) mod container_view;
 pub(crate) mod custom_fields_manager;
@@ -46,6 +47,8 @@ pub(crate) mod ip_pool_manager;
 pub(crate) mod license_assignment_manager;
 pub(crate) mod license_manager;
 pub(crate) mod list_view;
+pub(crate) mod lookup_service_instance;
+pub(crate) mod lookup_service_registration;
 pub(crate) mod managed_entity;
 pub(crate) mod managed_object;
 pub(crate) mod network;
@@ -53,6 +56,8 @@ pub(crate) mod opaque_network;
 pub(crate) mod option_manager;
 pub(crate) mod option_settings;
 pub(crate) mod ovf_manager;
+pub(crate) mod pbm_profile_manager;
+pub(crate) mod pbm_service_instance;
 pub(crate) mod performance_manager;
 pub(crate) mod placement;
 pub(crate) mod property_collector;
@@ -76,6 +81,7 @@ pub(crate) mod virtual_machine;
 pub(crate) mod virtual_machine_compatibility_checker;
 pub(crate) mod virtual_machine_provisioning_checker;
 pub(crate) mod virtual_machine_snapshot;
+pub(crate) mod vsan_stretched_cluster_system;
 
 use crate::kind::Table;
 
@@ -86,6 +92,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         alarm_manager::kind().into_table(),
         authorization_manager::kind().into_table(),
         cluster_compute_resource::kind().into_table(),
+        cns_volume_manager::kind().into_table(),
         compute_resource::kind().into_table(),
         container_view::kind().into_table(),
         custom_fields_manager::kind().into_table(),
@@ -121,11 +128,15 @@ pub(crate) fn kinds() -> Vec<Table> {
         license_assignment_manager::kind().into_table(),
         license_manager::kind().into_table(),
         list_view::kind().into_table(),
+        lookup_service_instance::kind().into_table(),
+        lookup_service_registration::kind().into_table(),
         managed_object::kind().into_table(),
         network::kind().into_table(),
         opaque_network::kind().into_table(),
         option_manager::kind().into_table(),
         ovf_manager::kind().into_table(),
+        pbm_profile_manager::kind().into_table(),
+        pbm_service_instance::kind().into_table(),
         performance_manager::kind().into_table(),
         property_collector::kind().into_table(),
         property_filter::kind().into_table(),
@@ -146,5 +157,6 @@ pub(crate) fn kinds() -> Vec<Table> {
         virtual_machine_compatibility_checker::kind().into_table(),
         virtual_machine_provisioning_checker::kind().into_table(),
         virtual_machine_snapshot::kind().into_table(),
+        vsan_stretched_cluster_system::kind().into_table(),
     ]
 }

@@ -76,6 +76,11 @@ pub(crate) fn open_to_all(method: &Method) -> bool {
             | "RetrievePropertiesEx"
             | "ContinueRetrievePropertiesEx"
             | "QueryServiceList"
+            | "PbmRetrieveServiceContent"
+            // Of the lookup service, which is how one finds where to log in.
+            | "List"
+            | "Get"
+            | "GetSiteId"
     )
 }
 

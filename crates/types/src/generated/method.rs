@@ -20,985 +20,1050 @@ const fn D(id: u16) -> T { T::Data(I(id)) }
 use crate::view::MethodView;
 
 views! {
-    AbandonHciWorkflow: Object, 4862, 4862;
-    AbdicateDomOwnership: Object, 5451, 5451;
-    AbortCustomizationTask: Object, 5797, 5797;
-    AcknowledgeAlarm: Object, 4839, 4839;
-    AcquireCimServicesTicket: Object, 5399, 5399;
-    AcquireCloneTicket: Object, 5622, 5622;
-    AcquireCredentialsInGuest: Object, 5067, 5067;
-    AcquireGenericServiceTicket: Object, 5615, 5615;
-    AcquireLocalTicket: Object, 5614, 5614;
-    AcquireMksTicket: Object, 5759, 5759;
-    AcquireTicket: Object, 5762, 5762;
-    AddAuthorizationRole: Object, 4843, 4843;
-    AddCustomFieldDef: Object, 4924, 4924;
-    AddDVPortgroupTask: Object, 4977, 4977;
-    AddDisksTask: Object, 5463, 5463;
-    AddFilter: Object, 5103, 5103;
-    AddFilterEntities: Object, 5108, 5108;
-    AddGuestAlias: Object, 5061, 5061;
-    AddHostTask: Object, 4868, 4868;
-    AddInternetScsiSendTargets: Object, 5330, 5330;
-    AddInternetScsiStaticTargets: Object, 5332, 5332;
-    AddKey: Object, 4889, 4889;
-    AddKeys: Object, 4890, 4890;
-    AddLicense: Object, 5517, 5517;
-    AddMonitoredEntities: Object, 5096, 5096;
-    AddNetworkResourcePool: Object, 4984, 4984;
-    AddPortGroup: Object, 5235, 5235;
-    AddServiceConsoleVirtualNic: Object, 5243, 5243;
-    AddStandaloneHostTask: Object, 5053, 5053;
-    AddVirtualNic: Object, 5240, 5240;
-    AddVirtualSwitch: Object, 5232, 5232;
-    AllocateIpv4Address: Object, 5494, 5494;
-    AllocateIpv6Address: Object, 5495, 5495;
-    AnswerVM: Object, 5744, 5744;
-    ApplyEntitiesConfigTask: Object, 5283, 5283;
-    ApplyEvcModeVMTask: Object, 5789, 5789;
-    ApplyHostConfigTask: Object, 5268, 5268;
-    ApplyRecommendation: Object, 4865, 4865;
-    ApplyStorageDrsRecommendationToPodTask: Object, 5630, 5630;
-    ApplyStorageDrsRecommendationTask: Object, 5631, 5631;
-    AreAlarmActionsEnabled: Object, 4836, 4836;
-    AssignUserToGroup: Object, 5222, 5222;
-    AssociateProfile: Object, 5550, 5550;
-    AttachDiskTask: Object, 5787, 5787;
-    AttachScsiLun: Object, 5344, 5344;
-    AttachScsiLunExTask: Object, 5345, 5345;
-    AttachTagToVStorageObject: Object, 5678, 5678;
-    AttachVmfsExtent: Object, 5312, 5312;
-    AutoStartPowerOff: Object, 5140, 5140;
-    AutoStartPowerOn: Object, 5139, 5139;
-    BackupFirmwareConfiguration: Object, 5197, 5197;
-    BatchAddHostsToClusterTask: Object, 5059, 5059;
-    BatchAddStandaloneHostsTask: Object, 5058, 5058;
-    BatchQueryConnectInfo: Object, 4939, 4939;
-    BindVnic: Object, 5502, 5502;
-    BrowseDiagnosticLog: Object, 4960, 4960;
-    CanProvisionObjects: Object, 5458, 5458;
-    CancelRecommendation: Object, 4866, 4866;
-    CancelRetrievePropertiesEx: Object, 5569, 5569;
-    CancelStorageDrsRecommendation: Object, 5632, 5632;
-    CancelTask: Object, 5638, 5638;
-    CancelWaitForUpdates: Object, 5565, 5565;
-    CertMgrRefreshCACertificatesAndCRLsTask: Object, 4857, 4857;
-    CertMgrRefreshCertificatesTask: Object, 4858, 4858;
-    CertMgrRevokeCertificatesTask: Object, 4859, 4859;
-    ChangeAccessMode: Object, 5116, 5116;
-    ChangeFileAttributesInGuest: Object, 5077, 5077;
-    ChangeKeyTask: Object, 4896, 4896;
-    ChangeLockdownMode: Object, 5121, 5121;
-    ChangeNFSUserPassword: Object, 5358, 5358;
-    ChangeOwner: Object, 5045, 5045;
-    ChangePassword: Object, 5224, 5224;
-    CheckAddHostEvcTask: Object, 4884, 4884;
-    CheckAnswerFileStatusTask: Object, 5278, 5278;
-    CheckCloneTask: Object, 5801, 5801;
-    CheckCompatibilityTask: Object, 5792, 5792;
-    CheckComplianceTask: Object, 5554, 5554;
-    CheckConfigureEvcModeTask: Object, 4883, 4883;
-    CheckCustomizationResources: Object, 4937, 4937;
-    CheckCustomizationSpec: Object, 5746, 5746;
-    CheckForUpdates: Object, 5563, 5563;
-    CheckHostPatchTask: Object, 5253, 5253;
-    CheckInstantCloneTask: Object, 5802, 5802;
-    CheckLicenseFeature: Object, 5512, 5512;
-    CheckMigrateTask: Object, 5799, 5799;
-    CheckPowerOnTask: Object, 5794, 5794;
-    CheckProfileComplianceTask: Object, 5552, 5552;
-    CheckRelocateTask: Object, 5800, 5800;
-    CheckVmConfigTask: Object, 5793, 5793;
-    ClearComplianceStatus: Object, 5556, 5556;
-    ClearNFSUser: Object, 5360, 5360;
-    ClearSystemEventLog: Object, 5207, 5207;
-    ClearTriggeredAlarms: Object, 4840, 4840;
-    ClearVStorageObjectControlFlags: Object, 5677, 5677;
-    CloneSession: Object, 5623, 5623;
-    CloneVAppTask: Object, 5703, 5703;
-    CloneVMTask: Object, 5749, 5749;
-    CloneVStorageObjectTask: Object, 5674, 5674;
-    CloseInventoryViewFolder: Object, 5480, 5480;
-    ClusterEnterMaintenanceMode: Object, 4874, 4874;
-    CompositeHostProfileTask: Object, 5285, 5285;
-    ComputeDiskPartitionInfo: Object, 5301, 5301;
-    ComputeDiskPartitionInfoForResize: Object, 5302, 5302;
-    ConfigureCryptoKey: Object, 5404, 5404;
-    ConfigureDatastoreIORMTask: Object, 5627, 5627;
-    ConfigureDatastorePrincipal: Object, 5176, 5176;
-    ConfigureEvcModeTask: Object, 4881, 4881;
-    ConfigureHCITask: Object, 4860, 4860;
-    ConfigureHostCacheTask: Object, 5143, 5143;
-    ConfigureLicenseSource: Object, 5515, 5515;
-    ConfigurePowerPolicy: Object, 5263, 5263;
-    ConfigureStorageDrsForPodTask: Object, 5635, 5635;
-    ConfigureVFlashResourceExTask: Object, 5408, 5408;
-    ConnectNvmeController: Object, 5377, 5377;
-    ConnectNvmeControllerExTask: Object, 5379, 5379;
-    ConsolidateVMDisksTask: Object, 5732, 5732;
-    ContinueRetrievePropertiesEx: Object, 5568, 5568;
-    ConvertNamespacePathToUuidPath: Object, 4956, 4956;
-    CopyDatastoreFileTask: Object, 5042, 5042;
-    CopyVirtualDiskTask: Object, 5712, 5712;
-    CreateAlarm: Object, 4834, 4834;
-    CreateChildDiskTask: Object, 5726, 5726;
-    CreateChildVMTask: Object, 5580, 5580;
-    CreateCluster: Object, 5051, 5051;
-    CreateClusterEx: Object, 5052, 5052;
-    CreateCollectorForEvents: Object, 5015, 5015;
-    CreateCollectorForTasks: Object, 5644, 5644;
-    CreateCollectorWithInfoFilterForTasks: Object, 5645, 5645;
-    CreateContainerView: Object, 5698, 5698;
-    CreateCustomizationSpec: Object, 4930, 4930;
-    CreateDVPortgroupTask: Object, 4989, 4989;
-    CreateDVSTask: Object, 5056, 5056;
-    CreateDatacenter: Object, 5054, 5054;
-    CreateDefaultProfile: Object, 5273, 5273;
-    CreateDescriptor: Object, 5536, 5536;
-    CreateDiagnosticPartition: Object, 5189, 5189;
-    CreateDirectory: Object, 4954, 4954;
-    CreateDiskFromSnapshotTask: Object, 5687, 5687;
-    CreateDiskTask: Object, 5660, 5660;
-    CreateFilter: Object, 5561, 5561;
-    CreateFolder: Object, 5047, 5047;
-    CreateGroup: Object, 5219, 5219;
-    CreateImportSpec: Object, 5535, 5535;
-    CreateInventoryView: Object, 5697, 5697;
-    CreateIpPool: Object, 5491, 5491;
-    CreateListView: Object, 5699, 5699;
-    CreateListViewFromView: Object, 5700, 5700;
-    CreateLocalDatastore: Object, 5169, 5169;
-    CreateNasDatastore: Object, 5168, 5168;
-    CreateNvdimmNamespaceTask: Object, 5249, 5249;
-    CreateNvdimmPMemNamespaceTask: Object, 5250, 5250;
-    CreateNvmeOverRdmaAdapter: Object, 5372, 5372;
-    CreateObjectScheduledTask: Object, 5590, 5590;
-    CreatePerfInterval: Object, 5543, 5543;
-    CreateProfile: Object, 5558, 5558;
-    CreatePropertyCollector: Object, 5570, 5570;
-    CreateRegistryKeyInGuest: Object, 5084, 5084;
-    CreateResourcePool: Object, 5577, 5577;
-    CreateScheduledTask: Object, 5588, 5588;
-    CreateScreenshotTask: Object, 5778, 5778;
-    CreateSecondaryVMExTask: Object, 5766, 5766;
-    CreateSecondaryVMTask: Object, 5765, 5765;
-    CreateSnapshotExTask: Object, 5729, 5729;
-    CreateSnapshotTask: Object, 5728, 5728;
-    CreateSoftwareAdapter: Object, 5374, 5374;
-    CreateStoragePod: Object, 5057, 5057;
-    CreateTask: Object, 5646, 5646;
-    CreateTemporaryDirectoryInGuest: Object, 5075, 5075;
-    CreateTemporaryFileInGuest: Object, 5074, 5074;
-    CreateUser: Object, 5217, 5217;
-    CreateVApp: Object, 5579, 5579;
-    CreateVMTask: Object, 5049, 5049;
-    CreateVirtualDiskTask: Object, 5709, 5709;
-    CreateVmfsDatastore: Object, 5161, 5161;
-    CreateVvolDatastore: Object, 5170, 5170;
-    CryptoManagerHostDisable: Object, 4897, 4897;
-    CryptoManagerHostEnable: Object, 4895, 4895;
-    CryptoManagerHostPrepare: Object, 4894, 4894;
-    CryptoUnlockTask: Object, 5790, 5790;
-    CurrentTime: Object, 5603, 5603;
-    CustomizationSpecItemToXml: Object, 4935, 4935;
-    CustomizeGuestTask: Object, 5795, 5795;
-    CustomizeVMTask: Object, 5745, 5745;
-    DVPortgroupRollbackTask: Object, 4970, 4970;
-    DVSManagerExportEntityTask: Object, 5003, 5003;
-    DVSManagerImportEntityTask: Object, 5004, 5004;
-    DVSManagerLookupDvPortGroup: Object, 5005, 5005;
-    DVSRollbackTask: Object, 4988, 4988;
-    DatastoreEnterMaintenanceMode: Object, 4950, 4950;
-    DatastoreExitMaintenanceModeTask: Object, 4951, 4951;
-    DecodeLicense: Object, 5519, 5519;
-    DefragmentAllDisks: Object, 5764, 5764;
-    DefragmentVirtualDiskTask: Object, 5715, 5715;
-    DeleteCustomizationSpec: Object, 4932, 4932;
-    DeleteDatastoreFileTask: Object, 5043, 5043;
-    DeleteDirectory: Object, 4955, 4955;
-    DeleteDirectoryInGuest: Object, 5071, 5071;
-    DeleteFile: Object, 5157, 5157;
-    DeleteFileInGuest: Object, 5070, 5070;
-    DeleteHostSpecification: Object, 5298, 5298;
-    DeleteHostSubSpecification: Object, 5297, 5297;
-    DeleteNvdimmBlockNamespacesTask: Object, 5252, 5252;
-    DeleteNvdimmNamespaceTask: Object, 5251, 5251;
-    DeleteRegistryKeyInGuest: Object, 5086, 5086;
-    DeleteRegistryValueInGuest: Object, 5089, 5089;
-    DeleteScsiLunState: Object, 5343, 5343;
-    DeleteSnapshotTask: Object, 5685, 5685;
-    DeleteVStorageObjectExTask: Object, 5691, 5691;
-    DeleteVStorageObjectTask: Object, 5669, 5669;
-    DeleteVffsVolumeState: Object, 5354, 5354;
-    DeleteVirtualDiskTask: Object, 5710, 5710;
-    DeleteVmfsVolumeState: Object, 5310, 5310;
-    DeleteVsanObjects: Object, 5459, 5459;
-    DeselectVnic: Object, 5415, 5415;
-    DeselectVnicForNicType: Object, 5446, 5446;
-    DestroyChildren: Object, 5578, 5578;
-    DestroyCollector: Object, 5114, 5114;
-    DestroyDatastore: Object, 4949, 4949;
-    DestroyIpPool: Object, 5493, 5493;
-    DestroyNetwork: Object, 5529, 5529;
-    DestroyProfile: Object, 5549, 5549;
-    DestroyPropertyCollector: Object, 5571, 5571;
-    DestroyPropertyFilter: Object, 5572, 5572;
-    DestroyVffs: Object, 5351, 5351;
-    DestroyView: Object, 5696, 5696;
-    DestroyTask: Object, 5527, 5527;
-    DetachDiskTask: Object, 5788, 5788;
-    DetachScsiLun: Object, 5341, 5341;
-    DetachScsiLunExTask: Object, 5342, 5342;
-    DetachTagFromVStorageObject: Object, 5679, 5679;
-    DirectPathProfileManagerCreate: Object, 4964, 4964;
-    DirectPathProfileManagerDelete: Object, 4966, 4966;
-    DirectPathProfileManagerList: Object, 4967, 4967;
-    DirectPathProfileManagerQueryCapacity: Object, 4968, 4968;
-    DirectPathProfileManagerUpdate: Object, 4965, 4965;
-    DisableAlarm: Object, 4841, 4841;
-    DisableClusteredVmdkSupport: Object, 5166, 5166;
-    DisableEvcModeTask: Object, 4882, 4882;
-    DisableFeature: Object, 5514, 5514;
-    DisableHyperThreading: Object, 5154, 5154;
-    DisableMultipathPath: Object, 5335, 5335;
-    DisableNetworkBootTask: Object, 4887, 4887;
-    DisableRuleset: Object, 5193, 5193;
-    DisableSecondaryVMTask: Object, 5770, 5770;
-    DisableSmartCardAuthentication: Object, 5133, 5133;
-    DisconnectHostTask: Object, 5386, 5386;
-    DisconnectNvmeController: Object, 5378, 5378;
-    DisconnectNvmeControllerExTask: Object, 5380, 5380;
-    DiscoverFcoeHbas: Object, 5347, 5347;
-    DiscoverNvmeControllers: Object, 5376, 5376;
-    DissociateProfile: Object, 5551, 5551;
-    DoesCustomizationSpecExist: Object, 4928, 4928;
-    DownloadDescriptionTree: Object, 5134, 5134;
-    DropConnections: Object, 5761, 5761;
-    DuplicateCustomizationSpec: Object, 4933, 4933;
-    DvsReconfigureVmVnicNetworkResourcePoolTask: Object, 4986, 4986;
-    EagerZeroVirtualDiskTask: Object, 5718, 5718;
-    EmitSyslogMark: Object, 4963, 4963;
-    EnableAlarm: Object, 4842, 4842;
-    EnableAlarmActions: Object, 4837, 4837;
-    EnableClusteredVmdkSupport: Object, 5165, 5165;
-    EnableCrypto: Object, 5403, 5403;
-    EnableFeature: Object, 5513, 5513;
-    EnableHyperThreading: Object, 5153, 5153;
-    EnableMultipathPath: Object, 5334, 5334;
-    EnableNetworkBootTask: Object, 4886, 4886;
-    EnableNetworkResourceManagement: Object, 4987, 4987;
-    EnableRuleset: Object, 5192, 5192;
-    EnableSecondaryVMTask: Object, 5771, 5771;
-    EnableSmartCardAuthentication: Object, 5126, 5126;
-    EnterLockdownMode: Object, 5397, 5397;
-    EnterMaintenanceModeTask: Object, 5387, 5387;
-    EstimateDatabaseSize: Object, 5573, 5573;
-    EstimateStorageForConsolidateSnapshotsTask: Object, 5733, 5733;
-    EsxAgentHostManagerUpdateConfig: Object, 5190, 5190;
-    EvacuateVsanNodeTask: Object, 5470, 5470;
-    EvcManager: Object, 4872, 4872;
-    ExecuteHostProfile: Object, 5267, 5267;
-    ExecuteSimpleCommand: Object, 5624, 5624;
-    ExitLockdownMode: Object, 5398, 5398;
-    ExitMaintenanceModeTask: Object, 5388, 5388;
-    ExpandVmfsDatastore: Object, 5167, 5167;
-    ExpandVmfsExtent: Object, 5313, 5313;
-    ExportAnswerFileTask: Object, 5277, 5277;
-    ExportProfile: Object, 5553, 5553;
-    ExportSnapshot: Object, 5806, 5806;
-    ExportVApp: Object, 5704, 5704;
-    ExportVm: Object, 5751, 5751;
-    ExtendDiskTask: Object, 5662, 5662;
-    ExtendHCITask: Object, 4861, 4861;
-    ExtendVffs: Object, 5350, 5350;
-    ExtendVirtualDiskTask: Object, 5713, 5713;
-    ExtendVmfsDatastore: Object, 5164, 5164;
-    ExtractOvfEnvironment: Object, 5736, 5736;
-    Fetch: Object, 5528, 5528;
-    FetchAuditRecords: Object, 4962, 4962;
-    FetchDVPortKeys: Object, 4971, 4971;
-    FetchDVPorts: Object, 4972, 4972;
-    FetchSystemEventLog: Object, 5208, 5208;
-    FetchUserPrivilegeOnEntities: Object, 4856, 4856;
-    FindAllByDnsName: Object, 5599, 5599;
-    FindAllByIp: Object, 5600, 5600;
-    FindAllByUuid: Object, 5598, 5598;
-    FindAssociatedProfile: Object, 5560, 5560;
-    FindByDatastorePath: Object, 5593, 5593;
-    FindByDnsName: Object, 5594, 5594;
-    FindByInventoryPath: Object, 5596, 5596;
-    FindByIp: Object, 5595, 5595;
-    FindByUuid: Object, 5592, 5592;
-    FindChild: Object, 5597, 5597;
-    FindExtension: Object, 5021, 5021;
-    FindRulesForVm: Object, 4876, 4876;
-    FormatVffs: Object, 5349, 5349;
-    FormatVmfs: Object, 5304, 5304;
-    GenerateCertificateSigningRequest: Object, 5145, 5145;
-    GenerateCertificateSigningRequestByDn: Object, 5146, 5146;
-    GenerateClientCsr: Object, 4909, 4909;
-    GenerateConfigTaskList: Object, 5269, 5269;
-    GenerateHostConfigTaskSpecTask: Object, 5282, 5282;
-    GenerateHostProfileTaskListTask: Object, 5270, 5270;
-    GenerateKey: Object, 4905, 4905;
-    GenerateLogBundlesTask: Object, 4961, 4961;
-    GenerateSelfSignedClientCert: Object, 4908, 4908;
-    GetAlarm: Object, 4835, 4835;
-    GetAlarmState: Object, 4838, 4838;
-    GetCryptoKeyStatus: Object, 4898, 4898;
-    GetCustomizationSpec: Object, 4929, 4929;
-    GetDefaultKmsCluster: Object, 4918, 4918;
-    GetPublicKey: Object, 5024, 5024;
-    GetResourceUsage: Object, 4878, 4878;
-    GetSiteInfo: Object, 5625, 5625;
-    GetSystemVMsRestrictedDatastores: Object, 4880, 4880;
-    GetVchaClusterHealth: Object, 5039, 5039;
-    GetVpcNetworkSpan: Object, 5006, 5006;
-    GetVsanObjExtAttrs: Object, 5456, 5456;
-    HasMonitoredEntity: Object, 5099, 5099;
-    HasPrivilegeOnEntities: Object, 4854, 4854;
-    HasPrivilegeOnEntity: Object, 4853, 4853;
-    HasProvider: Object, 5093, 5093;
-    HasUserPrivilegeOnEntities: Object, 4855, 4855;
-    HostClearVStorageObjectControlFlags: Object, 5429, 5429;
-    HostCloneVStorageObjectTask: Object, 5426, 5426;
-    HostConfigVFlashCache: Object, 5411, 5411;
-    HostConfigureVFlashResource: Object, 5409, 5409;
-    HostCreateDiskTask: Object, 5416, 5416;
-    HostDeleteVStorageObjectExTask: Object, 5440, 5440;
-    HostDeleteVStorageObjectTask: Object, 5422, 5422;
-    HostExtendDiskTask: Object, 5418, 5418;
-    HostGetVFlashModuleDefaultConfig: Object, 5412, 5412;
-    HostImageConfigGetAcceptance: Object, 5209, 5209;
-    HostImageConfigGetProfile: Object, 5210, 5210;
-    HostInflateDiskTask: Object, 5419, 5419;
-    HostListVStorageObject: Object, 5425, 5425;
-    HostProfileResetValidationState: Object, 5264, 5264;
-    HostQueryVirtualDiskUuid: Object, 5443, 5443;
-    HostReconcileDatastoreInventoryTask: Object, 5430, 5430;
-    HostRegisterDisk: Object, 5417, 5417;
-    HostRelocateVStorageObjectTask: Object, 5427, 5427;
-    HostRemoveVFlashResource: Object, 5410, 5410;
-    HostRenameVStorageObject: Object, 5420, 5420;
-    HostRetrieveVStorageInfrastructureObjectPolicy: Object, 5421, 5421;
-    HostRetrieveVStorageObject: Object, 5423, 5423;
-    HostRetrieveVStorageObjectMetadata: Object, 5438, 5438;
-    HostRetrieveVStorageObjectMetadataValue: Object, 5439, 5439;
-    HostRetrieveVStorageObjectState: Object, 5424, 5424;
-    HostScheduleReconcileDatastoreInventory: Object, 5431, 5431;
-    HostSetVStorageObjectControlFlags: Object, 5428, 5428;
-    HostSetVirtualDiskUuidTask: Object, 5442, 5442;
-    HostSpecGetUpdatedHosts: Object, 5299, 5299;
-    HostUpdateVStorageObjectMetadataExTask: Object, 5441, 5441;
-    HostUpdateVStorageObjectMetadataTask: Object, 5437, 5437;
-    HostVStorageObjectCreateDiskFromSnapshotTask: Object, 5435, 5435;
-    HostVStorageObjectCreateSnapshotTask: Object, 5432, 5432;
-    HostVStorageObjectDeleteSnapshotTask: Object, 5433, 5433;
-    HostVStorageObjectRetrieveSnapshotInfo: Object, 5434, 5434;
-    HostVStorageObjectRevertTask: Object, 5436, 5436;
-    HttpNfcLeaseAbort: Object, 5475, 5475;
-    HttpNfcLeaseComplete: Object, 5474, 5474;
-    HttpNfcLeaseGetManifest: Object, 5472, 5472;
-    HttpNfcLeaseProbeUrls: Object, 5478, 5478;
-    HttpNfcLeaseProgress: Object, 5476, 5476;
-    HttpNfcLeasePullFromUrlsTask: Object, 5477, 5477;
-    HttpNfcLeaseSetManifestChecksumType: Object, 5473, 5473;
-    ImpersonateUser: Object, 5620, 5620;
-    ImportCertificateForCAMTask: Object, 5124, 5124;
-    ImportUnmanagedSnapshot: Object, 5723, 5723;
-    ImportVApp: Object, 5582, 5582;
-    IncreaseDirectorySize: Object, 4957, 4957;
-    InflateDiskTask: Object, 5663, 5663;
-    InflateVirtualDiskTask: Object, 5717, 5717;
-    InitializeDisksTask: Object, 5464, 5464;
-    InitiateFileTransferFromGuest: Object, 5078, 5078;
-    InitiateFileTransferToGuest: Object, 5079, 5079;
-    InitiateTransitionToVLCMTask: Object, 5489, 5489;
-    InstallHostPatchV2Task: Object, 5258, 5258;
-    InstallHostPatchTask: Object, 5257, 5257;
-    InstallIoFilterTask: Object, 5481, 5481;
-    InstallServerCertificate: Object, 5148, 5148;
-    InstallSmartCardTrustAnchor: Object, 5127, 5127;
-    InstantCloneTask: Object, 5750, 5750;
-    IsClusteredVmdkEnabled: Object, 4952, 4952;
-    IsGuestOsCustomizable: Object, 4938, 4938;
-    IsKmsClusterActive: Object, 4916, 4916;
-    IsSharedGraphicsActive: Object, 5203, 5203;
-    JoinDomainWithCAMTask: Object, 5123, 5123;
-    JoinDomainTask: Object, 5122, 5122;
-    LeaveCurrentDomainTask: Object, 5125, 5125;
-    ListCACertificateRevocationLists: Object, 5152, 5152;
-    ListCACertificates: Object, 5151, 5151;
-    ListFilesInGuest: Object, 5076, 5076;
-    ListGuestAliases: Object, 5064, 5064;
-    ListGuestMappedAliases: Object, 5065, 5065;
-    ListKeys: Object, 4893, 4893;
-    ListKmipServers: Object, 4903, 4903;
-    ListKmsClusters: Object, 4922, 4922;
-    ListProcessesInGuest: Object, 5081, 5081;
-    ListRegistryKeysInGuest: Object, 5085, 5085;
-    ListRegistryValuesInGuest: Object, 5088, 5088;
-    ListSmartCardTrustAnchors: Object, 5132, 5132;
-    ListTagsAttachedToVStorageObject: Object, 5681, 5681;
-    ListVStorageObject: Object, 5673, 5673;
-    ListVStorageObjectsAttachedToTag: Object, 5680, 5680;
-    LogUserEvent: Object, 5016, 5016;
-    Login: Object, 5611, 5611;
-    LoginBySSPI: Object, 5612, 5612;
-    LoginByToken: Object, 5610, 5610;
-    LoginExtensionByCertificate: Object, 5619, 5619;
-    LoginExtensionBySubjectName: Object, 5618, 5618;
-    Logout: Object, 5613, 5613;
-    LookupDvPortGroup: Object, 4991, 4991;
-    LookupVmOverheadMemory: Object, 5532, 5532;
-    MakeDirectory: Object, 5044, 5044;
-    MakeDirectoryInGuest: Object, 5069, 5069;
-    MakePrimaryVMTask: Object, 5768, 5768;
-    MarkAsLocalTask: Object, 5365, 5365;
-    MarkAsNonLocalTask: Object, 5366, 5366;
-    MarkAsNonSsdTask: Object, 5364, 5364;
-    MarkAsSsdTask: Object, 5363, 5363;
-    MarkAsTemplate: Object, 5752, 5752;
-    MarkAsVirtualMachine: Object, 5753, 5753;
-    MarkDefault: Object, 4900, 4900;
-    MarkForRemoval: Object, 5348, 5348;
-    MarkPerenniallyReserved: Object, 5370, 5370;
-    MarkPerenniallyReservedExTask: Object, 5371, 5371;
-    MarkServiceProviderEntities: Object, 5648, 5648;
-    MergeDvsTask: Object, 4976, 4976;
-    MergePermissions: Object, 4846, 4846;
-    MigrateVMTask: Object, 5747, 5747;
-    ModifyListView: Object, 5522, 5522;
-    MountToolsInstaller: Object, 5756, 5756;
-    MountVffsVolume: Object, 5352, 5352;
-    MountVmfsVolume: Object, 5305, 5305;
-    MountVmfsVolumeExTask: Object, 5308, 5308;
-    MoveDVPortTask: Object, 4978, 4978;
-    MoveDatastoreFileTask: Object, 5041, 5041;
-    MoveDirectoryInGuest: Object, 5072, 5072;
-    MoveFileInGuest: Object, 5073, 5073;
-    MoveHostIntoTask: Object, 4870, 4870;
-    MoveIntoFolderTask: Object, 5048, 5048;
-    MoveIntoResourcePool: Object, 5575, 5575;
-    MoveIntoTask: Object, 4869, 4869;
-    MoveVirtualDiskTask: Object, 5711, 5711;
-    NotifyAffectedServices: Object, 5150, 5150;
-    OpenInventoryViewFolder: Object, 5479, 5479;
-    OverwriteCustomizationSpec: Object, 4931, 4931;
-    ParseDescriptor: Object, 5534, 5534;
-    PerformDvsProductSpecOperationTask: Object, 4975, 4975;
-    PerformVsanUpgradePreflightCheck: Object, 5808, 5808;
-    PerformVsanUpgradeTask: Object, 5810, 5810;
-    PlaceVm: Object, 4875, 4875;
-    PlaceVmsXCluster: Object, 5060, 5060;
-    PostEvent: Object, 5018, 5018;
-    PostHealthUpdates: Object, 5101, 5101;
-    PowerDownHostToStandByTask: Object, 5391, 5391;
-    PowerOffVAppTask: Object, 5706, 5706;
-    PowerOffVMTask: Object, 5738, 5738;
-    PowerOnMultiVMTask: Object, 4942, 4942;
-    PowerOnVAppTask: Object, 5705, 5705;
-    PowerOnVMTask: Object, 5737, 5737;
-    PowerUpHostFromStandByTask: Object, 5392, 5392;
-    PrepareCrypto: Object, 5402, 5402;
-    PromoteDisksTask: Object, 5777, 5777;
-    ProvisionServerPrivateKey: Object, 5147, 5147;
-    PutUsbScanCodes: Object, 5779, 5779;
-    Query: Object, 5601, 5601;
-    QueryAnswerFileStatus: Object, 5279, 5279;
-    QueryAssignedLicenses: Object, 5507, 5507;
-    QueryAvailableDisksForVmfs: Object, 5159, 5159;
-    QueryAvailableDvsSpec: Object, 4992, 4992;
-    QueryAvailablePartition: Object, 5185, 5185;
-    QueryAvailablePerfMetric: Object, 5538, 5538;
-    QueryAvailableSsds: Object, 5356, 5356;
-    QueryAvailableTimeZones: Object, 5180, 5180;
-    QueryBootDevices: Object, 5141, 5141;
-    QueryBoundVnics: Object, 5500, 5500;
-    QueryCandidateNics: Object, 5501, 5501;
-    QueryChangedDiskAreas: Object, 5780, 5780;
-    QueryCmmds: Object, 5447, 5447;
-    QueryCompatibleHostForExistingDvs: Object, 4996, 4996;
-    QueryCompatibleHostForNewDvs: Object, 4995, 4995;
-    QueryCompatibleVmnicsFromHosts: Object, 4994, 4994;
-    QueryComplianceStatus: Object, 5555, 5555;
-    QueryConfigOption: Object, 5008, 5008;
-    QueryConfigOptionDescriptor: Object, 5007, 5007;
-    QueryConfigOptionEx: Object, 5009, 5009;
-    QueryConfigTarget: Object, 5010, 5010;
-    QueryConfiguredModuleOptionString: Object, 5216, 5216;
-    QueryConnectionInfo: Object, 4940, 4940;
-    QueryConnectionInfoViaSpec: Object, 4941, 4941;
-    QueryConnections: Object, 5760, 5760;
-    QueryCryptoKeyStatus: Object, 4919, 4919;
-    QueryDatastorePerformanceSummary: Object, 5629, 5629;
-    QueryDateTime: Object, 5181, 5181;
-    QueryDescriptions: Object, 4959, 4959;
-    QueryDirectoryInfo: Object, 4958, 4958;
-    QueryDisksForVsan: Object, 5462, 5462;
-    QueryDisksUsingFilter: Object, 5488, 5488;
-    QueryDvsByUuid: Object, 4999, 4999;
-    QueryDvsCheckCompatibility: Object, 5001, 5001;
-    QueryDvsCompatibleHostSpec: Object, 4997, 4997;
-    QueryDvsConfigTarget: Object, 5000, 5000;
-    QueryDvsFeatureCapability: Object, 4998, 4998;
-    QueryEvents: Object, 5017, 5017;
-    QueryExpressionMetadata: Object, 5557, 5557;
-    QueryExtensionIpAllocationUsage: Object, 5029, 5029;
-    QueryFaultToleranceCompatibility: Object, 5783, 5783;
-    QueryFaultToleranceCompatibilityEx: Object, 5784, 5784;
-    QueryFileLockInfo: Object, 5046, 5046;
-    QueryFilterEntities: Object, 5107, 5107;
-    QueryFilterInfoIds: Object, 5106, 5106;
-    QueryFilterList: Object, 5104, 5104;
-    QueryFilterName: Object, 5105, 5105;
-    QueryFirmwareConfigUploadURL: Object, 5198, 5198;
-    QueryHealthUpdateInfos: Object, 5095, 5095;
-    QueryHealthUpdates: Object, 5102, 5102;
-    QueryHostConnectionInfo: Object, 5382, 5382;
-    QueryHostPatchTask: Object, 5260, 5260;
-    QueryHostProfileMetadata: Object, 5271, 5271;
-    QueryHostStatus: Object, 5469, 5469;
-    QueryHostsWithAttachedLun: Object, 5626, 5626;
-    QueryIORMConfigOption: Object, 5628, 5628;
-    QueryIPAllocations: Object, 5497, 5497;
-    QueryIoFilterInfo: Object, 5485, 5485;
-    QueryIoFilterIssues: Object, 5484, 5484;
-    QueryIpPools: Object, 5490, 5490;
-    QueryLicenseSourceAvailability: Object, 5509, 5509;
-    QueryLicenseUsage: Object, 5510, 5510;
-    QueryLockdownExceptions: Object, 5119, 5119;
-    QueryManagedBy: Object, 5028, 5028;
-    QueryMaxQueueDepth: Object, 5174, 5174;
-    QueryMemoryOverhead: Object, 5393, 5393;
-    QueryMemoryOverheadEx: Object, 5394, 5394;
-    QueryMigrationDependencies: Object, 5504, 5504;
-    QueryModules: Object, 5214, 5214;
-    QueryMonitoredEntities: Object, 5098, 5098;
-    QueryNFSUser: Object, 5359, 5359;
-    QueryNetConfig: Object, 5444, 5444;
-    QueryNetworkHint: Object, 5239, 5239;
-    QueryNext: Object, 5602, 5602;
-    QueryObjectsOnPhysicalVsanDisk: Object, 5450, 5450;
-    QueryOptions: Object, 5530, 5530;
-    QueryPartitionCreateDesc: Object, 5188, 5188;
-    QueryPartitionCreateOptions: Object, 5187, 5187;
-    QueryPathSelectionPolicyOptions: Object, 5338, 5338;
-    QueryPerf: Object, 5541, 5541;
-    QueryPerfComposite: Object, 5542, 5542;
-    QueryPerfCounter: Object, 5539, 5539;
-    QueryPerfCounterByLevel: Object, 5540, 5540;
-    QueryPerfProviderSummary: Object, 5537, 5537;
-    QueryPhysicalVsanDisks: Object, 5448, 5448;
-    QueryPnicStatus: Object, 5499, 5499;
-    QueryPolicyMetadata: Object, 5559, 5559;
-    QueryProductLockerLocation: Object, 5405, 5405;
-    QueryProfileStructure: Object, 5272, 5272;
-    QueryProviderList: Object, 5092, 5092;
-    QueryProviderName: Object, 5094, 5094;
-    QueryResourceConfigOption: Object, 5583, 5583;
-    QueryServiceList: Object, 5608, 5608;
-    QueryStorageArrayTypePolicyOptions: Object, 5339, 5339;
-    QuerySupportedFeatures: Object, 5508, 5508;
-    QuerySupportedNetworkOffloadSpec: Object, 4993, 4993;
-    QuerySyncingVsanObjects: Object, 5454, 5454;
-    QuerySystemUsers: Object, 5117, 5117;
-    QueryTargetCapabilities: Object, 5011, 5011;
-    QueryTpmAttestationReport: Object, 5381, 5381;
-    QueryUnmonitoredHosts: Object, 5100, 5100;
-    QueryUnownedFiles: Object, 5781, 5781;
-    QueryUnresolvedVmfsVolume: Object, 5316, 5316;
-    QueryUnresolvedVmfsVolumes: Object, 5177, 5177;
-    QueryUsedVlanIdInDvs: Object, 4973, 4973;
-    QueryVMotionCompatibility: Object, 5606, 5606;
-    QueryVMotionCompatibilityExTask: Object, 5798, 5798;
-    QueryVirtualDiskFragmentation: Object, 5714, 5714;
-    QueryVirtualDiskGeometry: Object, 5722, 5722;
-    QueryVirtualDiskInfoTask: Object, 5725, 5725;
-    QueryVirtualDiskUuid: Object, 5721, 5721;
-    QueryVirtualDiskUuidEx: Object, 5694, 5694;
-    QueryVmfsConfigOption: Object, 5369, 5369;
-    QueryVmfsDatastoreCreateOptions: Object, 5160, 5160;
-    QueryVmfsDatastoreExpandOptions: Object, 5163, 5163;
-    QueryVmfsDatastoreExtendOptions: Object, 5162, 5162;
-    QueryVnicStatus: Object, 5498, 5498;
-    QueryVsanObjectUuidsByFilter: Object, 5461, 5461;
-    QueryVsanObjects: Object, 5449, 5449;
-    QueryVsanStatistics: Object, 5452, 5452;
-    QueryVsanUpgradeStatus: Object, 5809, 5809;
-    ReadEnvironmentVariableInGuest: Object, 5083, 5083;
-    ReadNextEvents: Object, 5012, 5012;
-    ReadNextTasks: Object, 5642, 5642;
-    ReadNextTasksByViewSpec: Object, 5647, 5647;
-    ReadPreviousEvents: Object, 5013, 5013;
-    ReadPreviousTasks: Object, 5643, 5643;
-    RebootGuest: Object, 5742, 5742;
-    RebootHostTask: Object, 5389, 5389;
-    RecommendDatastores: Object, 5637, 5637;
-    RecommendHostsForVm: Object, 4867, 4867;
-    RecommissionVsanNodeTask: Object, 5471, 5471;
-    ReconcileDatastoreInventoryExTask: Object, 5695, 5695;
-    ReconcileDatastoreInventoryTask: Object, 5682, 5682;
-    ReconfigVMTask: Object, 5734, 5734;
-    ReconfigurationSatisfiable: Object, 5457, 5457;
-    ReconfigureAlarm: Object, 4833, 4833;
-    ReconfigureAutostart: Object, 5138, 5138;
-    ReconfigureClusterTask: Object, 4864, 4864;
-    ReconfigureComputeResourceTask: Object, 4888, 4888;
-    ReconfigureDVPortTask: Object, 4980, 4980;
-    ReconfigureDVPortgroupTask: Object, 4969, 4969;
-    ReconfigureDatacenterTask: Object, 4944, 4944;
-    ReconfigureDomObject: Object, 5453, 5453;
-    ReconfigureDvsTask: Object, 4974, 4974;
-    ReconfigureHostForDASTask: Object, 5395, 5395;
-    ReconfigureScheduledTask: Object, 5586, 5586;
-    ReconfigureServiceConsoleReservation: Object, 5225, 5225;
-    ReconfigureSnmpAgent: Object, 5292, 5292;
-    ReconfigureVirtualMachineReservation: Object, 5226, 5226;
-    ReconnectHostTask: Object, 5385, 5385;
-    RectifyDvsHostTask: Object, 4982, 4982;
-    RectifyDvsOnHostTask: Object, 5002, 5002;
-    Refresh: Object, 5261, 5261;
-    RefreshDVPortState: Object, 4981, 4981;
-    RefreshDatastore: Object, 4945, 4945;
-    RefreshDatastoreStorageInfo: Object, 4946, 4946;
-    RefreshDateTimeSystem: Object, 5183, 5183;
-    RefreshFirewall: Object, 5195, 5195;
-    RefreshGraphicsManager: Object, 5202, 5202;
-    RefreshHealthStatusSystem: Object, 5205, 5205;
-    RefreshNetworkSystem: Object, 5247, 5247;
-    RefreshRecommendation: Object, 4871, 4871;
-    RefreshRuntime: Object, 5584, 5584;
-    RefreshServices: Object, 5291, 5291;
-    RefreshStorageDrsRecommendation: Object, 5633, 5633;
-    RefreshStorageDrsRecommendationsForPodTask: Object, 5634, 5634;
-    RefreshStorageInfo: Object, 5727, 5727;
-    RefreshStorageSystem: Object, 5346, 5346;
-    RegisterChildVMTask: Object, 5581, 5581;
-    RegisterDisk: Object, 5661, 5661;
-    RegisterExtension: Object, 5022, 5022;
-    RegisterHealthUpdateProvider: Object, 5090, 5090;
-    RegisterKmipServer: Object, 4899, 4899;
-    RegisterKmsCluster: Object, 4920, 4920;
-    RegisterVMTask: Object, 5050, 5050;
-    ReleaseCredentialsInGuest: Object, 5068, 5068;
-    ReleaseIpAllocation: Object, 5496, 5496;
-    ReleaseManagedSnapshot: Object, 5724, 5724;
-    Reload: Object, 5525, 5525;
-    RelocateVMTask: Object, 5748, 5748;
-    RelocateVStorageObjectTask: Object, 5675, 5675;
-    RemoveAlarm: Object, 4832, 4832;
-    RemoveAllSnapshotsTask: Object, 5731, 5731;
-    RemoveAssignedLicense: Object, 5506, 5506;
-    RemoveAuthorizationRole: Object, 4844, 4844;
-    RemoveCustomFieldDef: Object, 4925, 4925;
-    RemoveDatastore: Object, 5171, 5171;
-    RemoveDatastoreExTask: Object, 5175, 5175;
-    RemoveDiskMappingTask: Object, 5466, 5466;
-    RemoveDiskTask: Object, 5465, 5465;
-    RemoveEntityPermission: Object, 4852, 4852;
-    RemoveFilter: Object, 5110, 5110;
-    RemoveFilterEntities: Object, 5109, 5109;
-    RemoveGroup: Object, 5221, 5221;
-    RemoveGuestAlias: Object, 5062, 5062;
-    RemoveGuestAliasByCert: Object, 5063, 5063;
-    RemoveInternetScsiSendTargets: Object, 5331, 5331;
-    RemoveInternetScsiStaticTargets: Object, 5333, 5333;
-    RemoveKey: Object, 4891, 4891;
-    RemoveKeys: Object, 4892, 4892;
-    RemoveKmipServer: Object, 4902, 4902;
-    RemoveLicense: Object, 5518, 5518;
-    RemoveLicenseLabel: Object, 5521, 5521;
-    RemoveMonitoredEntities: Object, 5097, 5097;
-    RemoveNetworkResourcePool: Object, 4985, 4985;
-    RemoveNvmeOverRdmaAdapter: Object, 5373, 5373;
-    RemovePerfInterval: Object, 5544, 5544;
-    RemovePortGroup: Object, 5236, 5236;
-    RemoveScheduledTask: Object, 5585, 5585;
-    RemoveServiceConsoleVirtualNic: Object, 5244, 5244;
-    RemoveSmartCardTrustAnchor: Object, 5129, 5129;
-    RemoveSmartCardTrustAnchorByFingerprint: Object, 5130, 5130;
-    RemoveSmartCardTrustAnchorCertificate: Object, 5131, 5131;
-    RemoveSnapshotTask: Object, 5804, 5804;
-    RemoveSoftwareAdapter: Object, 5375, 5375;
-    RemoveUser: Object, 5220, 5220;
-    RemoveVirtualNic: Object, 5241, 5241;
-    RemoveVirtualSwitch: Object, 5233, 5233;
-    RenameCustomFieldDef: Object, 4926, 4926;
-    RenameCustomizationSpec: Object, 4934, 4934;
-    RenameDatastore: Object, 4948, 4948;
-    RenameSnapshot: Object, 5805, 5805;
-    RenameVStorageObject: Object, 5664, 5664;
-    RenameVStorageObjectEx: Object, 5653, 5653;
-    RenameTask: Object, 5526, 5526;
-    RepairVStorageObjectChainTask: Object, 5658, 5658;
-    RepairVmDiskChainsTask: Object, 5791, 5791;
-    ReplaceCACertificatesAndCRLs: Object, 5149, 5149;
-    ReplaceSmartCardTrustAnchors: Object, 5128, 5128;
-    RescanAllHba: Object, 5321, 5321;
-    RescanHba: Object, 5320, 5320;
-    RescanVffs: Object, 5355, 5355;
-    RescanVmfs: Object, 5311, 5311;
-    ResetCollector: Object, 5113, 5113;
-    ResetCounterLevelMapping: Object, 5547, 5547;
-    ResetEntityPermissions: Object, 4851, 4851;
-    ResetFirmwareToFactoryDefaults: Object, 5196, 5196;
-    ResetGuestInformation: Object, 5755, 5755;
-    ResetListView: Object, 5523, 5523;
-    ResetListViewFromView: Object, 5524, 5524;
-    ResetSystemHealthInfo: Object, 5206, 5206;
-    ResetVMTask: Object, 5740, 5740;
-    ResignatureUnresolvedVmfsVolumeTask: Object, 5178, 5178;
-    ResolveInstallationErrorsOnClusterTask: Object, 5487, 5487;
-    ResolveInstallationErrorsOnHostTask: Object, 5486, 5486;
-    ResolveMultipleUnresolvedVmfsVolumes: Object, 5317, 5317;
-    ResolveMultipleUnresolvedVmfsVolumesExTask: Object, 5318, 5318;
-    ResolveNfsServerHostName: Object, 5173, 5173;
-    RestartService: Object, 5289, 5289;
-    RestartServiceConsoleVirtualNic: Object, 5246, 5246;
-    RestoreFirmwareConfiguration: Object, 5199, 5199;
-    RetrieveAllPermissions: Object, 4849, 4849;
-    RetrieveAnswerFile: Object, 5275, 5275;
-    RetrieveAnswerFileForProfile: Object, 5276, 5276;
-    RetrieveArgumentDescription: Object, 5014, 5014;
-    RetrieveCertificateInfoList: Object, 5144, 5144;
-    RetrieveClientCert: Object, 4912, 4912;
-    RetrieveClientCsr: Object, 4911, 4911;
-    RetrieveDasAdvancedRuntimeInfo: Object, 4873, 4873;
-    RetrieveDescription: Object, 5548, 5548;
-    RetrieveDiskPartitionInfo: Object, 5300, 5300;
-    RetrieveDynamicPassthroughInfo: Object, 5135, 5135;
-    RetrieveEntityPermissions: Object, 4848, 4848;
-    RetrieveEntityScheduledTask: Object, 5589, 5589;
-    RetrieveFreeEpcMemory: Object, 5407, 5407;
-    RetrieveHardwareUptime: Object, 5401, 5401;
-    RetrieveHostAccessControlEntries: Object, 5115, 5115;
-    RetrieveHostCustomizations: Object, 5280, 5280;
-    RetrieveHostCustomizationsForProfile: Object, 5281, 5281;
-    RetrieveHostSpecification: Object, 5296, 5296;
-    RetrieveKmipServerCert: Object, 4906, 4906;
-    RetrieveKmipServersStatusTask: Object, 4904, 4904;
-    RetrieveObjectScheduledTask: Object, 5591, 5591;
-    RetrieveProductComponents: Object, 5607, 5607;
-    RetrieveProperties: Object, 5562, 5562;
-    RetrievePropertiesEx: Object, 5567, 5567;
-    RetrieveRolePermissions: Object, 4847, 4847;
-    RetrieveSelfSignedClientCert: Object, 4910, 4910;
-    RetrieveServiceContent: Object, 5604, 5604;
-    RetrieveServiceProviderEntities: Object, 5650, 5650;
-    RetrieveSnapshotDetails: Object, 5689, 5689;
-    RetrieveSnapshotInfo: Object, 5686, 5686;
-    RetrieveUserGroups: Object, 5651, 5651;
-    RetrieveVStorageInfrastructureObjectPolicy: Object, 5668, 5668;
-    RetrieveVStorageObject: Object, 5670, 5670;
-    RetrieveVStorageObjectAssociations: Object, 5672, 5672;
-    RetrieveVStorageObjectState: Object, 5671, 5671;
-    RetrieveVendorDeviceGroupInfo: Object, 5136, 5136;
-    RetrieveVgpuDeviceInfo: Object, 5200, 5200;
-    RetrieveVgpuProfileInfo: Object, 5201, 5201;
-    RevertToCurrentSnapshotTask: Object, 5730, 5730;
-    RevertToSnapshotTask: Object, 5803, 5803;
-    RevertVStorageObjectExTask: Object, 5657, 5657;
-    RevertVStorageObjectTask: Object, 5688, 5688;
-    RewindCollector: Object, 5112, 5112;
-    RunScheduledTask: Object, 5587, 5587;
-    RunVsanPhysicalDiskDiagnostics: Object, 5455, 5455;
-    ScanHostPatchV2Task: Object, 5255, 5255;
-    ScanHostPatchTask: Object, 5254, 5254;
-    ScheduleReconcileDatastoreInventory: Object, 5683, 5683;
-    SearchDatastoreSubFoldersTask: Object, 5156, 5156;
-    SearchDatastoreTask: Object, 5155, 5155;
-    SelectActivePartition: Object, 5186, 5186;
-    SelectVnic: Object, 5414, 5414;
-    SelectVnicForNicType: Object, 5445, 5445;
-    SendNMI: Object, 5786, 5786;
-    SendTestNotification: Object, 5293, 5293;
-    SessionIsActive: Object, 5621, 5621;
-    SetCollectorPageSize: Object, 5111, 5111;
-    SetCryptoMode: Object, 4879, 4879;
-    SetDefaultKmsCluster: Object, 4917, 4917;
-    SetDisplayTopology: Object, 5772, 5772;
-    SetEntityPermissions: Object, 4850, 4850;
-    SetExtensionCertificate: Object, 5026, 5026;
-    SetField: Object, 4927, 4927;
-    SetKeyCustomAttributes: Object, 4923, 4923;
-    SetLicenseEdition: Object, 5511, 5511;
-    SetLocale: Object, 5617, 5617;
-    SetMaxQueueDepth: Object, 5172, 5172;
-    SetMultipathLunPolicy: Object, 5336, 5336;
-    SetNFSUser: Object, 5357, 5357;
-    SetPublicKey: Object, 5025, 5025;
-    SetRegistryValueInGuest: Object, 5087, 5087;
-    SetScreenResolution: Object, 5763, 5763;
-    SetServiceAccount: Object, 5027, 5027;
-    SetTaskDescription: Object, 5641, 5641;
-    SetTaskState: Object, 5640, 5640;
-    SetVStorageObjectControlFlags: Object, 5676, 5676;
-    SetVirtualDiskUuid: Object, 5720, 5720;
-    SetVirtualDiskUuidExTask: Object, 5693, 5693;
-    ShrinkVirtualDiskTask: Object, 5716, 5716;
-    ShutdownGuest: Object, 5741, 5741;
-    ShutdownHostTask: Object, 5390, 5390;
-    StageHostPatchTask: Object, 5256, 5256;
-    StampAllRulesWithUuidTask: Object, 4877, 4877;
-    StandbyGuest: Object, 5743, 5743;
-    StartGuestNetworkTask: Object, 5796, 5796;
-    StartProgramInGuest: Object, 5080, 5080;
-    StartRecordingTask: Object, 5773, 5773;
-    StartReplayingTask: Object, 5775, 5775;
-    StartService: Object, 5287, 5287;
-    StopRecordingTask: Object, 5774, 5774;
-    StopReplayingTask: Object, 5776, 5776;
-    StopService: Object, 5288, 5288;
-    SuspendVAppTask: Object, 5707, 5707;
-    SuspendVMTask: Object, 5739, 5739;
-    TerminateFaultTolerantVMTask: Object, 5769, 5769;
-    TerminateProcessInGuest: Object, 5082, 5082;
-    TerminateSession: Object, 5616, 5616;
-    TerminateVM: Object, 5785, 5785;
-    TestTimeService: Object, 5184, 5184;
-    TurnDiskLocatorLedOffTask: Object, 5362, 5362;
-    TurnDiskLocatorLedOnTask: Object, 5361, 5361;
-    TurnOffFaultToleranceForVMTask: Object, 5767, 5767;
-    UnassignUserFromGroup: Object, 5223, 5223;
-    UnbindVnic: Object, 5503, 5503;
-    UninstallHostPatchTask: Object, 5259, 5259;
-    UninstallIoFilterTask: Object, 5482, 5482;
-    UninstallService: Object, 5290, 5290;
-    UnmapVmfsVolumeExTask: Object, 5309, 5309;
-    UnmarkServiceProviderEntities: Object, 5649, 5649;
-    UnmountDiskMappingTask: Object, 5467, 5467;
-    UnmountForceMountedVmfsVolume: Object, 5319, 5319;
-    UnmountToolsInstaller: Object, 5757, 5757;
-    UnmountVffsVolume: Object, 5353, 5353;
-    UnmountVmfsVolume: Object, 5306, 5306;
-    UnmountVmfsVolumeExTask: Object, 5307, 5307;
-    UnregisterAndDestroyTask: Object, 5055, 5055;
-    UnregisterDiskTask: Object, 5659, 5659;
-    UnregisterExtension: Object, 5020, 5020;
-    UnregisterHealthUpdateProvider: Object, 5091, 5091;
-    UnregisterKmsCluster: Object, 4921, 4921;
-    UnregisterVM: Object, 5754, 5754;
-    UpdateAnswerFileTask: Object, 5274, 5274;
-    UpdateAssignableHardwareConfig: Object, 5137, 5137;
-    UpdateAssignedLicense: Object, 5505, 5505;
-    UpdateAuthorizationRole: Object, 4845, 4845;
-    UpdateBootDevice: Object, 5142, 5142;
-    UpdateChildResourceConfiguration: Object, 5576, 5576;
-    UpdateClusterProfile: Object, 4885, 4885;
-    UpdateConfig: Object, 5574, 5574;
-    UpdateConsoleIpRouteConfig: Object, 5230, 5230;
-    UpdateCounterLevelMapping: Object, 5546, 5546;
-    UpdateDVSHealthCheckConfigTask: Object, 4990, 4990;
-    UpdateDVSLacpGroupConfigTask: Object, 5807, 5807;
-    UpdateDateTime: Object, 5182, 5182;
-    UpdateDateTimeConfig: Object, 5179, 5179;
-    UpdateDefaultPolicy: Object, 5191, 5191;
-    UpdateDiskPartitions: Object, 5303, 5303;
-    UpdateDnsConfig: Object, 5228, 5228;
-    UpdateDvsCapability: Object, 4979, 4979;
-    UpdateExtension: Object, 5023, 5023;
-    UpdateFlags: Object, 5396, 5396;
-    UpdateGraphicsConfig: Object, 5204, 5204;
-    UpdateHostImageAcceptanceLevel: Object, 5211, 5211;
-    UpdateHostProfile: Object, 5266, 5266;
-    UpdateHostSpecification: Object, 5294, 5294;
-    UpdateHostSubSpecification: Object, 5295, 5295;
-    UpdateHppMultipathLunPolicy: Object, 5337, 5337;
-    UpdateInternetScsiAdvancedOptions: Object, 5326, 5326;
-    UpdateInternetScsiAlias: Object, 5329, 5329;
-    UpdateInternetScsiAuthenticationProperties: Object, 5324, 5324;
-    UpdateInternetScsiDigestProperties: Object, 5325, 5325;
-    UpdateInternetScsiDiscoveryProperties: Object, 5323, 5323;
-    UpdateInternetScsiIPProperties: Object, 5327, 5327;
-    UpdateInternetScsiName: Object, 5328, 5328;
-    UpdateIpConfig: Object, 5413, 5413;
-    UpdateIpPool: Object, 5492, 5492;
-    UpdateIpRouteConfig: Object, 5229, 5229;
-    UpdateIpRouteTableConfig: Object, 5231, 5231;
-    UpdateIpmi: Object, 5400, 5400;
-    UpdateKmipServer: Object, 4901, 4901;
-    UpdateKmsSignedCsrClientCert: Object, 4914, 4914;
-    UpdateLicense: Object, 5516, 5516;
-    UpdateLicenseLabel: Object, 5520, 5520;
-    UpdateLinkedChildren: Object, 5702, 5702;
-    UpdateLocalSwapDatastore: Object, 5158, 5158;
-    UpdateLockdownExceptions: Object, 5120, 5120;
-    UpdateModuleOptionString: Object, 5215, 5215;
-    UpdateNetworkConfig: Object, 5227, 5227;
-    UpdateNetworkResourcePool: Object, 4983, 4983;
-    UpdateOptions: Object, 5531, 5531;
-    UpdatePassthruConfig: Object, 5262, 5262;
-    UpdatePerfInterval: Object, 5545, 5545;
-    UpdatePhysicalNicLinkSpeed: Object, 5238, 5238;
-    UpdatePortGroup: Object, 5237, 5237;
-    UpdateProductLockerLocationTask: Object, 5406, 5406;
-    UpdateProgress: Object, 5639, 5639;
-    UpdateReferenceHost: Object, 5265, 5265;
-    UpdateRuleset: Object, 5194, 5194;
-    UpdateScsiLunDisplayName: Object, 5340, 5340;
-    UpdateSelfSignedClientCert: Object, 4913, 4913;
-    UpdateServiceConsoleVirtualNic: Object, 5245, 5245;
-    UpdateServiceMessage: Object, 5609, 5609;
-    UpdateServicePolicy: Object, 5286, 5286;
-    UpdateSoftwareInternetScsiEnabled: Object, 5322, 5322;
-    UpdateSystemResources: Object, 5383, 5383;
-    UpdateSystemSwapConfiguration: Object, 5384, 5384;
-    UpdateSystemUsers: Object, 5118, 5118;
-    UpdateUser: Object, 5218, 5218;
-    UpdateVAppConfig: Object, 5701, 5701;
-    UpdateVStorageInfrastructureObjectPolicyTask: Object, 5667, 5667;
-    UpdateVStorageObjectCryptoTask: Object, 5666, 5666;
-    UpdateVStorageObjectPolicyTask: Object, 5665, 5665;
-    UpdateVVolVirtualMachineFilesTask: Object, 4953, 4953;
-    UpdateVirtualMachineFilesTask: Object, 4947, 4947;
-    UpdateVirtualNic: Object, 5242, 5242;
-    UpdateVirtualSwitch: Object, 5234, 5234;
-    UpdateVmfsUnmapBandwidth: Object, 5368, 5368;
-    UpdateVmfsUnmapPriority: Object, 5367, 5367;
-    UpdateVsanTask: Object, 5468, 5468;
-    UpgradeIoFilterTask: Object, 5483, 5483;
-    UpgradeToolsTask: Object, 5758, 5758;
-    UpgradeVMTask: Object, 5735, 5735;
-    UpgradeVmLayout: Object, 5315, 5315;
-    UpgradeVmfs: Object, 5314, 5314;
-    UpgradeVsanObjects: Object, 5460, 5460;
-    UploadClientCert: Object, 4915, 4915;
-    UploadKmipServerCert: Object, 4907, 4907;
-    VCenterUpdateVStorageObjectMetadataExTask: Object, 5692, 5692;
-    VStorageObjectCreateSnapshotExTask: Object, 5654, 5654;
-    VStorageObjectCreateSnapshotTask: Object, 5684, 5684;
-    VStorageObjectDeleteSnapshotEx2Task: Object, 5656, 5656;
-    VStorageObjectDeleteSnapshotExTask: Object, 5655, 5655;
-    VStorageObjectExtendDiskExTask: Object, 5652, 5652;
-    ValidateCredentialsInGuest: Object, 5066, 5066;
-    ValidateHCIConfiguration: Object, 4863, 4863;
-    ValidateHost: Object, 5533, 5533;
-    ValidateHostProfileCompositionTask: Object, 5284, 5284;
-    ValidateMigration: Object, 5605, 5605;
-    ValidateStoragePodConfig: Object, 5636, 5636;
-    VstorageObjectVCenterQueryChangedDiskAreas: Object, 5690, 5690;
-    WaitForUpdates: Object, 5564, 5564;
-    WaitForUpdatesEx: Object, 5566, 5566;
-    XmlToCustomizationSpecItem: Object, 4936, 4936;
-    ZeroFillVirtualDiskTask: Object, 5719, 5719;
-    ConfigureVchaTask: Object, 5032, 5032;
-    CreatePassiveNodeTask: Object, 5033, 5033;
-    CreateWitnessNodeTask: Object, 5034, 5034;
-    DeployVchaTask: Object, 5031, 5031;
-    DestroyVchaTask: Object, 5036, 5036;
-    FetchSoftwarePackages: Object, 5212, 5212;
-    GetClusterMode: Object, 5038, 5038;
-    GetVchaConfig: Object, 5035, 5035;
-    InitiateFailoverTask: Object, 5040, 5040;
-    InstallDate: Object, 5213, 5213;
-    PrepareVchaTask: Object, 5030, 5030;
-    QueryDatacenterConfigOptionDescriptor: Object, 4943, 4943;
-    ReloadVirtualMachineFromPathTask: Object, 5782, 5782;
-    SetClusterModeTask: Object, 5037, 5037;
-    SetCustomValue: Object, 5019, 5019;
-    StartDpuFailover: Object, 5248, 5248;
-    UnregisterVAppTask: Object, 5708, 5708;
+    AbandonHciWorkflow: Object, 4878, 4878;
+    AbdicateDomOwnership: Object, 5467, 5467;
+    AbortCustomizationTask: Object, 5813, 5813;
+    AcknowledgeAlarm: Object, 4855, 4855;
+    AcquireCimServicesTicket: Object, 5415, 5415;
+    AcquireCloneTicket: Object, 5638, 5638;
+    AcquireCredentialsInGuest: Object, 5083, 5083;
+    AcquireGenericServiceTicket: Object, 5631, 5631;
+    AcquireLocalTicket: Object, 5630, 5630;
+    AcquireMksTicket: Object, 5775, 5775;
+    AcquireTicket: Object, 5778, 5778;
+    AddAuthorizationRole: Object, 4859, 4859;
+    AddCustomFieldDef: Object, 4940, 4940;
+    AddDVPortgroupTask: Object, 4993, 4993;
+    AddDisksTask: Object, 5479, 5479;
+    AddFilter: Object, 5119, 5119;
+    AddFilterEntities: Object, 5124, 5124;
+    AddGuestAlias: Object, 5077, 5077;
+    AddHostTask: Object, 4884, 4884;
+    AddInternetScsiSendTargets: Object, 5346, 5346;
+    AddInternetScsiStaticTargets: Object, 5348, 5348;
+    AddKey: Object, 4905, 4905;
+    AddKeys: Object, 4906, 4906;
+    AddLicense: Object, 5533, 5533;
+    AddMonitoredEntities: Object, 5112, 5112;
+    AddNetworkResourcePool: Object, 5000, 5000;
+    AddPortGroup: Object, 5251, 5251;
+    AddServiceConsoleVirtualNic: Object, 5259, 5259;
+    AddStandaloneHostTask: Object, 5069, 5069;
+    AddVirtualNic: Object, 5256, 5256;
+    AddVirtualSwitch: Object, 5248, 5248;
+    AllocateIpv4Address: Object, 5510, 5510;
+    AllocateIpv6Address: Object, 5511, 5511;
+    AnswerVM: Object, 5760, 5760;
+    ApplyEntitiesConfigTask: Object, 5299, 5299;
+    ApplyEvcModeVMTask: Object, 5805, 5805;
+    ApplyHostConfigTask: Object, 5284, 5284;
+    ApplyRecommendation: Object, 4881, 4881;
+    ApplyStorageDrsRecommendationToPodTask: Object, 5646, 5646;
+    ApplyStorageDrsRecommendationTask: Object, 5647, 5647;
+    AreAlarmActionsEnabled: Object, 4852, 4852;
+    AssignUserToGroup: Object, 5238, 5238;
+    AssociateProfile: Object, 5566, 5566;
+    AttachDiskTask: Object, 5803, 5803;
+    AttachScsiLun: Object, 5360, 5360;
+    AttachScsiLunExTask: Object, 5361, 5361;
+    AttachTagToVStorageObject: Object, 5694, 5694;
+    AttachVmfsExtent: Object, 5328, 5328;
+    AutoStartPowerOff: Object, 5156, 5156;
+    AutoStartPowerOn: Object, 5155, 5155;
+    BackupFirmwareConfiguration: Object, 5213, 5213;
+    BatchAddHostsToClusterTask: Object, 5075, 5075;
+    BatchAddStandaloneHostsTask: Object, 5074, 5074;
+    BatchQueryConnectInfo: Object, 4955, 4955;
+    BindVnic: Object, 5518, 5518;
+    BrowseDiagnosticLog: Object, 4976, 4976;
+    CanProvisionObjects: Object, 5474, 5474;
+    CancelRecommendation: Object, 4882, 4882;
+    CancelRetrievePropertiesEx: Object, 5585, 5585;
+    CancelStorageDrsRecommendation: Object, 5648, 5648;
+    CancelTask: Object, 5654, 5654;
+    CancelWaitForUpdates: Object, 5581, 5581;
+    CertMgrRefreshCACertificatesAndCRLsTask: Object, 4873, 4873;
+    CertMgrRefreshCertificatesTask: Object, 4874, 4874;
+    CertMgrRevokeCertificatesTask: Object, 4875, 4875;
+    ChangeAccessMode: Object, 5132, 5132;
+    ChangeFileAttributesInGuest: Object, 5093, 5093;
+    ChangeKeyTask: Object, 4912, 4912;
+    ChangeLockdownMode: Object, 5137, 5137;
+    ChangeNFSUserPassword: Object, 5374, 5374;
+    ChangeOwner: Object, 5061, 5061;
+    ChangePassword: Object, 5240, 5240;
+    CheckAddHostEvcTask: Object, 4900, 4900;
+    CheckAnswerFileStatusTask: Object, 5294, 5294;
+    CheckCloneTask: Object, 5817, 5817;
+    CheckCompatibilityTask: Object, 5808, 5808;
+    CheckComplianceTask: Object, 5570, 5570;
+    CheckConfigureEvcModeTask: Object, 4899, 4899;
+    CheckCustomizationResources: Object, 4953, 4953;
+    CheckCustomizationSpec: Object, 5762, 5762;
+    CheckForUpdates: Object, 5579, 5579;
+    CheckHostPatchTask: Object, 5269, 5269;
+    CheckInstantCloneTask: Object, 5818, 5818;
+    CheckLicenseFeature: Object, 5528, 5528;
+    CheckMigrateTask: Object, 5815, 5815;
+    CheckPowerOnTask: Object, 5810, 5810;
+    CheckProfileComplianceTask: Object, 5568, 5568;
+    CheckRelocateTask: Object, 5816, 5816;
+    CheckVmConfigTask: Object, 5809, 5809;
+    ClearComplianceStatus: Object, 5572, 5572;
+    ClearNFSUser: Object, 5376, 5376;
+    ClearSystemEventLog: Object, 5223, 5223;
+    ClearTriggeredAlarms: Object, 4856, 4856;
+    ClearVStorageObjectControlFlags: Object, 5693, 5693;
+    CloneSession: Object, 5639, 5639;
+    CloneVAppTask: Object, 5719, 5719;
+    CloneVMTask: Object, 5765, 5765;
+    CloneVStorageObjectTask: Object, 5690, 5690;
+    CloseInventoryViewFolder: Object, 5496, 5496;
+    ClusterEnterMaintenanceMode: Object, 4890, 4890;
+    CompositeHostProfileTask: Object, 5301, 5301;
+    ComputeDiskPartitionInfo: Object, 5317, 5317;
+    ComputeDiskPartitionInfoForResize: Object, 5318, 5318;
+    ConfigureCryptoKey: Object, 5420, 5420;
+    ConfigureDatastoreIORMTask: Object, 5643, 5643;
+    ConfigureDatastorePrincipal: Object, 5192, 5192;
+    ConfigureEvcModeTask: Object, 4897, 4897;
+    ConfigureHCITask: Object, 4876, 4876;
+    ConfigureHostCacheTask: Object, 5159, 5159;
+    ConfigureLicenseSource: Object, 5531, 5531;
+    ConfigurePowerPolicy: Object, 5279, 5279;
+    ConfigureStorageDrsForPodTask: Object, 5651, 5651;
+    ConfigureVFlashResourceExTask: Object, 5424, 5424;
+    ConnectNvmeController: Object, 5393, 5393;
+    ConnectNvmeControllerExTask: Object, 5395, 5395;
+    ConsolidateVMDisksTask: Object, 5748, 5748;
+    ContinueRetrievePropertiesEx: Object, 5584, 5584;
+    ConvertNamespacePathToUuidPath: Object, 4972, 4972;
+    CopyDatastoreFileTask: Object, 5058, 5058;
+    CopyVirtualDiskTask: Object, 5728, 5728;
+    CreateAlarm: Object, 4850, 4850;
+    CreateChildDiskTask: Object, 5742, 5742;
+    CreateChildVMTask: Object, 5596, 5596;
+    CreateCluster: Object, 5067, 5067;
+    CreateClusterEx: Object, 5068, 5068;
+    CreateCollectorForEvents: Object, 5031, 5031;
+    CreateCollectorForTasks: Object, 5660, 5660;
+    CreateCollectorWithInfoFilterForTasks: Object, 5661, 5661;
+    CreateContainerView: Object, 5714, 5714;
+    CreateCustomizationSpec: Object, 4946, 4946;
+    CreateDVPortgroupTask: Object, 5005, 5005;
+    CreateDVSTask: Object, 5072, 5072;
+    CreateDatacenter: Object, 5070, 5070;
+    CreateDefaultProfile: Object, 5289, 5289;
+    CreateDescriptor: Object, 5552, 5552;
+    CreateDiagnosticPartition: Object, 5205, 5205;
+    CreateDirectory: Object, 4970, 4970;
+    CreateDiskFromSnapshotTask: Object, 5703, 5703;
+    CreateDiskTask: Object, 5676, 5676;
+    CreateFilter: Object, 5577, 5577;
+    CreateFolder: Object, 5063, 5063;
+    CreateGroup: Object, 5235, 5235;
+    CreateImportSpec: Object, 5551, 5551;
+    CreateInventoryView: Object, 5713, 5713;
+    CreateIpPool: Object, 5507, 5507;
+    CreateListView: Object, 5715, 5715;
+    CreateListViewFromView: Object, 5716, 5716;
+    CreateLocalDatastore: Object, 5185, 5185;
+    CreateNasDatastore: Object, 5184, 5184;
+    CreateNvdimmNamespaceTask: Object, 5265, 5265;
+    CreateNvdimmPMemNamespaceTask: Object, 5266, 5266;
+    CreateNvmeOverRdmaAdapter: Object, 5388, 5388;
+    CreateObjectScheduledTask: Object, 5606, 5606;
+    CreatePerfInterval: Object, 5559, 5559;
+    CreateProfile: Object, 5574, 5574;
+    CreatePropertyCollector: Object, 5586, 5586;
+    CreateRegistryKeyInGuest: Object, 5100, 5100;
+    CreateResourcePool: Object, 5593, 5593;
+    CreateScheduledTask: Object, 5604, 5604;
+    CreateScreenshotTask: Object, 5794, 5794;
+    CreateSecondaryVMExTask: Object, 5782, 5782;
+    CreateSecondaryVMTask: Object, 5781, 5781;
+    CreateSnapshotExTask: Object, 5745, 5745;
+    CreateSnapshotTask: Object, 5744, 5744;
+    CreateSoftwareAdapter: Object, 5390, 5390;
+    CreateStoragePod: Object, 5073, 5073;
+    CreateTask: Object, 5662, 5662;
+    CreateTemporaryDirectoryInGuest: Object, 5091, 5091;
+    CreateTemporaryFileInGuest: Object, 5090, 5090;
+    CreateUser: Object, 5233, 5233;
+    CreateVApp: Object, 5595, 5595;
+    CreateVMTask: Object, 5065, 5065;
+    CreateVirtualDiskTask: Object, 5725, 5725;
+    CreateVmfsDatastore: Object, 5177, 5177;
+    CreateVvolDatastore: Object, 5186, 5186;
+    CryptoManagerHostDisable: Object, 4913, 4913;
+    CryptoManagerHostEnable: Object, 4911, 4911;
+    CryptoManagerHostPrepare: Object, 4910, 4910;
+    CryptoUnlockTask: Object, 5806, 5806;
+    CurrentTime: Object, 5619, 5619;
+    CustomizationSpecItemToXml: Object, 4951, 4951;
+    CustomizeGuestTask: Object, 5811, 5811;
+    CustomizeVMTask: Object, 5761, 5761;
+    DVPortgroupRollbackTask: Object, 4986, 4986;
+    DVSManagerExportEntityTask: Object, 5019, 5019;
+    DVSManagerImportEntityTask: Object, 5020, 5020;
+    DVSManagerLookupDvPortGroup: Object, 5021, 5021;
+    DVSRollbackTask: Object, 5004, 5004;
+    DatastoreEnterMaintenanceMode: Object, 4966, 4966;
+    DatastoreExitMaintenanceModeTask: Object, 4967, 4967;
+    DecodeLicense: Object, 5535, 5535;
+    DefragmentAllDisks: Object, 5780, 5780;
+    DefragmentVirtualDiskTask: Object, 5731, 5731;
+    DeleteCustomizationSpec: Object, 4948, 4948;
+    DeleteDatastoreFileTask: Object, 5059, 5059;
+    DeleteDirectory: Object, 4971, 4971;
+    DeleteDirectoryInGuest: Object, 5087, 5087;
+    DeleteFile: Object, 5173, 5173;
+    DeleteFileInGuest: Object, 5086, 5086;
+    DeleteHostSpecification: Object, 5314, 5314;
+    DeleteHostSubSpecification: Object, 5313, 5313;
+    DeleteNvdimmBlockNamespacesTask: Object, 5268, 5268;
+    DeleteNvdimmNamespaceTask: Object, 5267, 5267;
+    DeleteRegistryKeyInGuest: Object, 5102, 5102;
+    DeleteRegistryValueInGuest: Object, 5105, 5105;
+    DeleteScsiLunState: Object, 5359, 5359;
+    DeleteSnapshotTask: Object, 5701, 5701;
+    DeleteVStorageObjectExTask: Object, 5707, 5707;
+    DeleteVStorageObjectTask: Object, 5685, 5685;
+    DeleteVffsVolumeState: Object, 5370, 5370;
+    DeleteVirtualDiskTask: Object, 5726, 5726;
+    DeleteVmfsVolumeState: Object, 5326, 5326;
+    DeleteVsanObjects: Object, 5475, 5475;
+    DeselectVnic: Object, 5431, 5431;
+    DeselectVnicForNicType: Object, 5462, 5462;
+    DestroyChildren: Object, 5594, 5594;
+    DestroyCollector: Object, 5130, 5130;
+    DestroyDatastore: Object, 4965, 4965;
+    DestroyIpPool: Object, 5509, 5509;
+    DestroyNetwork: Object, 5545, 5545;
+    DestroyProfile: Object, 5565, 5565;
+    DestroyPropertyCollector: Object, 5587, 5587;
+    DestroyPropertyFilter: Object, 5588, 5588;
+    DestroyVffs: Object, 5367, 5367;
+    DestroyView: Object, 5712, 5712;
+    DestroyTask: Object, 5543, 5543;
+    DetachDiskTask: Object, 5804, 5804;
+    DetachScsiLun: Object, 5357, 5357;
+    DetachScsiLunExTask: Object, 5358, 5358;
+    DetachTagFromVStorageObject: Object, 5695, 5695;
+    DirectPathProfileManagerCreate: Object, 4980, 4980;
+    DirectPathProfileManagerDelete: Object, 4982, 4982;
+    DirectPathProfileManagerList: Object, 4983, 4983;
+    DirectPathProfileManagerQueryCapacity: Object, 4984, 4984;
+    DirectPathProfileManagerUpdate: Object, 4981, 4981;
+    DisableAlarm: Object, 4857, 4857;
+    DisableClusteredVmdkSupport: Object, 5182, 5182;
+    DisableEvcModeTask: Object, 4898, 4898;
+    DisableFeature: Object, 5530, 5530;
+    DisableHyperThreading: Object, 5170, 5170;
+    DisableMultipathPath: Object, 5351, 5351;
+    DisableNetworkBootTask: Object, 4903, 4903;
+    DisableRuleset: Object, 5209, 5209;
+    DisableSecondaryVMTask: Object, 5786, 5786;
+    DisableSmartCardAuthentication: Object, 5149, 5149;
+    DisconnectHostTask: Object, 5402, 5402;
+    DisconnectNvmeController: Object, 5394, 5394;
+    DisconnectNvmeControllerExTask: Object, 5396, 5396;
+    DiscoverFcoeHbas: Object, 5363, 5363;
+    DiscoverNvmeControllers: Object, 5392, 5392;
+    DissociateProfile: Object, 5567, 5567;
+    DoesCustomizationSpecExist: Object, 4944, 4944;
+    DownloadDescriptionTree: Object, 5150, 5150;
+    DropConnections: Object, 5777, 5777;
+    DuplicateCustomizationSpec: Object, 4949, 4949;
+    DvsReconfigureVmVnicNetworkResourcePoolTask: Object, 5002, 5002;
+    EagerZeroVirtualDiskTask: Object, 5734, 5734;
+    EmitSyslogMark: Object, 4979, 4979;
+    EnableAlarm: Object, 4858, 4858;
+    EnableAlarmActions: Object, 4853, 4853;
+    EnableClusteredVmdkSupport: Object, 5181, 5181;
+    EnableCrypto: Object, 5419, 5419;
+    EnableFeature: Object, 5529, 5529;
+    EnableHyperThreading: Object, 5169, 5169;
+    EnableMultipathPath: Object, 5350, 5350;
+    EnableNetworkBootTask: Object, 4902, 4902;
+    EnableNetworkResourceManagement: Object, 5003, 5003;
+    EnableRuleset: Object, 5208, 5208;
+    EnableSecondaryVMTask: Object, 5787, 5787;
+    EnableSmartCardAuthentication: Object, 5142, 5142;
+    EnterLockdownMode: Object, 5413, 5413;
+    EnterMaintenanceModeTask: Object, 5403, 5403;
+    EstimateDatabaseSize: Object, 5589, 5589;
+    EstimateStorageForConsolidateSnapshotsTask: Object, 5749, 5749;
+    EsxAgentHostManagerUpdateConfig: Object, 5206, 5206;
+    EvacuateVsanNodeTask: Object, 5486, 5486;
+    EvcManager: Object, 4888, 4888;
+    ExecuteHostProfile: Object, 5283, 5283;
+    ExecuteSimpleCommand: Object, 5640, 5640;
+    ExitLockdownMode: Object, 5414, 5414;
+    ExitMaintenanceModeTask: Object, 5404, 5404;
+    ExpandVmfsDatastore: Object, 5183, 5183;
+    ExpandVmfsExtent: Object, 5329, 5329;
+    ExportAnswerFileTask: Object, 5293, 5293;
+    ExportProfile: Object, 5569, 5569;
+    ExportSnapshot: Object, 5822, 5822;
+    ExportVApp: Object, 5720, 5720;
+    ExportVm: Object, 5767, 5767;
+    ExtendDiskTask: Object, 5678, 5678;
+    ExtendHCITask: Object, 4877, 4877;
+    ExtendVffs: Object, 5366, 5366;
+    ExtendVirtualDiskTask: Object, 5729, 5729;
+    ExtendVmfsDatastore: Object, 5180, 5180;
+    ExtractOvfEnvironment: Object, 5752, 5752;
+    Fetch: Object, 5544, 5544;
+    FetchAuditRecords: Object, 4978, 4978;
+    FetchDVPortKeys: Object, 4987, 4987;
+    FetchDVPorts: Object, 4988, 4988;
+    FetchSystemEventLog: Object, 5224, 5224;
+    FetchUserPrivilegeOnEntities: Object, 4872, 4872;
+    FindAllByDnsName: Object, 5615, 5615;
+    FindAllByIp: Object, 5616, 5616;
+    FindAllByUuid: Object, 5614, 5614;
+    FindAssociatedProfile: Object, 5576, 5576;
+    FindByDatastorePath: Object, 5609, 5609;
+    FindByDnsName: Object, 5610, 5610;
+    FindByInventoryPath: Object, 5612, 5612;
+    FindByIp: Object, 5611, 5611;
+    FindByUuid: Object, 5608, 5608;
+    FindChild: Object, 5613, 5613;
+    FindExtension: Object, 5037, 5037;
+    FindRulesForVm: Object, 4892, 4892;
+    FormatVffs: Object, 5365, 5365;
+    FormatVmfs: Object, 5320, 5320;
+    GenerateCertificateSigningRequest: Object, 5161, 5161;
+    GenerateCertificateSigningRequestByDn: Object, 5162, 5162;
+    GenerateClientCsr: Object, 4925, 4925;
+    GenerateConfigTaskList: Object, 5285, 5285;
+    GenerateHostConfigTaskSpecTask: Object, 5298, 5298;
+    GenerateHostProfileTaskListTask: Object, 5286, 5286;
+    GenerateKey: Object, 4921, 4921;
+    GenerateLogBundlesTask: Object, 4977, 4977;
+    GenerateSelfSignedClientCert: Object, 4924, 4924;
+    GetAlarm: Object, 4851, 4851;
+    GetAlarmState: Object, 4854, 4854;
+    GetCryptoKeyStatus: Object, 4914, 4914;
+    GetCustomizationSpec: Object, 4945, 4945;
+    GetDefaultKmsCluster: Object, 4934, 4934;
+    GetPublicKey: Object, 5040, 5040;
+    GetResourceUsage: Object, 4894, 4894;
+    GetSiteInfo: Object, 5641, 5641;
+    GetSystemVMsRestrictedDatastores: Object, 4896, 4896;
+    GetVchaClusterHealth: Object, 5055, 5055;
+    GetVpcNetworkSpan: Object, 5022, 5022;
+    GetVsanObjExtAttrs: Object, 5472, 5472;
+    HasMonitoredEntity: Object, 5115, 5115;
+    HasPrivilegeOnEntities: Object, 4870, 4870;
+    HasPrivilegeOnEntity: Object, 4869, 4869;
+    HasProvider: Object, 5109, 5109;
+    HasUserPrivilegeOnEntities: Object, 4871, 4871;
+    HostClearVStorageObjectControlFlags: Object, 5445, 5445;
+    HostCloneVStorageObjectTask: Object, 5442, 5442;
+    HostConfigVFlashCache: Object, 5427, 5427;
+    HostConfigureVFlashResource: Object, 5425, 5425;
+    HostCreateDiskTask: Object, 5432, 5432;
+    HostDeleteVStorageObjectExTask: Object, 5456, 5456;
+    HostDeleteVStorageObjectTask: Object, 5438, 5438;
+    HostExtendDiskTask: Object, 5434, 5434;
+    HostGetVFlashModuleDefaultConfig: Object, 5428, 5428;
+    HostImageConfigGetAcceptance: Object, 5225, 5225;
+    HostImageConfigGetProfile: Object, 5226, 5226;
+    HostInflateDiskTask: Object, 5435, 5435;
+    HostListVStorageObject: Object, 5441, 5441;
+    HostProfileResetValidationState: Object, 5280, 5280;
+    HostQueryVirtualDiskUuid: Object, 5459, 5459;
+    HostReconcileDatastoreInventoryTask: Object, 5446, 5446;
+    HostRegisterDisk: Object, 5433, 5433;
+    HostRelocateVStorageObjectTask: Object, 5443, 5443;
+    HostRemoveVFlashResource: Object, 5426, 5426;
+    HostRenameVStorageObject: Object, 5436, 5436;
+    HostRetrieveVStorageInfrastructureObjectPolicy: Object, 5437, 5437;
+    HostRetrieveVStorageObject: Object, 5439, 5439;
+    HostRetrieveVStorageObjectMetadata: Object, 5454, 5454;
+    HostRetrieveVStorageObjectMetadataValue: Object, 5455, 5455;
+    HostRetrieveVStorageObjectState: Object, 5440, 5440;
+    HostScheduleReconcileDatastoreInventory: Object, 5447, 5447;
+    HostSetVStorageObjectControlFlags: Object, 5444, 5444;
+    HostSetVirtualDiskUuidTask: Object, 5458, 5458;
+    HostSpecGetUpdatedHosts: Object, 5315, 5315;
+    HostUpdateVStorageObjectMetadataExTask: Object, 5457, 5457;
+    HostUpdateVStorageObjectMetadataTask: Object, 5453, 5453;
+    HostVStorageObjectCreateDiskFromSnapshotTask: Object, 5451, 5451;
+    HostVStorageObjectCreateSnapshotTask: Object, 5448, 5448;
+    HostVStorageObjectDeleteSnapshotTask: Object, 5449, 5449;
+    HostVStorageObjectRetrieveSnapshotInfo: Object, 5450, 5450;
+    HostVStorageObjectRevertTask: Object, 5452, 5452;
+    HttpNfcLeaseAbort: Object, 5491, 5491;
+    HttpNfcLeaseComplete: Object, 5490, 5490;
+    HttpNfcLeaseGetManifest: Object, 5488, 5488;
+    HttpNfcLeaseProbeUrls: Object, 5494, 5494;
+    HttpNfcLeaseProgress: Object, 5492, 5492;
+    HttpNfcLeasePullFromUrlsTask: Object, 5493, 5493;
+    HttpNfcLeaseSetManifestChecksumType: Object, 5489, 5489;
+    ImpersonateUser: Object, 5636, 5636;
+    ImportCertificateForCAMTask: Object, 5140, 5140;
+    ImportUnmanagedSnapshot: Object, 5739, 5739;
+    ImportVApp: Object, 5598, 5598;
+    IncreaseDirectorySize: Object, 4973, 4973;
+    InflateDiskTask: Object, 5679, 5679;
+    InflateVirtualDiskTask: Object, 5733, 5733;
+    InitializeDisksTask: Object, 5480, 5480;
+    InitiateFileTransferFromGuest: Object, 5094, 5094;
+    InitiateFileTransferToGuest: Object, 5095, 5095;
+    InitiateTransitionToVLCMTask: Object, 5505, 5505;
+    InstallHostPatchV2Task: Object, 5274, 5274;
+    InstallHostPatchTask: Object, 5273, 5273;
+    InstallIoFilterTask: Object, 5497, 5497;
+    InstallServerCertificate: Object, 5164, 5164;
+    InstallSmartCardTrustAnchor: Object, 5143, 5143;
+    InstantCloneTask: Object, 5766, 5766;
+    IsClusteredVmdkEnabled: Object, 4968, 4968;
+    IsGuestOsCustomizable: Object, 4954, 4954;
+    IsKmsClusterActive: Object, 4932, 4932;
+    IsSharedGraphicsActive: Object, 5219, 5219;
+    JoinDomainWithCAMTask: Object, 5139, 5139;
+    JoinDomainTask: Object, 5138, 5138;
+    LeaveCurrentDomainTask: Object, 5141, 5141;
+    ListCACertificateRevocationLists: Object, 5168, 5168;
+    ListCACertificates: Object, 5167, 5167;
+    ListFilesInGuest: Object, 5092, 5092;
+    ListGuestAliases: Object, 5080, 5080;
+    ListGuestMappedAliases: Object, 5081, 5081;
+    ListKeys: Object, 4909, 4909;
+    ListKmipServers: Object, 4919, 4919;
+    ListKmsClusters: Object, 4938, 4938;
+    ListProcessesInGuest: Object, 5097, 5097;
+    ListRegistryKeysInGuest: Object, 5101, 5101;
+    ListRegistryValuesInGuest: Object, 5104, 5104;
+    ListSmartCardTrustAnchors: Object, 5148, 5148;
+    ListTagsAttachedToVStorageObject: Object, 5697, 5697;
+    ListVStorageObject: Object, 5689, 5689;
+    ListVStorageObjectsAttachedToTag: Object, 5696, 5696;
+    LogUserEvent: Object, 5032, 5032;
+    Login: Object, 5627, 5627;
+    LoginBySSPI: Object, 5628, 5628;
+    LoginByToken: Object, 5626, 5626;
+    LoginExtensionByCertificate: Object, 5635, 5635;
+    LoginExtensionBySubjectName: Object, 5634, 5634;
+    Logout: Object, 5629, 5629;
+    LookupDvPortGroup: Object, 5007, 5007;
+    LookupVmOverheadMemory: Object, 5548, 5548;
+    MakeDirectory: Object, 5060, 5060;
+    MakeDirectoryInGuest: Object, 5085, 5085;
+    MakePrimaryVMTask: Object, 5784, 5784;
+    MarkAsLocalTask: Object, 5381, 5381;
+    MarkAsNonLocalTask: Object, 5382, 5382;
+    MarkAsNonSsdTask: Object, 5380, 5380;
+    MarkAsSsdTask: Object, 5379, 5379;
+    MarkAsTemplate: Object, 5768, 5768;
+    MarkAsVirtualMachine: Object, 5769, 5769;
+    MarkDefault: Object, 4916, 4916;
+    MarkForRemoval: Object, 5364, 5364;
+    MarkPerenniallyReserved: Object, 5386, 5386;
+    MarkPerenniallyReservedExTask: Object, 5387, 5387;
+    MarkServiceProviderEntities: Object, 5664, 5664;
+    MergeDvsTask: Object, 4992, 4992;
+    MergePermissions: Object, 4862, 4862;
+    MigrateVMTask: Object, 5763, 5763;
+    ModifyListView: Object, 5538, 5538;
+    MountToolsInstaller: Object, 5772, 5772;
+    MountVffsVolume: Object, 5368, 5368;
+    MountVmfsVolume: Object, 5321, 5321;
+    MountVmfsVolumeExTask: Object, 5324, 5324;
+    MoveDVPortTask: Object, 4994, 4994;
+    MoveDatastoreFileTask: Object, 5057, 5057;
+    MoveDirectoryInGuest: Object, 5088, 5088;
+    MoveFileInGuest: Object, 5089, 5089;
+    MoveHostIntoTask: Object, 4886, 4886;
+    MoveIntoFolderTask: Object, 5064, 5064;
+    MoveIntoResourcePool: Object, 5591, 5591;
+    MoveIntoTask: Object, 4885, 4885;
+    MoveVirtualDiskTask: Object, 5727, 5727;
+    NotifyAffectedServices: Object, 5166, 5166;
+    OpenInventoryViewFolder: Object, 5495, 5495;
+    OverwriteCustomizationSpec: Object, 4947, 4947;
+    ParseDescriptor: Object, 5550, 5550;
+    PerformDvsProductSpecOperationTask: Object, 4991, 4991;
+    PerformVsanUpgradePreflightCheck: Object, 5824, 5824;
+    PerformVsanUpgradeTask: Object, 5826, 5826;
+    PlaceVm: Object, 4891, 4891;
+    PlaceVmsXCluster: Object, 5076, 5076;
+    PostEvent: Object, 5034, 5034;
+    PostHealthUpdates: Object, 5117, 5117;
+    PowerDownHostToStandByTask: Object, 5407, 5407;
+    PowerOffVAppTask: Object, 5722, 5722;
+    PowerOffVMTask: Object, 5754, 5754;
+    PowerOnMultiVMTask: Object, 4958, 4958;
+    PowerOnVAppTask: Object, 5721, 5721;
+    PowerOnVMTask: Object, 5753, 5753;
+    PowerUpHostFromStandByTask: Object, 5408, 5408;
+    PrepareCrypto: Object, 5418, 5418;
+    PromoteDisksTask: Object, 5793, 5793;
+    ProvisionServerPrivateKey: Object, 5163, 5163;
+    PutUsbScanCodes: Object, 5795, 5795;
+    Query: Object, 5617, 5617;
+    QueryAnswerFileStatus: Object, 5295, 5295;
+    QueryAssignedLicenses: Object, 5523, 5523;
+    QueryAvailableDisksForVmfs: Object, 5175, 5175;
+    QueryAvailableDvsSpec: Object, 5008, 5008;
+    QueryAvailablePartition: Object, 5201, 5201;
+    QueryAvailablePerfMetric: Object, 5554, 5554;
+    QueryAvailableSsds: Object, 5372, 5372;
+    QueryAvailableTimeZones: Object, 5196, 5196;
+    QueryBootDevices: Object, 5157, 5157;
+    QueryBoundVnics: Object, 5516, 5516;
+    QueryCandidateNics: Object, 5517, 5517;
+    QueryChangedDiskAreas: Object, 5796, 5796;
+    QueryCmmds: Object, 5463, 5463;
+    QueryCompatibleHostForExistingDvs: Object, 5012, 5012;
+    QueryCompatibleHostForNewDvs: Object, 5011, 5011;
+    QueryCompatibleVmnicsFromHosts: Object, 5010, 5010;
+    QueryComplianceStatus: Object, 5571, 5571;
+    QueryConfigOption: Object, 5024, 5024;
+    QueryConfigOptionDescriptor: Object, 5023, 5023;
+    QueryConfigOptionEx: Object, 5025, 5025;
+    QueryConfigTarget: Object, 5026, 5026;
+    QueryConfiguredModuleOptionString: Object, 5232, 5232;
+    QueryConnectionInfo: Object, 4956, 4956;
+    QueryConnectionInfoViaSpec: Object, 4957, 4957;
+    QueryConnections: Object, 5776, 5776;
+    QueryCryptoKeyStatus: Object, 4935, 4935;
+    QueryDatastorePerformanceSummary: Object, 5645, 5645;
+    QueryDateTime: Object, 5197, 5197;
+    QueryDescriptions: Object, 4975, 4975;
+    QueryDirectoryInfo: Object, 4974, 4974;
+    QueryDisksForVsan: Object, 5478, 5478;
+    QueryDisksUsingFilter: Object, 5504, 5504;
+    QueryDvsByUuid: Object, 5015, 5015;
+    QueryDvsCheckCompatibility: Object, 5017, 5017;
+    QueryDvsCompatibleHostSpec: Object, 5013, 5013;
+    QueryDvsConfigTarget: Object, 5016, 5016;
+    QueryDvsFeatureCapability: Object, 5014, 5014;
+    QueryEvents: Object, 5033, 5033;
+    QueryExpressionMetadata: Object, 5573, 5573;
+    QueryExtensionIpAllocationUsage: Object, 5045, 5045;
+    QueryFaultToleranceCompatibility: Object, 5799, 5799;
+    QueryFaultToleranceCompatibilityEx: Object, 5800, 5800;
+    QueryFileLockInfo: Object, 5062, 5062;
+    QueryFilterEntities: Object, 5123, 5123;
+    QueryFilterInfoIds: Object, 5122, 5122;
+    QueryFilterList: Object, 5120, 5120;
+    QueryFilterName: Object, 5121, 5121;
+    QueryFirmwareConfigUploadURL: Object, 5214, 5214;
+    QueryHealthUpdateInfos: Object, 5111, 5111;
+    QueryHealthUpdates: Object, 5118, 5118;
+    QueryHostConnectionInfo: Object, 5398, 5398;
+    QueryHostPatchTask: Object, 5276, 5276;
+    QueryHostProfileMetadata: Object, 5287, 5287;
+    QueryHostStatus: Object, 5485, 5485;
+    QueryHostsWithAttachedLun: Object, 5642, 5642;
+    QueryIORMConfigOption: Object, 5644, 5644;
+    QueryIPAllocations: Object, 5513, 5513;
+    QueryIoFilterInfo: Object, 5501, 5501;
+    QueryIoFilterIssues: Object, 5500, 5500;
+    QueryIpPools: Object, 5506, 5506;
+    QueryLicenseSourceAvailability: Object, 5525, 5525;
+    QueryLicenseUsage: Object, 5526, 5526;
+    QueryLockdownExceptions: Object, 5135, 5135;
+    QueryManagedBy: Object, 5044, 5044;
+    QueryMaxQueueDepth: Object, 5190, 5190;
+    QueryMemoryOverhead: Object, 5409, 5409;
+    QueryMemoryOverheadEx: Object, 5410, 5410;
+    QueryMigrationDependencies: Object, 5520, 5520;
+    QueryModules: Object, 5230, 5230;
+    QueryMonitoredEntities: Object, 5114, 5114;
+    QueryNFSUser: Object, 5375, 5375;
+    QueryNetConfig: Object, 5460, 5460;
+    QueryNetworkHint: Object, 5255, 5255;
+    QueryNext: Object, 5618, 5618;
+    QueryObjectsOnPhysicalVsanDisk: Object, 5466, 5466;
+    QueryOptions: Object, 5546, 5546;
+    QueryPartitionCreateDesc: Object, 5204, 5204;
+    QueryPartitionCreateOptions: Object, 5203, 5203;
+    QueryPathSelectionPolicyOptions: Object, 5354, 5354;
+    QueryPerf: Object, 5557, 5557;
+    QueryPerfComposite: Object, 5558, 5558;
+    QueryPerfCounter: Object, 5555, 5555;
+    QueryPerfCounterByLevel: Object, 5556, 5556;
+    QueryPerfProviderSummary: Object, 5553, 5553;
+    QueryPhysicalVsanDisks: Object, 5464, 5464;
+    QueryPnicStatus: Object, 5515, 5515;
+    QueryPolicyMetadata: Object, 5575, 5575;
+    QueryProductLockerLocation: Object, 5421, 5421;
+    QueryProfileStructure: Object, 5288, 5288;
+    QueryProviderList: Object, 5108, 5108;
+    QueryProviderName: Object, 5110, 5110;
+    QueryResourceConfigOption: Object, 5599, 5599;
+    QueryServiceList: Object, 5624, 5624;
+    QueryStorageArrayTypePolicyOptions: Object, 5355, 5355;
+    QuerySupportedFeatures: Object, 5524, 5524;
+    QuerySupportedNetworkOffloadSpec: Object, 5009, 5009;
+    QuerySyncingVsanObjects: Object, 5470, 5470;
+    QuerySystemUsers: Object, 5133, 5133;
+    QueryTargetCapabilities: Object, 5027, 5027;
+    QueryTpmAttestationReport: Object, 5397, 5397;
+    QueryUnmonitoredHosts: Object, 5116, 5116;
+    QueryUnownedFiles: Object, 5797, 5797;
+    QueryUnresolvedVmfsVolume: Object, 5332, 5332;
+    QueryUnresolvedVmfsVolumes: Object, 5193, 5193;
+    QueryUsedVlanIdInDvs: Object, 4989, 4989;
+    QueryVMotionCompatibility: Object, 5622, 5622;
+    QueryVMotionCompatibilityExTask: Object, 5814, 5814;
+    QueryVirtualDiskFragmentation: Object, 5730, 5730;
+    QueryVirtualDiskGeometry: Object, 5738, 5738;
+    QueryVirtualDiskInfoTask: Object, 5741, 5741;
+    QueryVirtualDiskUuid: Object, 5737, 5737;
+    QueryVirtualDiskUuidEx: Object, 5710, 5710;
+    QueryVmfsConfigOption: Object, 5385, 5385;
+    QueryVmfsDatastoreCreateOptions: Object, 5176, 5176;
+    QueryVmfsDatastoreExpandOptions: Object, 5179, 5179;
+    QueryVmfsDatastoreExtendOptions: Object, 5178, 5178;
+    QueryVnicStatus: Object, 5514, 5514;
+    QueryVsanObjectUuidsByFilter: Object, 5477, 5477;
+    QueryVsanObjects: Object, 5465, 5465;
+    QueryVsanStatistics: Object, 5468, 5468;
+    QueryVsanUpgradeStatus: Object, 5825, 5825;
+    ReadEnvironmentVariableInGuest: Object, 5099, 5099;
+    ReadNextEvents: Object, 5028, 5028;
+    ReadNextTasks: Object, 5658, 5658;
+    ReadNextTasksByViewSpec: Object, 5663, 5663;
+    ReadPreviousEvents: Object, 5029, 5029;
+    ReadPreviousTasks: Object, 5659, 5659;
+    RebootGuest: Object, 5758, 5758;
+    RebootHostTask: Object, 5405, 5405;
+    RecommendDatastores: Object, 5653, 5653;
+    RecommendHostsForVm: Object, 4883, 4883;
+    RecommissionVsanNodeTask: Object, 5487, 5487;
+    ReconcileDatastoreInventoryExTask: Object, 5711, 5711;
+    ReconcileDatastoreInventoryTask: Object, 5698, 5698;
+    ReconfigVMTask: Object, 5750, 5750;
+    ReconfigurationSatisfiable: Object, 5473, 5473;
+    ReconfigureAlarm: Object, 4849, 4849;
+    ReconfigureAutostart: Object, 5154, 5154;
+    ReconfigureClusterTask: Object, 4880, 4880;
+    ReconfigureComputeResourceTask: Object, 4904, 4904;
+    ReconfigureDVPortTask: Object, 4996, 4996;
+    ReconfigureDVPortgroupTask: Object, 4985, 4985;
+    ReconfigureDatacenterTask: Object, 4960, 4960;
+    ReconfigureDomObject: Object, 5469, 5469;
+    ReconfigureDvsTask: Object, 4990, 4990;
+    ReconfigureHostForDASTask: Object, 5411, 5411;
+    ReconfigureScheduledTask: Object, 5602, 5602;
+    ReconfigureServiceConsoleReservation: Object, 5241, 5241;
+    ReconfigureSnmpAgent: Object, 5308, 5308;
+    ReconfigureVirtualMachineReservation: Object, 5242, 5242;
+    ReconnectHostTask: Object, 5401, 5401;
+    RectifyDvsHostTask: Object, 4998, 4998;
+    RectifyDvsOnHostTask: Object, 5018, 5018;
+    Refresh: Object, 5277, 5277;
+    RefreshDVPortState: Object, 4997, 4997;
+    RefreshDatastore: Object, 4961, 4961;
+    RefreshDatastoreStorageInfo: Object, 4962, 4962;
+    RefreshDateTimeSystem: Object, 5199, 5199;
+    RefreshFirewall: Object, 5211, 5211;
+    RefreshGraphicsManager: Object, 5218, 5218;
+    RefreshHealthStatusSystem: Object, 5221, 5221;
+    RefreshNetworkSystem: Object, 5263, 5263;
+    RefreshRecommendation: Object, 4887, 4887;
+    RefreshRuntime: Object, 5600, 5600;
+    RefreshServices: Object, 5307, 5307;
+    RefreshStorageDrsRecommendation: Object, 5649, 5649;
+    RefreshStorageDrsRecommendationsForPodTask: Object, 5650, 5650;
+    RefreshStorageInfo: Object, 5743, 5743;
+    RefreshStorageSystem: Object, 5362, 5362;
+    RegisterChildVMTask: Object, 5597, 5597;
+    RegisterDisk: Object, 5677, 5677;
+    RegisterExtension: Object, 5038, 5038;
+    RegisterHealthUpdateProvider: Object, 5106, 5106;
+    RegisterKmipServer: Object, 4915, 4915;
+    RegisterKmsCluster: Object, 4936, 4936;
+    RegisterVMTask: Object, 5066, 5066;
+    ReleaseCredentialsInGuest: Object, 5084, 5084;
+    ReleaseIpAllocation: Object, 5512, 5512;
+    ReleaseManagedSnapshot: Object, 5740, 5740;
+    Reload: Object, 5541, 5541;
+    RelocateVMTask: Object, 5764, 5764;
+    RelocateVStorageObjectTask: Object, 5691, 5691;
+    RemoveAlarm: Object, 4848, 4848;
+    RemoveAllSnapshotsTask: Object, 5747, 5747;
+    RemoveAssignedLicense: Object, 5522, 5522;
+    RemoveAuthorizationRole: Object, 4860, 4860;
+    RemoveCustomFieldDef: Object, 4941, 4941;
+    RemoveDatastore: Object, 5187, 5187;
+    RemoveDatastoreExTask: Object, 5191, 5191;
+    RemoveDiskMappingTask: Object, 5482, 5482;
+    RemoveDiskTask: Object, 5481, 5481;
+    RemoveEntityPermission: Object, 4868, 4868;
+    RemoveFilter: Object, 5126, 5126;
+    RemoveFilterEntities: Object, 5125, 5125;
+    RemoveGroup: Object, 5237, 5237;
+    RemoveGuestAlias: Object, 5078, 5078;
+    RemoveGuestAliasByCert: Object, 5079, 5079;
+    RemoveInternetScsiSendTargets: Object, 5347, 5347;
+    RemoveInternetScsiStaticTargets: Object, 5349, 5349;
+    RemoveKey: Object, 4907, 4907;
+    RemoveKeys: Object, 4908, 4908;
+    RemoveKmipServer: Object, 4918, 4918;
+    RemoveLicense: Object, 5534, 5534;
+    RemoveLicenseLabel: Object, 5537, 5537;
+    RemoveMonitoredEntities: Object, 5113, 5113;
+    RemoveNetworkResourcePool: Object, 5001, 5001;
+    RemoveNvmeOverRdmaAdapter: Object, 5389, 5389;
+    RemovePerfInterval: Object, 5560, 5560;
+    RemovePortGroup: Object, 5252, 5252;
+    RemoveScheduledTask: Object, 5601, 5601;
+    RemoveServiceConsoleVirtualNic: Object, 5260, 5260;
+    RemoveSmartCardTrustAnchor: Object, 5145, 5145;
+    RemoveSmartCardTrustAnchorByFingerprint: Object, 5146, 5146;
+    RemoveSmartCardTrustAnchorCertificate: Object, 5147, 5147;
+    RemoveSnapshotTask: Object, 5820, 5820;
+    RemoveSoftwareAdapter: Object, 5391, 5391;
+    RemoveUser: Object, 5236, 5236;
+    RemoveVirtualNic: Object, 5257, 5257;
+    RemoveVirtualSwitch: Object, 5249, 5249;
+    RenameCustomFieldDef: Object, 4942, 4942;
+    RenameCustomizationSpec: Object, 4950, 4950;
+    RenameDatastore: Object, 4964, 4964;
+    RenameSnapshot: Object, 5821, 5821;
+    RenameVStorageObject: Object, 5680, 5680;
+    RenameVStorageObjectEx: Object, 5669, 5669;
+    RenameTask: Object, 5542, 5542;
+    RepairVStorageObjectChainTask: Object, 5674, 5674;
+    RepairVmDiskChainsTask: Object, 5807, 5807;
+    ReplaceCACertificatesAndCRLs: Object, 5165, 5165;
+    ReplaceSmartCardTrustAnchors: Object, 5144, 5144;
+    RescanAllHba: Object, 5337, 5337;
+    RescanHba: Object, 5336, 5336;
+    RescanVffs: Object, 5371, 5371;
+    RescanVmfs: Object, 5327, 5327;
+    ResetCollector: Object, 5129, 5129;
+    ResetCounterLevelMapping: Object, 5563, 5563;
+    ResetEntityPermissions: Object, 4867, 4867;
+    ResetFirmwareToFactoryDefaults: Object, 5212, 5212;
+    ResetGuestInformation: Object, 5771, 5771;
+    ResetListView: Object, 5539, 5539;
+    ResetListViewFromView: Object, 5540, 5540;
+    ResetSystemHealthInfo: Object, 5222, 5222;
+    ResetVMTask: Object, 5756, 5756;
+    ResignatureUnresolvedVmfsVolumeTask: Object, 5194, 5194;
+    ResolveInstallationErrorsOnClusterTask: Object, 5503, 5503;
+    ResolveInstallationErrorsOnHostTask: Object, 5502, 5502;
+    ResolveMultipleUnresolvedVmfsVolumes: Object, 5333, 5333;
+    ResolveMultipleUnresolvedVmfsVolumesExTask: Object, 5334, 5334;
+    ResolveNfsServerHostName: Object, 5189, 5189;
+    RestartService: Object, 5305, 5305;
+    RestartServiceConsoleVirtualNic: Object, 5262, 5262;
+    RestoreFirmwareConfiguration: Object, 5215, 5215;
+    RetrieveAllPermissions: Object, 4865, 4865;
+    RetrieveAnswerFile: Object, 5291, 5291;
+    RetrieveAnswerFileForProfile: Object, 5292, 5292;
+    RetrieveArgumentDescription: Object, 5030, 5030;
+    RetrieveCertificateInfoList: Object, 5160, 5160;
+    RetrieveClientCert: Object, 4928, 4928;
+    RetrieveClientCsr: Object, 4927, 4927;
+    RetrieveDasAdvancedRuntimeInfo: Object, 4889, 4889;
+    RetrieveDescription: Object, 5564, 5564;
+    RetrieveDiskPartitionInfo: Object, 5316, 5316;
+    RetrieveDynamicPassthroughInfo: Object, 5151, 5151;
+    RetrieveEntityPermissions: Object, 4864, 4864;
+    RetrieveEntityScheduledTask: Object, 5605, 5605;
+    RetrieveFreeEpcMemory: Object, 5423, 5423;
+    RetrieveHardwareUptime: Object, 5417, 5417;
+    RetrieveHostAccessControlEntries: Object, 5131, 5131;
+    RetrieveHostCustomizations: Object, 5296, 5296;
+    RetrieveHostCustomizationsForProfile: Object, 5297, 5297;
+    RetrieveHostSpecification: Object, 5312, 5312;
+    RetrieveKmipServerCert: Object, 4922, 4922;
+    RetrieveKmipServersStatusTask: Object, 4920, 4920;
+    RetrieveObjectScheduledTask: Object, 5607, 5607;
+    RetrieveProductComponents: Object, 5623, 5623;
+    RetrieveProperties: Object, 5578, 5578;
+    RetrievePropertiesEx: Object, 5583, 5583;
+    RetrieveRolePermissions: Object, 4863, 4863;
+    RetrieveSelfSignedClientCert: Object, 4926, 4926;
+    RetrieveServiceContent: Object, 5620, 5620;
+    RetrieveServiceProviderEntities: Object, 5666, 5666;
+    RetrieveSnapshotDetails: Object, 5705, 5705;
+    RetrieveSnapshotInfo: Object, 5702, 5702;
+    RetrieveUserGroups: Object, 5667, 5667;
+    RetrieveVStorageInfrastructureObjectPolicy: Object, 5684, 5684;
+    RetrieveVStorageObject: Object, 5686, 5686;
+    RetrieveVStorageObjectAssociations: Object, 5688, 5688;
+    RetrieveVStorageObjectState: Object, 5687, 5687;
+    RetrieveVendorDeviceGroupInfo: Object, 5152, 5152;
+    RetrieveVgpuDeviceInfo: Object, 5216, 5216;
+    RetrieveVgpuProfileInfo: Object, 5217, 5217;
+    RevertToCurrentSnapshotTask: Object, 5746, 5746;
+    RevertToSnapshotTask: Object, 5819, 5819;
+    RevertVStorageObjectExTask: Object, 5673, 5673;
+    RevertVStorageObjectTask: Object, 5704, 5704;
+    RewindCollector: Object, 5128, 5128;
+    RunScheduledTask: Object, 5603, 5603;
+    RunVsanPhysicalDiskDiagnostics: Object, 5471, 5471;
+    ScanHostPatchV2Task: Object, 5271, 5271;
+    ScanHostPatchTask: Object, 5270, 5270;
+    ScheduleReconcileDatastoreInventory: Object, 5699, 5699;
+    SearchDatastoreSubFoldersTask: Object, 5172, 5172;
+    SearchDatastoreTask: Object, 5171, 5171;
+    SelectActivePartition: Object, 5202, 5202;
+    SelectVnic: Object, 5430, 5430;
+    SelectVnicForNicType: Object, 5461, 5461;
+    SendNMI: Object, 5802, 5802;
+    SendTestNotification: Object, 5309, 5309;
+    SessionIsActive: Object, 5637, 5637;
+    SetCollectorPageSize: Object, 5127, 5127;
+    SetCryptoMode: Object, 4895, 4895;
+    SetDefaultKmsCluster: Object, 4933, 4933;
+    SetDisplayTopology: Object, 5788, 5788;
+    SetEntityPermissions: Object, 4866, 4866;
+    SetExtensionCertificate: Object, 5042, 5042;
+    SetField: Object, 4943, 4943;
+    SetKeyCustomAttributes: Object, 4939, 4939;
+    SetLicenseEdition: Object, 5527, 5527;
+    SetLocale: Object, 5633, 5633;
+    SetMaxQueueDepth: Object, 5188, 5188;
+    SetMultipathLunPolicy: Object, 5352, 5352;
+    SetNFSUser: Object, 5373, 5373;
+    SetPublicKey: Object, 5041, 5041;
+    SetRegistryValueInGuest: Object, 5103, 5103;
+    SetScreenResolution: Object, 5779, 5779;
+    SetServiceAccount: Object, 5043, 5043;
+    SetTaskDescription: Object, 5657, 5657;
+    SetTaskState: Object, 5656, 5656;
+    SetVStorageObjectControlFlags: Object, 5692, 5692;
+    SetVirtualDiskUuid: Object, 5736, 5736;
+    SetVirtualDiskUuidExTask: Object, 5709, 5709;
+    ShrinkVirtualDiskTask: Object, 5732, 5732;
+    ShutdownGuest: Object, 5757, 5757;
+    ShutdownHostTask: Object, 5406, 5406;
+    StageHostPatchTask: Object, 5272, 5272;
+    StampAllRulesWithUuidTask: Object, 4893, 4893;
+    StandbyGuest: Object, 5759, 5759;
+    StartGuestNetworkTask: Object, 5812, 5812;
+    StartProgramInGuest: Object, 5096, 5096;
+    StartRecordingTask: Object, 5789, 5789;
+    StartReplayingTask: Object, 5791, 5791;
+    StartService: Object, 5303, 5303;
+    StopRecordingTask: Object, 5790, 5790;
+    StopReplayingTask: Object, 5792, 5792;
+    StopService: Object, 5304, 5304;
+    SuspendVAppTask: Object, 5723, 5723;
+    SuspendVMTask: Object, 5755, 5755;
+    TerminateFaultTolerantVMTask: Object, 5785, 5785;
+    TerminateProcessInGuest: Object, 5098, 5098;
+    TerminateSession: Object, 5632, 5632;
+    TerminateVM: Object, 5801, 5801;
+    TestTimeService: Object, 5200, 5200;
+    TurnDiskLocatorLedOffTask: Object, 5378, 5378;
+    TurnDiskLocatorLedOnTask: Object, 5377, 5377;
+    TurnOffFaultToleranceForVMTask: Object, 5783, 5783;
+    UnassignUserFromGroup: Object, 5239, 5239;
+    UnbindVnic: Object, 5519, 5519;
+    UninstallHostPatchTask: Object, 5275, 5275;
+    UninstallIoFilterTask: Object, 5498, 5498;
+    UninstallService: Object, 5306, 5306;
+    UnmapVmfsVolumeExTask: Object, 5325, 5325;
+    UnmarkServiceProviderEntities: Object, 5665, 5665;
+    UnmountDiskMappingTask: Object, 5483, 5483;
+    UnmountForceMountedVmfsVolume: Object, 5335, 5335;
+    UnmountToolsInstaller: Object, 5773, 5773;
+    UnmountVffsVolume: Object, 5369, 5369;
+    UnmountVmfsVolume: Object, 5322, 5322;
+    UnmountVmfsVolumeExTask: Object, 5323, 5323;
+    UnregisterAndDestroyTask: Object, 5071, 5071;
+    UnregisterDiskTask: Object, 5675, 5675;
+    UnregisterExtension: Object, 5036, 5036;
+    UnregisterHealthUpdateProvider: Object, 5107, 5107;
+    UnregisterKmsCluster: Object, 4937, 4937;
+    UnregisterVM: Object, 5770, 5770;
+    UpdateAnswerFileTask: Object, 5290, 5290;
+    UpdateAssignableHardwareConfig: Object, 5153, 5153;
+    UpdateAssignedLicense: Object, 5521, 5521;
+    UpdateAuthorizationRole: Object, 4861, 4861;
+    UpdateBootDevice: Object, 5158, 5158;
+    UpdateChildResourceConfiguration: Object, 5592, 5592;
+    UpdateClusterProfile: Object, 4901, 4901;
+    UpdateConfig: Object, 5590, 5590;
+    UpdateConsoleIpRouteConfig: Object, 5246, 5246;
+    UpdateCounterLevelMapping: Object, 5562, 5562;
+    UpdateDVSHealthCheckConfigTask: Object, 5006, 5006;
+    UpdateDVSLacpGroupConfigTask: Object, 5823, 5823;
+    UpdateDateTime: Object, 5198, 5198;
+    UpdateDateTimeConfig: Object, 5195, 5195;
+    UpdateDefaultPolicy: Object, 5207, 5207;
+    UpdateDiskPartitions: Object, 5319, 5319;
+    UpdateDnsConfig: Object, 5244, 5244;
+    UpdateDvsCapability: Object, 4995, 4995;
+    UpdateExtension: Object, 5039, 5039;
+    UpdateFlags: Object, 5412, 5412;
+    UpdateGraphicsConfig: Object, 5220, 5220;
+    UpdateHostImageAcceptanceLevel: Object, 5227, 5227;
+    UpdateHostProfile: Object, 5282, 5282;
+    UpdateHostSpecification: Object, 5310, 5310;
+    UpdateHostSubSpecification: Object, 5311, 5311;
+    UpdateHppMultipathLunPolicy: Object, 5353, 5353;
+    UpdateInternetScsiAdvancedOptions: Object, 5342, 5342;
+    UpdateInternetScsiAlias: Object, 5345, 5345;
+    UpdateInternetScsiAuthenticationProperties: Object, 5340, 5340;
+    UpdateInternetScsiDigestProperties: Object, 5341, 5341;
+    UpdateInternetScsiDiscoveryProperties: Object, 5339, 5339;
+    UpdateInternetScsiIPProperties: Object, 5343, 5343;
+    UpdateInternetScsiName: Object, 5344, 5344;
+    UpdateIpConfig: Object, 5429, 5429;
+    UpdateIpPool: Object, 5508, 5508;
+    UpdateIpRouteConfig: Object, 5245, 5245;
+    UpdateIpRouteTableConfig: Object, 5247, 5247;
+    UpdateIpmi: Object, 5416, 5416;
+    UpdateKmipServer: Object, 4917, 4917;
+    UpdateKmsSignedCsrClientCert: Object, 4930, 4930;
+    UpdateLicense: Object, 5532, 5532;
+    UpdateLicenseLabel: Object, 5536, 5536;
+    UpdateLinkedChildren: Object, 5718, 5718;
+    UpdateLocalSwapDatastore: Object, 5174, 5174;
+    UpdateLockdownExceptions: Object, 5136, 5136;
+    UpdateModuleOptionString: Object, 5231, 5231;
+    UpdateNetworkConfig: Object, 5243, 5243;
+    UpdateNetworkResourcePool: Object, 4999, 4999;
+    UpdateOptions: Object, 5547, 5547;
+    UpdatePassthruConfig: Object, 5278, 5278;
+    UpdatePerfInterval: Object, 5561, 5561;
+    UpdatePhysicalNicLinkSpeed: Object, 5254, 5254;
+    UpdatePortGroup: Object, 5253, 5253;
+    UpdateProductLockerLocationTask: Object, 5422, 5422;
+    UpdateProgress: Object, 5655, 5655;
+    UpdateReferenceHost: Object, 5281, 5281;
+    UpdateRuleset: Object, 5210, 5210;
+    UpdateScsiLunDisplayName: Object, 5356, 5356;
+    UpdateSelfSignedClientCert: Object, 4929, 4929;
+    UpdateServiceConsoleVirtualNic: Object, 5261, 5261;
+    UpdateServiceMessage: Object, 5625, 5625;
+    UpdateServicePolicy: Object, 5302, 5302;
+    UpdateSoftwareInternetScsiEnabled: Object, 5338, 5338;
+    UpdateSystemResources: Object, 5399, 5399;
+    UpdateSystemSwapConfiguration: Object, 5400, 5400;
+    UpdateSystemUsers: Object, 5134, 5134;
+    UpdateUser: Object, 5234, 5234;
+    UpdateVAppConfig: Object, 5717, 5717;
+    UpdateVStorageInfrastructureObjectPolicyTask: Object, 5683, 5683;
+    UpdateVStorageObjectCryptoTask: Object, 5682, 5682;
+    UpdateVStorageObjectPolicyTask: Object, 5681, 5681;
+    UpdateVVolVirtualMachineFilesTask: Object, 4969, 4969;
+    UpdateVirtualMachineFilesTask: Object, 4963, 4963;
+    UpdateVirtualNic: Object, 5258, 5258;
+    UpdateVirtualSwitch: Object, 5250, 5250;
+    UpdateVmfsUnmapBandwidth: Object, 5384, 5384;
+    UpdateVmfsUnmapPriority: Object, 5383, 5383;
+    UpdateVsanTask: Object, 5484, 5484;
+    UpgradeIoFilterTask: Object, 5499, 5499;
+    UpgradeToolsTask: Object, 5774, 5774;
+    UpgradeVMTask: Object, 5751, 5751;
+    UpgradeVmLayout: Object, 5331, 5331;
+    UpgradeVmfs: Object, 5330, 5330;
+    UpgradeVsanObjects: Object, 5476, 5476;
+    UploadClientCert: Object, 4931, 4931;
+    UploadKmipServerCert: Object, 4923, 4923;
+    VCenterUpdateVStorageObjectMetadataExTask: Object, 5708, 5708;
+    VStorageObjectCreateSnapshotExTask: Object, 5670, 5670;
+    VStorageObjectCreateSnapshotTask: Object, 5700, 5700;
+    VStorageObjectDeleteSnapshotEx2Task: Object, 5672, 5672;
+    VStorageObjectDeleteSnapshotExTask: Object, 5671, 5671;
+    VStorageObjectExtendDiskExTask: Object, 5668, 5668;
+    ValidateCredentialsInGuest: Object, 5082, 5082;
+    ValidateHCIConfiguration: Object, 4879, 4879;
+    ValidateHost: Object, 5549, 5549;
+    ValidateHostProfileCompositionTask: Object, 5300, 5300;
+    ValidateMigration: Object, 5621, 5621;
+    ValidateStoragePodConfig: Object, 5652, 5652;
+    VstorageObjectVCenterQueryChangedDiskAreas: Object, 5706, 5706;
+    WaitForUpdates: Object, 5580, 5580;
+    WaitForUpdatesEx: Object, 5582, 5582;
+    XmlToCustomizationSpecItem: Object, 4952, 4952;
+    ZeroFillVirtualDiskTask: Object, 5735, 5735;
+    ConfigureVchaTask: Object, 5048, 5048;
+    CreatePassiveNodeTask: Object, 5049, 5049;
+    CreateWitnessNodeTask: Object, 5050, 5050;
+    DeployVchaTask: Object, 5047, 5047;
+    DestroyVchaTask: Object, 5052, 5052;
+    FetchSoftwarePackages: Object, 5228, 5228;
+    GetClusterMode: Object, 5054, 5054;
+    GetVchaConfig: Object, 5051, 5051;
+    InitiateFailoverTask: Object, 5056, 5056;
+    InstallDate: Object, 5229, 5229;
+    PrepareVchaTask: Object, 5046, 5046;
+    QueryDatacenterConfigOptionDescriptor: Object, 4959, 4959;
+    ReloadVirtualMachineFromPathTask: Object, 5798, 5798;
+    SetClusterModeTask: Object, 5053, 5053;
+    SetCustomValue: Object, 5035, 5035;
+    StartDpuFailover: Object, 5264, 5264;
+    UnregisterVAppTask: Object, 5724, 5724;
+    PbmAssignDefaultRequirementProfile: Object, 5851, 5851;
+    PbmCheckCompatibility: Object, 5834, 5834;
+    PbmCheckCompatibilityWithSpec: Object, 5835, 5835;
+    PbmCheckCompliance: Object, 5827, 5827;
+    PbmCheckRequirements: Object, 5836, 5836;
+    PbmCheckRollupCompliance: Object, 5829, 5829;
+    PbmCreate: Object, 5841, 5841;
+    PbmDelete: Object, 5843, 5843;
+    PbmFetchCapabilityMetadata: Object, 5839, 5839;
+    PbmFetchCapabilitySchema: Object, 5840, 5840;
+    PbmFetchComplianceResult: Object, 5828, 5828;
+    PbmFetchResourceType: Object, 5837, 5837;
+    PbmFetchRollupComplianceResult: Object, 5830, 5830;
+    PbmFetchVendorInfo: Object, 5838, 5838;
+    PbmFindApplicableDefaultProfile: Object, 5852, 5852;
+    PbmQueryAssociatedEntities: Object, 5856, 5856;
+    PbmQueryAssociatedEntity: Object, 5848, 5848;
+    PbmQueryAssociatedProfile: Object, 5847, 5847;
+    PbmQueryAssociatedProfiles: Object, 5846, 5846;
+    PbmQueryByRollupComplianceStatus: Object, 5831, 5831;
+    PbmQueryDefaultRequirementProfile: Object, 5849, 5849;
+    PbmQueryDefaultRequirementProfiles: Object, 5853, 5853;
+    PbmQueryMatchingHub: Object, 5832, 5832;
+    PbmQueryMatchingHubWithSpec: Object, 5833, 5833;
+    PbmQueryProfile: Object, 5844, 5844;
+    PbmQueryReplicationGroups: Object, 5857, 5857;
+    PbmQuerySpaceStatsForStorageContainer: Object, 5855, 5855;
+    PbmResetDefaultRequirementProfile: Object, 5850, 5850;
+    PbmResetVSanDefaultProfile: Object, 5854, 5854;
+    PbmRetrieveContent: Object, 5845, 5845;
+    PbmRetrieveServiceContent: Object, 5858, 5858;
+    PbmUpdate: Object, 5842, 5842;
+    CnsAttachVolume: Object, 5977, 5977;
+    CnsConfigureVolumeACLs: Object, 5981, 5981;
+    CnsCreateSnapshots: Object, 5983, 5983;
+    CnsCreateVolume: Object, 5974, 5974;
+    CnsDeleteSnapshots: Object, 5984, 5984;
+    CnsDeleteVolume: Object, 5976, 5976;
+    CnsDetachVolume: Object, 5978, 5978;
+    CnsExtendVolume: Object, 5982, 5982;
+    CnsQueryAsync: Object, 5979, 5979;
+    CnsQueryVolume: Object, 5980, 5980;
+    CnsReconfigVolumePolicy: Object, 5986, 5986;
+    CnsRelocateVolume: Object, 5985, 5985;
+    CnsSyncVolume: Object, 5989, 5989;
+    CnsUnregisterVolume: Object, 5988, 5988;
+    CnsUpdateVolumeCrypto: Object, 5987, 5987;
+    CnsUpdateVolumeMetadata: Object, 5975, 5975;
+    QuerySharedWitnessClusterInfo: Object, 6042, 6042;
+    QuerySharedWitnessCompatibility: Object, 6041, 6041;
+    VSANIsWitnessVirtualAppliance: Object, 6040, 6040;
+    VSANVcAddWitnessHost: Object, 6032, 6032;
+    VSANVcConvertToStretchedCluster: Object, 6034, 6034;
+    VSANVcGetPreferredFaultDomain: Object, 6036, 6036;
+    VSANVcGetWitnessHosts: Object, 6038, 6038;
+    VSANVcIsWitnessHost: Object, 6037, 6037;
+    VSANVcRemoveWitnessHost: Object, 6033, 6033;
+    VSANVcRetrieveStretchedClusterVcCapability: Object, 6039, 6039;
+    VSANVcSetPreferredFaultDomain: Object, 6035, 6035;
+    VsanVcAddWitnessHostForClusters: Object, 6044, 6044;
+    VsanVcReplaceWitnessHostForClusters: Object, 6043, 6043;
+    LookupGet: Object, 6263, 6263;
+    LookupGetSiteId: Object, 6264, 6264;
+    LookupList: Object, 6262, 6262;
+    LookupRetrieveServiceContent: Object, 6261, 6261;
 }
 
 macro_rules! names {
@@ -1985,6 +2050,71 @@ names! {
     SetCustomValue "setCustomValue";
     StartDpuFailover "startDpuFailover";
     UnregisterVAppTask "unregisterVApp_Task";
+    PbmAssignDefaultRequirementProfile "PbmAssignDefaultRequirementProfile";
+    PbmCheckCompatibility "PbmCheckCompatibility";
+    PbmCheckCompatibilityWithSpec "PbmCheckCompatibilityWithSpec";
+    PbmCheckCompliance "PbmCheckCompliance";
+    PbmCheckRequirements "PbmCheckRequirements";
+    PbmCheckRollupCompliance "PbmCheckRollupCompliance";
+    PbmCreate "PbmCreate";
+    PbmDelete "PbmDelete";
+    PbmFetchCapabilityMetadata "PbmFetchCapabilityMetadata";
+    PbmFetchCapabilitySchema "PbmFetchCapabilitySchema";
+    PbmFetchComplianceResult "PbmFetchComplianceResult";
+    PbmFetchResourceType "PbmFetchResourceType";
+    PbmFetchRollupComplianceResult "PbmFetchRollupComplianceResult";
+    PbmFetchVendorInfo "PbmFetchVendorInfo";
+    PbmFindApplicableDefaultProfile "PbmFindApplicableDefaultProfile";
+    PbmQueryAssociatedEntities "PbmQueryAssociatedEntities";
+    PbmQueryAssociatedEntity "PbmQueryAssociatedEntity";
+    PbmQueryAssociatedProfile "PbmQueryAssociatedProfile";
+    PbmQueryAssociatedProfiles "PbmQueryAssociatedProfiles";
+    PbmQueryByRollupComplianceStatus "PbmQueryByRollupComplianceStatus";
+    PbmQueryDefaultRequirementProfile "PbmQueryDefaultRequirementProfile";
+    PbmQueryDefaultRequirementProfiles "PbmQueryDefaultRequirementProfiles";
+    PbmQueryMatchingHub "PbmQueryMatchingHub";
+    PbmQueryMatchingHubWithSpec "PbmQueryMatchingHubWithSpec";
+    PbmQueryProfile "PbmQueryProfile";
+    PbmQueryReplicationGroups "PbmQueryReplicationGroups";
+    PbmQuerySpaceStatsForStorageContainer "PbmQuerySpaceStatsForStorageContainer";
+    PbmResetDefaultRequirementProfile "PbmResetDefaultRequirementProfile";
+    PbmResetVSanDefaultProfile "PbmResetVSanDefaultProfile";
+    PbmRetrieveContent "PbmRetrieveContent";
+    PbmRetrieveServiceContent "PbmRetrieveServiceContent";
+    PbmUpdate "PbmUpdate";
+    CnsAttachVolume "CnsAttachVolume";
+    CnsConfigureVolumeACLs "CnsConfigureVolumeACLs";
+    CnsCreateSnapshots "CnsCreateSnapshots";
+    CnsCreateVolume "CnsCreateVolume";
+    CnsDeleteSnapshots "CnsDeleteSnapshots";
+    CnsDeleteVolume "CnsDeleteVolume";
+    CnsDetachVolume "CnsDetachVolume";
+    CnsExtendVolume "CnsExtendVolume";
+    CnsQueryAsync "CnsQueryAsync";
+    CnsQueryVolume "CnsQueryVolume";
+    CnsReconfigVolumePolicy "CnsReconfigVolumePolicy";
+    CnsRelocateVolume "CnsRelocateVolume";
+    CnsSyncVolume "CnsSyncVolume";
+    CnsUnregisterVolume "CnsUnregisterVolume";
+    CnsUpdateVolumeCrypto "CnsUpdateVolumeCrypto";
+    CnsUpdateVolumeMetadata "CnsUpdateVolumeMetadata";
+    QuerySharedWitnessClusterInfo "QuerySharedWitnessClusterInfo";
+    QuerySharedWitnessCompatibility "QuerySharedWitnessCompatibility";
+    VSANIsWitnessVirtualAppliance "VSANIsWitnessVirtualAppliance";
+    VSANVcAddWitnessHost "VSANVcAddWitnessHost";
+    VSANVcConvertToStretchedCluster "VSANVcConvertToStretchedCluster";
+    VSANVcGetPreferredFaultDomain "VSANVcGetPreferredFaultDomain";
+    VSANVcGetWitnessHosts "VSANVcGetWitnessHosts";
+    VSANVcIsWitnessHost "VSANVcIsWitnessHost";
+    VSANVcRemoveWitnessHost "VSANVcRemoveWitnessHost";
+    VSANVcRetrieveStretchedClusterVcCapability "VSANVcRetrieveStretchedClusterVcCapability";
+    VSANVcSetPreferredFaultDomain "VSANVcSetPreferredFaultDomain";
+    VsanVcAddWitnessHostForClusters "VsanVcAddWitnessHostForClusters";
+    VsanVcReplaceWitnessHostForClusters "VsanVcReplaceWitnessHostForClusters";
+    LookupGet "Get";
+    LookupGetSiteId "GetSiteId";
+    LookupList "List";
+    LookupRetrieveServiceContent "RetrieveServiceContent";
 }
 
 impl AbdicateDomOwnership {
@@ -2110,8 +2240,8 @@ impl AddFilterEntities {
     #[inline] pub fn filter_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_filter_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4016)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4027)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -2208,8 +2338,8 @@ impl AddMonitoredEntities {
     #[inline] pub fn provider_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_provider_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4016)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4027)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -2311,8 +2441,8 @@ impl AnswerVM {
 impl ApplyEntitiesConfigTask {
     pub const APPLY_CONFIG_SPECS: usize = 0;
     #[inline] pub fn apply_config_specs(&self) -> Items<'_, views::ApplyHostProfileConfigurationSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn apply_config_specs_mut(&mut self) -> ItemsMut<'_, views::ApplyHostProfileConfigurationSpec> { self.as_object_mut().list_mut(0, D(2497)) }
-    #[inline] pub fn set_apply_config_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2497), items.into_iter().map(|item| view_value::<views::ApplyHostProfileConfigurationSpec, A>(item))); self }
+    #[inline] pub fn apply_config_specs_mut(&mut self) -> ItemsMut<'_, views::ApplyHostProfileConfigurationSpec> { self.as_object_mut().list_mut(0, D(2499)) }
+    #[inline] pub fn set_apply_config_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2499), items.into_iter().map(|item| view_value::<views::ApplyHostProfileConfigurationSpec, A>(item))); self }
     #[inline] pub fn push_apply_config_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ApplyHostProfileConfigurationSpec, A>(item); self.apply_config_specs_mut().values().push(value); self }
 }
 
@@ -2337,8 +2467,8 @@ impl ApplyHostConfigTask {
     #[inline] pub fn set_config_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostConfigSpec, _>(1, view); self }
     #[inline] pub fn config_spec_mut(&mut self) -> &mut views::HostConfigSpec { self.as_object_mut().view_mut(1) }
     #[inline] pub fn user_input(&self) -> Items<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object().read_list(2) }
-    #[inline] pub fn user_input_mut(&mut self) -> ItemsMut<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object_mut().list_mut(2, D(2492)) }
-    #[inline] pub fn set_user_input<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2492), items.into_iter().map(|item| view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item))); self }
+    #[inline] pub fn user_input_mut(&mut self) -> ItemsMut<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object_mut().list_mut(2, D(2494)) }
+    #[inline] pub fn set_user_input<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2494), items.into_iter().map(|item| view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item))); self }
     #[inline] pub fn push_user_input<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item); self.user_input_mut().values().push(value); self }
 }
 
@@ -2383,8 +2513,8 @@ impl AssignUserToGroup {
 impl AssociateProfile {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4016)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2454,8 +2584,8 @@ impl BatchAddHostsToClusterTask {
     #[inline] pub fn set_new_hosts<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1004), items.into_iter().map(|item| view_value::<views::FolderNewHostSpec, A>(item))); self }
     #[inline] pub fn push_new_hosts<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::FolderNewHostSpec, A>(item); self.new_hosts_mut().values().push(value); self }
     #[inline] pub fn existing_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn existing_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4025)) }
-    #[inline] pub fn set_existing_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn existing_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4036)) }
+    #[inline] pub fn set_existing_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_existing_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.existing_hosts_mut().values().push(value); self }
     #[inline] pub fn comp_res_spec(&self) -> Option<&views::ComputeResourceConfigSpec> { self.as_object().read_optional::<views::ComputeResourceConfigSpec>(3) }
     #[inline] pub fn set_comp_res_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ComputeResourceConfigSpec, _>(3, view); self }
@@ -2515,8 +2645,8 @@ impl CanProvisionObjects {
     pub const NPBS: usize = 0;
     pub const IGNORE_SATISFIABILITY: usize = 1;
     #[inline] pub fn npbs(&self) -> Items<'_, views::VsanNewPolicyBatch> { self.as_object().read_list(0) }
-    #[inline] pub fn npbs_mut(&mut self) -> ItemsMut<'_, views::VsanNewPolicyBatch> { self.as_object_mut().list_mut(0, D(3105)) }
-    #[inline] pub fn set_npbs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3105), items.into_iter().map(|item| view_value::<views::VsanNewPolicyBatch, A>(item))); self }
+    #[inline] pub fn npbs_mut(&mut self) -> ItemsMut<'_, views::VsanNewPolicyBatch> { self.as_object_mut().list_mut(0, D(3107)) }
+    #[inline] pub fn set_npbs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3107), items.into_iter().map(|item| view_value::<views::VsanNewPolicyBatch, A>(item))); self }
     #[inline] pub fn push_npbs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanNewPolicyBatch, A>(item); self.npbs_mut().values().push(value); self }
     #[inline] pub fn ignore_satisfiability(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
     #[inline] pub fn set_ignore_satisfiability(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -2545,24 +2675,24 @@ impl CancelStorageDrsRecommendation {
 impl CertMgrRefreshCACertificatesAndCRLsTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
 impl CertMgrRefreshCertificatesTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
 impl CertMgrRevokeCertificatesTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -2648,8 +2778,8 @@ impl CheckAddHostEvcTask {
 impl CheckAnswerFileStatusTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -2695,12 +2825,12 @@ impl CheckComplianceTask {
     pub const PROFILE: usize = 0;
     pub const ENTITY: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4091)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4091), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4102)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4102), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4016)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4027)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2813,8 +2943,8 @@ impl CheckPowerOnTask {
 impl CheckProfileComplianceTask {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4016)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2858,12 +2988,12 @@ impl ClearComplianceStatus {
     pub const PROFILE: usize = 0;
     pub const ENTITY: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4091)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4091), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4102)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4102), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4016)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4027)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2938,8 +3068,8 @@ impl CloneVStorageObjectTask {
 impl CloseInventoryViewFolder {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4016)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2948,12 +3078,12 @@ impl ClusterEnterMaintenanceMode {
     pub const OPTION: usize = 1;
     pub const INFO: usize = 2;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn option(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(1) }
-    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2404)) }
-    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2406)) }
+    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.option_mut().values().push(value); self }
     #[inline] pub fn info(&self) -> Option<&views::ClusterComputeResourceMaintenanceInfo> { self.as_object().read_optional::<views::ClusterComputeResourceMaintenanceInfo>(2) }
     #[inline] pub fn set_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ClusterComputeResourceMaintenanceInfo, _>(2, view); self }
@@ -2970,8 +3100,8 @@ impl CompositeHostProfileTask {
     #[inline] pub fn source(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_source(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn targets(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4091)) }
-    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4091), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4102)) }
+    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4102), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_targets<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.targets_mut().values().push(value); self }
     #[inline] pub fn to_be_merged(&self) -> Option<&views::HostApplyProfile> { self.as_object().read_optional::<views::HostApplyProfile>(2) }
     #[inline] pub fn set_to_be_merged(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostApplyProfile, _>(2, view); self }
@@ -3365,8 +3495,8 @@ impl CreateDiskFromSnapshotTask {
     #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(4) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(2979)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(2981)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn crypto(&self) -> Option<&views::CryptoSpec> { self.as_object().read_optional::<views::CryptoSpec>(5) }
     #[inline] pub fn set_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoSpec, _>(5, view); self }
@@ -3441,8 +3571,8 @@ impl CreateIpPool {
 impl CreateListView {
     pub const OBJ: usize = 0;
     #[inline] pub fn obj(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3987)) }
-    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3987), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3998)) }
+    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3998), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_obj<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.obj_mut().values().push(value); self }
 }
 
@@ -3763,8 +3893,8 @@ impl CustomizeGuestTask {
     #[inline] pub fn set_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CustomizationSpec, _>(2, view); self }
     #[inline] pub fn spec_mut(&mut self) -> &mut views::CustomizationSpec { self.as_object_mut().view_mut(2) }
     #[inline] pub fn config_params(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(3) }
-    #[inline] pub fn config_params_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(3, D(2404)) }
-    #[inline] pub fn set_config_params<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn config_params_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(3, D(2406)) }
+    #[inline] pub fn set_config_params<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_config_params<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.config_params_mut().values().push(value); self }
 }
 
@@ -3785,8 +3915,8 @@ impl DVPortgroupRollbackTask {
 impl DVSManagerExportEntityTask {
     pub const SELECTION_SET: usize = 0;
     #[inline] pub fn selection_set(&self) -> Items<'_, views::SelectionSet> { self.as_object().read_list(0) }
-    #[inline] pub fn selection_set_mut(&mut self) -> ItemsMut<'_, views::SelectionSet> { self.as_object_mut().list_mut(0, D(2554)) }
-    #[inline] pub fn set_selection_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2554), items.into_iter().map(|item| view_value::<views::SelectionSet, A>(item))); self }
+    #[inline] pub fn selection_set_mut(&mut self) -> ItemsMut<'_, views::SelectionSet> { self.as_object_mut().list_mut(0, D(2556)) }
+    #[inline] pub fn set_selection_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2556), items.into_iter().map(|item| view_value::<views::SelectionSet, A>(item))); self }
     #[inline] pub fn push_selection_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SelectionSet, A>(item); self.selection_set_mut().values().push(value); self }
 }
 
@@ -4193,8 +4323,8 @@ impl DiscoverNvmeControllers {
 impl DissociateProfile {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4016)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -4207,8 +4337,8 @@ impl DoesCustomizationSpecExist {
 impl DropConnections {
     pub const LIST_OF_CONNECTIONS: usize = 0;
     #[inline] pub fn list_of_connections(&self) -> Items<'_, views::VirtualMachineConnection> { self.as_object().read_list(0) }
-    #[inline] pub fn list_of_connections_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineConnection> { self.as_object_mut().list_mut(0, D(2935)) }
-    #[inline] pub fn set_list_of_connections<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2935), items.into_iter().map(|item| view_value::<views::VirtualMachineConnection, A>(item))); self }
+    #[inline] pub fn list_of_connections_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineConnection> { self.as_object_mut().list_mut(0, D(2937)) }
+    #[inline] pub fn set_list_of_connections<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2937), items.into_iter().map(|item| view_value::<views::VirtualMachineConnection, A>(item))); self }
     #[inline] pub fn push_list_of_connections<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineConnection, A>(item); self.list_of_connections_mut().values().push(value); self }
 }
 
@@ -4360,8 +4490,8 @@ impl ExecuteHostProfile {
     #[inline] pub fn host(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn deferred_param(&self) -> Items<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object().read_list(1) }
-    #[inline] pub fn deferred_param_mut(&mut self) -> ItemsMut<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object_mut().list_mut(1, D(2492)) }
-    #[inline] pub fn set_deferred_param<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2492), items.into_iter().map(|item| view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item))); self }
+    #[inline] pub fn deferred_param_mut(&mut self) -> ItemsMut<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object_mut().list_mut(1, D(2494)) }
+    #[inline] pub fn set_deferred_param<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2494), items.into_iter().map(|item| view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item))); self }
     #[inline] pub fn push_deferred_param<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item); self.deferred_param_mut().values().push(value); self }
 }
 
@@ -4498,8 +4628,8 @@ impl FetchUserPrivilegeOnEntities {
     pub const ENTITIES: usize = 0;
     pub const USER_NAME: usize = 1;
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4016)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
     #[inline] pub fn user_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_user_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -4719,8 +4849,8 @@ impl GenerateLogBundlesTask {
     #[inline] pub fn include_default(&self) -> bool { self.as_object().read::<bool>(0) }
     #[inline] pub fn set_include_default(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -4798,8 +4928,8 @@ impl HasPrivilegeOnEntities {
     pub const SESSION_ID: usize = 1;
     pub const PRIV_ID: usize = 2;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4016)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
     #[inline] pub fn session_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_session_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -4834,8 +4964,8 @@ impl HasUserPrivilegeOnEntities {
     pub const USER_NAME: usize = 1;
     pub const PRIV_ID: usize = 2;
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3987)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3987), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3998)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3998), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
     #[inline] pub fn user_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_user_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -5187,8 +5317,8 @@ impl HostVStorageObjectCreateDiskFromSnapshotTask {
     #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(4) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(2979)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(2981)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn crypto(&self) -> Option<&views::CryptoSpec> { self.as_object().read_optional::<views::CryptoSpec>(5) }
     #[inline] pub fn set_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoSpec, _>(5, view); self }
@@ -5374,8 +5504,8 @@ impl InflateVirtualDiskTask {
 impl InitializeDisksTask {
     pub const MAPPING: usize = 0;
     #[inline] pub fn mapping(&self) -> Items<'_, views::VsanHostDiskMapping> { self.as_object().read_list(0) }
-    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3095)) }
-    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3095), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
+    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3097)) }
+    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3097), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
     #[inline] pub fn push_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskMapping, A>(item); self.mapping_mut().values().push(value); self }
 }
 
@@ -5849,8 +5979,8 @@ impl MarkPerenniallyReservedExTask {
 impl MarkServiceProviderEntities {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4016)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -5888,12 +6018,12 @@ impl ModifyListView {
     pub const ADD: usize = 0;
     pub const REMOVE: usize = 1;
     #[inline] pub fn add(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn add_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3987)) }
-    #[inline] pub fn set_add<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3987), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn add_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3998)) }
+    #[inline] pub fn set_add<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3998), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_add<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.add_mut().values().push(value); self }
     #[inline] pub fn remove(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn remove_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(3987)) }
-    #[inline] pub fn set_remove<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(3987), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn remove_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(3998)) }
+    #[inline] pub fn set_remove<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(3998), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_remove<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.remove_mut().values().push(value); self }
 }
 
@@ -5993,24 +6123,24 @@ impl MoveHostIntoTask {
 impl MoveIntoFolderTask {
     pub const LIST: usize = 0;
     #[inline] pub fn list(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4016)) }
-    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
+    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_list<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.list_mut().values().push(value); self }
 }
 
 impl MoveIntoResourcePool {
     pub const LIST: usize = 0;
     #[inline] pub fn list(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4016)) }
-    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
+    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_list<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.list_mut().values().push(value); self }
 }
 
 impl MoveIntoTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -6032,8 +6162,8 @@ impl MoveVirtualDiskTask {
     #[inline] pub fn force(&self) -> Option<bool> { self.as_object().read_optional::<bool>(4) }
     #[inline] pub fn set_force(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(5) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(5, D(2979)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(5, D(2981)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
 }
 
@@ -6048,8 +6178,8 @@ impl NotifyAffectedServices {
 impl OpenInventoryViewFolder {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4016)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -6104,8 +6234,8 @@ impl PerformVsanUpgradeTask {
     #[inline] pub fn allow_reduced_redundancy(&self) -> Option<bool> { self.as_object().read_optional::<bool>(3) }
     #[inline] pub fn set_allow_reduced_redundancy(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn exclude_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn exclude_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4025)) }
-    #[inline] pub fn set_exclude_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn exclude_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4036)) }
+    #[inline] pub fn set_exclude_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_exclude_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.exclude_hosts_mut().values().push(value); self }
 }
 
@@ -6164,12 +6294,12 @@ impl PowerOnMultiVMTask {
     pub const VM: usize = 0;
     pub const OPTION: usize = 1;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4032)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4043)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4043), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn option(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(1) }
-    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2404)) }
-    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2406)) }
+    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.option_mut().values().push(value); self }
 }
 
@@ -6191,8 +6321,8 @@ impl PromoteDisksTask {
     #[inline] pub fn unlink(&self) -> bool { self.as_object().read::<bool>(0) }
     #[inline] pub fn set_unlink(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn disks(&self) -> Items<'_, views::VirtualDisk> { self.as_object().read_list(1) }
-    #[inline] pub fn disks_mut(&mut self) -> ItemsMut<'_, views::VirtualDisk> { self.as_object_mut().list_mut(1, D(2721)) }
-    #[inline] pub fn set_disks<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2721), items.into_iter().map(|item| view_value::<views::VirtualDisk, A>(item))); self }
+    #[inline] pub fn disks_mut(&mut self) -> ItemsMut<'_, views::VirtualDisk> { self.as_object_mut().list_mut(1, D(2723)) }
+    #[inline] pub fn set_disks<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2723), items.into_iter().map(|item| view_value::<views::VirtualDisk, A>(item))); self }
     #[inline] pub fn push_disks<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualDisk, A>(item); self.disks_mut().values().push(value); self }
 }
 
@@ -6219,8 +6349,8 @@ impl Query {
 impl QueryAnswerFileStatus {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -6327,8 +6457,8 @@ impl QueryCompatibleVmnicsFromHosts {
     pub const HOSTS: usize = 0;
     pub const DVS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
     #[inline] pub fn dvs(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_dvs(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
@@ -6338,12 +6468,12 @@ impl QueryComplianceStatus {
     pub const PROFILE: usize = 0;
     pub const ENTITY: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4091)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4091), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4102)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4102), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4016)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4027)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -6754,8 +6884,8 @@ impl QueryPartitionCreateOptions {
 impl QueryPerf {
     pub const QUERY_SPEC: usize = 0;
     #[inline] pub fn query_spec(&self) -> Items<'_, views::PerfQuerySpec> { self.as_object().read_list(0) }
-    #[inline] pub fn query_spec_mut(&mut self) -> ItemsMut<'_, views::PerfQuerySpec> { self.as_object_mut().list_mut(0, D(2439)) }
-    #[inline] pub fn set_query_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2439), items.into_iter().map(|item| view_value::<views::PerfQuerySpec, A>(item))); self }
+    #[inline] pub fn query_spec_mut(&mut self) -> ItemsMut<'_, views::PerfQuerySpec> { self.as_object_mut().list_mut(0, D(2441)) }
+    #[inline] pub fn set_query_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2441), items.into_iter().map(|item| view_value::<views::PerfQuerySpec, A>(item))); self }
     #[inline] pub fn push_query_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PerfQuerySpec, A>(item); self.query_spec_mut().values().push(value); self }
 }
 
@@ -6877,8 +7007,8 @@ impl QueryVMotionCompatibility {
     #[inline] pub fn vm(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_vm(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn compatibility(&self) -> Items<'_, ArcStr> { self.as_object().read_list(2) }
     #[inline] pub fn compatibility_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(2, T::String) }
@@ -6890,12 +7020,12 @@ impl QueryVMotionCompatibilityExTask {
     pub const VM: usize = 0;
     pub const HOST: usize = 1;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4032)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4043)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4043), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -7119,8 +7249,8 @@ impl ReconfigurationSatisfiable {
     pub const PCBS: usize = 0;
     pub const IGNORE_SATISFIABILITY: usize = 1;
     #[inline] pub fn pcbs(&self) -> Items<'_, views::VsanPolicyChangeBatch> { self.as_object().read_list(0) }
-    #[inline] pub fn pcbs_mut(&mut self) -> ItemsMut<'_, views::VsanPolicyChangeBatch> { self.as_object_mut().list_mut(0, D(3106)) }
-    #[inline] pub fn set_pcbs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3106), items.into_iter().map(|item| view_value::<views::VsanPolicyChangeBatch, A>(item))); self }
+    #[inline] pub fn pcbs_mut(&mut self) -> ItemsMut<'_, views::VsanPolicyChangeBatch> { self.as_object_mut().list_mut(0, D(3108)) }
+    #[inline] pub fn set_pcbs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3108), items.into_iter().map(|item| view_value::<views::VsanPolicyChangeBatch, A>(item))); self }
     #[inline] pub fn push_pcbs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanPolicyChangeBatch, A>(item); self.pcbs_mut().values().push(value); self }
     #[inline] pub fn ignore_satisfiability(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
     #[inline] pub fn set_ignore_satisfiability(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -7242,16 +7372,16 @@ impl ReconnectHostTask {
 impl RectifyDvsHostTask {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
 impl RectifyDvsOnHostTask {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -7448,8 +7578,8 @@ impl RemoveDatastore {
 impl RemoveDatastoreExTask {
     pub const DATASTORE: usize = 0;
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4020)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4031)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4031), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
 }
 
@@ -7458,8 +7588,8 @@ impl RemoveDiskMappingTask {
     pub const MAINTENANCE_SPEC: usize = 1;
     pub const TIMEOUT: usize = 2;
     #[inline] pub fn mapping(&self) -> Items<'_, views::VsanHostDiskMapping> { self.as_object().read_list(0) }
-    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3095)) }
-    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3095), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
+    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3097)) }
+    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3097), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
     #[inline] pub fn push_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskMapping, A>(item); self.mapping_mut().values().push(value); self }
     #[inline] pub fn maintenance_spec(&self) -> Option<&views::HostMaintenanceSpec> { self.as_object().read_optional::<views::HostMaintenanceSpec>(1) }
     #[inline] pub fn set_maintenance_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostMaintenanceSpec, _>(1, view); self }
@@ -7507,8 +7637,8 @@ impl RemoveFilterEntities {
     #[inline] pub fn filter_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_filter_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4016)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4027)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -7631,8 +7761,8 @@ impl RemoveMonitoredEntities {
     #[inline] pub fn provider_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_provider_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4016)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4027)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -7841,16 +7971,16 @@ impl ResetEntityPermissions {
     #[inline] pub fn entity(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_entity(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn permission(&self) -> Items<'_, views::Permission> { self.as_object().read_list(1) }
-    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(1, D(2444)) }
-    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2444), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
+    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(1, D(2446)) }
+    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2446), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
     #[inline] pub fn push_permission<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::Permission, A>(item); self.permission_mut().values().push(value); self }
 }
 
 impl ResetListView {
     pub const OBJ: usize = 0;
     #[inline] pub fn obj(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3987)) }
-    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3987), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3998)) }
+    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3998), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_obj<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.obj_mut().values().push(value); self }
 }
 
@@ -7996,8 +8126,8 @@ impl RetrieveEntityScheduledTask {
 impl RetrieveHostCustomizations {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -8005,8 +8135,8 @@ impl RetrieveHostCustomizationsForProfile {
     pub const HOSTS: usize = 0;
     pub const APPLY_PROFILE: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
     #[inline] pub fn apply_profile(&self) -> &views::HostApplyProfile { self.as_object().read::<views::HostApplyProfile>(1) }
     #[inline] pub fn set_apply_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostApplyProfile, _>(1, view); self }
@@ -8050,8 +8180,8 @@ impl RetrieveObjectScheduledTask {
 impl RetrieveProperties {
     pub const SPEC_SET: usize = 0;
     #[inline] pub fn spec_set(&self) -> Items<'_, views::PropertyFilterSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn spec_set_mut(&mut self) -> ItemsMut<'_, views::PropertyFilterSpec> { self.as_object_mut().list_mut(0, D(2517)) }
-    #[inline] pub fn set_spec_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2517), items.into_iter().map(|item| view_value::<views::PropertyFilterSpec, A>(item))); self }
+    #[inline] pub fn spec_set_mut(&mut self) -> ItemsMut<'_, views::PropertyFilterSpec> { self.as_object_mut().list_mut(0, D(2519)) }
+    #[inline] pub fn set_spec_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2519), items.into_iter().map(|item| view_value::<views::PropertyFilterSpec, A>(item))); self }
     #[inline] pub fn push_spec_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PropertyFilterSpec, A>(item); self.spec_set_mut().values().push(value); self }
 }
 
@@ -8059,8 +8189,8 @@ impl RetrievePropertiesEx {
     pub const SPEC_SET: usize = 0;
     pub const OPTIONS: usize = 1;
     #[inline] pub fn spec_set(&self) -> Items<'_, views::PropertyFilterSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn spec_set_mut(&mut self) -> ItemsMut<'_, views::PropertyFilterSpec> { self.as_object_mut().list_mut(0, D(2517)) }
-    #[inline] pub fn set_spec_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2517), items.into_iter().map(|item| view_value::<views::PropertyFilterSpec, A>(item))); self }
+    #[inline] pub fn spec_set_mut(&mut self) -> ItemsMut<'_, views::PropertyFilterSpec> { self.as_object_mut().list_mut(0, D(2519)) }
+    #[inline] pub fn set_spec_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2519), items.into_iter().map(|item| view_value::<views::PropertyFilterSpec, A>(item))); self }
     #[inline] pub fn push_spec_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PropertyFilterSpec, A>(item); self.spec_set_mut().values().push(value); self }
     #[inline] pub fn options(&self) -> &views::RetrieveOptions { self.as_object().read::<views::RetrieveOptions>(1) }
     #[inline] pub fn set_options(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::RetrieveOptions, _>(1, view); self }
@@ -8152,8 +8282,8 @@ impl RetrieveVStorageObject {
 impl RetrieveVStorageObjectAssociations {
     pub const IDS: usize = 0;
     #[inline] pub fn ids(&self) -> Items<'_, views::RetrieveVStorageObjSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn ids_mut(&mut self) -> ItemsMut<'_, views::RetrieveVStorageObjSpec> { self.as_object_mut().list_mut(0, D(2537)) }
-    #[inline] pub fn set_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2537), items.into_iter().map(|item| view_value::<views::RetrieveVStorageObjSpec, A>(item))); self }
+    #[inline] pub fn ids_mut(&mut self) -> ItemsMut<'_, views::RetrieveVStorageObjSpec> { self.as_object_mut().list_mut(0, D(2539)) }
+    #[inline] pub fn set_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2539), items.into_iter().map(|item| view_value::<views::RetrieveVStorageObjSpec, A>(item))); self }
     #[inline] pub fn push_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::RetrieveVStorageObjSpec, A>(item); self.ids_mut().values().push(value); self }
 }
 
@@ -8339,8 +8469,8 @@ impl SetDefaultKmsCluster {
 impl SetDisplayTopology {
     pub const DISPLAYS: usize = 0;
     #[inline] pub fn displays(&self) -> Items<'_, views::VirtualMachineDisplayTopology> { self.as_object().read_list(0) }
-    #[inline] pub fn displays_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDisplayTopology> { self.as_object_mut().list_mut(0, D(2944)) }
-    #[inline] pub fn set_displays<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2944), items.into_iter().map(|item| view_value::<views::VirtualMachineDisplayTopology, A>(item))); self }
+    #[inline] pub fn displays_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDisplayTopology> { self.as_object_mut().list_mut(0, D(2946)) }
+    #[inline] pub fn set_displays<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2946), items.into_iter().map(|item| view_value::<views::VirtualMachineDisplayTopology, A>(item))); self }
     #[inline] pub fn push_displays<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineDisplayTopology, A>(item); self.displays_mut().values().push(value); self }
 }
 
@@ -8350,8 +8480,8 @@ impl SetEntityPermissions {
     #[inline] pub fn entity(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_entity(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn permission(&self) -> Items<'_, views::Permission> { self.as_object().read_list(1) }
-    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(1, D(2444)) }
-    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2444), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
+    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(1, D(2446)) }
+    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2446), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
     #[inline] pub fn push_permission<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::Permission, A>(item); self.permission_mut().values().push(value); self }
 }
 
@@ -8723,16 +8853,16 @@ impl UnmapVmfsVolumeExTask {
 impl UnmarkServiceProviderEntities {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4016)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
 impl UnmountDiskMappingTask {
     pub const MAPPING: usize = 0;
     #[inline] pub fn mapping(&self) -> Items<'_, views::VsanHostDiskMapping> { self.as_object().read_list(0) }
-    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3095)) }
-    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3095), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
+    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3097)) }
+    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3097), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
     #[inline] pub fn push_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskMapping, A>(item); self.mapping_mut().values().push(value); self }
 }
 
@@ -8843,8 +8973,8 @@ impl UpdateBootDevice {
 impl UpdateChildResourceConfiguration {
     pub const SPEC: usize = 0;
     #[inline] pub fn spec(&self) -> Items<'_, views::ResourceConfigSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn spec_mut(&mut self) -> ItemsMut<'_, views::ResourceConfigSpec> { self.as_object_mut().list_mut(0, D(2529)) }
-    #[inline] pub fn set_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2529), items.into_iter().map(|item| view_value::<views::ResourceConfigSpec, A>(item))); self }
+    #[inline] pub fn spec_mut(&mut self) -> ItemsMut<'_, views::ResourceConfigSpec> { self.as_object_mut().list_mut(0, D(2531)) }
+    #[inline] pub fn set_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2531), items.into_iter().map(|item| view_value::<views::ResourceConfigSpec, A>(item))); self }
     #[inline] pub fn push_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ResourceConfigSpec, A>(item); self.spec_mut().values().push(value); self }
 }
 
@@ -8875,8 +9005,8 @@ impl UpdateConsoleIpRouteConfig {
 impl UpdateCounterLevelMapping {
     pub const COUNTER_LEVEL_MAP: usize = 0;
     #[inline] pub fn counter_level_map(&self) -> Items<'_, views::PerformanceManagerCounterLevelMapping> { self.as_object().read_list(0) }
-    #[inline] pub fn counter_level_map_mut(&mut self) -> ItemsMut<'_, views::PerformanceManagerCounterLevelMapping> { self.as_object_mut().list_mut(0, D(2442)) }
-    #[inline] pub fn set_counter_level_map<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2442), items.into_iter().map(|item| view_value::<views::PerformanceManagerCounterLevelMapping, A>(item))); self }
+    #[inline] pub fn counter_level_map_mut(&mut self) -> ItemsMut<'_, views::PerformanceManagerCounterLevelMapping> { self.as_object_mut().list_mut(0, D(2444)) }
+    #[inline] pub fn set_counter_level_map<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2444), items.into_iter().map(|item| view_value::<views::PerformanceManagerCounterLevelMapping, A>(item))); self }
     #[inline] pub fn push_counter_level_map<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PerformanceManagerCounterLevelMapping, A>(item); self.counter_level_map_mut().values().push(value); self }
 }
 
@@ -8891,8 +9021,8 @@ impl UpdateDVSHealthCheckConfigTask {
 impl UpdateDVSLacpGroupConfigTask {
     pub const LACP_GROUP_SPEC: usize = 0;
     #[inline] pub fn lacp_group_spec(&self) -> Items<'_, views::VMwareDvsLacpGroupSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn lacp_group_spec_mut(&mut self) -> ItemsMut<'_, views::VMwareDvsLacpGroupSpec> { self.as_object_mut().list_mut(0, D(2664)) }
-    #[inline] pub fn set_lacp_group_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2664), items.into_iter().map(|item| view_value::<views::VMwareDvsLacpGroupSpec, A>(item))); self }
+    #[inline] pub fn lacp_group_spec_mut(&mut self) -> ItemsMut<'_, views::VMwareDvsLacpGroupSpec> { self.as_object_mut().list_mut(0, D(2666)) }
+    #[inline] pub fn set_lacp_group_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2666), items.into_iter().map(|item| view_value::<views::VMwareDvsLacpGroupSpec, A>(item))); self }
     #[inline] pub fn push_lacp_group_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VMwareDvsLacpGroupSpec, A>(item); self.lacp_group_spec_mut().values().push(value); self }
 }
 
@@ -9014,8 +9144,8 @@ impl UpdateInternetScsiAdvancedOptions {
     #[inline] pub fn set_target_set(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostInternetScsiHbaTargetSet, _>(1, view); self }
     #[inline] pub fn target_set_mut(&mut self) -> &mut views::HostInternetScsiHbaTargetSet { self.as_object_mut().view_mut(1) }
     #[inline] pub fn options(&self) -> Items<'_, views::HostInternetScsiHbaParamValue> { self.as_object().read_list(2) }
-    #[inline] pub fn options_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaParamValue> { self.as_object_mut().list_mut(2, D(2405)) }
-    #[inline] pub fn set_options<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2405), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaParamValue, A>(item))); self }
+    #[inline] pub fn options_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaParamValue> { self.as_object_mut().list_mut(2, D(2407)) }
+    #[inline] pub fn set_options<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2407), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaParamValue, A>(item))); self }
     #[inline] pub fn push_options<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostInternetScsiHbaParamValue, A>(item); self.options_mut().values().push(value); self }
 }
 
@@ -9167,12 +9297,12 @@ impl UpdateLinkedChildren {
     pub const ADD_CHANGE_SET: usize = 0;
     pub const REMOVE_SET: usize = 1;
     #[inline] pub fn add_change_set(&self) -> Items<'_, views::VirtualAppLinkInfo> { self.as_object().read_list(0) }
-    #[inline] pub fn add_change_set_mut(&mut self) -> ItemsMut<'_, views::VirtualAppLinkInfo> { self.as_object_mut().list_mut(0, D(2702)) }
-    #[inline] pub fn set_add_change_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2702), items.into_iter().map(|item| view_value::<views::VirtualAppLinkInfo, A>(item))); self }
+    #[inline] pub fn add_change_set_mut(&mut self) -> ItemsMut<'_, views::VirtualAppLinkInfo> { self.as_object_mut().list_mut(0, D(2704)) }
+    #[inline] pub fn set_add_change_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2704), items.into_iter().map(|item| view_value::<views::VirtualAppLinkInfo, A>(item))); self }
     #[inline] pub fn push_add_change_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualAppLinkInfo, A>(item); self.add_change_set_mut().values().push(value); self }
     #[inline] pub fn remove_set(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn remove_set_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4016)) }
-    #[inline] pub fn set_remove_set<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn remove_set_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4027)) }
+    #[inline] pub fn set_remove_set<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_remove_set<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.remove_set_mut().values().push(value); self }
 }
 
@@ -9220,8 +9350,8 @@ impl UpdateNetworkResourcePool {
 impl UpdateOptions {
     pub const CHANGED_VALUE: usize = 0;
     #[inline] pub fn changed_value(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(0) }
-    #[inline] pub fn changed_value_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(0, D(2404)) }
-    #[inline] pub fn set_changed_value<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn changed_value_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(0, D(2406)) }
+    #[inline] pub fn set_changed_value<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_changed_value<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.changed_value_mut().values().push(value); self }
 }
 
@@ -9392,8 +9522,8 @@ impl UpdateVStorageObjectCryptoTask {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(2) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(2, D(2979)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(2, D(2981)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn disks_crypto(&self) -> Option<&views::DiskCryptoSpec> { self.as_object().read_optional::<views::DiskCryptoSpec>(3) }
     #[inline] pub fn set_disks_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DiskCryptoSpec, _>(3, view); self }
@@ -9410,8 +9540,8 @@ impl UpdateVStorageObjectPolicyTask {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(2) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(2, D(2979)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(2, D(2981)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
 }
 
@@ -9653,8 +9783,8 @@ impl ValidateHCIConfiguration {
     #[inline] pub fn set_hci_config_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ClusterComputeResourceHCIConfigSpec, _>(0, view); self }
     #[inline] pub fn hci_config_spec_mut(&mut self) -> &mut views::ClusterComputeResourceHCIConfigSpec { self.as_object_mut().view_mut(0) }
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4036)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -9682,8 +9812,8 @@ impl ValidateHostProfileCompositionTask {
     #[inline] pub fn source(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_source(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn targets(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4091)) }
-    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4091), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4102)) }
+    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4102), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_targets<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.targets_mut().values().push(value); self }
     #[inline] pub fn to_be_merged(&self) -> Option<&views::HostApplyProfile> { self.as_object().read_optional::<views::HostApplyProfile>(2) }
     #[inline] pub fn set_to_be_merged(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostApplyProfile, _>(2, view); self }
@@ -9708,8 +9838,8 @@ impl ValidateMigration {
     pub const POOL: usize = 3;
     pub const HOST: usize = 4;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4032)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4043)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4043), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn state(&self) -> Option<enums::VirtualMachinePowerState> { self.as_object().read_optional::<Choice<enums::VirtualMachinePowerState>>(1) }
     #[inline] pub fn set_state(&mut self, value: impl Into<Option<enums::VirtualMachinePowerState>>) -> &mut Self { self.as_object_mut().write_enum(1, value.into()); self }
@@ -9861,4 +9991,572 @@ impl StartDpuFailover {
     #[inline] pub fn set_dvs_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn target_dpu_alias(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
     #[inline] pub fn set_target_dpu_alias(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl PbmAssignDefaultRequirementProfile {
+    pub const PROFILE: usize = 0;
+    pub const DATASTORES: usize = 1;
+    #[inline] pub fn profile(&self) -> &views::PbmProfileId { self.as_object().read::<views::PbmProfileId>(0) }
+    #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(0, view); self }
+    #[inline] pub fn profile_mut(&mut self) -> &mut views::PbmProfileId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn datastores(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(1) }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(1, D(3196)) }
+    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3196), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn push_datastores<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.datastores_mut().values().push(value); self }
+}
+
+impl PbmCheckCompatibility {
+    pub const HUBS_TO_SEARCH: usize = 0;
+    pub const PROFILE: usize = 1;
+    #[inline] pub fn hubs_to_search(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
+    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3196)) }
+    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3196), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn push_hubs_to_search<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_to_search_mut().values().push(value); self }
+    #[inline] pub fn profile(&self) -> &views::PbmProfileId { self.as_object().read::<views::PbmProfileId>(1) }
+    #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(1, view); self }
+    #[inline] pub fn profile_mut(&mut self) -> &mut views::PbmProfileId { self.as_object_mut().view_mut(1) }
+}
+
+impl PbmCheckCompatibilityWithSpec {
+    pub const HUBS_TO_SEARCH: usize = 0;
+    pub const PROFILE_SPEC: usize = 1;
+    #[inline] pub fn hubs_to_search(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
+    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3196)) }
+    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3196), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn push_hubs_to_search<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_to_search_mut().values().push(value); self }
+    #[inline] pub fn profile_spec(&self) -> &views::PbmCapabilityProfileCreateSpec { self.as_object().read::<views::PbmCapabilityProfileCreateSpec>(1) }
+    #[inline] pub fn set_profile_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityProfileCreateSpec, _>(1, view); self }
+    #[inline] pub fn profile_spec_mut(&mut self) -> &mut views::PbmCapabilityProfileCreateSpec { self.as_object_mut().view_mut(1) }
+}
+
+impl PbmCheckCompliance {
+    pub const ENTITIES: usize = 0;
+    pub const PROFILE: usize = 1;
+    #[inline] pub fn entities(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3216)) }
+    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3216), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn push_entities<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entities_mut().values().push(value); self }
+    #[inline] pub fn profile(&self) -> Option<&views::PbmProfileId> { self.as_object().read_optional::<views::PbmProfileId>(1) }
+    #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(1, view); self }
+    #[inline] pub fn profile_mut(&mut self) -> &mut views::PbmProfileId { self.as_object_mut().view_mut(1) }
+}
+
+impl PbmCheckRequirements {
+    pub const HUBS_TO_SEARCH: usize = 0;
+    pub const PLACEMENT_SUBJECT_REF: usize = 1;
+    pub const PLACEMENT_SUBJECT_REQUIREMENT: usize = 2;
+    #[inline] pub fn hubs_to_search(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
+    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3196)) }
+    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3196), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn push_hubs_to_search<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_to_search_mut().values().push(value); self }
+    #[inline] pub fn placement_subject_ref(&self) -> Option<&views::PbmServerObjectRef> { self.as_object().read_optional::<views::PbmServerObjectRef>(1) }
+    #[inline] pub fn set_placement_subject_ref(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmServerObjectRef, _>(1, view); self }
+    #[inline] pub fn placement_subject_ref_mut(&mut self) -> &mut views::PbmServerObjectRef { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn placement_subject_requirement(&self) -> Items<'_, views::PbmPlacementRequirement> { self.as_object().read_list(2) }
+    #[inline] pub fn placement_subject_requirement_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementRequirement> { self.as_object_mut().list_mut(2, D(3200)) }
+    #[inline] pub fn set_placement_subject_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3200), items.into_iter().map(|item| view_value::<views::PbmPlacementRequirement, A>(item))); self }
+    #[inline] pub fn push_placement_subject_requirement<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementRequirement, A>(item); self.placement_subject_requirement_mut().values().push(value); self }
+}
+
+impl PbmCheckRollupCompliance {
+    pub const ENTITY: usize = 0;
+    #[inline] pub fn entity(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3216)) }
+    #[inline] pub fn set_entity<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3216), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn push_entity<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entity_mut().values().push(value); self }
+}
+
+impl PbmCreate {
+    pub const CREATE_SPEC: usize = 0;
+    #[inline] pub fn create_spec(&self) -> &views::PbmCapabilityProfileCreateSpec { self.as_object().read::<views::PbmCapabilityProfileCreateSpec>(0) }
+    #[inline] pub fn set_create_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityProfileCreateSpec, _>(0, view); self }
+    #[inline] pub fn create_spec_mut(&mut self) -> &mut views::PbmCapabilityProfileCreateSpec { self.as_object_mut().view_mut(0) }
+}
+
+impl PbmDelete {
+    pub const PROFILE_ID: usize = 0;
+    #[inline] pub fn profile_id(&self) -> Items<'_, views::PbmProfileId> { self.as_object().read_list(0) }
+    #[inline] pub fn profile_id_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3208)) }
+    #[inline] pub fn set_profile_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3208), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
+    #[inline] pub fn push_profile_id<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmProfileId, A>(item); self.profile_id_mut().values().push(value); self }
+}
+
+impl PbmFetchCapabilityMetadata {
+    pub const RESOURCE_TYPE: usize = 0;
+    pub const VENDOR_UUID: usize = 1;
+    #[inline] pub fn resource_type(&self) -> Option<&views::PbmProfileResourceType> { self.as_object().read_optional::<views::PbmProfileResourceType>(0) }
+    #[inline] pub fn set_resource_type(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileResourceType, _>(0, view); self }
+    #[inline] pub fn resource_type_mut(&mut self) -> &mut views::PbmProfileResourceType { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn vendor_uuid(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_vendor_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl PbmFetchCapabilitySchema {
+    pub const VENDOR_UUID: usize = 0;
+    pub const LINE_OF_SERVICE: usize = 1;
+    #[inline] pub fn vendor_uuid(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
+    #[inline] pub fn set_vendor_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn line_of_service(&self) -> Items<'_, ArcStr> { self.as_object().read_list(1) }
+    #[inline] pub fn line_of_service_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(1, T::String) }
+    #[inline] pub fn set_line_of_service<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_line_of_service<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.line_of_service_mut().values().push(value); self }
+}
+
+impl PbmFetchComplianceResult {
+    pub const ENTITIES: usize = 0;
+    pub const PROFILE: usize = 1;
+    #[inline] pub fn entities(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3216)) }
+    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3216), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn push_entities<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entities_mut().values().push(value); self }
+    #[inline] pub fn profile(&self) -> Option<&views::PbmProfileId> { self.as_object().read_optional::<views::PbmProfileId>(1) }
+    #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(1, view); self }
+    #[inline] pub fn profile_mut(&mut self) -> &mut views::PbmProfileId { self.as_object_mut().view_mut(1) }
+}
+
+impl PbmFetchRollupComplianceResult {
+    pub const ENTITY: usize = 0;
+    #[inline] pub fn entity(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3216)) }
+    #[inline] pub fn set_entity<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3216), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn push_entity<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entity_mut().values().push(value); self }
+}
+
+impl PbmFetchVendorInfo {
+    pub const RESOURCE_TYPE: usize = 0;
+    #[inline] pub fn resource_type(&self) -> Option<&views::PbmProfileResourceType> { self.as_object().read_optional::<views::PbmProfileResourceType>(0) }
+    #[inline] pub fn set_resource_type(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileResourceType, _>(0, view); self }
+    #[inline] pub fn resource_type_mut(&mut self) -> &mut views::PbmProfileResourceType { self.as_object_mut().view_mut(0) }
+}
+
+impl PbmFindApplicableDefaultProfile {
+    pub const DATASTORES: usize = 0;
+    #[inline] pub fn datastores(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3196)) }
+    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3196), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn push_datastores<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.datastores_mut().values().push(value); self }
+}
+
+impl PbmQueryAssociatedEntities {
+    pub const PROFILES: usize = 0;
+    #[inline] pub fn profiles(&self) -> Items<'_, views::PbmProfileId> { self.as_object().read_list(0) }
+    #[inline] pub fn profiles_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3208)) }
+    #[inline] pub fn set_profiles<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3208), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
+    #[inline] pub fn push_profiles<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmProfileId, A>(item); self.profiles_mut().values().push(value); self }
+}
+
+impl PbmQueryAssociatedEntity {
+    pub const PROFILE: usize = 0;
+    pub const ENTITY_TYPE: usize = 1;
+    #[inline] pub fn profile(&self) -> &views::PbmProfileId { self.as_object().read::<views::PbmProfileId>(0) }
+    #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(0, view); self }
+    #[inline] pub fn profile_mut(&mut self) -> &mut views::PbmProfileId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn entity_type(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_entity_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl PbmQueryAssociatedProfile {
+    pub const ENTITY: usize = 0;
+    #[inline] pub fn entity(&self) -> &views::PbmServerObjectRef { self.as_object().read::<views::PbmServerObjectRef>(0) }
+    #[inline] pub fn set_entity(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmServerObjectRef, _>(0, view); self }
+    #[inline] pub fn entity_mut(&mut self) -> &mut views::PbmServerObjectRef { self.as_object_mut().view_mut(0) }
+}
+
+impl PbmQueryAssociatedProfiles {
+    pub const ENTITIES: usize = 0;
+    #[inline] pub fn entities(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3216)) }
+    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3216), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn push_entities<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entities_mut().values().push(value); self }
+}
+
+impl PbmQueryByRollupComplianceStatus {
+    pub const STATUS: usize = 0;
+    #[inline] pub fn status(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_status(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl PbmQueryDefaultRequirementProfile {
+    pub const HUB: usize = 0;
+    #[inline] pub fn hub(&self) -> &views::PbmPlacementHub { self.as_object().read::<views::PbmPlacementHub>(0) }
+    #[inline] pub fn set_hub(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmPlacementHub, _>(0, view); self }
+    #[inline] pub fn hub_mut(&mut self) -> &mut views::PbmPlacementHub { self.as_object_mut().view_mut(0) }
+}
+
+impl PbmQueryDefaultRequirementProfiles {
+    pub const DATASTORES: usize = 0;
+    #[inline] pub fn datastores(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3196)) }
+    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3196), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn push_datastores<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.datastores_mut().values().push(value); self }
+}
+
+impl PbmQueryMatchingHub {
+    pub const HUBS_TO_SEARCH: usize = 0;
+    pub const PROFILE: usize = 1;
+    #[inline] pub fn hubs_to_search(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
+    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3196)) }
+    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3196), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn push_hubs_to_search<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_to_search_mut().values().push(value); self }
+    #[inline] pub fn profile(&self) -> &views::PbmProfileId { self.as_object().read::<views::PbmProfileId>(1) }
+    #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(1, view); self }
+    #[inline] pub fn profile_mut(&mut self) -> &mut views::PbmProfileId { self.as_object_mut().view_mut(1) }
+}
+
+impl PbmQueryMatchingHubWithSpec {
+    pub const HUBS_TO_SEARCH: usize = 0;
+    pub const CREATE_SPEC: usize = 1;
+    #[inline] pub fn hubs_to_search(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
+    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3196)) }
+    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3196), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn push_hubs_to_search<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_to_search_mut().values().push(value); self }
+    #[inline] pub fn create_spec(&self) -> &views::PbmCapabilityProfileCreateSpec { self.as_object().read::<views::PbmCapabilityProfileCreateSpec>(1) }
+    #[inline] pub fn set_create_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityProfileCreateSpec, _>(1, view); self }
+    #[inline] pub fn create_spec_mut(&mut self) -> &mut views::PbmCapabilityProfileCreateSpec { self.as_object_mut().view_mut(1) }
+}
+
+impl PbmQueryProfile {
+    pub const RESOURCE_TYPE: usize = 0;
+    pub const PROFILE_CATEGORY: usize = 1;
+    #[inline] pub fn resource_type(&self) -> &views::PbmProfileResourceType { self.as_object().read::<views::PbmProfileResourceType>(0) }
+    #[inline] pub fn set_resource_type(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileResourceType, _>(0, view); self }
+    #[inline] pub fn resource_type_mut(&mut self) -> &mut views::PbmProfileResourceType { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn profile_category(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_profile_category(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl PbmQueryReplicationGroups {
+    pub const ENTITIES: usize = 0;
+    #[inline] pub fn entities(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3216)) }
+    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3216), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn push_entities<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entities_mut().values().push(value); self }
+}
+
+impl PbmQuerySpaceStatsForStorageContainer {
+    pub const DATASTORE: usize = 0;
+    pub const CAPABILITY_PROFILE_ID: usize = 1;
+    #[inline] pub fn datastore(&self) -> &views::PbmServerObjectRef { self.as_object().read::<views::PbmServerObjectRef>(0) }
+    #[inline] pub fn set_datastore(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmServerObjectRef, _>(0, view); self }
+    #[inline] pub fn datastore_mut(&mut self) -> &mut views::PbmServerObjectRef { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn capability_profile_id(&self) -> Items<'_, views::PbmProfileId> { self.as_object().read_list(1) }
+    #[inline] pub fn capability_profile_id_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(1, D(3208)) }
+    #[inline] pub fn set_capability_profile_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3208), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
+    #[inline] pub fn push_capability_profile_id<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmProfileId, A>(item); self.capability_profile_id_mut().values().push(value); self }
+}
+
+impl PbmResetDefaultRequirementProfile {
+    pub const PROFILE: usize = 0;
+    #[inline] pub fn profile(&self) -> Option<&views::PbmProfileId> { self.as_object().read_optional::<views::PbmProfileId>(0) }
+    #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(0, view); self }
+    #[inline] pub fn profile_mut(&mut self) -> &mut views::PbmProfileId { self.as_object_mut().view_mut(0) }
+}
+
+impl PbmRetrieveContent {
+    pub const PROFILE_IDS: usize = 0;
+    #[inline] pub fn profile_ids(&self) -> Items<'_, views::PbmProfileId> { self.as_object().read_list(0) }
+    #[inline] pub fn profile_ids_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3208)) }
+    #[inline] pub fn set_profile_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3208), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
+    #[inline] pub fn push_profile_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmProfileId, A>(item); self.profile_ids_mut().values().push(value); self }
+}
+
+impl PbmUpdate {
+    pub const PROFILE_ID: usize = 0;
+    pub const UPDATE_SPEC: usize = 1;
+    #[inline] pub fn profile_id(&self) -> &views::PbmProfileId { self.as_object().read::<views::PbmProfileId>(0) }
+    #[inline] pub fn set_profile_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(0, view); self }
+    #[inline] pub fn profile_id_mut(&mut self) -> &mut views::PbmProfileId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn update_spec(&self) -> &views::PbmCapabilityProfileUpdateSpec { self.as_object().read::<views::PbmCapabilityProfileUpdateSpec>(1) }
+    #[inline] pub fn set_update_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityProfileUpdateSpec, _>(1, view); self }
+    #[inline] pub fn update_spec_mut(&mut self) -> &mut views::PbmCapabilityProfileUpdateSpec { self.as_object_mut().view_mut(1) }
+}
+
+impl CnsAttachVolume {
+    pub const ATTACH_SPECS: usize = 0;
+    #[inline] pub fn attach_specs(&self) -> Items<'_, views::CnsVolumeAttachDetachSpec> { self.as_object().read_list(0) }
+    #[inline] pub fn attach_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeAttachDetachSpec> { self.as_object_mut().list_mut(0, D(3485)) }
+    #[inline] pub fn set_attach_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3485), items.into_iter().map(|item| view_value::<views::CnsVolumeAttachDetachSpec, A>(item))); self }
+    #[inline] pub fn push_attach_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeAttachDetachSpec, A>(item); self.attach_specs_mut().values().push(value); self }
+}
+
+impl CnsConfigureVolumeACLs {
+    pub const ACL_CONFIG_SPECS: usize = 0;
+    #[inline] pub fn acl_config_specs(&self) -> Items<'_, views::CnsVolumeACLConfigureSpec> { self.as_object().read_list(0) }
+    #[inline] pub fn acl_config_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeACLConfigureSpec> { self.as_object_mut().list_mut(0, D(3484)) }
+    #[inline] pub fn set_acl_config_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3484), items.into_iter().map(|item| view_value::<views::CnsVolumeACLConfigureSpec, A>(item))); self }
+    #[inline] pub fn push_acl_config_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeACLConfigureSpec, A>(item); self.acl_config_specs_mut().values().push(value); self }
+}
+
+impl CnsCreateSnapshots {
+    pub const SNAPSHOT_SPECS: usize = 0;
+    #[inline] pub fn snapshot_specs(&self) -> Items<'_, views::CnsSnapshotCreateSpec> { self.as_object().read_list(0) }
+    #[inline] pub fn snapshot_specs_mut(&mut self) -> ItemsMut<'_, views::CnsSnapshotCreateSpec> { self.as_object_mut().list_mut(0, D(3478)) }
+    #[inline] pub fn set_snapshot_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3478), items.into_iter().map(|item| view_value::<views::CnsSnapshotCreateSpec, A>(item))); self }
+    #[inline] pub fn push_snapshot_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsSnapshotCreateSpec, A>(item); self.snapshot_specs_mut().values().push(value); self }
+}
+
+impl CnsCreateVolume {
+    pub const CREATE_SPECS: usize = 0;
+    #[inline] pub fn create_specs(&self) -> Items<'_, views::CnsVolumeCreateSpec> { self.as_object().read_list(0) }
+    #[inline] pub fn create_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeCreateSpec> { self.as_object_mut().list_mut(0, D(3486)) }
+    #[inline] pub fn set_create_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3486), items.into_iter().map(|item| view_value::<views::CnsVolumeCreateSpec, A>(item))); self }
+    #[inline] pub fn push_create_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeCreateSpec, A>(item); self.create_specs_mut().values().push(value); self }
+}
+
+impl CnsDeleteSnapshots {
+    pub const SNAPSHOT_DELETE_SPECS: usize = 0;
+    #[inline] pub fn snapshot_delete_specs(&self) -> Items<'_, views::CnsSnapshotDeleteSpec> { self.as_object().read_list(0) }
+    #[inline] pub fn snapshot_delete_specs_mut(&mut self) -> ItemsMut<'_, views::CnsSnapshotDeleteSpec> { self.as_object_mut().list_mut(0, D(3479)) }
+    #[inline] pub fn set_snapshot_delete_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3479), items.into_iter().map(|item| view_value::<views::CnsSnapshotDeleteSpec, A>(item))); self }
+    #[inline] pub fn push_snapshot_delete_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsSnapshotDeleteSpec, A>(item); self.snapshot_delete_specs_mut().values().push(value); self }
+}
+
+impl CnsDeleteVolume {
+    pub const VOLUME_IDS: usize = 0;
+    pub const DELETE_DISK: usize = 1;
+    #[inline] pub fn volume_ids(&self) -> Items<'_, views::CnsVolumeId> { self.as_object().read_list(0) }
+    #[inline] pub fn volume_ids_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeId> { self.as_object_mut().list_mut(0, D(3489)) }
+    #[inline] pub fn set_volume_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3489), items.into_iter().map(|item| view_value::<views::CnsVolumeId, A>(item))); self }
+    #[inline] pub fn push_volume_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeId, A>(item); self.volume_ids_mut().values().push(value); self }
+    #[inline] pub fn delete_disk(&self) -> bool { self.as_object().read::<bool>(1) }
+    #[inline] pub fn set_delete_disk(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl CnsDetachVolume {
+    pub const DETACH_SPECS: usize = 0;
+    #[inline] pub fn detach_specs(&self) -> Items<'_, views::CnsVolumeAttachDetachSpec> { self.as_object().read_list(0) }
+    #[inline] pub fn detach_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeAttachDetachSpec> { self.as_object_mut().list_mut(0, D(3485)) }
+    #[inline] pub fn set_detach_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3485), items.into_iter().map(|item| view_value::<views::CnsVolumeAttachDetachSpec, A>(item))); self }
+    #[inline] pub fn push_detach_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeAttachDetachSpec, A>(item); self.detach_specs_mut().values().push(value); self }
+}
+
+impl CnsExtendVolume {
+    pub const EXTEND_SPECS: usize = 0;
+    #[inline] pub fn extend_specs(&self) -> Items<'_, views::CnsVolumeExtendSpec> { self.as_object().read_list(0) }
+    #[inline] pub fn extend_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeExtendSpec> { self.as_object_mut().list_mut(0, D(3488)) }
+    #[inline] pub fn set_extend_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3488), items.into_iter().map(|item| view_value::<views::CnsVolumeExtendSpec, A>(item))); self }
+    #[inline] pub fn push_extend_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeExtendSpec, A>(item); self.extend_specs_mut().values().push(value); self }
+}
+
+impl CnsQueryAsync {
+    pub const FILTER: usize = 0;
+    pub const SELECTION: usize = 1;
+    #[inline] pub fn filter(&self) -> &views::CnsQueryFilter { self.as_object().read::<views::CnsQueryFilter>(0) }
+    #[inline] pub fn set_filter(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsQueryFilter, _>(0, view); self }
+    #[inline] pub fn filter_mut(&mut self) -> &mut views::CnsQueryFilter { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn selection(&self) -> Option<&views::CnsQuerySelection> { self.as_object().read_optional::<views::CnsQuerySelection>(1) }
+    #[inline] pub fn set_selection(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsQuerySelection, _>(1, view); self }
+    #[inline] pub fn selection_mut(&mut self) -> &mut views::CnsQuerySelection { self.as_object_mut().view_mut(1) }
+}
+
+impl CnsQueryVolume {
+    pub const FILTER: usize = 0;
+    pub const SELECTION: usize = 1;
+    #[inline] pub fn filter(&self) -> &views::CnsQueryFilter { self.as_object().read::<views::CnsQueryFilter>(0) }
+    #[inline] pub fn set_filter(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsQueryFilter, _>(0, view); self }
+    #[inline] pub fn filter_mut(&mut self) -> &mut views::CnsQueryFilter { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn selection(&self) -> Option<&views::CnsQuerySelection> { self.as_object().read_optional::<views::CnsQuerySelection>(1) }
+    #[inline] pub fn set_selection(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsQuerySelection, _>(1, view); self }
+    #[inline] pub fn selection_mut(&mut self) -> &mut views::CnsQuerySelection { self.as_object_mut().view_mut(1) }
+}
+
+impl CnsReconfigVolumePolicy {
+    pub const VOLUME_POLICY_RECONFIG_SPECS: usize = 0;
+    #[inline] pub fn volume_policy_reconfig_specs(&self) -> Items<'_, views::CnsVolumePolicyReconfigSpec> { self.as_object().read_list(0) }
+    #[inline] pub fn volume_policy_reconfig_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumePolicyReconfigSpec> { self.as_object_mut().list_mut(0, D(3497)) }
+    #[inline] pub fn set_volume_policy_reconfig_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3497), items.into_iter().map(|item| view_value::<views::CnsVolumePolicyReconfigSpec, A>(item))); self }
+    #[inline] pub fn push_volume_policy_reconfig_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumePolicyReconfigSpec, A>(item); self.volume_policy_reconfig_specs_mut().values().push(value); self }
+}
+
+impl CnsRelocateVolume {
+    pub const RELOCATE_SPECS: usize = 0;
+    #[inline] pub fn relocate_specs(&self) -> Items<'_, views::CnsVolumeRelocateSpec> { self.as_object().read_list(0) }
+    #[inline] pub fn relocate_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeRelocateSpec> { self.as_object_mut().list_mut(0, D(3498)) }
+    #[inline] pub fn set_relocate_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3498), items.into_iter().map(|item| view_value::<views::CnsVolumeRelocateSpec, A>(item))); self }
+    #[inline] pub fn push_relocate_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeRelocateSpec, A>(item); self.relocate_specs_mut().values().push(value); self }
+}
+
+impl CnsSyncVolume {
+    pub const SYNC_SPECS: usize = 0;
+    #[inline] pub fn sync_specs(&self) -> Items<'_, views::CnsSyncVolumeSpec> { self.as_object().read_list(0) }
+    #[inline] pub fn sync_specs_mut(&mut self) -> ItemsMut<'_, views::CnsSyncVolumeSpec> { self.as_object_mut().list_mut(0, D(3481)) }
+    #[inline] pub fn set_sync_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3481), items.into_iter().map(|item| view_value::<views::CnsSyncVolumeSpec, A>(item))); self }
+    #[inline] pub fn push_sync_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsSyncVolumeSpec, A>(item); self.sync_specs_mut().values().push(value); self }
+}
+
+impl CnsUnregisterVolume {
+    pub const UNREGISTER_SPEC: usize = 0;
+    #[inline] pub fn unregister_spec(&self) -> Items<'_, views::CnsUnregisterVolumeSpec> { self.as_object().read_list(0) }
+    #[inline] pub fn unregister_spec_mut(&mut self) -> ItemsMut<'_, views::CnsUnregisterVolumeSpec> { self.as_object_mut().list_mut(0, D(3482)) }
+    #[inline] pub fn set_unregister_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3482), items.into_iter().map(|item| view_value::<views::CnsUnregisterVolumeSpec, A>(item))); self }
+    #[inline] pub fn push_unregister_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsUnregisterVolumeSpec, A>(item); self.unregister_spec_mut().values().push(value); self }
+}
+
+impl CnsUpdateVolumeCrypto {
+    pub const UPDATE_SPECS: usize = 0;
+    #[inline] pub fn update_specs(&self) -> Items<'_, views::CnsVolumeCryptoUpdateSpec> { self.as_object().read_list(0) }
+    #[inline] pub fn update_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeCryptoUpdateSpec> { self.as_object_mut().list_mut(0, D(3487)) }
+    #[inline] pub fn set_update_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3487), items.into_iter().map(|item| view_value::<views::CnsVolumeCryptoUpdateSpec, A>(item))); self }
+    #[inline] pub fn push_update_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeCryptoUpdateSpec, A>(item); self.update_specs_mut().values().push(value); self }
+}
+
+impl CnsUpdateVolumeMetadata {
+    pub const UPDATE_SPECS: usize = 0;
+    #[inline] pub fn update_specs(&self) -> Items<'_, views::CnsVolumeMetadataUpdateSpec> { self.as_object().read_list(0) }
+    #[inline] pub fn update_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeMetadataUpdateSpec> { self.as_object_mut().list_mut(0, D(3491)) }
+    #[inline] pub fn set_update_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3491), items.into_iter().map(|item| view_value::<views::CnsVolumeMetadataUpdateSpec, A>(item))); self }
+    #[inline] pub fn push_update_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeMetadataUpdateSpec, A>(item); self.update_specs_mut().values().push(value); self }
+}
+
+impl QuerySharedWitnessClusterInfo {
+    pub const WITNESS_HOST: usize = 0;
+    pub const SKIP_COMPONENTS_COUNT: usize = 1;
+    #[inline] pub fn witness_host(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_witness_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn skip_components_count(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
+    #[inline] pub fn set_skip_components_count(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl QuerySharedWitnessCompatibility {
+    pub const SHARED_WITNESS_HOST: usize = 0;
+    pub const ROBO_CLUSTERS: usize = 1;
+    #[inline] pub fn shared_witness_host(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_shared_witness_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn robo_clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
+    #[inline] pub fn robo_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4029)) }
+    #[inline] pub fn set_robo_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4029), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn push_robo_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.robo_clusters_mut().values().push(value); self }
+}
+
+impl VSANIsWitnessVirtualAppliance {
+    pub const HOSTS: usize = 0;
+    #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
+}
+
+impl VSANVcAddWitnessHost {
+    pub const CLUSTER: usize = 0;
+    pub const WITNESS_HOST: usize = 1;
+    pub const PREFERRED_FD: usize = 2;
+    pub const DISK_MAPPING: usize = 3;
+    pub const METADATA_MODE: usize = 4;
+    pub const STORAGE_POOL_SPEC: usize = 5;
+    #[inline] pub fn cluster(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_cluster(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn witness_host(&self) -> Moref { self.as_object().read::<Moref>(1) }
+    #[inline] pub fn set_witness_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn preferred_fd(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
+    #[inline] pub fn set_preferred_fd(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn disk_mapping(&self) -> Option<&views::VsanHostDiskMapping> { self.as_object().read_optional::<views::VsanHostDiskMapping>(3) }
+    #[inline] pub fn set_disk_mapping(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanHostDiskMapping, _>(3, view); self }
+    #[inline] pub fn disk_mapping_mut(&mut self) -> &mut views::VsanHostDiskMapping { self.as_object_mut().view_mut(3) }
+    #[inline] pub fn metadata_mode(&self) -> Option<bool> { self.as_object().read_optional::<bool>(4) }
+    #[inline] pub fn set_metadata_mode(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn storage_pool_spec(&self) -> Option<&views::VsanAddStoragePoolDiskSpec> { self.as_object().read_optional::<views::VsanAddStoragePoolDiskSpec>(5) }
+    #[inline] pub fn set_storage_pool_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanAddStoragePoolDiskSpec, _>(5, view); self }
+    #[inline] pub fn storage_pool_spec_mut(&mut self) -> &mut views::VsanAddStoragePoolDiskSpec { self.as_object_mut().view_mut(5) }
+}
+
+impl VSANVcConvertToStretchedCluster {
+    pub const CLUSTER: usize = 0;
+    pub const FAULT_DOMAIN_CONFIG: usize = 1;
+    pub const WITNESS_HOST: usize = 2;
+    pub const PREFERRED_FD: usize = 3;
+    pub const DISK_MAPPING: usize = 4;
+    pub const STORAGE_POOL_SPEC: usize = 5;
+    #[inline] pub fn cluster(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_cluster(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn fault_domain_config(&self) -> &views::VimClusterVSANStretchedClusterFaultDomainConfig { self.as_object().read::<views::VimClusterVSANStretchedClusterFaultDomainConfig>(1) }
+    #[inline] pub fn set_fault_domain_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VimClusterVSANStretchedClusterFaultDomainConfig, _>(1, view); self }
+    #[inline] pub fn fault_domain_config_mut(&mut self) -> &mut views::VimClusterVSANStretchedClusterFaultDomainConfig { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn witness_host(&self) -> Moref { self.as_object().read::<Moref>(2) }
+    #[inline] pub fn set_witness_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn preferred_fd(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
+    #[inline] pub fn set_preferred_fd(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+    #[inline] pub fn disk_mapping(&self) -> Option<&views::VsanHostDiskMapping> { self.as_object().read_optional::<views::VsanHostDiskMapping>(4) }
+    #[inline] pub fn set_disk_mapping(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanHostDiskMapping, _>(4, view); self }
+    #[inline] pub fn disk_mapping_mut(&mut self) -> &mut views::VsanHostDiskMapping { self.as_object_mut().view_mut(4) }
+    #[inline] pub fn storage_pool_spec(&self) -> Option<&views::VsanAddStoragePoolDiskSpec> { self.as_object().read_optional::<views::VsanAddStoragePoolDiskSpec>(5) }
+    #[inline] pub fn set_storage_pool_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanAddStoragePoolDiskSpec, _>(5, view); self }
+    #[inline] pub fn storage_pool_spec_mut(&mut self) -> &mut views::VsanAddStoragePoolDiskSpec { self.as_object_mut().view_mut(5) }
+}
+
+impl VSANVcGetPreferredFaultDomain {
+    pub const CLUSTER: usize = 0;
+    #[inline] pub fn cluster(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_cluster(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl VSANVcGetWitnessHosts {
+    pub const CLUSTER: usize = 0;
+    #[inline] pub fn cluster(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_cluster(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl VSANVcIsWitnessHost {
+    pub const HOST: usize = 0;
+    #[inline] pub fn host(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl VSANVcRemoveWitnessHost {
+    pub const CLUSTER: usize = 0;
+    pub const WITNESS_HOST: usize = 1;
+    pub const WITNESS_ADDRESS: usize = 2;
+    #[inline] pub fn cluster(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_cluster(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn witness_host(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(1) }
+    #[inline] pub fn set_witness_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn witness_address(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_witness_address(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+}
+
+impl VSANVcRetrieveStretchedClusterVcCapability {
+    pub const CLUSTER: usize = 0;
+    pub const VERIFY_ALL_CONNECTED: usize = 1;
+    #[inline] pub fn cluster(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_cluster(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn verify_all_connected(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
+    #[inline] pub fn set_verify_all_connected(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl VSANVcSetPreferredFaultDomain {
+    pub const CLUSTER: usize = 0;
+    pub const PREFERRED_FD: usize = 1;
+    pub const WITNESS_HOST: usize = 2;
+    #[inline] pub fn cluster(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_cluster(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn preferred_fd(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_preferred_fd(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn witness_host(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(2) }
+    #[inline] pub fn set_witness_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl VsanVcAddWitnessHostForClusters {
+    pub const CONFIG_SPEC: usize = 0;
+    #[inline] pub fn config_spec(&self) -> &views::VsanVcStretchedClusterConfigSpec { self.as_object().read::<views::VsanVcStretchedClusterConfigSpec>(0) }
+    #[inline] pub fn set_config_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanVcStretchedClusterConfigSpec, _>(0, view); self }
+    #[inline] pub fn config_spec_mut(&mut self) -> &mut views::VsanVcStretchedClusterConfigSpec { self.as_object_mut().view_mut(0) }
+}
+
+impl VsanVcReplaceWitnessHostForClusters {
+    pub const CONFIG_SPEC: usize = 0;
+    #[inline] pub fn config_spec(&self) -> &views::VsanVcStretchedClusterConfigSpec { self.as_object().read::<views::VsanVcStretchedClusterConfigSpec>(0) }
+    #[inline] pub fn set_config_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanVcStretchedClusterConfigSpec, _>(0, view); self }
+    #[inline] pub fn config_spec_mut(&mut self) -> &mut views::VsanVcStretchedClusterConfigSpec { self.as_object_mut().view_mut(0) }
+}
+
+impl LookupGet {
+    pub const SERVICE_ID: usize = 0;
+    #[inline] pub fn service_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_service_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl LookupList {
+    pub const FILTER_CRITERIA: usize = 0;
+    #[inline] pub fn filter_criteria(&self) -> Option<&views::LookupServiceRegistrationFilter> { self.as_object().read_optional::<views::LookupServiceRegistrationFilter>(0) }
+    #[inline] pub fn set_filter_criteria(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LookupServiceRegistrationFilter, _>(0, view); self }
+    #[inline] pub fn filter_criteria_mut(&mut self) -> &mut views::LookupServiceRegistrationFilter { self.as_object_mut().view_mut(0) }
 }

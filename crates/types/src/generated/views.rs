@@ -18,9 +18,9 @@ const fn E(id: u16) -> T { T::Enum(I(id)) }
 const fn D(id: u16) -> T { T::Data(I(id)) }
 
 views! {
-    DataObject: Object, 0, 3986;
+    DataObject: Object, 0, 3997;
     DynamicArray: DataObject, 1, 1;
-    DynamicData: DataObject, 2, 3985;
+    DynamicData: DataObject, 2, 3996;
     AboutInfo: DynamicData, 3, 3;
     Action: DynamicData, 4, 9;
     CreateTaskAction: Action, 5, 5;
@@ -1563,7 +1563,7 @@ views! {
     LocalizedMethodFault: DynamicData, 1546, 1546;
     ManagedByInfo: DynamicData, 1547, 1547;
     MethodActionArgument: DynamicData, 1548, 1548;
-    MethodFault: DynamicData, 1549, 2335;
+    MethodFault: DynamicData, 1549, 2337;
     InvalidCollectorVersion: MethodFault, 1550, 1550;
     InvalidProperty: MethodFault, 1551, 1551;
     RuntimeFault: MethodFault, 1552, 1632;
@@ -2262,944 +2262,1097 @@ views! {
     InsufficientDisks: VsanDiskFault, 2267, 2267;
     VsanIncompatibleDiskMapping: VsanDiskFault, 2268, 2268;
     WipeDiskFault: VimFault, 2269, 2269;
-    MissingObject: DynamicData, 2336, 2336;
-    MissingProperty: DynamicData, 2337, 2337;
-    ModeInfo: DynamicData, 2338, 2338;
-    MultipleCertificatesVerifyFaultThumbprintData: DynamicData, 2339, 2339;
-    NegatableExpression: DynamicData, 2340, 2351;
-    DvsIpPort: NegatableExpression, 2341, 2343;
-    DvsIpPortRange: DvsIpPort, 2342, 2342;
-    DvsSingleIpPort: DvsIpPort, 2343, 2343;
-    IntExpression: NegatableExpression, 2344, 2344;
-    IpAddress: NegatableExpression, 2345, 2347;
-    IpRange: IpAddress, 2346, 2346;
-    SingleIp: IpAddress, 2347, 2347;
-    MacAddress: NegatableExpression, 2348, 2350;
-    MacRange: MacAddress, 2349, 2349;
-    SingleMac: MacAddress, 2350, 2350;
-    StringExpression: NegatableExpression, 2351, 2351;
-    NetBIOSConfigInfo: DynamicData, 2352, 2353;
-    WinNetBIOSConfigInfo: NetBIOSConfigInfo, 2353, 2353;
-    NetDhcpConfigInfo: DynamicData, 2354, 2354;
-    NetDhcpConfigInfoDhcpOptions: DynamicData, 2355, 2355;
-    NetDhcpConfigSpec: DynamicData, 2356, 2356;
-    NetDhcpConfigSpecDhcpOptionsSpec: DynamicData, 2357, 2357;
-    NetDnsConfigInfo: DynamicData, 2358, 2358;
-    NetDnsConfigSpec: DynamicData, 2359, 2359;
-    NetIpConfigInfo: DynamicData, 2360, 2360;
-    NetIpConfigInfoIpAddress: DynamicData, 2361, 2361;
-    NetIpConfigSpec: DynamicData, 2362, 2362;
-    NetIpConfigSpecIpAddressSpec: DynamicData, 2363, 2363;
-    NetIpRouteConfigInfo: DynamicData, 2364, 2364;
-    NetIpRouteConfigInfoGateway: DynamicData, 2365, 2365;
-    NetIpRouteConfigInfoIpRoute: DynamicData, 2366, 2366;
-    NetIpRouteConfigSpec: DynamicData, 2367, 2367;
-    NetIpRouteConfigSpecGatewaySpec: DynamicData, 2368, 2368;
-    NetIpRouteConfigSpecIpRouteSpec: DynamicData, 2369, 2369;
-    NetIpStackInfo: DynamicData, 2370, 2370;
-    NetIpStackInfoDefaultRouter: DynamicData, 2371, 2371;
-    NetIpStackInfoNetToMedia: DynamicData, 2372, 2372;
-    NetworkSummary: DynamicData, 2373, 2374;
-    OpaqueNetworkSummary: NetworkSummary, 2374, 2374;
-    NoPermissionEntityPrivileges: DynamicData, 2375, 2375;
-    NodeDeploymentSpec: DynamicData, 2376, 2377;
-    PassiveNodeDeploymentSpec: NodeDeploymentSpec, 2377, 2377;
-    NodeNetworkSpec: DynamicData, 2378, 2379;
-    PassiveNodeNetworkSpec: NodeNetworkSpec, 2379, 2379;
-    NumericRange: DynamicData, 2380, 2380;
-    NvdimmDimmInfo: DynamicData, 2381, 2381;
-    NvdimmGuid: DynamicData, 2382, 2382;
-    NvdimmHealthInfo: DynamicData, 2383, 2383;
-    NvdimmInterleaveSetInfo: DynamicData, 2384, 2384;
-    NvdimmNamespaceCreateSpec: DynamicData, 2385, 2385;
-    NvdimmNamespaceDeleteSpec: DynamicData, 2386, 2386;
-    NvdimmNamespaceDetails: DynamicData, 2387, 2387;
-    NvdimmNamespaceInfo: DynamicData, 2388, 2388;
-    NvdimmPMemNamespaceCreateSpec: DynamicData, 2389, 2389;
-    NvdimmRegionInfo: DynamicData, 2390, 2390;
-    NvdimmSummary: DynamicData, 2391, 2391;
-    NvdimmSystemInfo: DynamicData, 2392, 2392;
-    ObjectContent: DynamicData, 2393, 2393;
-    ObjectSpec: DynamicData, 2394, 2394;
-    ObjectUpdate: DynamicData, 2395, 2395;
-    OpaqueNetworkCapability: DynamicData, 2396, 2396;
-    OptionType: DynamicData, 2397, 2403;
-    BoolOption: OptionType, 2398, 2398;
-    ChoiceOption: OptionType, 2399, 2399;
-    FloatOption: OptionType, 2400, 2400;
-    IntOption: OptionType, 2401, 2401;
-    LongOption: OptionType, 2402, 2402;
-    StringOption: OptionType, 2403, 2403;
-    OptionValue: DynamicData, 2404, 2405;
-    HostInternetScsiHbaParamValue: OptionValue, 2405, 2405;
-    OvfConsumerOstNode: DynamicData, 2406, 2406;
-    OvfConsumerOvfSection: DynamicData, 2407, 2407;
-    OvfCreateDescriptorParams: DynamicData, 2408, 2408;
-    OvfCreateDescriptorResult: DynamicData, 2409, 2409;
-    OvfCreateImportSpecResult: DynamicData, 2410, 2410;
-    OvfDatastoreMapping: DynamicData, 2411, 2411;
-    OvfDeploymentOption: DynamicData, 2412, 2412;
-    OvfFile: DynamicData, 2413, 2413;
-    OvfFileItem: DynamicData, 2414, 2414;
-    OvfManagerCommonParams: DynamicData, 2415, 2419;
-    OvfCreateImportSpecParams: OvfManagerCommonParams, 2416, 2417;
-    OvfImportParams: OvfCreateImportSpecParams, 2417, 2417;
-    OvfParseDescriptorParams: OvfManagerCommonParams, 2418, 2418;
-    OvfValidateHostParams: OvfManagerCommonParams, 2419, 2419;
-    OvfNetworkInfo: DynamicData, 2420, 2420;
-    OvfNetworkMapping: DynamicData, 2421, 2421;
-    OvfOptionInfo: DynamicData, 2422, 2422;
-    OvfParseDescriptorResult: DynamicData, 2423, 2423;
-    OvfResourceMap: DynamicData, 2424, 2424;
-    OvfStorageProfileMapping: DynamicData, 2425, 2425;
-    OvfValidateHostResult: DynamicData, 2426, 2426;
-    PasswordField: DynamicData, 2427, 2427;
-    PerfCompositeMetric: DynamicData, 2428, 2428;
-    PerfCounterInfo: DynamicData, 2429, 2429;
-    PerfEntityMetricBase: DynamicData, 2430, 2432;
-    PerfEntityMetric: PerfEntityMetricBase, 2431, 2431;
-    PerfEntityMetricCSV: PerfEntityMetricBase, 2432, 2432;
-    PerfInterval: DynamicData, 2433, 2433;
-    PerfMetricId: DynamicData, 2434, 2434;
-    PerfMetricSeries: DynamicData, 2435, 2437;
-    PerfMetricIntSeries: PerfMetricSeries, 2436, 2436;
-    PerfMetricSeriesCSV: PerfMetricSeries, 2437, 2437;
-    PerfProviderSummary: DynamicData, 2438, 2438;
-    PerfQuerySpec: DynamicData, 2439, 2439;
-    PerfSampleInfo: DynamicData, 2440, 2440;
-    PerformanceDescription: DynamicData, 2441, 2441;
-    PerformanceManagerCounterLevelMapping: DynamicData, 2442, 2442;
-    PerformanceStatisticsDescription: DynamicData, 2443, 2443;
-    Permission: DynamicData, 2444, 2444;
-    PhysicalNic: DynamicData, 2445, 2445;
-    PhysicalNicCdpDeviceCapability: DynamicData, 2446, 2446;
-    PhysicalNicCdpInfo: DynamicData, 2447, 2447;
-    PhysicalNicConfig: DynamicData, 2448, 2448;
-    PhysicalNicHint: DynamicData, 2449, 2451;
-    PhysicalNicIpHint: PhysicalNicHint, 2450, 2450;
-    PhysicalNicNameHint: PhysicalNicHint, 2451, 2451;
-    PhysicalNicHintInfo: DynamicData, 2452, 2452;
-    PhysicalNicLinkInfo: DynamicData, 2453, 2453;
-    PhysicalNicSpec: DynamicData, 2454, 2454;
-    PlaceVmsXClusterResult: DynamicData, 2455, 2455;
-    PlaceVmsXClusterResultPlacementFaults: DynamicData, 2456, 2456;
-    PlaceVmsXClusterResultPlacementInfo: DynamicData, 2457, 2457;
-    PlaceVmsXClusterSpec: DynamicData, 2458, 2458;
-    PlaceVmsXClusterSpecCandidateNetworks: DynamicData, 2459, 2459;
-    PlaceVmsXClusterSpecVmPlacementSpec: DynamicData, 2460, 2460;
-    PlaceVmsXClusterSpecVmPlacementSpecCandidateNetworks: DynamicData, 2461, 2461;
-    PlacementAffinityRule: DynamicData, 2462, 2462;
-    PlacementRankResult: DynamicData, 2463, 2463;
-    PlacementRankSpec: DynamicData, 2464, 2464;
-    PlacementResult: DynamicData, 2465, 2465;
-    PlacementSpec: DynamicData, 2466, 2466;
-    PodDiskLocator: DynamicData, 2467, 2467;
-    PodStorageDrsEntry: DynamicData, 2468, 2468;
-    PodVMInfo: DynamicData, 2469, 2469;
-    PodVMOverheadInfo: DynamicData, 2470, 2470;
-    PolicyOption: DynamicData, 2471, 2472;
-    CompositePolicyOption: PolicyOption, 2472, 2472;
-    PowerSystemCapability: DynamicData, 2473, 2473;
-    PowerSystemInfo: DynamicData, 2474, 2474;
-    PrivilegeAvailability: DynamicData, 2475, 2475;
-    PrivilegePolicyDef: DynamicData, 2476, 2476;
-    ProductComponentInfo: DynamicData, 2477, 2477;
-    ProfileApplyProfileProperty: DynamicData, 2478, 2478;
-    ProfileConfigInfo: DynamicData, 2479, 2481;
-    ClusterProfileConfigInfo: ProfileConfigInfo, 2480, 2480;
-    HostProfileConfigInfo: ProfileConfigInfo, 2481, 2481;
-    ProfileCreateSpec: DynamicData, 2482, 2491;
-    ClusterProfileCreateSpec: ProfileCreateSpec, 2483, 2486;
-    ClusterProfileConfigSpec: ClusterProfileCreateSpec, 2484, 2486;
-    ClusterProfileCompleteConfigSpec: ClusterProfileConfigSpec, 2485, 2485;
-    ClusterProfileConfigServiceCreateSpec: ClusterProfileConfigSpec, 2486, 2486;
-    HostProfileConfigSpec: ProfileCreateSpec, 2487, 2489;
-    HostProfileCompleteConfigSpec: HostProfileConfigSpec, 2488, 2488;
-    HostProfileHostBasedConfigSpec: HostProfileConfigSpec, 2489, 2489;
-    ProfileSerializedCreateSpec: ProfileCreateSpec, 2490, 2491;
-    HostProfileSerializedHostProfileSpec: ProfileSerializedCreateSpec, 2491, 2491;
-    ProfileDeferredPolicyOptionParameter: DynamicData, 2492, 2492;
-    ProfileDescription: DynamicData, 2493, 2493;
-    ProfileDescriptionSection: DynamicData, 2494, 2494;
-    ProfileExecuteError: DynamicData, 2495, 2495;
-    ProfileExecuteResult: DynamicData, 2496, 2497;
-    ApplyHostProfileConfigurationSpec: ProfileExecuteResult, 2497, 2497;
-    ProfileExpression: DynamicData, 2498, 2500;
-    ProfileCompositeExpression: ProfileExpression, 2499, 2499;
-    ProfileSimpleExpression: ProfileExpression, 2500, 2500;
-    ProfileExpressionMetadata: DynamicData, 2501, 2501;
-    ProfileMetadata: DynamicData, 2502, 2502;
-    ProfileMetadataProfileOperationMessage: DynamicData, 2503, 2503;
-    ProfileMetadataProfileSortSpec: DynamicData, 2504, 2504;
-    ProfileParameterMetadata: DynamicData, 2505, 2505;
-    ProfileParameterMetadataParameterRelationMetadata: DynamicData, 2506, 2506;
-    ProfilePolicy: DynamicData, 2507, 2507;
-    ProfilePolicyMetadata: DynamicData, 2508, 2508;
-    ProfilePolicyOptionMetadata: DynamicData, 2509, 2511;
-    ProfileCompositePolicyOptionMetadata: ProfilePolicyOptionMetadata, 2510, 2510;
-    UserInputRequiredParameterMetadata: ProfilePolicyOptionMetadata, 2511, 2511;
-    ProfileProfileStructure: DynamicData, 2512, 2512;
-    ProfileProfileStructureProperty: DynamicData, 2513, 2513;
-    ProfilePropertyPath: DynamicData, 2514, 2514;
-    ProfileUpdateFailedUpdateFailure: DynamicData, 2515, 2515;
-    PropertyChange: DynamicData, 2516, 2516;
-    PropertyFilterSpec: DynamicData, 2517, 2517;
-    PropertyFilterUpdate: DynamicData, 2518, 2518;
-    PropertySpec: DynamicData, 2519, 2519;
-    Relation: DynamicData, 2520, 2520;
-    ReplicationConfigSpec: DynamicData, 2521, 2521;
-    ReplicationGroupId: DynamicData, 2522, 2522;
-    ReplicationInfoDiskSettings: DynamicData, 2523, 2523;
-    ReplicationSpec: DynamicData, 2524, 2524;
-    ReplicationVmProgressInfo: DynamicData, 2525, 2525;
-    ResourceAllocationInfo: DynamicData, 2526, 2526;
-    ResourceAllocationOption: DynamicData, 2527, 2527;
-    ResourceConfigOption: DynamicData, 2528, 2528;
-    ResourceConfigSpec: DynamicData, 2529, 2529;
-    ResourcePoolQuickStats: DynamicData, 2530, 2530;
-    ResourcePoolResourceUsage: DynamicData, 2531, 2531;
-    ResourcePoolRuntimeInfo: DynamicData, 2532, 2532;
-    ResourcePoolSummary: DynamicData, 2533, 2534;
-    VirtualAppSummary: ResourcePoolSummary, 2534, 2534;
-    RetrieveOptions: DynamicData, 2535, 2535;
-    RetrieveResult: DynamicData, 2536, 2536;
-    RetrieveVStorageObjSpec: DynamicData, 2537, 2537;
-    SDDCBase: DynamicData, 2538, 2539;
-    ScheduledHardwareUpgradeInfo: DynamicData, 2540, 2540;
-    ScheduledTaskDescription: DynamicData, 2541, 2541;
-    ScheduledTaskSpec: DynamicData, 2542, 2543;
-    ScheduledTaskInfo: ScheduledTaskSpec, 2543, 2543;
-    ScsiLunCapabilities: DynamicData, 2544, 2544;
-    ScsiLunDescriptor: DynamicData, 2545, 2545;
-    ScsiLunDurableName: DynamicData, 2546, 2546;
-    SearchIndexFilter: DynamicData, 2547, 2547;
-    SearchIndexIterationSpec: DynamicData, 2548, 2548;
-    SearchIndexOptionalValue: DynamicData, 2549, 2549;
-    SearchIndexPredicate: DynamicData, 2550, 2550;
-    SearchIndexQuerySpec: DynamicData, 2551, 2551;
-    SearchIndexResourceItem: DynamicData, 2552, 2552;
-    SearchIndexResultSet: DynamicData, 2553, 2553;
-    SelectionSet: DynamicData, 2554, 2556;
-    DVPortgroupSelection: SelectionSet, 2555, 2555;
-    DVSSelection: SelectionSet, 2556, 2556;
-    SelectionSpec: DynamicData, 2557, 2558;
-    TraversalSpec: SelectionSpec, 2558, 2558;
-    ServiceConsoleReservationInfo: DynamicData, 2559, 2559;
-    ServiceContent: DynamicData, 2560, 2560;
-    ServiceLocator: DynamicData, 2561, 2561;
-    ServiceLocatorCredential: DynamicData, 2562, 2564;
-    ServiceLocatorNamePassword: ServiceLocatorCredential, 2563, 2563;
-    ServiceLocatorSAMLCredential: ServiceLocatorCredential, 2564, 2564;
-    ServiceManagerServiceInfo: DynamicData, 2565, 2565;
-    SessionManagerGenericServiceTicket: DynamicData, 2566, 2566;
-    SessionManagerLocalTicket: DynamicData, 2567, 2567;
-    SessionManagerServiceRequestSpec: DynamicData, 2568, 2570;
-    SessionManagerHttpServiceRequestSpec: SessionManagerServiceRequestSpec, 2569, 2569;
-    SessionManagerVmomiServiceRequestSpec: SessionManagerServiceRequestSpec, 2570, 2570;
-    SharesInfo: DynamicData, 2571, 2571;
-    SharesOption: DynamicData, 2572, 2572;
-    SiteInfo: DynamicData, 2573, 2573;
-    SnapshotSelectionSpec: DynamicData, 2574, 2574;
-    SoftwarePackage: DynamicData, 2575, 2575;
-    SoftwarePackageCapability: DynamicData, 2576, 2576;
-    SourceNodeSpec: DynamicData, 2577, 2577;
-    StorageDrsAutomationConfig: DynamicData, 2578, 2578;
-    StorageDrsConfigInfo: DynamicData, 2579, 2579;
-    StorageDrsConfigSpec: DynamicData, 2580, 2580;
-    StorageDrsIoLoadBalanceConfig: DynamicData, 2581, 2581;
-    StorageDrsPlacementRankVmSpec: DynamicData, 2582, 2582;
-    StorageDrsPodConfigInfo: DynamicData, 2583, 2583;
-    StorageDrsPodConfigSpec: DynamicData, 2584, 2584;
-    StorageDrsPodSelectionSpec: DynamicData, 2585, 2585;
-    StorageDrsSpaceLoadBalanceConfig: DynamicData, 2586, 2586;
-    StorageDrsVmConfigInfo: DynamicData, 2587, 2587;
-    StorageIOAllocationInfo: DynamicData, 2588, 2588;
-    StorageIOAllocationOption: DynamicData, 2589, 2589;
-    StorageIORMConfigOption: DynamicData, 2590, 2590;
-    StorageIORMConfigSpec: DynamicData, 2591, 2591;
-    StorageIORMInfo: DynamicData, 2592, 2592;
-    StoragePerformanceSummary: DynamicData, 2593, 2593;
-    StoragePlacementResult: DynamicData, 2594, 2594;
-    StoragePlacementSpec: DynamicData, 2595, 2595;
-    StoragePodSummary: DynamicData, 2596, 2596;
-    StorageRequirement: DynamicData, 2597, 2597;
-    StorageResourceManagerStorageProfileStatistics: DynamicData, 2598, 2598;
-    SubnetInfoFolderInfo: DynamicData, 2599, 2599;
-    SystemEventInfo: DynamicData, 2600, 2600;
-    Tag: DynamicData, 2601, 2601;
-    TagId: DynamicData, 2602, 2602;
-    TagIdNameId: DynamicData, 2603, 2603;
-    TaskDescription: DynamicData, 2604, 2604;
-    TaskFilterSpec: DynamicData, 2605, 2605;
-    TaskFilterSpecByEntity: DynamicData, 2606, 2606;
-    TaskFilterSpecByTime: DynamicData, 2607, 2607;
-    TaskFilterSpecByUsername: DynamicData, 2608, 2608;
-    TaskInfo: DynamicData, 2609, 2609;
-    TaskInfoFilterSpec: DynamicData, 2610, 2610;
-    TaskInfoFilterSpecFilterTaskResults: DynamicData, 2611, 2611;
-    TaskManagerTaskViewSpec: DynamicData, 2612, 2613;
-    TaskManagerViewByStartId: TaskManagerTaskViewSpec, 2613, 2613;
-    TaskReason: DynamicData, 2614, 2618;
-    TaskReasonAlarm: TaskReason, 2615, 2615;
-    TaskReasonSchedule: TaskReason, 2616, 2616;
-    TaskReasonSystem: TaskReason, 2617, 2617;
-    TaskReasonUser: TaskReason, 2618, 2618;
-    TaskScheduler: DynamicData, 2619, 2628;
-    AfterStartupTaskScheduler: TaskScheduler, 2620, 2620;
-    OnceTaskScheduler: TaskScheduler, 2621, 2621;
-    RecurrentTaskScheduler: TaskScheduler, 2622, 2628;
-    HourlyTaskScheduler: RecurrentTaskScheduler, 2623, 2628;
-    DailyTaskScheduler: HourlyTaskScheduler, 2624, 2628;
-    MonthlyTaskScheduler: DailyTaskScheduler, 2625, 2627;
-    MonthlyByDayTaskScheduler: MonthlyTaskScheduler, 2626, 2626;
-    MonthlyByWeekdayTaskScheduler: MonthlyTaskScheduler, 2627, 2627;
-    WeeklyTaskScheduler: DailyTaskScheduler, 2628, 2628;
-    ToolsConfigInfo: DynamicData, 2629, 2629;
-    ToolsConfigInfoToolsLastInstallInfo: DynamicData, 2630, 2630;
-    TransitGatewayConfigInfo: DynamicData, 2631, 2631;
-    TransitGatewayConfigSpec: DynamicData, 2632, 2632;
-    TransitGatewayCreateSpec: DynamicData, 2633, 2633;
-    UpdateSet: DynamicData, 2634, 2634;
-    UpdateVirtualMachineFilesResult: DynamicData, 2635, 2635;
-    UpdateVirtualMachineFilesResultFailedVmFileInfo: DynamicData, 2636, 2636;
-    UsbScanCodeSpec: DynamicData, 2637, 2637;
-    UsbScanCodeSpecKeyEvent: DynamicData, 2638, 2638;
-    UsbScanCodeSpecModifierType: DynamicData, 2639, 2639;
-    UserPrivilegeResult: DynamicData, 2640, 2640;
-    UserSearchResult: DynamicData, 2641, 2642;
-    PosixUserSearchResult: UserSearchResult, 2642, 2642;
-    UserSession: DynamicData, 2643, 2643;
-    VASAStorageArray: DynamicData, 2644, 2644;
-    VASAStorageArrayDiscoveryFcTransport: DynamicData, 2645, 2645;
-    VASAStorageArrayDiscoveryIpTransport: DynamicData, 2646, 2646;
-    VASAStorageArrayDiscoverySvcInfo: DynamicData, 2647, 2647;
-    VAppCloneSpec: DynamicData, 2648, 2648;
-    VAppCloneSpecNetworkMappingPair: DynamicData, 2649, 2649;
-    VAppCloneSpecResourceMap: DynamicData, 2650, 2650;
-    VAppEntityConfigInfo: DynamicData, 2651, 2651;
-    VAppIPAssignmentInfo: DynamicData, 2652, 2652;
-    VAppOvfSectionInfo: DynamicData, 2653, 2653;
-    VAppProductInfo: DynamicData, 2654, 2654;
-    VAppPropertyInfo: DynamicData, 2655, 2655;
-    VMwareDVSPvlanConfigSpec: DynamicData, 2656, 2656;
-    VMwareDVSPvlanMapEntry: DynamicData, 2657, 2657;
-    VMwareDVSVspanCapability: DynamicData, 2658, 2658;
-    VMwareDVSVspanConfigSpec: DynamicData, 2659, 2659;
-    VMwareDvsDpuCapability: DynamicData, 2660, 2660;
-    VMwareDvsIpfixCapability: DynamicData, 2661, 2661;
-    VMwareDvsLacpCapability: DynamicData, 2662, 2662;
-    VMwareDvsLacpGroupConfig: DynamicData, 2663, 2663;
-    VMwareDvsLacpGroupSpec: DynamicData, 2664, 2664;
-    VMwareDvsLagIpfixConfig: DynamicData, 2665, 2665;
-    VMwareDvsLagVlanConfig: DynamicData, 2666, 2666;
-    VMwareDvsMtuCapability: DynamicData, 2667, 2667;
-    VMwareDvsPerfNicOffloadCapability: DynamicData, 2668, 2668;
-    VMwareDvsSystemTrafficCapabilities: DynamicData, 2669, 2669;
-    VMwareIpfixConfig: DynamicData, 2670, 2670;
-    VMwareVspanPort: DynamicData, 2671, 2671;
-    VMwareVspanSession: DynamicData, 2672, 2672;
-    VStorageObject: DynamicData, 2673, 2673;
-    VStorageObjectAssociations: DynamicData, 2674, 2674;
-    VStorageObjectAssociationsVmDiskAssociations: DynamicData, 2675, 2675;
-    VStorageObjectAttachResult: DynamicData, 2676, 2676;
-    VStorageObjectAttachSpec: DynamicData, 2677, 2677;
-    VStorageObjectReconcileResult: DynamicData, 2678, 2678;
-    VStorageObjectReconcileResultInvalidDiskPath: DynamicData, 2679, 2679;
-    VStorageObjectReconcileResultReconcileDetail: DynamicData, 2680, 2680;
-    VStorageObjectReconcileSpec: DynamicData, 2681, 2681;
-    VStorageObjectSnapshot: DynamicData, 2682, 2682;
-    VStorageObjectSnapshotDetails: DynamicData, 2683, 2683;
-    VStorageObjectSnapshotInfo: DynamicData, 2684, 2684;
-    VStorageObjectSnapshotInfoVStorageObjectSnapshot: DynamicData, 2685, 2685;
-    VStorageObjectStateInfo: DynamicData, 2686, 2686;
-    VVolHostPE: DynamicData, 2687, 2687;
-    VVolVmConfigFileUpdateResult: DynamicData, 2688, 2688;
-    VVolVmConfigFileUpdateResultFailedVmConfigFileInfo: DynamicData, 2689, 2689;
-    VasaProviderContainerSpec: DynamicData, 2690, 2690;
-    VchaClusterConfigInfo: DynamicData, 2691, 2691;
-    VchaClusterConfigSpec: DynamicData, 2692, 2692;
-    VchaClusterDeploymentSpec: DynamicData, 2693, 2693;
-    VchaClusterHealth: DynamicData, 2694, 2694;
-    VchaClusterNetworkSpec: DynamicData, 2695, 2695;
-    VchaClusterRuntimeInfo: DynamicData, 2696, 2696;
-    VchaNodeRuntimeInfo: DynamicData, 2697, 2697;
-    VimVasaProvider: DynamicData, 2698, 2698;
-    VimVasaProviderInfo: DynamicData, 2699, 2699;
-    VimVasaProviderStatePerArray: DynamicData, 2700, 2700;
-    VimVasaProviderVirtualHostConfig: DynamicData, 2701, 2701;
-    VirtualAppLinkInfo: DynamicData, 2702, 2702;
-    VirtualDevice: DynamicData, 2703, 2749;
-    VirtualCdrom: VirtualDevice, 2704, 2704;
-    VirtualController: VirtualDevice, 2705, 2720;
-    VirtualIDEController: VirtualController, 2706, 2706;
-    VirtualNVDIMMController: VirtualController, 2707, 2707;
-    VirtualNVMEController: VirtualController, 2708, 2708;
-    VirtualPCIController: VirtualController, 2709, 2709;
-    VirtualPS2Controller: VirtualController, 2710, 2710;
-    VirtualSATAController: VirtualController, 2711, 2712;
-    VirtualAHCIController: VirtualSATAController, 2712, 2712;
-    VirtualSCSIController: VirtualController, 2713, 2717;
-    ParaVirtualSCSIController: VirtualSCSIController, 2714, 2714;
-    VirtualBusLogicController: VirtualSCSIController, 2715, 2715;
-    VirtualLsiLogicController: VirtualSCSIController, 2716, 2716;
-    VirtualLsiLogicSASController: VirtualSCSIController, 2717, 2717;
-    VirtualSIOController: VirtualController, 2718, 2718;
-    VirtualUSBController: VirtualController, 2719, 2719;
-    VirtualUSBXHCIController: VirtualController, 2720, 2720;
-    VirtualDisk: VirtualDevice, 2721, 2721;
-    VirtualEthernetCard: VirtualDevice, 2722, 2730;
-    VirtualE1000: VirtualEthernetCard, 2723, 2723;
-    VirtualE1000e: VirtualEthernetCard, 2724, 2724;
-    VirtualPCNet32: VirtualEthernetCard, 2725, 2725;
-    VirtualSriovEthernetCard: VirtualEthernetCard, 2726, 2726;
-    VirtualVmxnet: VirtualEthernetCard, 2727, 2730;
-    VirtualVmxnet2: VirtualVmxnet, 2728, 2728;
-    VirtualVmxnet3: VirtualVmxnet, 2729, 2730;
-    VirtualVmxnet3Vrdma: VirtualVmxnet3, 2730, 2730;
-    VirtualFloppy: VirtualDevice, 2731, 2731;
-    VirtualKeyboard: VirtualDevice, 2732, 2732;
-    VirtualMachineVMCIDevice: VirtualDevice, 2733, 2733;
-    VirtualMachineVMIROM: VirtualDevice, 2734, 2734;
-    VirtualMachineVideoCard: VirtualDevice, 2735, 2735;
-    VirtualNVDIMM: VirtualDevice, 2736, 2736;
-    VirtualPCIPassthrough: VirtualDevice, 2737, 2737;
-    VirtualParallelPort: VirtualDevice, 2738, 2738;
-    VirtualPointingDevice: VirtualDevice, 2739, 2739;
-    VirtualPrecisionClock: VirtualDevice, 2740, 2740;
-    VirtualSCSIPassthrough: VirtualDevice, 2741, 2741;
-    VirtualSerialPort: VirtualDevice, 2742, 2742;
-    VirtualSoundCard: VirtualDevice, 2743, 2746;
-    VirtualEnsoniq1371: VirtualSoundCard, 2744, 2744;
-    VirtualHdAudioCard: VirtualSoundCard, 2745, 2745;
-    VirtualSoundBlaster16: VirtualSoundCard, 2746, 2746;
-    VirtualTPM: VirtualDevice, 2747, 2747;
-    VirtualUSB: VirtualDevice, 2748, 2748;
-    VirtualWDT: VirtualDevice, 2749, 2749;
-    VirtualDeviceBackingInfo: DynamicData, 2750, 2797;
-    VirtualDeviceDeviceBackingInfo: VirtualDeviceBackingInfo, 2751, 2767;
-    VirtualCdromAtapiBackingInfo: VirtualDeviceDeviceBackingInfo, 2752, 2752;
-    VirtualCdromPassthroughBackingInfo: VirtualDeviceDeviceBackingInfo, 2753, 2753;
-    VirtualDiskRawDiskVer2BackingInfo: VirtualDeviceDeviceBackingInfo, 2754, 2755;
-    VirtualDiskPartitionedRawDiskVer2BackingInfo: VirtualDiskRawDiskVer2BackingInfo, 2755, 2755;
-    VirtualEthernetCardLegacyNetworkBackingInfo: VirtualDeviceDeviceBackingInfo, 2756, 2756;
-    VirtualEthernetCardNetworkBackingInfo: VirtualDeviceDeviceBackingInfo, 2757, 2757;
-    VirtualFloppyDeviceBackingInfo: VirtualDeviceDeviceBackingInfo, 2758, 2758;
-    VirtualPCIPassthroughDeviceBackingInfo: VirtualDeviceDeviceBackingInfo, 2759, 2759;
-    VirtualPCIPassthroughDynamicBackingInfo: VirtualDeviceDeviceBackingInfo, 2760, 2760;
-    VirtualParallelPortDeviceBackingInfo: VirtualDeviceDeviceBackingInfo, 2761, 2761;
-    VirtualPointingDeviceDeviceBackingInfo: VirtualDeviceDeviceBackingInfo, 2762, 2762;
-    VirtualSCSIPassthroughDeviceBackingInfo: VirtualDeviceDeviceBackingInfo, 2763, 2763;
-    VirtualSerialPortDeviceBackingInfo: VirtualDeviceDeviceBackingInfo, 2764, 2764;
-    VirtualSoundCardDeviceBackingInfo: VirtualDeviceDeviceBackingInfo, 2765, 2765;
-    VirtualUSBRemoteHostBackingInfo: VirtualDeviceDeviceBackingInfo, 2766, 2766;
-    VirtualUSBUSBBackingInfo: VirtualDeviceDeviceBackingInfo, 2767, 2767;
-    VirtualDeviceFileBackingInfo: VirtualDeviceBackingInfo, 2768, 2780;
-    VirtualCdromIsoBackingInfo: VirtualDeviceFileBackingInfo, 2769, 2769;
-    VirtualDiskFlatVer1BackingInfo: VirtualDeviceFileBackingInfo, 2770, 2770;
-    VirtualDiskFlatVer2BackingInfo: VirtualDeviceFileBackingInfo, 2771, 2771;
-    VirtualDiskLocalPMemBackingInfo: VirtualDeviceFileBackingInfo, 2772, 2772;
-    VirtualDiskRawDiskMappingVer1BackingInfo: VirtualDeviceFileBackingInfo, 2773, 2773;
-    VirtualDiskSeSparseBackingInfo: VirtualDeviceFileBackingInfo, 2774, 2774;
-    VirtualDiskSparseVer1BackingInfo: VirtualDeviceFileBackingInfo, 2775, 2775;
-    VirtualDiskSparseVer2BackingInfo: VirtualDeviceFileBackingInfo, 2776, 2776;
-    VirtualFloppyImageBackingInfo: VirtualDeviceFileBackingInfo, 2777, 2777;
-    VirtualNVDIMMBackingInfo: VirtualDeviceFileBackingInfo, 2778, 2778;
-    VirtualParallelPortFileBackingInfo: VirtualDeviceFileBackingInfo, 2779, 2779;
-    VirtualSerialPortFileBackingInfo: VirtualDeviceFileBackingInfo, 2780, 2780;
-    VirtualDevicePipeBackingInfo: VirtualDeviceBackingInfo, 2781, 2782;
-    VirtualSerialPortPipeBackingInfo: VirtualDevicePipeBackingInfo, 2782, 2782;
-    VirtualDeviceRemoteDeviceBackingInfo: VirtualDeviceBackingInfo, 2783, 2787;
-    VirtualCdromRemoteAtapiBackingInfo: VirtualDeviceRemoteDeviceBackingInfo, 2784, 2784;
-    VirtualCdromRemotePassthroughBackingInfo: VirtualDeviceRemoteDeviceBackingInfo, 2785, 2785;
-    VirtualFloppyRemoteDeviceBackingInfo: VirtualDeviceRemoteDeviceBackingInfo, 2786, 2786;
-    VirtualUSBRemoteClientBackingInfo: VirtualDeviceRemoteDeviceBackingInfo, 2787, 2787;
-    VirtualDeviceURIBackingInfo: VirtualDeviceBackingInfo, 2788, 2789;
-    VirtualSerialPortURIBackingInfo: VirtualDeviceURIBackingInfo, 2789, 2789;
-    VirtualEthernetCardDistributedVirtualPortBackingInfo: VirtualDeviceBackingInfo, 2790, 2790;
-    VirtualEthernetCardOpaqueNetworkBackingInfo: VirtualDeviceBackingInfo, 2791, 2791;
-    VirtualPCIPassthroughDvxBackingInfo: VirtualDeviceBackingInfo, 2792, 2792;
-    VirtualPCIPassthroughPluginBackingInfo: VirtualDeviceBackingInfo, 2793, 2794;
-    VirtualPCIPassthroughVmiopBackingInfo: VirtualPCIPassthroughPluginBackingInfo, 2794, 2794;
-    VirtualPrecisionClockSystemClockBackingInfo: VirtualDeviceBackingInfo, 2795, 2795;
-    VirtualSerialPortThinPrintBackingInfo: VirtualDeviceBackingInfo, 2796, 2796;
-    VirtualSriovEthernetCardSriovBackingInfo: VirtualDeviceBackingInfo, 2797, 2797;
-    VirtualDeviceBackingOption: DynamicData, 2798, 2844;
-    VirtualDeviceDeviceBackingOption: VirtualDeviceBackingOption, 2799, 2817;
-    VirtualCdromAtapiBackingOption: VirtualDeviceDeviceBackingOption, 2800, 2800;
-    VirtualCdromPassthroughBackingOption: VirtualDeviceDeviceBackingOption, 2801, 2801;
-    VirtualCdromRemoteAtapiBackingOption: VirtualDeviceDeviceBackingOption, 2802, 2802;
-    VirtualDiskRawDiskMappingVer1BackingOption: VirtualDeviceDeviceBackingOption, 2803, 2803;
-    VirtualDiskRawDiskVer2BackingOption: VirtualDeviceDeviceBackingOption, 2804, 2805;
-    VirtualDiskPartitionedRawDiskVer2BackingOption: VirtualDiskRawDiskVer2BackingOption, 2805, 2805;
-    VirtualEthernetCardLegacyNetworkBackingOption: VirtualDeviceDeviceBackingOption, 2806, 2806;
-    VirtualEthernetCardNetworkBackingOption: VirtualDeviceDeviceBackingOption, 2807, 2807;
-    VirtualFloppyDeviceBackingOption: VirtualDeviceDeviceBackingOption, 2808, 2808;
-    VirtualPCIPassthroughDeviceBackingOption: VirtualDeviceDeviceBackingOption, 2809, 2809;
-    VirtualPCIPassthroughDynamicBackingOption: VirtualDeviceDeviceBackingOption, 2810, 2810;
-    VirtualParallelPortDeviceBackingOption: VirtualDeviceDeviceBackingOption, 2811, 2811;
-    VirtualPointingDeviceBackingOption: VirtualDeviceDeviceBackingOption, 2812, 2812;
-    VirtualSCSIPassthroughDeviceBackingOption: VirtualDeviceDeviceBackingOption, 2813, 2813;
-    VirtualSerialPortDeviceBackingOption: VirtualDeviceDeviceBackingOption, 2814, 2814;
-    VirtualSoundCardDeviceBackingOption: VirtualDeviceDeviceBackingOption, 2815, 2815;
-    VirtualUSBRemoteHostBackingOption: VirtualDeviceDeviceBackingOption, 2816, 2816;
-    VirtualUSBUSBBackingOption: VirtualDeviceDeviceBackingOption, 2817, 2817;
-    VirtualDeviceFileBackingOption: VirtualDeviceBackingOption, 2818, 2828;
-    VirtualCdromIsoBackingOption: VirtualDeviceFileBackingOption, 2819, 2819;
-    VirtualDiskFlatVer1BackingOption: VirtualDeviceFileBackingOption, 2820, 2820;
-    VirtualDiskFlatVer2BackingOption: VirtualDeviceFileBackingOption, 2821, 2821;
-    VirtualDiskLocalPMemBackingOption: VirtualDeviceFileBackingOption, 2822, 2822;
-    VirtualDiskSeSparseBackingOption: VirtualDeviceFileBackingOption, 2823, 2823;
-    VirtualDiskSparseVer1BackingOption: VirtualDeviceFileBackingOption, 2824, 2824;
-    VirtualDiskSparseVer2BackingOption: VirtualDeviceFileBackingOption, 2825, 2825;
-    VirtualFloppyImageBackingOption: VirtualDeviceFileBackingOption, 2826, 2826;
-    VirtualParallelPortFileBackingOption: VirtualDeviceFileBackingOption, 2827, 2827;
-    VirtualSerialPortFileBackingOption: VirtualDeviceFileBackingOption, 2828, 2828;
-    VirtualDevicePipeBackingOption: VirtualDeviceBackingOption, 2829, 2830;
-    VirtualSerialPortPipeBackingOption: VirtualDevicePipeBackingOption, 2830, 2830;
-    VirtualDeviceRemoteDeviceBackingOption: VirtualDeviceBackingOption, 2831, 2834;
-    VirtualCdromRemotePassthroughBackingOption: VirtualDeviceRemoteDeviceBackingOption, 2832, 2832;
-    VirtualFloppyRemoteDeviceBackingOption: VirtualDeviceRemoteDeviceBackingOption, 2833, 2833;
-    VirtualUSBRemoteClientBackingOption: VirtualDeviceRemoteDeviceBackingOption, 2834, 2834;
-    VirtualDeviceURIBackingOption: VirtualDeviceBackingOption, 2835, 2836;
-    VirtualSerialPortURIBackingOption: VirtualDeviceURIBackingOption, 2836, 2836;
-    VirtualEthernetCardDVPortBackingOption: VirtualDeviceBackingOption, 2837, 2837;
-    VirtualEthernetCardOpaqueNetworkBackingOption: VirtualDeviceBackingOption, 2838, 2838;
-    VirtualPCIPassthroughDvxBackingOption: VirtualDeviceBackingOption, 2839, 2839;
-    VirtualPCIPassthroughPluginBackingOption: VirtualDeviceBackingOption, 2840, 2841;
-    VirtualPCIPassthroughVmiopBackingOption: VirtualPCIPassthroughPluginBackingOption, 2841, 2841;
-    VirtualPrecisionClockSystemClockBackingOption: VirtualDeviceBackingOption, 2842, 2842;
-    VirtualSerialPortThinPrintBackingOption: VirtualDeviceBackingOption, 2843, 2843;
-    VirtualSriovEthernetCardSriovBackingOption: VirtualDeviceBackingOption, 2844, 2844;
-    VirtualDeviceBusSlotInfo: DynamicData, 2845, 2847;
-    VirtualDevicePciBusSlotInfo: VirtualDeviceBusSlotInfo, 2846, 2847;
-    VirtualUSBControllerPciBusSlotInfo: VirtualDevicePciBusSlotInfo, 2847, 2847;
-    VirtualDeviceBusSlotOption: DynamicData, 2848, 2848;
-    VirtualDeviceConfigSpec: DynamicData, 2849, 2850;
-    VirtualDiskConfigSpec: VirtualDeviceConfigSpec, 2850, 2850;
-    VirtualDeviceConfigSpecBackingSpec: DynamicData, 2851, 2851;
-    VirtualDeviceConnectInfo: DynamicData, 2852, 2852;
-    VirtualDeviceConnectOption: DynamicData, 2853, 2853;
-    VirtualDeviceDeviceGroupInfo: DynamicData, 2854, 2854;
-    VirtualDeviceOption: DynamicData, 2855, 2901;
-    VirtualCdromOption: VirtualDeviceOption, 2856, 2856;
-    VirtualControllerOption: VirtualDeviceOption, 2857, 2872;
-    VirtualIDEControllerOption: VirtualControllerOption, 2858, 2858;
-    VirtualNVDIMMControllerOption: VirtualControllerOption, 2859, 2859;
-    VirtualNVMEControllerOption: VirtualControllerOption, 2860, 2860;
-    VirtualPCIControllerOption: VirtualControllerOption, 2861, 2861;
-    VirtualPS2ControllerOption: VirtualControllerOption, 2862, 2862;
-    VirtualSATAControllerOption: VirtualControllerOption, 2863, 2864;
-    VirtualAHCIControllerOption: VirtualSATAControllerOption, 2864, 2864;
-    VirtualSCSIControllerOption: VirtualControllerOption, 2865, 2869;
-    ParaVirtualSCSIControllerOption: VirtualSCSIControllerOption, 2866, 2866;
-    VirtualBusLogicControllerOption: VirtualSCSIControllerOption, 2867, 2867;
-    VirtualLsiLogicControllerOption: VirtualSCSIControllerOption, 2868, 2868;
-    VirtualLsiLogicSASControllerOption: VirtualSCSIControllerOption, 2869, 2869;
-    VirtualSIOControllerOption: VirtualControllerOption, 2870, 2870;
-    VirtualUSBControllerOption: VirtualControllerOption, 2871, 2871;
-    VirtualUSBXHCIControllerOption: VirtualControllerOption, 2872, 2872;
-    VirtualDiskOption: VirtualDeviceOption, 2873, 2873;
-    VirtualEthernetCardOption: VirtualDeviceOption, 2874, 2882;
-    VirtualE1000Option: VirtualEthernetCardOption, 2875, 2875;
-    VirtualE1000eOption: VirtualEthernetCardOption, 2876, 2876;
-    VirtualPCNet32Option: VirtualEthernetCardOption, 2877, 2877;
-    VirtualSriovEthernetCardOption: VirtualEthernetCardOption, 2878, 2878;
-    VirtualVmxnetOption: VirtualEthernetCardOption, 2879, 2882;
-    VirtualVmxnet2Option: VirtualVmxnetOption, 2880, 2880;
-    VirtualVmxnet3Option: VirtualVmxnetOption, 2881, 2882;
-    VirtualVmxnet3VrdmaOption: VirtualVmxnet3Option, 2882, 2882;
-    VirtualFloppyOption: VirtualDeviceOption, 2883, 2883;
-    VirtualKeyboardOption: VirtualDeviceOption, 2884, 2884;
-    VirtualMachineVMCIDeviceOption: VirtualDeviceOption, 2885, 2885;
-    VirtualNVDIMMOption: VirtualDeviceOption, 2886, 2886;
-    VirtualPCIPassthroughOption: VirtualDeviceOption, 2887, 2887;
-    VirtualParallelPortOption: VirtualDeviceOption, 2888, 2888;
-    VirtualPointingDeviceOption: VirtualDeviceOption, 2889, 2889;
-    VirtualPrecisionClockOption: VirtualDeviceOption, 2890, 2890;
-    VirtualSCSIPassthroughOption: VirtualDeviceOption, 2891, 2891;
-    VirtualSerialPortOption: VirtualDeviceOption, 2892, 2892;
-    VirtualSoundCardOption: VirtualDeviceOption, 2893, 2896;
-    VirtualEnsoniq1371Option: VirtualSoundCardOption, 2894, 2894;
-    VirtualHdAudioCardOption: VirtualSoundCardOption, 2895, 2895;
-    VirtualSoundBlaster16Option: VirtualSoundCardOption, 2896, 2896;
-    VirtualTPMOption: VirtualDeviceOption, 2897, 2897;
-    VirtualUSBOption: VirtualDeviceOption, 2898, 2898;
-    VirtualVMIROMOption: VirtualDeviceOption, 2899, 2899;
-    VirtualVideoCardOption: VirtualDeviceOption, 2900, 2900;
-    VirtualWDTOption: VirtualDeviceOption, 2901, 2901;
-    VirtualDiskDeltaDiskFormatsSupported: DynamicData, 2902, 2902;
-    VirtualDiskId: DynamicData, 2903, 2903;
-    VirtualDiskInfo: DynamicData, 2904, 2904;
-    VirtualDiskInfoUnit: DynamicData, 2905, 2905;
-    VirtualDiskOptionVFlashCacheConfigOption: DynamicData, 2906, 2906;
-    VirtualDiskSpec: DynamicData, 2907, 2910;
-    DeviceBackedVirtualDiskSpec: VirtualDiskSpec, 2908, 2908;
-    FileBackedVirtualDiskSpec: VirtualDiskSpec, 2909, 2910;
-    SeSparseVirtualDiskSpec: FileBackedVirtualDiskSpec, 2910, 2910;
-    VirtualDiskVFlashCacheConfigInfo: DynamicData, 2911, 2911;
-    VirtualEthernetCardResourceAllocation: DynamicData, 2912, 2912;
-    VirtualHardware: DynamicData, 2913, 2913;
-    VirtualHardwareOption: DynamicData, 2914, 2914;
-    VirtualMachineAffinityInfo: DynamicData, 2915, 2915;
-    VirtualMachineBaseIndependentFilterSpec: DynamicData, 2916, 2918;
-    VirtualMachineEmptyIndependentFilterSpec: VirtualMachineBaseIndependentFilterSpec, 2917, 2917;
-    VirtualMachineIndependentFilterSpec: VirtualMachineBaseIndependentFilterSpec, 2918, 2918;
-    VirtualMachineBootOptions: DynamicData, 2919, 2919;
-    VirtualMachineBootOptionsBootableDevice: DynamicData, 2920, 2924;
-    VirtualMachineBootOptionsBootableCdromDevice: VirtualMachineBootOptionsBootableDevice, 2921, 2921;
-    VirtualMachineBootOptionsBootableDiskDevice: VirtualMachineBootOptionsBootableDevice, 2922, 2922;
-    VirtualMachineBootOptionsBootableEthernetDevice: VirtualMachineBootOptionsBootableDevice, 2923, 2923;
-    VirtualMachineBootOptionsBootableFloppyDevice: VirtualMachineBootOptionsBootableDevice, 2924, 2924;
-    VirtualMachineCapability: DynamicData, 2925, 2925;
-    VirtualMachineCertThumbprint: DynamicData, 2926, 2926;
-    VirtualMachineCloneSpec: DynamicData, 2927, 2927;
-    VirtualMachineConfigInfo: DynamicData, 2928, 2928;
-    VirtualMachineConfigInfoDatastoreUrlPair: DynamicData, 2929, 2929;
-    VirtualMachineConfigInfoOverheadInfo: DynamicData, 2930, 2930;
-    VirtualMachineConfigOption: DynamicData, 2931, 2931;
-    VirtualMachineConfigOptionDescriptor: DynamicData, 2932, 2932;
-    VirtualMachineConfigSpec: DynamicData, 2933, 2933;
-    VirtualMachineConfigSummary: DynamicData, 2934, 2934;
-    VirtualMachineConnection: DynamicData, 2935, 2936;
-    VirtualMachineMksConnection: VirtualMachineConnection, 2936, 2936;
-    VirtualMachineConsolePreferences: DynamicData, 2937, 2937;
-    VirtualMachineContentLibraryItemInfo: DynamicData, 2938, 2938;
-    VirtualMachineDatastoreVolumeOption: DynamicData, 2939, 2939;
-    VirtualMachineDefaultPowerOpInfo: DynamicData, 2940, 2940;
-    VirtualMachineDeviceRuntimeInfo: DynamicData, 2941, 2941;
-    VirtualMachineDeviceRuntimeInfoDeviceRuntimeState: DynamicData, 2942, 2943;
-    VirtualMachineDeviceRuntimeInfoVirtualEthernetCardRuntimeState: VirtualMachineDeviceRuntimeInfoDeviceRuntimeState, 2943, 2943;
-    VirtualMachineDisplayTopology: DynamicData, 2944, 2944;
-    VirtualMachineDvxClassInfo: DynamicData, 2945, 2945;
-    VirtualMachineFeatureRequirement: DynamicData, 2946, 2946;
-    VirtualMachineFileInfo: DynamicData, 2947, 2947;
-    VirtualMachineFileLayout: DynamicData, 2948, 2948;
-    VirtualMachineFileLayoutDiskLayout: DynamicData, 2949, 2949;
-    VirtualMachineFileLayoutEx: DynamicData, 2950, 2950;
-    VirtualMachineFileLayoutExDiskLayout: DynamicData, 2951, 2951;
-    VirtualMachineFileLayoutExDiskUnit: DynamicData, 2952, 2952;
-    VirtualMachineFileLayoutExFileInfo: DynamicData, 2953, 2953;
-    VirtualMachineFileLayoutExSnapshotLayout: DynamicData, 2954, 2954;
-    VirtualMachineFileLayoutSnapshotLayout: DynamicData, 2955, 2955;
-    VirtualMachineFlagInfo: DynamicData, 2956, 2956;
-    VirtualMachineForkConfigInfo: DynamicData, 2957, 2957;
-    VirtualMachineGuestIntegrityInfo: DynamicData, 2958, 2958;
-    VirtualMachineGuestMonitoringModeInfo: DynamicData, 2959, 2959;
-    VirtualMachineGuestQuiesceSpec: DynamicData, 2960, 2961;
-    VirtualMachineWindowsQuiesceSpec: VirtualMachineGuestQuiesceSpec, 2961, 2961;
-    VirtualMachineGuestRebootStatus: DynamicData, 2962, 2962;
-    VirtualMachineGuestSummary: DynamicData, 2963, 2963;
-    VirtualMachineIdeDiskDevicePartitionInfo: DynamicData, 2964, 2964;
-    VirtualMachineInstantCloneSpec: DynamicData, 2965, 2965;
-    VirtualMachineLegacyNetworkSwitchInfo: DynamicData, 2966, 2966;
-    VirtualMachineMemoryReservationInfo: DynamicData, 2967, 2967;
-    VirtualMachineMemoryReservationSpec: DynamicData, 2968, 2968;
-    VirtualMachineMessage: DynamicData, 2969, 2969;
-    VirtualMachineMetadataManagerVmMetadata: DynamicData, 2970, 2970;
-    VirtualMachineMetadataManagerVmMetadataInput: DynamicData, 2971, 2971;
-    VirtualMachineMetadataManagerVmMetadataOwner: DynamicData, 2972, 2972;
-    VirtualMachineMetadataManagerVmMetadataResult: DynamicData, 2973, 2973;
-    VirtualMachineMksTicket: DynamicData, 2974, 2974;
-    VirtualMachineNetworkShaperInfo: DynamicData, 2975, 2975;
-    VirtualMachineProfileDetails: DynamicData, 2976, 2976;
-    VirtualMachineProfileDetailsDiskProfileDetails: DynamicData, 2977, 2977;
-    VirtualMachineProfileRawData: DynamicData, 2978, 2978;
-    VirtualMachineProfileSpec: DynamicData, 2979, 2982;
-    VirtualMachineDefaultProfileSpec: VirtualMachineProfileSpec, 2980, 2980;
-    VirtualMachineDefinedProfileSpec: VirtualMachineProfileSpec, 2981, 2981;
-    VirtualMachineEmptyProfileSpec: VirtualMachineProfileSpec, 2982, 2982;
-    VirtualMachinePropertyRelation: DynamicData, 2983, 2983;
-    VirtualMachineQuestionInfo: DynamicData, 2984, 2984;
-    VirtualMachineQuickStats: DynamicData, 2985, 2985;
-    VirtualMachineQuickStatsMemoryTierStats: DynamicData, 2986, 2986;
-    VirtualMachineRelocateSpec: DynamicData, 2987, 2987;
-    VirtualMachineRelocateSpecDiskLocator: DynamicData, 2988, 2988;
-    VirtualMachineRelocateSpecDiskLocatorBackingSpec: DynamicData, 2989, 2989;
-    VirtualMachineRuntimeInfo: DynamicData, 2990, 2990;
-    VirtualMachineRuntimeInfoDasProtectionState: DynamicData, 2991, 2991;
-    VirtualMachineSgxInfo: DynamicData, 2992, 2992;
-    VirtualMachineSnapshotInfo: DynamicData, 2993, 2993;
-    VirtualMachineSnapshotTree: DynamicData, 2994, 2994;
-    VirtualMachineSriovDevicePoolInfo: DynamicData, 2995, 2996;
-    VirtualMachineSriovNetworkDevicePoolInfo: VirtualMachineSriovDevicePoolInfo, 2996, 2996;
-    VirtualMachineStorageInfo: DynamicData, 2997, 2997;
-    VirtualMachineStorageSummary: DynamicData, 2998, 2998;
-    VirtualMachineSummary: DynamicData, 2999, 2999;
-    VirtualMachineTargetInfo: DynamicData, 3000, 3025;
-    OpaqueNetworkTargetInfo: VirtualMachineTargetInfo, 3001, 3001;
-    SubnetInfo: VirtualMachineTargetInfo, 3002, 3002;
-    VirtualMachineCdromInfo: VirtualMachineTargetInfo, 3003, 3003;
-    VirtualMachineDatastoreInfo: VirtualMachineTargetInfo, 3004, 3004;
-    VirtualMachineDiskDeviceInfo: VirtualMachineTargetInfo, 3005, 3007;
-    VirtualMachineIdeDiskDeviceInfo: VirtualMachineDiskDeviceInfo, 3006, 3006;
-    VirtualMachineScsiDiskDeviceInfo: VirtualMachineDiskDeviceInfo, 3007, 3007;
-    VirtualMachineDynamicPassthroughInfo: VirtualMachineTargetInfo, 3008, 3008;
-    VirtualMachineFloppyInfo: VirtualMachineTargetInfo, 3009, 3009;
-    VirtualMachineNetworkInfo: VirtualMachineTargetInfo, 3010, 3010;
-    VirtualMachineParallelInfo: VirtualMachineTargetInfo, 3011, 3011;
-    VirtualMachinePciPassthroughInfo: VirtualMachineTargetInfo, 3012, 3013;
-    VirtualMachineSriovInfo: VirtualMachinePciPassthroughInfo, 3013, 3013;
-    VirtualMachinePciSharedGpuPassthroughInfo: VirtualMachineTargetInfo, 3014, 3014;
-    VirtualMachinePrecisionClockInfo: VirtualMachineTargetInfo, 3015, 3015;
-    VirtualMachineScsiPassthroughInfo: VirtualMachineTargetInfo, 3016, 3016;
-    VirtualMachineSerialInfo: VirtualMachineTargetInfo, 3017, 3017;
-    VirtualMachineSgxTargetInfo: VirtualMachineTargetInfo, 3018, 3018;
-    VirtualMachineSoundInfo: VirtualMachineTargetInfo, 3019, 3019;
-    VirtualMachineUsbInfo: VirtualMachineTargetInfo, 3020, 3020;
-    VirtualMachineVFlashModuleInfo: VirtualMachineTargetInfo, 3021, 3021;
-    VirtualMachineVMotionStunTimeInfo: VirtualMachineTargetInfo, 3022, 3022;
-    VirtualMachineVendorDeviceGroupInfo: VirtualMachineTargetInfo, 3023, 3023;
-    VirtualMachineVgpuDeviceInfo: VirtualMachineTargetInfo, 3024, 3024;
-    VirtualMachineVgpuProfileInfo: VirtualMachineTargetInfo, 3025, 3025;
-    VirtualMachineTicket: DynamicData, 3026, 3026;
-    VirtualMachineUsageOnDatastore: DynamicData, 3027, 3027;
-    VirtualMachineVMCIDeviceFilterInfo: DynamicData, 3028, 3028;
-    VirtualMachineVMCIDeviceFilterSpec: DynamicData, 3029, 3029;
-    VirtualMachineVMCIDeviceOptionFilterSpecOption: DynamicData, 3030, 3030;
-    VirtualMachineVcpuConfig: DynamicData, 3031, 3031;
-    VirtualMachineVendorDeviceGroupInfoComponentDeviceInfo: DynamicData, 3032, 3032;
-    VirtualMachineVirtualDeviceGroups: DynamicData, 3033, 3033;
-    VirtualMachineVirtualDeviceGroupsDeviceGroup: DynamicData, 3034, 3035;
-    VirtualMachineVirtualDeviceGroupsVendorDeviceGroup: VirtualMachineVirtualDeviceGroupsDeviceGroup, 3035, 3035;
-    VirtualMachineVirtualDeviceSwap: DynamicData, 3036, 3036;
-    VirtualMachineVirtualDeviceSwapDeviceSwapInfo: DynamicData, 3037, 3037;
-    VirtualMachineVirtualNuma: DynamicData, 3038, 3038;
-    VirtualMachineVirtualNumaInfo: DynamicData, 3039, 3039;
-    VirtualMachineVirtualPMem: DynamicData, 3040, 3040;
-    VirtualMachineWipeResult: DynamicData, 3041, 3041;
-    VirtualNicManagerNetConfig: DynamicData, 3042, 3042;
-    VirtualPCIPassthroughAllowedDevice: DynamicData, 3043, 3043;
-    VirtualVmxnet3OptionStrictLatencyConfigOption: DynamicData, 3044, 3044;
-    VirtualVmxnet3StrictLatencyConfig: DynamicData, 3045, 3045;
-    VmConfigFileEncryptionInfo: DynamicData, 3046, 3046;
-    VmConfigFileQueryFilter: DynamicData, 3047, 3047;
-    VmConfigFileQueryFlags: DynamicData, 3048, 3048;
-    VmConfigInfo: DynamicData, 3049, 3050;
-    VAppConfigInfo: VmConfigInfo, 3050, 3050;
-    VmConfigSpec: DynamicData, 3051, 3052;
-    VAppConfigSpec: VmConfigSpec, 3052, 3052;
-    VmDiskFileEncryptionInfo: DynamicData, 3053, 3053;
-    VmDiskFileQueryFilter: DynamicData, 3054, 3054;
-    VmDiskFileQueryFlags: DynamicData, 3055, 3055;
-    VmPlacementPolicy: DynamicData, 3056, 3059;
-    VmToVmGroupsAntiAffinity: VmPlacementPolicy, 3057, 3057;
-    VmVmAffinity: VmPlacementPolicy, 3058, 3058;
-    VmVmAntiAffinity: VmPlacementPolicy, 3059, 3059;
-    VmPodConfigForPlacement: DynamicData, 3060, 3060;
-    VmfsConfigOption: DynamicData, 3061, 3061;
-    VmfsDatastoreBaseOption: DynamicData, 3062, 3065;
-    VmfsDatastoreMultipleExtentOption: VmfsDatastoreBaseOption, 3063, 3063;
-    VmfsDatastoreSingleExtentOption: VmfsDatastoreBaseOption, 3064, 3065;
-    VmfsDatastoreAllExtentOption: VmfsDatastoreSingleExtentOption, 3065, 3065;
-    VmfsDatastoreOption: DynamicData, 3066, 3066;
-    VmfsDatastoreSpec: DynamicData, 3067, 3070;
-    VmfsDatastoreCreateSpec: VmfsDatastoreSpec, 3068, 3068;
-    VmfsDatastoreExpandSpec: VmfsDatastoreSpec, 3069, 3069;
-    VmfsDatastoreExtendSpec: VmfsDatastoreSpec, 3070, 3070;
-    VmfsUnmapBandwidthSpec: DynamicData, 3071, 3071;
-    VmwareDistributedVirtualSwitchDpuFailoverPolicy: DynamicData, 3072, 3072;
-    VmwareDistributedVirtualSwitchNetworkOffloadConfig: DynamicData, 3073, 3073;
-    VmwareDistributedVirtualSwitchRealTimeConfig: DynamicData, 3074, 3074;
-    VmwareDistributedVirtualSwitchRealTimeLanAnnotation: DynamicData, 3075, 3075;
-    VnicPortArgument: DynamicData, 3076, 3076;
-    VsanClusterConfigInfo: DynamicData, 3077, 3078;
-    VsanClusterConfigInfoHostDefaultInfo: DynamicData, 3079, 3079;
-    VsanClusterCoreConfig: DynamicData, 3080, 3080;
-    VsanClusterCoreConfigSpec: DynamicData, 3081, 3081;
-    VsanHostClusterStatus: DynamicData, 3082, 3082;
-    VsanHostClusterStatusState: DynamicData, 3083, 3083;
-    VsanHostClusterStatusStateCompletionEstimate: DynamicData, 3084, 3084;
-    VsanHostConfigInfo: DynamicData, 3085, 3086;
-    VsanHostConfigInfoClusterInfo: DynamicData, 3087, 3087;
-    VsanHostConfigInfoNetworkInfo: DynamicData, 3088, 3088;
-    VsanHostConfigInfoNetworkInfoPortConfig: DynamicData, 3089, 3090;
-    VsanHostConfigInfoStorageInfo: DynamicData, 3091, 3091;
-    VsanHostDecommissionMode: DynamicData, 3092, 3092;
-    VsanHostDiskMapInfo: DynamicData, 3093, 3093;
-    VsanHostDiskMapResult: DynamicData, 3094, 3094;
-    VsanHostDiskMapping: DynamicData, 3095, 3095;
-    VsanHostDiskResult: DynamicData, 3096, 3097;
-    VsanHostFaultDomainInfo: DynamicData, 3098, 3098;
-    VsanHostIpConfig: DynamicData, 3099, 3100;
-    VsanHostMembershipInfo: DynamicData, 3101, 3101;
-    VsanHostRuntimeInfo: DynamicData, 3102, 3102;
-    VsanHostRuntimeInfoDiskIssue: DynamicData, 3103, 3103;
-    VsanHostVsanDiskInfo: DynamicData, 3104, 3104;
-    VsanNewPolicyBatch: DynamicData, 3105, 3105;
-    VsanPolicyChangeBatch: DynamicData, 3106, 3106;
-    VsanPolicyCost: DynamicData, 3107, 3107;
-    VsanPolicySatisfiability: DynamicData, 3108, 3108;
-    VsanUpgradeSystemNetworkPartitionInfo: DynamicData, 3109, 3109;
-    VsanUpgradeSystemPreflightCheckIssue: DynamicData, 3110, 3134;
-    VsanUpgradeSystemAPIBrokenIssue: VsanUpgradeSystemPreflightCheckIssue, 3111, 3111;
-    VsanUpgradeSystemAutoClaimEnabledOnHostsIssue: VsanUpgradeSystemPreflightCheckIssue, 3112, 3112;
-    VsanUpgradeSystemHostsDisconnectedIssue: VsanUpgradeSystemPreflightCheckIssue, 3113, 3113;
-    VsanUpgradeSystemMissingHostsInClusterIssue: VsanUpgradeSystemPreflightCheckIssue, 3114, 3114;
-    VsanUpgradeSystemNetworkPartitionIssue: VsanUpgradeSystemPreflightCheckIssue, 3115, 3115;
-    VsanUpgradeSystemNotEnoughFreeCapacityIssue: VsanUpgradeSystemPreflightCheckIssue, 3116, 3116;
-    VsanUpgradeSystemRogueHostsInClusterIssue: VsanUpgradeSystemPreflightCheckIssue, 3117, 3117;
-    VsanUpgradeSystemV2ObjectsPresentDuringDowngradeIssue: VsanUpgradeSystemPreflightCheckIssue, 3118, 3118;
-    VsanUpgradeSystemWrongEsxVersionIssue: VsanUpgradeSystemPreflightCheckIssue, 3119, 3119;
-    VsanUpgradeSystemPreflightCheckResult: DynamicData, 3135, 3136;
-    VsanUpgradeSystemUpgradeHistoryItem: DynamicData, 3137, 3140;
-    VsanUpgradeSystemUpgradeHistoryDiskGroupOp: VsanUpgradeSystemUpgradeHistoryItem, 3138, 3138;
-    VsanUpgradeSystemUpgradeHistoryPreflightFail: VsanUpgradeSystemUpgradeHistoryItem, 3139, 3139;
-    VsanUpgradeSystemUpgradeStatus: DynamicData, 3141, 3142;
-    VslmCreateSpec: DynamicData, 3143, 3143;
-    VslmCreateSpecBackingSpec: DynamicData, 3144, 3146;
-    VslmCreateSpecDiskFileBackingSpec: VslmCreateSpecBackingSpec, 3145, 3145;
-    VslmCreateSpecRawDiskMappingBackingSpec: VslmCreateSpecBackingSpec, 3146, 3146;
-    VslmMigrateSpec: DynamicData, 3147, 3149;
-    VslmCloneSpec: VslmMigrateSpec, 3148, 3148;
-    VslmRelocateSpec: VslmMigrateSpec, 3149, 3149;
-    VslmTagEntry: DynamicData, 3150, 3150;
-    WaitOptions: DynamicData, 3151, 3151;
-    WitnessNodeInfo: DynamicData, 3152, 3152;
-    VslmInfrastructureObjectPolicy: DynamicData, 3153, 3153;
-    VslmInfrastructureObjectPolicySpec: DynamicData, 3154, 3154;
-    VslmVClockInfo: DynamicData, 3155, 3155;
-    DynamicProperty: DataObject, 3986, 3986;
-    ManagedObject: Object, 3987, 4184;
-    AlarmManager: ManagedObject, 3988, 3988;
-    AuthorizationManager: ManagedObject, 3989, 3989;
-    CertificateManager: ManagedObject, 3990, 3990;
-    CryptoManager: ManagedObject, 3991, 3994;
-    CryptoManagerHost: CryptoManager, 3992, 3993;
-    CryptoManagerHostKMS: CryptoManagerHost, 3993, 3993;
-    CryptoManagerKmip: CryptoManager, 3994, 3994;
-    CustomFieldsManager: ManagedObject, 3995, 3995;
-    CustomizationSpecManager: ManagedObject, 3996, 3996;
-    DatastoreNamespaceManager: ManagedObject, 3997, 3997;
-    DiagnosticManager: ManagedObject, 3998, 3998;
-    DirectPathProfileManager: ManagedObject, 3999, 3999;
-    DistributedVirtualSwitchManager: ManagedObject, 4000, 4000;
-    EnvironmentBrowser: ManagedObject, 4001, 4001;
-    EventManager: ManagedObject, 4002, 4002;
-    ExtensibleManagedObject: ManagedObject, 4003, 4035;
-    Alarm: ExtensibleManagedObject, 4004, 4004;
-    ClusterEVCManager: ExtensibleManagedObject, 4005, 4005;
-    HostCpuSchedulerSystem: ExtensibleManagedObject, 4006, 4006;
-    HostFirewallSystem: ExtensibleManagedObject, 4007, 4007;
-    HostGraphicsManager: ExtensibleManagedObject, 4008, 4008;
-    HostMemorySystem: ExtensibleManagedObject, 4009, 4009;
-    HostNetworkSystem: ExtensibleManagedObject, 4010, 4010;
-    HostPciPassthruSystem: ExtensibleManagedObject, 4011, 4011;
-    HostServiceSystem: ExtensibleManagedObject, 4012, 4012;
-    HostStorageSystem: ExtensibleManagedObject, 4013, 4013;
-    HostVMotionSystem: ExtensibleManagedObject, 4014, 4014;
-    HostVirtualNicManager: ExtensibleManagedObject, 4015, 4015;
-    ManagedEntity: ExtensibleManagedObject, 4016, 4032;
-    ComputeResource: ManagedEntity, 4017, 4018;
-    ClusterComputeResource: ComputeResource, 4018, 4018;
-    Datacenter: ManagedEntity, 4019, 4019;
-    Datastore: ManagedEntity, 4020, 4020;
-    DistributedVirtualSwitch: ManagedEntity, 4021, 4022;
-    VmwareDistributedVirtualSwitch: DistributedVirtualSwitch, 4022, 4022;
-    Folder: ManagedEntity, 4023, 4024;
-    StoragePod: Folder, 4024, 4024;
-    HostSystem: ManagedEntity, 4025, 4025;
-    Network: ManagedEntity, 4026, 4028;
-    DistributedVirtualPortgroup: Network, 4027, 4027;
-    OpaqueNetwork: Network, 4028, 4028;
-    ResourcePool: ManagedEntity, 4029, 4030;
-    VirtualApp: ResourcePool, 4030, 4030;
-    TransitGateway: ManagedEntity, 4031, 4031;
-    VirtualMachine: ManagedEntity, 4032, 4032;
-    ScheduledTask: ExtensibleManagedObject, 4033, 4033;
-    Task: ExtensibleManagedObject, 4034, 4034;
-    VirtualMachineSnapshot: ExtensibleManagedObject, 4035, 4035;
-    ExtensionManager: ManagedObject, 4036, 4036;
-    FailoverClusterConfigurator: ManagedObject, 4037, 4037;
-    FailoverClusterManager: ManagedObject, 4038, 4038;
-    FileManager: ManagedObject, 4039, 4039;
-    GuestAliasManager: ManagedObject, 4040, 4040;
-    GuestAuthManager: ManagedObject, 4041, 4041;
-    GuestFileManager: ManagedObject, 4042, 4042;
-    GuestOperationsManager: ManagedObject, 4043, 4043;
-    GuestProcessManager: ManagedObject, 4044, 4044;
-    GuestWindowsRegistryManager: ManagedObject, 4045, 4045;
-    HealthUpdateManager: ManagedObject, 4046, 4046;
-    HistoryCollector: ManagedObject, 4047, 4049;
-    EventHistoryCollector: HistoryCollector, 4048, 4048;
-    TaskHistoryCollector: HistoryCollector, 4049, 4049;
-    HostAccessManager: ManagedObject, 4050, 4050;
-    HostAssignableHardwareManager: ManagedObject, 4051, 4051;
-    HostAuthenticationManager: ManagedObject, 4052, 4052;
-    HostAuthenticationStore: ManagedObject, 4053, 4056;
-    HostDirectoryStore: HostAuthenticationStore, 4054, 4055;
-    HostActiveDirectoryAuthentication: HostDirectoryStore, 4055, 4055;
-    HostLocalAuthentication: HostAuthenticationStore, 4056, 4056;
-    HostAutoStartManager: ManagedObject, 4057, 4057;
-    HostBootDeviceSystem: ManagedObject, 4058, 4058;
-    HostCacheConfigurationManager: ManagedObject, 4059, 4059;
-    HostCertificateManager: ManagedObject, 4060, 4060;
-    HostDatastoreBrowser: ManagedObject, 4061, 4061;
-    HostDatastoreSystem: ManagedObject, 4062, 4062;
-    HostDateTimeSystem: ManagedObject, 4063, 4063;
-    HostDiagnosticSystem: ManagedObject, 4064, 4064;
-    HostEsxAgentHostManager: ManagedObject, 4065, 4065;
-    HostFirmwareSystem: ManagedObject, 4066, 4066;
-    HostHealthStatusSystem: ManagedObject, 4067, 4067;
-    HostImageConfigManager: ManagedObject, 4068, 4068;
-    HostKernelModuleSystem: ManagedObject, 4069, 4069;
-    HostLocalAccountManager: ManagedObject, 4070, 4070;
-    HostNvdimmSystem: ManagedObject, 4071, 4071;
-    HostPatchManager: ManagedObject, 4072, 4072;
-    HostPowerSystem: ManagedObject, 4073, 4073;
-    HostSnmpSystem: ManagedObject, 4074, 4074;
-    HostSpecificationManager: ManagedObject, 4075, 4075;
-    HostVFlashManager: ManagedObject, 4076, 4076;
-    HostVsanInternalSystem: ManagedObject, 4077, 4077;
-    HostVsanSystem: ManagedObject, 4078, 4078;
-    HttpNfcLease: ManagedObject, 4079, 4079;
-    IoFilterManager: ManagedObject, 4080, 4080;
-    IpPoolManager: ManagedObject, 4081, 4081;
-    IscsiManager: ManagedObject, 4082, 4082;
-    LicenseAssignmentManager: ManagedObject, 4083, 4083;
-    LicenseManager: ManagedObject, 4084, 4084;
-    LocalizationManager: ManagedObject, 4085, 4085;
-    MessageBusProxy: ManagedObject, 4086, 4086;
-    OptionManager: ManagedObject, 4087, 4087;
-    OverheadMemoryManager: ManagedObject, 4088, 4088;
-    OvfManager: ManagedObject, 4089, 4089;
-    PerformanceManager: ManagedObject, 4090, 4090;
-    Profile: ManagedObject, 4091, 4093;
-    ClusterProfile: Profile, 4092, 4092;
-    HostProfile: Profile, 4093, 4093;
-    ProfileComplianceManager: ManagedObject, 4094, 4094;
-    ProfileManager: ManagedObject, 4095, 4097;
-    ClusterProfileManager: ProfileManager, 4096, 4096;
-    HostProfileManager: ProfileManager, 4097, 4097;
-    PropertyCollector: ManagedObject, 4098, 4098;
-    PropertyFilter: ManagedObject, 4099, 4099;
-    ResourcePlanningManager: ManagedObject, 4100, 4100;
-    ScheduledTaskManager: ManagedObject, 4101, 4101;
-    SearchIndex: ManagedObject, 4102, 4102;
-    ServiceInstance: ManagedObject, 4103, 4103;
-    ServiceManager: ManagedObject, 4104, 4104;
-    SessionManager: ManagedObject, 4105, 4105;
-    SimpleCommand: ManagedObject, 4106, 4106;
-    SiteInfoManager: ManagedObject, 4107, 4107;
-    StorageQueryManager: ManagedObject, 4108, 4108;
-    StorageResourceManager: ManagedObject, 4109, 4109;
-    TaskManager: ManagedObject, 4110, 4110;
-    TenantTenantManager: ManagedObject, 4111, 4111;
-    UserDirectory: ManagedObject, 4112, 4112;
-    VStorageObjectManagerBase: ManagedObject, 4113, 4115;
-    HostVStorageObjectManager: VStorageObjectManagerBase, 4114, 4114;
-    VcenterVStorageObjectManager: VStorageObjectManagerBase, 4115, 4115;
-    View: ManagedObject, 4116, 4120;
-    ManagedObjectView: View, 4117, 4120;
-    ContainerView: ManagedObjectView, 4118, 4118;
-    InventoryView: ManagedObjectView, 4119, 4119;
-    ListView: ManagedObjectView, 4120, 4120;
-    ViewManager: ManagedObject, 4121, 4121;
-    VirtualDiskManager: ManagedObject, 4122, 4122;
-    VirtualMachineCompatibilityChecker: ManagedObject, 4123, 4123;
-    VirtualMachineGuestCustomizationManager: ManagedObject, 4124, 4124;
-    VirtualMachineProvisioningChecker: ManagedObject, 4125, 4125;
-    VirtualizationManager: ManagedObject, 4126, 4126;
-    VsanUpgradeSystem: ManagedObject, 4127, 4127;
+    CnsFault: VimFault, 2270, 2280;
+    CnsAlreadyRegisteredFault: CnsFault, 2271, 2271;
+    CnsMissingControllerFault: CnsFault, 2272, 2272;
+    CnsNotRegisteredFault: CnsFault, 2273, 2273;
+    CnsPlacementFault: CnsFault, 2274, 2277;
+    CnsInCompatibleFault: CnsPlacementFault, 2275, 2275;
+    CnsMissingPrivilegeFault: CnsPlacementFault, 2276, 2276;
+    CnsRankedLowerFault: CnsPlacementFault, 2277, 2277;
+    CnsSnapshotNotFoundFault: CnsFault, 2278, 2278;
+    CnsVolumeAlreadyExistsFault: CnsFault, 2279, 2279;
+    CnsVolumeNotFoundFault: CnsFault, 2280, 2280;
+    PbmFault: MethodFault, 2282, 2295;
+    PbmAlreadyExists: PbmFault, 2283, 2283;
+    PbmCompatibilityCheckFault: PbmFault, 2284, 2288;
+    PbmDefaultProfileAppliesFault: PbmCompatibilityCheckFault, 2285, 2285;
+    PbmPropertyMismatchFault: PbmCompatibilityCheckFault, 2286, 2288;
+    PbmCapabilityProfilePropertyMismatchFault: PbmPropertyMismatchFault, 2287, 2288;
+    PbmIncompatibleVendorSpecificRuleSet: PbmCapabilityProfilePropertyMismatchFault, 2288, 2288;
+    PbmDuplicateName: PbmFault, 2289, 2289;
+    PbmFaultInvalidLogin: PbmFault, 2290, 2290;
+    PbmFaultNotFound: PbmFault, 2291, 2291;
+    PbmFaultProfileStorageFault: PbmFault, 2292, 2292;
+    PbmLegacyHubsNotSupported: PbmFault, 2293, 2293;
+    PbmNonExistentHubs: PbmFault, 2294, 2294;
+    PbmResourceInUse: PbmFault, 2295, 2295;
+    LookupFaultServiceFault: MethodFault, 2336, 2337;
+    LookupFaultEntryNotFoundFault: LookupFaultServiceFault, 2337, 2337;
+    MissingObject: DynamicData, 2338, 2338;
+    MissingProperty: DynamicData, 2339, 2339;
+    ModeInfo: DynamicData, 2340, 2340;
+    MultipleCertificatesVerifyFaultThumbprintData: DynamicData, 2341, 2341;
+    NegatableExpression: DynamicData, 2342, 2353;
+    DvsIpPort: NegatableExpression, 2343, 2345;
+    DvsIpPortRange: DvsIpPort, 2344, 2344;
+    DvsSingleIpPort: DvsIpPort, 2345, 2345;
+    IntExpression: NegatableExpression, 2346, 2346;
+    IpAddress: NegatableExpression, 2347, 2349;
+    IpRange: IpAddress, 2348, 2348;
+    SingleIp: IpAddress, 2349, 2349;
+    MacAddress: NegatableExpression, 2350, 2352;
+    MacRange: MacAddress, 2351, 2351;
+    SingleMac: MacAddress, 2352, 2352;
+    StringExpression: NegatableExpression, 2353, 2353;
+    NetBIOSConfigInfo: DynamicData, 2354, 2355;
+    WinNetBIOSConfigInfo: NetBIOSConfigInfo, 2355, 2355;
+    NetDhcpConfigInfo: DynamicData, 2356, 2356;
+    NetDhcpConfigInfoDhcpOptions: DynamicData, 2357, 2357;
+    NetDhcpConfigSpec: DynamicData, 2358, 2358;
+    NetDhcpConfigSpecDhcpOptionsSpec: DynamicData, 2359, 2359;
+    NetDnsConfigInfo: DynamicData, 2360, 2360;
+    NetDnsConfigSpec: DynamicData, 2361, 2361;
+    NetIpConfigInfo: DynamicData, 2362, 2362;
+    NetIpConfigInfoIpAddress: DynamicData, 2363, 2363;
+    NetIpConfigSpec: DynamicData, 2364, 2364;
+    NetIpConfigSpecIpAddressSpec: DynamicData, 2365, 2365;
+    NetIpRouteConfigInfo: DynamicData, 2366, 2366;
+    NetIpRouteConfigInfoGateway: DynamicData, 2367, 2367;
+    NetIpRouteConfigInfoIpRoute: DynamicData, 2368, 2368;
+    NetIpRouteConfigSpec: DynamicData, 2369, 2369;
+    NetIpRouteConfigSpecGatewaySpec: DynamicData, 2370, 2370;
+    NetIpRouteConfigSpecIpRouteSpec: DynamicData, 2371, 2371;
+    NetIpStackInfo: DynamicData, 2372, 2372;
+    NetIpStackInfoDefaultRouter: DynamicData, 2373, 2373;
+    NetIpStackInfoNetToMedia: DynamicData, 2374, 2374;
+    NetworkSummary: DynamicData, 2375, 2376;
+    OpaqueNetworkSummary: NetworkSummary, 2376, 2376;
+    NoPermissionEntityPrivileges: DynamicData, 2377, 2377;
+    NodeDeploymentSpec: DynamicData, 2378, 2379;
+    PassiveNodeDeploymentSpec: NodeDeploymentSpec, 2379, 2379;
+    NodeNetworkSpec: DynamicData, 2380, 2381;
+    PassiveNodeNetworkSpec: NodeNetworkSpec, 2381, 2381;
+    NumericRange: DynamicData, 2382, 2382;
+    NvdimmDimmInfo: DynamicData, 2383, 2383;
+    NvdimmGuid: DynamicData, 2384, 2384;
+    NvdimmHealthInfo: DynamicData, 2385, 2385;
+    NvdimmInterleaveSetInfo: DynamicData, 2386, 2386;
+    NvdimmNamespaceCreateSpec: DynamicData, 2387, 2387;
+    NvdimmNamespaceDeleteSpec: DynamicData, 2388, 2388;
+    NvdimmNamespaceDetails: DynamicData, 2389, 2389;
+    NvdimmNamespaceInfo: DynamicData, 2390, 2390;
+    NvdimmPMemNamespaceCreateSpec: DynamicData, 2391, 2391;
+    NvdimmRegionInfo: DynamicData, 2392, 2392;
+    NvdimmSummary: DynamicData, 2393, 2393;
+    NvdimmSystemInfo: DynamicData, 2394, 2394;
+    ObjectContent: DynamicData, 2395, 2395;
+    ObjectSpec: DynamicData, 2396, 2396;
+    ObjectUpdate: DynamicData, 2397, 2397;
+    OpaqueNetworkCapability: DynamicData, 2398, 2398;
+    OptionType: DynamicData, 2399, 2405;
+    BoolOption: OptionType, 2400, 2400;
+    ChoiceOption: OptionType, 2401, 2401;
+    FloatOption: OptionType, 2402, 2402;
+    IntOption: OptionType, 2403, 2403;
+    LongOption: OptionType, 2404, 2404;
+    StringOption: OptionType, 2405, 2405;
+    OptionValue: DynamicData, 2406, 2407;
+    HostInternetScsiHbaParamValue: OptionValue, 2407, 2407;
+    OvfConsumerOstNode: DynamicData, 2408, 2408;
+    OvfConsumerOvfSection: DynamicData, 2409, 2409;
+    OvfCreateDescriptorParams: DynamicData, 2410, 2410;
+    OvfCreateDescriptorResult: DynamicData, 2411, 2411;
+    OvfCreateImportSpecResult: DynamicData, 2412, 2412;
+    OvfDatastoreMapping: DynamicData, 2413, 2413;
+    OvfDeploymentOption: DynamicData, 2414, 2414;
+    OvfFile: DynamicData, 2415, 2415;
+    OvfFileItem: DynamicData, 2416, 2416;
+    OvfManagerCommonParams: DynamicData, 2417, 2421;
+    OvfCreateImportSpecParams: OvfManagerCommonParams, 2418, 2419;
+    OvfImportParams: OvfCreateImportSpecParams, 2419, 2419;
+    OvfParseDescriptorParams: OvfManagerCommonParams, 2420, 2420;
+    OvfValidateHostParams: OvfManagerCommonParams, 2421, 2421;
+    OvfNetworkInfo: DynamicData, 2422, 2422;
+    OvfNetworkMapping: DynamicData, 2423, 2423;
+    OvfOptionInfo: DynamicData, 2424, 2424;
+    OvfParseDescriptorResult: DynamicData, 2425, 2425;
+    OvfResourceMap: DynamicData, 2426, 2426;
+    OvfStorageProfileMapping: DynamicData, 2427, 2427;
+    OvfValidateHostResult: DynamicData, 2428, 2428;
+    PasswordField: DynamicData, 2429, 2429;
+    PerfCompositeMetric: DynamicData, 2430, 2430;
+    PerfCounterInfo: DynamicData, 2431, 2431;
+    PerfEntityMetricBase: DynamicData, 2432, 2434;
+    PerfEntityMetric: PerfEntityMetricBase, 2433, 2433;
+    PerfEntityMetricCSV: PerfEntityMetricBase, 2434, 2434;
+    PerfInterval: DynamicData, 2435, 2435;
+    PerfMetricId: DynamicData, 2436, 2436;
+    PerfMetricSeries: DynamicData, 2437, 2439;
+    PerfMetricIntSeries: PerfMetricSeries, 2438, 2438;
+    PerfMetricSeriesCSV: PerfMetricSeries, 2439, 2439;
+    PerfProviderSummary: DynamicData, 2440, 2440;
+    PerfQuerySpec: DynamicData, 2441, 2441;
+    PerfSampleInfo: DynamicData, 2442, 2442;
+    PerformanceDescription: DynamicData, 2443, 2443;
+    PerformanceManagerCounterLevelMapping: DynamicData, 2444, 2444;
+    PerformanceStatisticsDescription: DynamicData, 2445, 2445;
+    Permission: DynamicData, 2446, 2446;
+    PhysicalNic: DynamicData, 2447, 2447;
+    PhysicalNicCdpDeviceCapability: DynamicData, 2448, 2448;
+    PhysicalNicCdpInfo: DynamicData, 2449, 2449;
+    PhysicalNicConfig: DynamicData, 2450, 2450;
+    PhysicalNicHint: DynamicData, 2451, 2453;
+    PhysicalNicIpHint: PhysicalNicHint, 2452, 2452;
+    PhysicalNicNameHint: PhysicalNicHint, 2453, 2453;
+    PhysicalNicHintInfo: DynamicData, 2454, 2454;
+    PhysicalNicLinkInfo: DynamicData, 2455, 2455;
+    PhysicalNicSpec: DynamicData, 2456, 2456;
+    PlaceVmsXClusterResult: DynamicData, 2457, 2457;
+    PlaceVmsXClusterResultPlacementFaults: DynamicData, 2458, 2458;
+    PlaceVmsXClusterResultPlacementInfo: DynamicData, 2459, 2459;
+    PlaceVmsXClusterSpec: DynamicData, 2460, 2460;
+    PlaceVmsXClusterSpecCandidateNetworks: DynamicData, 2461, 2461;
+    PlaceVmsXClusterSpecVmPlacementSpec: DynamicData, 2462, 2462;
+    PlaceVmsXClusterSpecVmPlacementSpecCandidateNetworks: DynamicData, 2463, 2463;
+    PlacementAffinityRule: DynamicData, 2464, 2464;
+    PlacementRankResult: DynamicData, 2465, 2465;
+    PlacementRankSpec: DynamicData, 2466, 2466;
+    PlacementResult: DynamicData, 2467, 2467;
+    PlacementSpec: DynamicData, 2468, 2468;
+    PodDiskLocator: DynamicData, 2469, 2469;
+    PodStorageDrsEntry: DynamicData, 2470, 2470;
+    PodVMInfo: DynamicData, 2471, 2471;
+    PodVMOverheadInfo: DynamicData, 2472, 2472;
+    PolicyOption: DynamicData, 2473, 2474;
+    CompositePolicyOption: PolicyOption, 2474, 2474;
+    PowerSystemCapability: DynamicData, 2475, 2475;
+    PowerSystemInfo: DynamicData, 2476, 2476;
+    PrivilegeAvailability: DynamicData, 2477, 2477;
+    PrivilegePolicyDef: DynamicData, 2478, 2478;
+    ProductComponentInfo: DynamicData, 2479, 2479;
+    ProfileApplyProfileProperty: DynamicData, 2480, 2480;
+    ProfileConfigInfo: DynamicData, 2481, 2483;
+    ClusterProfileConfigInfo: ProfileConfigInfo, 2482, 2482;
+    HostProfileConfigInfo: ProfileConfigInfo, 2483, 2483;
+    ProfileCreateSpec: DynamicData, 2484, 2493;
+    ClusterProfileCreateSpec: ProfileCreateSpec, 2485, 2488;
+    ClusterProfileConfigSpec: ClusterProfileCreateSpec, 2486, 2488;
+    ClusterProfileCompleteConfigSpec: ClusterProfileConfigSpec, 2487, 2487;
+    ClusterProfileConfigServiceCreateSpec: ClusterProfileConfigSpec, 2488, 2488;
+    HostProfileConfigSpec: ProfileCreateSpec, 2489, 2491;
+    HostProfileCompleteConfigSpec: HostProfileConfigSpec, 2490, 2490;
+    HostProfileHostBasedConfigSpec: HostProfileConfigSpec, 2491, 2491;
+    ProfileSerializedCreateSpec: ProfileCreateSpec, 2492, 2493;
+    HostProfileSerializedHostProfileSpec: ProfileSerializedCreateSpec, 2493, 2493;
+    ProfileDeferredPolicyOptionParameter: DynamicData, 2494, 2494;
+    ProfileDescription: DynamicData, 2495, 2495;
+    ProfileDescriptionSection: DynamicData, 2496, 2496;
+    ProfileExecuteError: DynamicData, 2497, 2497;
+    ProfileExecuteResult: DynamicData, 2498, 2499;
+    ApplyHostProfileConfigurationSpec: ProfileExecuteResult, 2499, 2499;
+    ProfileExpression: DynamicData, 2500, 2502;
+    ProfileCompositeExpression: ProfileExpression, 2501, 2501;
+    ProfileSimpleExpression: ProfileExpression, 2502, 2502;
+    ProfileExpressionMetadata: DynamicData, 2503, 2503;
+    ProfileMetadata: DynamicData, 2504, 2504;
+    ProfileMetadataProfileOperationMessage: DynamicData, 2505, 2505;
+    ProfileMetadataProfileSortSpec: DynamicData, 2506, 2506;
+    ProfileParameterMetadata: DynamicData, 2507, 2507;
+    ProfileParameterMetadataParameterRelationMetadata: DynamicData, 2508, 2508;
+    ProfilePolicy: DynamicData, 2509, 2509;
+    ProfilePolicyMetadata: DynamicData, 2510, 2510;
+    ProfilePolicyOptionMetadata: DynamicData, 2511, 2513;
+    ProfileCompositePolicyOptionMetadata: ProfilePolicyOptionMetadata, 2512, 2512;
+    UserInputRequiredParameterMetadata: ProfilePolicyOptionMetadata, 2513, 2513;
+    ProfileProfileStructure: DynamicData, 2514, 2514;
+    ProfileProfileStructureProperty: DynamicData, 2515, 2515;
+    ProfilePropertyPath: DynamicData, 2516, 2516;
+    ProfileUpdateFailedUpdateFailure: DynamicData, 2517, 2517;
+    PropertyChange: DynamicData, 2518, 2518;
+    PropertyFilterSpec: DynamicData, 2519, 2519;
+    PropertyFilterUpdate: DynamicData, 2520, 2520;
+    PropertySpec: DynamicData, 2521, 2521;
+    Relation: DynamicData, 2522, 2522;
+    ReplicationConfigSpec: DynamicData, 2523, 2523;
+    ReplicationGroupId: DynamicData, 2524, 2524;
+    ReplicationInfoDiskSettings: DynamicData, 2525, 2525;
+    ReplicationSpec: DynamicData, 2526, 2526;
+    ReplicationVmProgressInfo: DynamicData, 2527, 2527;
+    ResourceAllocationInfo: DynamicData, 2528, 2528;
+    ResourceAllocationOption: DynamicData, 2529, 2529;
+    ResourceConfigOption: DynamicData, 2530, 2530;
+    ResourceConfigSpec: DynamicData, 2531, 2531;
+    ResourcePoolQuickStats: DynamicData, 2532, 2532;
+    ResourcePoolResourceUsage: DynamicData, 2533, 2533;
+    ResourcePoolRuntimeInfo: DynamicData, 2534, 2534;
+    ResourcePoolSummary: DynamicData, 2535, 2536;
+    VirtualAppSummary: ResourcePoolSummary, 2536, 2536;
+    RetrieveOptions: DynamicData, 2537, 2537;
+    RetrieveResult: DynamicData, 2538, 2538;
+    RetrieveVStorageObjSpec: DynamicData, 2539, 2539;
+    SDDCBase: DynamicData, 2540, 2541;
+    ScheduledHardwareUpgradeInfo: DynamicData, 2542, 2542;
+    ScheduledTaskDescription: DynamicData, 2543, 2543;
+    ScheduledTaskSpec: DynamicData, 2544, 2545;
+    ScheduledTaskInfo: ScheduledTaskSpec, 2545, 2545;
+    ScsiLunCapabilities: DynamicData, 2546, 2546;
+    ScsiLunDescriptor: DynamicData, 2547, 2547;
+    ScsiLunDurableName: DynamicData, 2548, 2548;
+    SearchIndexFilter: DynamicData, 2549, 2549;
+    SearchIndexIterationSpec: DynamicData, 2550, 2550;
+    SearchIndexOptionalValue: DynamicData, 2551, 2551;
+    SearchIndexPredicate: DynamicData, 2552, 2552;
+    SearchIndexQuerySpec: DynamicData, 2553, 2553;
+    SearchIndexResourceItem: DynamicData, 2554, 2554;
+    SearchIndexResultSet: DynamicData, 2555, 2555;
+    SelectionSet: DynamicData, 2556, 2558;
+    DVPortgroupSelection: SelectionSet, 2557, 2557;
+    DVSSelection: SelectionSet, 2558, 2558;
+    SelectionSpec: DynamicData, 2559, 2560;
+    TraversalSpec: SelectionSpec, 2560, 2560;
+    ServiceConsoleReservationInfo: DynamicData, 2561, 2561;
+    ServiceContent: DynamicData, 2562, 2562;
+    ServiceLocator: DynamicData, 2563, 2563;
+    ServiceLocatorCredential: DynamicData, 2564, 2566;
+    ServiceLocatorNamePassword: ServiceLocatorCredential, 2565, 2565;
+    ServiceLocatorSAMLCredential: ServiceLocatorCredential, 2566, 2566;
+    ServiceManagerServiceInfo: DynamicData, 2567, 2567;
+    SessionManagerGenericServiceTicket: DynamicData, 2568, 2568;
+    SessionManagerLocalTicket: DynamicData, 2569, 2569;
+    SessionManagerServiceRequestSpec: DynamicData, 2570, 2572;
+    SessionManagerHttpServiceRequestSpec: SessionManagerServiceRequestSpec, 2571, 2571;
+    SessionManagerVmomiServiceRequestSpec: SessionManagerServiceRequestSpec, 2572, 2572;
+    SharesInfo: DynamicData, 2573, 2573;
+    SharesOption: DynamicData, 2574, 2574;
+    SiteInfo: DynamicData, 2575, 2575;
+    SnapshotSelectionSpec: DynamicData, 2576, 2576;
+    SoftwarePackage: DynamicData, 2577, 2577;
+    SoftwarePackageCapability: DynamicData, 2578, 2578;
+    SourceNodeSpec: DynamicData, 2579, 2579;
+    StorageDrsAutomationConfig: DynamicData, 2580, 2580;
+    StorageDrsConfigInfo: DynamicData, 2581, 2581;
+    StorageDrsConfigSpec: DynamicData, 2582, 2582;
+    StorageDrsIoLoadBalanceConfig: DynamicData, 2583, 2583;
+    StorageDrsPlacementRankVmSpec: DynamicData, 2584, 2584;
+    StorageDrsPodConfigInfo: DynamicData, 2585, 2585;
+    StorageDrsPodConfigSpec: DynamicData, 2586, 2586;
+    StorageDrsPodSelectionSpec: DynamicData, 2587, 2587;
+    StorageDrsSpaceLoadBalanceConfig: DynamicData, 2588, 2588;
+    StorageDrsVmConfigInfo: DynamicData, 2589, 2589;
+    StorageIOAllocationInfo: DynamicData, 2590, 2590;
+    StorageIOAllocationOption: DynamicData, 2591, 2591;
+    StorageIORMConfigOption: DynamicData, 2592, 2592;
+    StorageIORMConfigSpec: DynamicData, 2593, 2593;
+    StorageIORMInfo: DynamicData, 2594, 2594;
+    StoragePerformanceSummary: DynamicData, 2595, 2595;
+    StoragePlacementResult: DynamicData, 2596, 2596;
+    StoragePlacementSpec: DynamicData, 2597, 2597;
+    StoragePodSummary: DynamicData, 2598, 2598;
+    StorageRequirement: DynamicData, 2599, 2599;
+    StorageResourceManagerStorageProfileStatistics: DynamicData, 2600, 2600;
+    SubnetInfoFolderInfo: DynamicData, 2601, 2601;
+    SystemEventInfo: DynamicData, 2602, 2602;
+    Tag: DynamicData, 2603, 2603;
+    TagId: DynamicData, 2604, 2604;
+    TagIdNameId: DynamicData, 2605, 2605;
+    TaskDescription: DynamicData, 2606, 2606;
+    TaskFilterSpec: DynamicData, 2607, 2607;
+    TaskFilterSpecByEntity: DynamicData, 2608, 2608;
+    TaskFilterSpecByTime: DynamicData, 2609, 2609;
+    TaskFilterSpecByUsername: DynamicData, 2610, 2610;
+    TaskInfo: DynamicData, 2611, 2611;
+    TaskInfoFilterSpec: DynamicData, 2612, 2612;
+    TaskInfoFilterSpecFilterTaskResults: DynamicData, 2613, 2613;
+    TaskManagerTaskViewSpec: DynamicData, 2614, 2615;
+    TaskManagerViewByStartId: TaskManagerTaskViewSpec, 2615, 2615;
+    TaskReason: DynamicData, 2616, 2620;
+    TaskReasonAlarm: TaskReason, 2617, 2617;
+    TaskReasonSchedule: TaskReason, 2618, 2618;
+    TaskReasonSystem: TaskReason, 2619, 2619;
+    TaskReasonUser: TaskReason, 2620, 2620;
+    TaskScheduler: DynamicData, 2621, 2630;
+    AfterStartupTaskScheduler: TaskScheduler, 2622, 2622;
+    OnceTaskScheduler: TaskScheduler, 2623, 2623;
+    RecurrentTaskScheduler: TaskScheduler, 2624, 2630;
+    HourlyTaskScheduler: RecurrentTaskScheduler, 2625, 2630;
+    DailyTaskScheduler: HourlyTaskScheduler, 2626, 2630;
+    MonthlyTaskScheduler: DailyTaskScheduler, 2627, 2629;
+    MonthlyByDayTaskScheduler: MonthlyTaskScheduler, 2628, 2628;
+    MonthlyByWeekdayTaskScheduler: MonthlyTaskScheduler, 2629, 2629;
+    WeeklyTaskScheduler: DailyTaskScheduler, 2630, 2630;
+    ToolsConfigInfo: DynamicData, 2631, 2631;
+    ToolsConfigInfoToolsLastInstallInfo: DynamicData, 2632, 2632;
+    TransitGatewayConfigInfo: DynamicData, 2633, 2633;
+    TransitGatewayConfigSpec: DynamicData, 2634, 2634;
+    TransitGatewayCreateSpec: DynamicData, 2635, 2635;
+    UpdateSet: DynamicData, 2636, 2636;
+    UpdateVirtualMachineFilesResult: DynamicData, 2637, 2637;
+    UpdateVirtualMachineFilesResultFailedVmFileInfo: DynamicData, 2638, 2638;
+    UsbScanCodeSpec: DynamicData, 2639, 2639;
+    UsbScanCodeSpecKeyEvent: DynamicData, 2640, 2640;
+    UsbScanCodeSpecModifierType: DynamicData, 2641, 2641;
+    UserPrivilegeResult: DynamicData, 2642, 2642;
+    UserSearchResult: DynamicData, 2643, 2644;
+    PosixUserSearchResult: UserSearchResult, 2644, 2644;
+    UserSession: DynamicData, 2645, 2645;
+    VASAStorageArray: DynamicData, 2646, 2646;
+    VASAStorageArrayDiscoveryFcTransport: DynamicData, 2647, 2647;
+    VASAStorageArrayDiscoveryIpTransport: DynamicData, 2648, 2648;
+    VASAStorageArrayDiscoverySvcInfo: DynamicData, 2649, 2649;
+    VAppCloneSpec: DynamicData, 2650, 2650;
+    VAppCloneSpecNetworkMappingPair: DynamicData, 2651, 2651;
+    VAppCloneSpecResourceMap: DynamicData, 2652, 2652;
+    VAppEntityConfigInfo: DynamicData, 2653, 2653;
+    VAppIPAssignmentInfo: DynamicData, 2654, 2654;
+    VAppOvfSectionInfo: DynamicData, 2655, 2655;
+    VAppProductInfo: DynamicData, 2656, 2656;
+    VAppPropertyInfo: DynamicData, 2657, 2657;
+    VMwareDVSPvlanConfigSpec: DynamicData, 2658, 2658;
+    VMwareDVSPvlanMapEntry: DynamicData, 2659, 2659;
+    VMwareDVSVspanCapability: DynamicData, 2660, 2660;
+    VMwareDVSVspanConfigSpec: DynamicData, 2661, 2661;
+    VMwareDvsDpuCapability: DynamicData, 2662, 2662;
+    VMwareDvsIpfixCapability: DynamicData, 2663, 2663;
+    VMwareDvsLacpCapability: DynamicData, 2664, 2664;
+    VMwareDvsLacpGroupConfig: DynamicData, 2665, 2665;
+    VMwareDvsLacpGroupSpec: DynamicData, 2666, 2666;
+    VMwareDvsLagIpfixConfig: DynamicData, 2667, 2667;
+    VMwareDvsLagVlanConfig: DynamicData, 2668, 2668;
+    VMwareDvsMtuCapability: DynamicData, 2669, 2669;
+    VMwareDvsPerfNicOffloadCapability: DynamicData, 2670, 2670;
+    VMwareDvsSystemTrafficCapabilities: DynamicData, 2671, 2671;
+    VMwareIpfixConfig: DynamicData, 2672, 2672;
+    VMwareVspanPort: DynamicData, 2673, 2673;
+    VMwareVspanSession: DynamicData, 2674, 2674;
+    VStorageObject: DynamicData, 2675, 2675;
+    VStorageObjectAssociations: DynamicData, 2676, 2676;
+    VStorageObjectAssociationsVmDiskAssociations: DynamicData, 2677, 2677;
+    VStorageObjectAttachResult: DynamicData, 2678, 2678;
+    VStorageObjectAttachSpec: DynamicData, 2679, 2679;
+    VStorageObjectReconcileResult: DynamicData, 2680, 2680;
+    VStorageObjectReconcileResultInvalidDiskPath: DynamicData, 2681, 2681;
+    VStorageObjectReconcileResultReconcileDetail: DynamicData, 2682, 2682;
+    VStorageObjectReconcileSpec: DynamicData, 2683, 2683;
+    VStorageObjectSnapshot: DynamicData, 2684, 2684;
+    VStorageObjectSnapshotDetails: DynamicData, 2685, 2685;
+    VStorageObjectSnapshotInfo: DynamicData, 2686, 2686;
+    VStorageObjectSnapshotInfoVStorageObjectSnapshot: DynamicData, 2687, 2687;
+    VStorageObjectStateInfo: DynamicData, 2688, 2688;
+    VVolHostPE: DynamicData, 2689, 2689;
+    VVolVmConfigFileUpdateResult: DynamicData, 2690, 2690;
+    VVolVmConfigFileUpdateResultFailedVmConfigFileInfo: DynamicData, 2691, 2691;
+    VasaProviderContainerSpec: DynamicData, 2692, 2692;
+    VchaClusterConfigInfo: DynamicData, 2693, 2693;
+    VchaClusterConfigSpec: DynamicData, 2694, 2694;
+    VchaClusterDeploymentSpec: DynamicData, 2695, 2695;
+    VchaClusterHealth: DynamicData, 2696, 2696;
+    VchaClusterNetworkSpec: DynamicData, 2697, 2697;
+    VchaClusterRuntimeInfo: DynamicData, 2698, 2698;
+    VchaNodeRuntimeInfo: DynamicData, 2699, 2699;
+    VimVasaProvider: DynamicData, 2700, 2700;
+    VimVasaProviderInfo: DynamicData, 2701, 2701;
+    VimVasaProviderStatePerArray: DynamicData, 2702, 2702;
+    VimVasaProviderVirtualHostConfig: DynamicData, 2703, 2703;
+    VirtualAppLinkInfo: DynamicData, 2704, 2704;
+    VirtualDevice: DynamicData, 2705, 2751;
+    VirtualCdrom: VirtualDevice, 2706, 2706;
+    VirtualController: VirtualDevice, 2707, 2722;
+    VirtualIDEController: VirtualController, 2708, 2708;
+    VirtualNVDIMMController: VirtualController, 2709, 2709;
+    VirtualNVMEController: VirtualController, 2710, 2710;
+    VirtualPCIController: VirtualController, 2711, 2711;
+    VirtualPS2Controller: VirtualController, 2712, 2712;
+    VirtualSATAController: VirtualController, 2713, 2714;
+    VirtualAHCIController: VirtualSATAController, 2714, 2714;
+    VirtualSCSIController: VirtualController, 2715, 2719;
+    ParaVirtualSCSIController: VirtualSCSIController, 2716, 2716;
+    VirtualBusLogicController: VirtualSCSIController, 2717, 2717;
+    VirtualLsiLogicController: VirtualSCSIController, 2718, 2718;
+    VirtualLsiLogicSASController: VirtualSCSIController, 2719, 2719;
+    VirtualSIOController: VirtualController, 2720, 2720;
+    VirtualUSBController: VirtualController, 2721, 2721;
+    VirtualUSBXHCIController: VirtualController, 2722, 2722;
+    VirtualDisk: VirtualDevice, 2723, 2723;
+    VirtualEthernetCard: VirtualDevice, 2724, 2732;
+    VirtualE1000: VirtualEthernetCard, 2725, 2725;
+    VirtualE1000e: VirtualEthernetCard, 2726, 2726;
+    VirtualPCNet32: VirtualEthernetCard, 2727, 2727;
+    VirtualSriovEthernetCard: VirtualEthernetCard, 2728, 2728;
+    VirtualVmxnet: VirtualEthernetCard, 2729, 2732;
+    VirtualVmxnet2: VirtualVmxnet, 2730, 2730;
+    VirtualVmxnet3: VirtualVmxnet, 2731, 2732;
+    VirtualVmxnet3Vrdma: VirtualVmxnet3, 2732, 2732;
+    VirtualFloppy: VirtualDevice, 2733, 2733;
+    VirtualKeyboard: VirtualDevice, 2734, 2734;
+    VirtualMachineVMCIDevice: VirtualDevice, 2735, 2735;
+    VirtualMachineVMIROM: VirtualDevice, 2736, 2736;
+    VirtualMachineVideoCard: VirtualDevice, 2737, 2737;
+    VirtualNVDIMM: VirtualDevice, 2738, 2738;
+    VirtualPCIPassthrough: VirtualDevice, 2739, 2739;
+    VirtualParallelPort: VirtualDevice, 2740, 2740;
+    VirtualPointingDevice: VirtualDevice, 2741, 2741;
+    VirtualPrecisionClock: VirtualDevice, 2742, 2742;
+    VirtualSCSIPassthrough: VirtualDevice, 2743, 2743;
+    VirtualSerialPort: VirtualDevice, 2744, 2744;
+    VirtualSoundCard: VirtualDevice, 2745, 2748;
+    VirtualEnsoniq1371: VirtualSoundCard, 2746, 2746;
+    VirtualHdAudioCard: VirtualSoundCard, 2747, 2747;
+    VirtualSoundBlaster16: VirtualSoundCard, 2748, 2748;
+    VirtualTPM: VirtualDevice, 2749, 2749;
+    VirtualUSB: VirtualDevice, 2750, 2750;
+    VirtualWDT: VirtualDevice, 2751, 2751;
+    VirtualDeviceBackingInfo: DynamicData, 2752, 2799;
+    VirtualDeviceDeviceBackingInfo: VirtualDeviceBackingInfo, 2753, 2769;
+    VirtualCdromAtapiBackingInfo: VirtualDeviceDeviceBackingInfo, 2754, 2754;
+    VirtualCdromPassthroughBackingInfo: VirtualDeviceDeviceBackingInfo, 2755, 2755;
+    VirtualDiskRawDiskVer2BackingInfo: VirtualDeviceDeviceBackingInfo, 2756, 2757;
+    VirtualDiskPartitionedRawDiskVer2BackingInfo: VirtualDiskRawDiskVer2BackingInfo, 2757, 2757;
+    VirtualEthernetCardLegacyNetworkBackingInfo: VirtualDeviceDeviceBackingInfo, 2758, 2758;
+    VirtualEthernetCardNetworkBackingInfo: VirtualDeviceDeviceBackingInfo, 2759, 2759;
+    VirtualFloppyDeviceBackingInfo: VirtualDeviceDeviceBackingInfo, 2760, 2760;
+    VirtualPCIPassthroughDeviceBackingInfo: VirtualDeviceDeviceBackingInfo, 2761, 2761;
+    VirtualPCIPassthroughDynamicBackingInfo: VirtualDeviceDeviceBackingInfo, 2762, 2762;
+    VirtualParallelPortDeviceBackingInfo: VirtualDeviceDeviceBackingInfo, 2763, 2763;
+    VirtualPointingDeviceDeviceBackingInfo: VirtualDeviceDeviceBackingInfo, 2764, 2764;
+    VirtualSCSIPassthroughDeviceBackingInfo: VirtualDeviceDeviceBackingInfo, 2765, 2765;
+    VirtualSerialPortDeviceBackingInfo: VirtualDeviceDeviceBackingInfo, 2766, 2766;
+    VirtualSoundCardDeviceBackingInfo: VirtualDeviceDeviceBackingInfo, 2767, 2767;
+    VirtualUSBRemoteHostBackingInfo: VirtualDeviceDeviceBackingInfo, 2768, 2768;
+    VirtualUSBUSBBackingInfo: VirtualDeviceDeviceBackingInfo, 2769, 2769;
+    VirtualDeviceFileBackingInfo: VirtualDeviceBackingInfo, 2770, 2782;
+    VirtualCdromIsoBackingInfo: VirtualDeviceFileBackingInfo, 2771, 2771;
+    VirtualDiskFlatVer1BackingInfo: VirtualDeviceFileBackingInfo, 2772, 2772;
+    VirtualDiskFlatVer2BackingInfo: VirtualDeviceFileBackingInfo, 2773, 2773;
+    VirtualDiskLocalPMemBackingInfo: VirtualDeviceFileBackingInfo, 2774, 2774;
+    VirtualDiskRawDiskMappingVer1BackingInfo: VirtualDeviceFileBackingInfo, 2775, 2775;
+    VirtualDiskSeSparseBackingInfo: VirtualDeviceFileBackingInfo, 2776, 2776;
+    VirtualDiskSparseVer1BackingInfo: VirtualDeviceFileBackingInfo, 2777, 2777;
+    VirtualDiskSparseVer2BackingInfo: VirtualDeviceFileBackingInfo, 2778, 2778;
+    VirtualFloppyImageBackingInfo: VirtualDeviceFileBackingInfo, 2779, 2779;
+    VirtualNVDIMMBackingInfo: VirtualDeviceFileBackingInfo, 2780, 2780;
+    VirtualParallelPortFileBackingInfo: VirtualDeviceFileBackingInfo, 2781, 2781;
+    VirtualSerialPortFileBackingInfo: VirtualDeviceFileBackingInfo, 2782, 2782;
+    VirtualDevicePipeBackingInfo: VirtualDeviceBackingInfo, 2783, 2784;
+    VirtualSerialPortPipeBackingInfo: VirtualDevicePipeBackingInfo, 2784, 2784;
+    VirtualDeviceRemoteDeviceBackingInfo: VirtualDeviceBackingInfo, 2785, 2789;
+    VirtualCdromRemoteAtapiBackingInfo: VirtualDeviceRemoteDeviceBackingInfo, 2786, 2786;
+    VirtualCdromRemotePassthroughBackingInfo: VirtualDeviceRemoteDeviceBackingInfo, 2787, 2787;
+    VirtualFloppyRemoteDeviceBackingInfo: VirtualDeviceRemoteDeviceBackingInfo, 2788, 2788;
+    VirtualUSBRemoteClientBackingInfo: VirtualDeviceRemoteDeviceBackingInfo, 2789, 2789;
+    VirtualDeviceURIBackingInfo: VirtualDeviceBackingInfo, 2790, 2791;
+    VirtualSerialPortURIBackingInfo: VirtualDeviceURIBackingInfo, 2791, 2791;
+    VirtualEthernetCardDistributedVirtualPortBackingInfo: VirtualDeviceBackingInfo, 2792, 2792;
+    VirtualEthernetCardOpaqueNetworkBackingInfo: VirtualDeviceBackingInfo, 2793, 2793;
+    VirtualPCIPassthroughDvxBackingInfo: VirtualDeviceBackingInfo, 2794, 2794;
+    VirtualPCIPassthroughPluginBackingInfo: VirtualDeviceBackingInfo, 2795, 2796;
+    VirtualPCIPassthroughVmiopBackingInfo: VirtualPCIPassthroughPluginBackingInfo, 2796, 2796;
+    VirtualPrecisionClockSystemClockBackingInfo: VirtualDeviceBackingInfo, 2797, 2797;
+    VirtualSerialPortThinPrintBackingInfo: VirtualDeviceBackingInfo, 2798, 2798;
+    VirtualSriovEthernetCardSriovBackingInfo: VirtualDeviceBackingInfo, 2799, 2799;
+    VirtualDeviceBackingOption: DynamicData, 2800, 2846;
+    VirtualDeviceDeviceBackingOption: VirtualDeviceBackingOption, 2801, 2819;
+    VirtualCdromAtapiBackingOption: VirtualDeviceDeviceBackingOption, 2802, 2802;
+    VirtualCdromPassthroughBackingOption: VirtualDeviceDeviceBackingOption, 2803, 2803;
+    VirtualCdromRemoteAtapiBackingOption: VirtualDeviceDeviceBackingOption, 2804, 2804;
+    VirtualDiskRawDiskMappingVer1BackingOption: VirtualDeviceDeviceBackingOption, 2805, 2805;
+    VirtualDiskRawDiskVer2BackingOption: VirtualDeviceDeviceBackingOption, 2806, 2807;
+    VirtualDiskPartitionedRawDiskVer2BackingOption: VirtualDiskRawDiskVer2BackingOption, 2807, 2807;
+    VirtualEthernetCardLegacyNetworkBackingOption: VirtualDeviceDeviceBackingOption, 2808, 2808;
+    VirtualEthernetCardNetworkBackingOption: VirtualDeviceDeviceBackingOption, 2809, 2809;
+    VirtualFloppyDeviceBackingOption: VirtualDeviceDeviceBackingOption, 2810, 2810;
+    VirtualPCIPassthroughDeviceBackingOption: VirtualDeviceDeviceBackingOption, 2811, 2811;
+    VirtualPCIPassthroughDynamicBackingOption: VirtualDeviceDeviceBackingOption, 2812, 2812;
+    VirtualParallelPortDeviceBackingOption: VirtualDeviceDeviceBackingOption, 2813, 2813;
+    VirtualPointingDeviceBackingOption: VirtualDeviceDeviceBackingOption, 2814, 2814;
+    VirtualSCSIPassthroughDeviceBackingOption: VirtualDeviceDeviceBackingOption, 2815, 2815;
+    VirtualSerialPortDeviceBackingOption: VirtualDeviceDeviceBackingOption, 2816, 2816;
+    VirtualSoundCardDeviceBackingOption: VirtualDeviceDeviceBackingOption, 2817, 2817;
+    VirtualUSBRemoteHostBackingOption: VirtualDeviceDeviceBackingOption, 2818, 2818;
+    VirtualUSBUSBBackingOption: VirtualDeviceDeviceBackingOption, 2819, 2819;
+    VirtualDeviceFileBackingOption: VirtualDeviceBackingOption, 2820, 2830;
+    VirtualCdromIsoBackingOption: VirtualDeviceFileBackingOption, 2821, 2821;
+    VirtualDiskFlatVer1BackingOption: VirtualDeviceFileBackingOption, 2822, 2822;
+    VirtualDiskFlatVer2BackingOption: VirtualDeviceFileBackingOption, 2823, 2823;
+    VirtualDiskLocalPMemBackingOption: VirtualDeviceFileBackingOption, 2824, 2824;
+    VirtualDiskSeSparseBackingOption: VirtualDeviceFileBackingOption, 2825, 2825;
+    VirtualDiskSparseVer1BackingOption: VirtualDeviceFileBackingOption, 2826, 2826;
+    VirtualDiskSparseVer2BackingOption: VirtualDeviceFileBackingOption, 2827, 2827;
+    VirtualFloppyImageBackingOption: VirtualDeviceFileBackingOption, 2828, 2828;
+    VirtualParallelPortFileBackingOption: VirtualDeviceFileBackingOption, 2829, 2829;
+    VirtualSerialPortFileBackingOption: VirtualDeviceFileBackingOption, 2830, 2830;
+    VirtualDevicePipeBackingOption: VirtualDeviceBackingOption, 2831, 2832;
+    VirtualSerialPortPipeBackingOption: VirtualDevicePipeBackingOption, 2832, 2832;
+    VirtualDeviceRemoteDeviceBackingOption: VirtualDeviceBackingOption, 2833, 2836;
+    VirtualCdromRemotePassthroughBackingOption: VirtualDeviceRemoteDeviceBackingOption, 2834, 2834;
+    VirtualFloppyRemoteDeviceBackingOption: VirtualDeviceRemoteDeviceBackingOption, 2835, 2835;
+    VirtualUSBRemoteClientBackingOption: VirtualDeviceRemoteDeviceBackingOption, 2836, 2836;
+    VirtualDeviceURIBackingOption: VirtualDeviceBackingOption, 2837, 2838;
+    VirtualSerialPortURIBackingOption: VirtualDeviceURIBackingOption, 2838, 2838;
+    VirtualEthernetCardDVPortBackingOption: VirtualDeviceBackingOption, 2839, 2839;
+    VirtualEthernetCardOpaqueNetworkBackingOption: VirtualDeviceBackingOption, 2840, 2840;
+    VirtualPCIPassthroughDvxBackingOption: VirtualDeviceBackingOption, 2841, 2841;
+    VirtualPCIPassthroughPluginBackingOption: VirtualDeviceBackingOption, 2842, 2843;
+    VirtualPCIPassthroughVmiopBackingOption: VirtualPCIPassthroughPluginBackingOption, 2843, 2843;
+    VirtualPrecisionClockSystemClockBackingOption: VirtualDeviceBackingOption, 2844, 2844;
+    VirtualSerialPortThinPrintBackingOption: VirtualDeviceBackingOption, 2845, 2845;
+    VirtualSriovEthernetCardSriovBackingOption: VirtualDeviceBackingOption, 2846, 2846;
+    VirtualDeviceBusSlotInfo: DynamicData, 2847, 2849;
+    VirtualDevicePciBusSlotInfo: VirtualDeviceBusSlotInfo, 2848, 2849;
+    VirtualUSBControllerPciBusSlotInfo: VirtualDevicePciBusSlotInfo, 2849, 2849;
+    VirtualDeviceBusSlotOption: DynamicData, 2850, 2850;
+    VirtualDeviceConfigSpec: DynamicData, 2851, 2852;
+    VirtualDiskConfigSpec: VirtualDeviceConfigSpec, 2852, 2852;
+    VirtualDeviceConfigSpecBackingSpec: DynamicData, 2853, 2853;
+    VirtualDeviceConnectInfo: DynamicData, 2854, 2854;
+    VirtualDeviceConnectOption: DynamicData, 2855, 2855;
+    VirtualDeviceDeviceGroupInfo: DynamicData, 2856, 2856;
+    VirtualDeviceOption: DynamicData, 2857, 2903;
+    VirtualCdromOption: VirtualDeviceOption, 2858, 2858;
+    VirtualControllerOption: VirtualDeviceOption, 2859, 2874;
+    VirtualIDEControllerOption: VirtualControllerOption, 2860, 2860;
+    VirtualNVDIMMControllerOption: VirtualControllerOption, 2861, 2861;
+    VirtualNVMEControllerOption: VirtualControllerOption, 2862, 2862;
+    VirtualPCIControllerOption: VirtualControllerOption, 2863, 2863;
+    VirtualPS2ControllerOption: VirtualControllerOption, 2864, 2864;
+    VirtualSATAControllerOption: VirtualControllerOption, 2865, 2866;
+    VirtualAHCIControllerOption: VirtualSATAControllerOption, 2866, 2866;
+    VirtualSCSIControllerOption: VirtualControllerOption, 2867, 2871;
+    ParaVirtualSCSIControllerOption: VirtualSCSIControllerOption, 2868, 2868;
+    VirtualBusLogicControllerOption: VirtualSCSIControllerOption, 2869, 2869;
+    VirtualLsiLogicControllerOption: VirtualSCSIControllerOption, 2870, 2870;
+    VirtualLsiLogicSASControllerOption: VirtualSCSIControllerOption, 2871, 2871;
+    VirtualSIOControllerOption: VirtualControllerOption, 2872, 2872;
+    VirtualUSBControllerOption: VirtualControllerOption, 2873, 2873;
+    VirtualUSBXHCIControllerOption: VirtualControllerOption, 2874, 2874;
+    VirtualDiskOption: VirtualDeviceOption, 2875, 2875;
+    VirtualEthernetCardOption: VirtualDeviceOption, 2876, 2884;
+    VirtualE1000Option: VirtualEthernetCardOption, 2877, 2877;
+    VirtualE1000eOption: VirtualEthernetCardOption, 2878, 2878;
+    VirtualPCNet32Option: VirtualEthernetCardOption, 2879, 2879;
+    VirtualSriovEthernetCardOption: VirtualEthernetCardOption, 2880, 2880;
+    VirtualVmxnetOption: VirtualEthernetCardOption, 2881, 2884;
+    VirtualVmxnet2Option: VirtualVmxnetOption, 2882, 2882;
+    VirtualVmxnet3Option: VirtualVmxnetOption, 2883, 2884;
+    VirtualVmxnet3VrdmaOption: VirtualVmxnet3Option, 2884, 2884;
+    VirtualFloppyOption: VirtualDeviceOption, 2885, 2885;
+    VirtualKeyboardOption: VirtualDeviceOption, 2886, 2886;
+    VirtualMachineVMCIDeviceOption: VirtualDeviceOption, 2887, 2887;
+    VirtualNVDIMMOption: VirtualDeviceOption, 2888, 2888;
+    VirtualPCIPassthroughOption: VirtualDeviceOption, 2889, 2889;
+    VirtualParallelPortOption: VirtualDeviceOption, 2890, 2890;
+    VirtualPointingDeviceOption: VirtualDeviceOption, 2891, 2891;
+    VirtualPrecisionClockOption: VirtualDeviceOption, 2892, 2892;
+    VirtualSCSIPassthroughOption: VirtualDeviceOption, 2893, 2893;
+    VirtualSerialPortOption: VirtualDeviceOption, 2894, 2894;
+    VirtualSoundCardOption: VirtualDeviceOption, 2895, 2898;
+    VirtualEnsoniq1371Option: VirtualSoundCardOption, 2896, 2896;
+    VirtualHdAudioCardOption: VirtualSoundCardOption, 2897, 2897;
+    VirtualSoundBlaster16Option: VirtualSoundCardOption, 2898, 2898;
+    VirtualTPMOption: VirtualDeviceOption, 2899, 2899;
+    VirtualUSBOption: VirtualDeviceOption, 2900, 2900;
+    VirtualVMIROMOption: VirtualDeviceOption, 2901, 2901;
+    VirtualVideoCardOption: VirtualDeviceOption, 2902, 2902;
+    VirtualWDTOption: VirtualDeviceOption, 2903, 2903;
+    VirtualDiskDeltaDiskFormatsSupported: DynamicData, 2904, 2904;
+    VirtualDiskId: DynamicData, 2905, 2905;
+    VirtualDiskInfo: DynamicData, 2906, 2906;
+    VirtualDiskInfoUnit: DynamicData, 2907, 2907;
+    VirtualDiskOptionVFlashCacheConfigOption: DynamicData, 2908, 2908;
+    VirtualDiskSpec: DynamicData, 2909, 2912;
+    DeviceBackedVirtualDiskSpec: VirtualDiskSpec, 2910, 2910;
+    FileBackedVirtualDiskSpec: VirtualDiskSpec, 2911, 2912;
+    SeSparseVirtualDiskSpec: FileBackedVirtualDiskSpec, 2912, 2912;
+    VirtualDiskVFlashCacheConfigInfo: DynamicData, 2913, 2913;
+    VirtualEthernetCardResourceAllocation: DynamicData, 2914, 2914;
+    VirtualHardware: DynamicData, 2915, 2915;
+    VirtualHardwareOption: DynamicData, 2916, 2916;
+    VirtualMachineAffinityInfo: DynamicData, 2917, 2917;
+    VirtualMachineBaseIndependentFilterSpec: DynamicData, 2918, 2920;
+    VirtualMachineEmptyIndependentFilterSpec: VirtualMachineBaseIndependentFilterSpec, 2919, 2919;
+    VirtualMachineIndependentFilterSpec: VirtualMachineBaseIndependentFilterSpec, 2920, 2920;
+    VirtualMachineBootOptions: DynamicData, 2921, 2921;
+    VirtualMachineBootOptionsBootableDevice: DynamicData, 2922, 2926;
+    VirtualMachineBootOptionsBootableCdromDevice: VirtualMachineBootOptionsBootableDevice, 2923, 2923;
+    VirtualMachineBootOptionsBootableDiskDevice: VirtualMachineBootOptionsBootableDevice, 2924, 2924;
+    VirtualMachineBootOptionsBootableEthernetDevice: VirtualMachineBootOptionsBootableDevice, 2925, 2925;
+    VirtualMachineBootOptionsBootableFloppyDevice: VirtualMachineBootOptionsBootableDevice, 2926, 2926;
+    VirtualMachineCapability: DynamicData, 2927, 2927;
+    VirtualMachineCertThumbprint: DynamicData, 2928, 2928;
+    VirtualMachineCloneSpec: DynamicData, 2929, 2929;
+    VirtualMachineConfigInfo: DynamicData, 2930, 2930;
+    VirtualMachineConfigInfoDatastoreUrlPair: DynamicData, 2931, 2931;
+    VirtualMachineConfigInfoOverheadInfo: DynamicData, 2932, 2932;
+    VirtualMachineConfigOption: DynamicData, 2933, 2933;
+    VirtualMachineConfigOptionDescriptor: DynamicData, 2934, 2934;
+    VirtualMachineConfigSpec: DynamicData, 2935, 2935;
+    VirtualMachineConfigSummary: DynamicData, 2936, 2936;
+    VirtualMachineConnection: DynamicData, 2937, 2938;
+    VirtualMachineMksConnection: VirtualMachineConnection, 2938, 2938;
+    VirtualMachineConsolePreferences: DynamicData, 2939, 2939;
+    VirtualMachineContentLibraryItemInfo: DynamicData, 2940, 2940;
+    VirtualMachineDatastoreVolumeOption: DynamicData, 2941, 2941;
+    VirtualMachineDefaultPowerOpInfo: DynamicData, 2942, 2942;
+    VirtualMachineDeviceRuntimeInfo: DynamicData, 2943, 2943;
+    VirtualMachineDeviceRuntimeInfoDeviceRuntimeState: DynamicData, 2944, 2945;
+    VirtualMachineDeviceRuntimeInfoVirtualEthernetCardRuntimeState: VirtualMachineDeviceRuntimeInfoDeviceRuntimeState, 2945, 2945;
+    VirtualMachineDisplayTopology: DynamicData, 2946, 2946;
+    VirtualMachineDvxClassInfo: DynamicData, 2947, 2947;
+    VirtualMachineFeatureRequirement: DynamicData, 2948, 2948;
+    VirtualMachineFileInfo: DynamicData, 2949, 2949;
+    VirtualMachineFileLayout: DynamicData, 2950, 2950;
+    VirtualMachineFileLayoutDiskLayout: DynamicData, 2951, 2951;
+    VirtualMachineFileLayoutEx: DynamicData, 2952, 2952;
+    VirtualMachineFileLayoutExDiskLayout: DynamicData, 2953, 2953;
+    VirtualMachineFileLayoutExDiskUnit: DynamicData, 2954, 2954;
+    VirtualMachineFileLayoutExFileInfo: DynamicData, 2955, 2955;
+    VirtualMachineFileLayoutExSnapshotLayout: DynamicData, 2956, 2956;
+    VirtualMachineFileLayoutSnapshotLayout: DynamicData, 2957, 2957;
+    VirtualMachineFlagInfo: DynamicData, 2958, 2958;
+    VirtualMachineForkConfigInfo: DynamicData, 2959, 2959;
+    VirtualMachineGuestIntegrityInfo: DynamicData, 2960, 2960;
+    VirtualMachineGuestMonitoringModeInfo: DynamicData, 2961, 2961;
+    VirtualMachineGuestQuiesceSpec: DynamicData, 2962, 2963;
+    VirtualMachineWindowsQuiesceSpec: VirtualMachineGuestQuiesceSpec, 2963, 2963;
+    VirtualMachineGuestRebootStatus: DynamicData, 2964, 2964;
+    VirtualMachineGuestSummary: DynamicData, 2965, 2965;
+    VirtualMachineIdeDiskDevicePartitionInfo: DynamicData, 2966, 2966;
+    VirtualMachineInstantCloneSpec: DynamicData, 2967, 2967;
+    VirtualMachineLegacyNetworkSwitchInfo: DynamicData, 2968, 2968;
+    VirtualMachineMemoryReservationInfo: DynamicData, 2969, 2969;
+    VirtualMachineMemoryReservationSpec: DynamicData, 2970, 2970;
+    VirtualMachineMessage: DynamicData, 2971, 2971;
+    VirtualMachineMetadataManagerVmMetadata: DynamicData, 2972, 2972;
+    VirtualMachineMetadataManagerVmMetadataInput: DynamicData, 2973, 2973;
+    VirtualMachineMetadataManagerVmMetadataOwner: DynamicData, 2974, 2974;
+    VirtualMachineMetadataManagerVmMetadataResult: DynamicData, 2975, 2975;
+    VirtualMachineMksTicket: DynamicData, 2976, 2976;
+    VirtualMachineNetworkShaperInfo: DynamicData, 2977, 2977;
+    VirtualMachineProfileDetails: DynamicData, 2978, 2978;
+    VirtualMachineProfileDetailsDiskProfileDetails: DynamicData, 2979, 2979;
+    VirtualMachineProfileRawData: DynamicData, 2980, 2980;
+    VirtualMachineProfileSpec: DynamicData, 2981, 2984;
+    VirtualMachineDefaultProfileSpec: VirtualMachineProfileSpec, 2982, 2982;
+    VirtualMachineDefinedProfileSpec: VirtualMachineProfileSpec, 2983, 2983;
+    VirtualMachineEmptyProfileSpec: VirtualMachineProfileSpec, 2984, 2984;
+    VirtualMachinePropertyRelation: DynamicData, 2985, 2985;
+    VirtualMachineQuestionInfo: DynamicData, 2986, 2986;
+    VirtualMachineQuickStats: DynamicData, 2987, 2987;
+    VirtualMachineQuickStatsMemoryTierStats: DynamicData, 2988, 2988;
+    VirtualMachineRelocateSpec: DynamicData, 2989, 2989;
+    VirtualMachineRelocateSpecDiskLocator: DynamicData, 2990, 2990;
+    VirtualMachineRelocateSpecDiskLocatorBackingSpec: DynamicData, 2991, 2991;
+    VirtualMachineRuntimeInfo: DynamicData, 2992, 2992;
+    VirtualMachineRuntimeInfoDasProtectionState: DynamicData, 2993, 2993;
+    VirtualMachineSgxInfo: DynamicData, 2994, 2994;
+    VirtualMachineSnapshotInfo: DynamicData, 2995, 2995;
+    VirtualMachineSnapshotTree: DynamicData, 2996, 2996;
+    VirtualMachineSriovDevicePoolInfo: DynamicData, 2997, 2998;
+    VirtualMachineSriovNetworkDevicePoolInfo: VirtualMachineSriovDevicePoolInfo, 2998, 2998;
+    VirtualMachineStorageInfo: DynamicData, 2999, 2999;
+    VirtualMachineStorageSummary: DynamicData, 3000, 3000;
+    VirtualMachineSummary: DynamicData, 3001, 3001;
+    VirtualMachineTargetInfo: DynamicData, 3002, 3027;
+    OpaqueNetworkTargetInfo: VirtualMachineTargetInfo, 3003, 3003;
+    SubnetInfo: VirtualMachineTargetInfo, 3004, 3004;
+    VirtualMachineCdromInfo: VirtualMachineTargetInfo, 3005, 3005;
+    VirtualMachineDatastoreInfo: VirtualMachineTargetInfo, 3006, 3006;
+    VirtualMachineDiskDeviceInfo: VirtualMachineTargetInfo, 3007, 3009;
+    VirtualMachineIdeDiskDeviceInfo: VirtualMachineDiskDeviceInfo, 3008, 3008;
+    VirtualMachineScsiDiskDeviceInfo: VirtualMachineDiskDeviceInfo, 3009, 3009;
+    VirtualMachineDynamicPassthroughInfo: VirtualMachineTargetInfo, 3010, 3010;
+    VirtualMachineFloppyInfo: VirtualMachineTargetInfo, 3011, 3011;
+    VirtualMachineNetworkInfo: VirtualMachineTargetInfo, 3012, 3012;
+    VirtualMachineParallelInfo: VirtualMachineTargetInfo, 3013, 3013;
+    VirtualMachinePciPassthroughInfo: VirtualMachineTargetInfo, 3014, 3015;
+    VirtualMachineSriovInfo: VirtualMachinePciPassthroughInfo, 3015, 3015;
+    VirtualMachinePciSharedGpuPassthroughInfo: VirtualMachineTargetInfo, 3016, 3016;
+    VirtualMachinePrecisionClockInfo: VirtualMachineTargetInfo, 3017, 3017;
+    VirtualMachineScsiPassthroughInfo: VirtualMachineTargetInfo, 3018, 3018;
+    VirtualMachineSerialInfo: VirtualMachineTargetInfo, 3019, 3019;
+    VirtualMachineSgxTargetInfo: VirtualMachineTargetInfo, 3020, 3020;
+    VirtualMachineSoundInfo: VirtualMachineTargetInfo, 3021, 3021;
+    VirtualMachineUsbInfo: VirtualMachineTargetInfo, 3022, 3022;
+    VirtualMachineVFlashModuleInfo: VirtualMachineTargetInfo, 3023, 3023;
+    VirtualMachineVMotionStunTimeInfo: VirtualMachineTargetInfo, 3024, 3024;
+    VirtualMachineVendorDeviceGroupInfo: VirtualMachineTargetInfo, 3025, 3025;
+    VirtualMachineVgpuDeviceInfo: VirtualMachineTargetInfo, 3026, 3026;
+    VirtualMachineVgpuProfileInfo: VirtualMachineTargetInfo, 3027, 3027;
+    VirtualMachineTicket: DynamicData, 3028, 3028;
+    VirtualMachineUsageOnDatastore: DynamicData, 3029, 3029;
+    VirtualMachineVMCIDeviceFilterInfo: DynamicData, 3030, 3030;
+    VirtualMachineVMCIDeviceFilterSpec: DynamicData, 3031, 3031;
+    VirtualMachineVMCIDeviceOptionFilterSpecOption: DynamicData, 3032, 3032;
+    VirtualMachineVcpuConfig: DynamicData, 3033, 3033;
+    VirtualMachineVendorDeviceGroupInfoComponentDeviceInfo: DynamicData, 3034, 3034;
+    VirtualMachineVirtualDeviceGroups: DynamicData, 3035, 3035;
+    VirtualMachineVirtualDeviceGroupsDeviceGroup: DynamicData, 3036, 3037;
+    VirtualMachineVirtualDeviceGroupsVendorDeviceGroup: VirtualMachineVirtualDeviceGroupsDeviceGroup, 3037, 3037;
+    VirtualMachineVirtualDeviceSwap: DynamicData, 3038, 3038;
+    VirtualMachineVirtualDeviceSwapDeviceSwapInfo: DynamicData, 3039, 3039;
+    VirtualMachineVirtualNuma: DynamicData, 3040, 3040;
+    VirtualMachineVirtualNumaInfo: DynamicData, 3041, 3041;
+    VirtualMachineVirtualPMem: DynamicData, 3042, 3042;
+    VirtualMachineWipeResult: DynamicData, 3043, 3043;
+    VirtualNicManagerNetConfig: DynamicData, 3044, 3044;
+    VirtualPCIPassthroughAllowedDevice: DynamicData, 3045, 3045;
+    VirtualVmxnet3OptionStrictLatencyConfigOption: DynamicData, 3046, 3046;
+    VirtualVmxnet3StrictLatencyConfig: DynamicData, 3047, 3047;
+    VmConfigFileEncryptionInfo: DynamicData, 3048, 3048;
+    VmConfigFileQueryFilter: DynamicData, 3049, 3049;
+    VmConfigFileQueryFlags: DynamicData, 3050, 3050;
+    VmConfigInfo: DynamicData, 3051, 3052;
+    VAppConfigInfo: VmConfigInfo, 3052, 3052;
+    VmConfigSpec: DynamicData, 3053, 3054;
+    VAppConfigSpec: VmConfigSpec, 3054, 3054;
+    VmDiskFileEncryptionInfo: DynamicData, 3055, 3055;
+    VmDiskFileQueryFilter: DynamicData, 3056, 3056;
+    VmDiskFileQueryFlags: DynamicData, 3057, 3057;
+    VmPlacementPolicy: DynamicData, 3058, 3061;
+    VmToVmGroupsAntiAffinity: VmPlacementPolicy, 3059, 3059;
+    VmVmAffinity: VmPlacementPolicy, 3060, 3060;
+    VmVmAntiAffinity: VmPlacementPolicy, 3061, 3061;
+    VmPodConfigForPlacement: DynamicData, 3062, 3062;
+    VmfsConfigOption: DynamicData, 3063, 3063;
+    VmfsDatastoreBaseOption: DynamicData, 3064, 3067;
+    VmfsDatastoreMultipleExtentOption: VmfsDatastoreBaseOption, 3065, 3065;
+    VmfsDatastoreSingleExtentOption: VmfsDatastoreBaseOption, 3066, 3067;
+    VmfsDatastoreAllExtentOption: VmfsDatastoreSingleExtentOption, 3067, 3067;
+    VmfsDatastoreOption: DynamicData, 3068, 3068;
+    VmfsDatastoreSpec: DynamicData, 3069, 3072;
+    VmfsDatastoreCreateSpec: VmfsDatastoreSpec, 3070, 3070;
+    VmfsDatastoreExpandSpec: VmfsDatastoreSpec, 3071, 3071;
+    VmfsDatastoreExtendSpec: VmfsDatastoreSpec, 3072, 3072;
+    VmfsUnmapBandwidthSpec: DynamicData, 3073, 3073;
+    VmwareDistributedVirtualSwitchDpuFailoverPolicy: DynamicData, 3074, 3074;
+    VmwareDistributedVirtualSwitchNetworkOffloadConfig: DynamicData, 3075, 3075;
+    VmwareDistributedVirtualSwitchRealTimeConfig: DynamicData, 3076, 3076;
+    VmwareDistributedVirtualSwitchRealTimeLanAnnotation: DynamicData, 3077, 3077;
+    VnicPortArgument: DynamicData, 3078, 3078;
+    VsanClusterConfigInfo: DynamicData, 3079, 3080;
+    VsanClusterConfigInfoHostDefaultInfo: DynamicData, 3081, 3081;
+    VsanClusterCoreConfig: DynamicData, 3082, 3082;
+    VsanClusterCoreConfigSpec: DynamicData, 3083, 3083;
+    VsanHostClusterStatus: DynamicData, 3084, 3084;
+    VsanHostClusterStatusState: DynamicData, 3085, 3085;
+    VsanHostClusterStatusStateCompletionEstimate: DynamicData, 3086, 3086;
+    VsanHostConfigInfo: DynamicData, 3087, 3088;
+    VsanHostConfigInfoClusterInfo: DynamicData, 3089, 3089;
+    VsanHostConfigInfoNetworkInfo: DynamicData, 3090, 3090;
+    VsanHostConfigInfoNetworkInfoPortConfig: DynamicData, 3091, 3092;
+    VsanHostConfigInfoStorageInfo: DynamicData, 3093, 3093;
+    VsanHostDecommissionMode: DynamicData, 3094, 3094;
+    VsanHostDiskMapInfo: DynamicData, 3095, 3095;
+    VsanHostDiskMapResult: DynamicData, 3096, 3096;
+    VsanHostDiskMapping: DynamicData, 3097, 3097;
+    VsanHostDiskResult: DynamicData, 3098, 3099;
+    VsanHostFaultDomainInfo: DynamicData, 3100, 3100;
+    VsanHostIpConfig: DynamicData, 3101, 3102;
+    VsanHostMembershipInfo: DynamicData, 3103, 3103;
+    VsanHostRuntimeInfo: DynamicData, 3104, 3104;
+    VsanHostRuntimeInfoDiskIssue: DynamicData, 3105, 3105;
+    VsanHostVsanDiskInfo: DynamicData, 3106, 3106;
+    VsanNewPolicyBatch: DynamicData, 3107, 3107;
+    VsanPolicyChangeBatch: DynamicData, 3108, 3108;
+    VsanPolicyCost: DynamicData, 3109, 3109;
+    VsanPolicySatisfiability: DynamicData, 3110, 3110;
+    VsanUpgradeSystemNetworkPartitionInfo: DynamicData, 3111, 3111;
+    VsanUpgradeSystemPreflightCheckIssue: DynamicData, 3112, 3136;
+    VsanUpgradeSystemAPIBrokenIssue: VsanUpgradeSystemPreflightCheckIssue, 3113, 3113;
+    VsanUpgradeSystemAutoClaimEnabledOnHostsIssue: VsanUpgradeSystemPreflightCheckIssue, 3114, 3114;
+    VsanUpgradeSystemHostsDisconnectedIssue: VsanUpgradeSystemPreflightCheckIssue, 3115, 3115;
+    VsanUpgradeSystemMissingHostsInClusterIssue: VsanUpgradeSystemPreflightCheckIssue, 3116, 3116;
+    VsanUpgradeSystemNetworkPartitionIssue: VsanUpgradeSystemPreflightCheckIssue, 3117, 3117;
+    VsanUpgradeSystemNotEnoughFreeCapacityIssue: VsanUpgradeSystemPreflightCheckIssue, 3118, 3118;
+    VsanUpgradeSystemRogueHostsInClusterIssue: VsanUpgradeSystemPreflightCheckIssue, 3119, 3119;
+    VsanUpgradeSystemV2ObjectsPresentDuringDowngradeIssue: VsanUpgradeSystemPreflightCheckIssue, 3120, 3120;
+    VsanUpgradeSystemWrongEsxVersionIssue: VsanUpgradeSystemPreflightCheckIssue, 3121, 3121;
+    VsanUpgradeSystemPreflightCheckResult: DynamicData, 3137, 3138;
+    VsanUpgradeSystemUpgradeHistoryItem: DynamicData, 3139, 3142;
+    VsanUpgradeSystemUpgradeHistoryDiskGroupOp: VsanUpgradeSystemUpgradeHistoryItem, 3140, 3140;
+    VsanUpgradeSystemUpgradeHistoryPreflightFail: VsanUpgradeSystemUpgradeHistoryItem, 3141, 3141;
+    VsanUpgradeSystemUpgradeStatus: DynamicData, 3143, 3144;
+    VslmCreateSpec: DynamicData, 3145, 3145;
+    VslmCreateSpecBackingSpec: DynamicData, 3146, 3148;
+    VslmCreateSpecDiskFileBackingSpec: VslmCreateSpecBackingSpec, 3147, 3147;
+    VslmCreateSpecRawDiskMappingBackingSpec: VslmCreateSpecBackingSpec, 3148, 3148;
+    VslmMigrateSpec: DynamicData, 3149, 3151;
+    VslmCloneSpec: VslmMigrateSpec, 3150, 3150;
+    VslmRelocateSpec: VslmMigrateSpec, 3151, 3151;
+    VslmTagEntry: DynamicData, 3152, 3152;
+    WaitOptions: DynamicData, 3153, 3153;
+    WitnessNodeInfo: DynamicData, 3154, 3154;
+    VslmInfrastructureObjectPolicy: DynamicData, 3155, 3155;
+    VslmInfrastructureObjectPolicySpec: DynamicData, 3156, 3156;
+    VslmVClockInfo: DynamicData, 3157, 3157;
+    PbmAboutInfo: DynamicData, 3158, 3158;
+    PbmCapabilityConstraintInstance: DynamicData, 3159, 3159;
+    PbmCapabilityConstraints: DynamicData, 3160, 3161;
+    PbmCapabilitySubProfileConstraints: PbmCapabilityConstraints, 3161, 3161;
+    PbmCapabilityInstance: DynamicData, 3164, 3164;
+    PbmCapabilityMetadata: DynamicData, 3165, 3165;
+    PbmCapabilityMetadataPerCategory: DynamicData, 3166, 3166;
+    PbmCapabilityMetadataUniqueId: DynamicData, 3167, 3167;
+    PbmCapabilityNamespaceInfo: DynamicData, 3168, 3168;
+    PbmCapabilityProfileCreateSpec: DynamicData, 3169, 3169;
+    PbmCapabilityProfileUpdateSpec: DynamicData, 3170, 3170;
+    PbmCapabilityPropertyInstance: DynamicData, 3171, 3171;
+    PbmCapabilityPropertyMetadata: DynamicData, 3172, 3172;
+    PbmCapabilitySchema: DynamicData, 3174, 3174;
+    PbmCapabilitySchemaVendorInfo: DynamicData, 3175, 3175;
+    PbmCapabilitySubProfile: DynamicData, 3176, 3176;
+    PbmCapabilityTypeInfo: DynamicData, 3178, 3179;
+    PbmCapabilityGenericTypeInfo: PbmCapabilityTypeInfo, 3179, 3179;
+    PbmCapabilityVendorNamespaceInfo: DynamicData, 3180, 3180;
+    PbmCapabilityVendorResourceTypeInfo: DynamicData, 3181, 3181;
+    PbmComplianceOperationalStatus: DynamicData, 3182, 3182;
+    PbmCompliancePolicyStatus: DynamicData, 3183, 3183;
+    PbmComplianceResult: DynamicData, 3184, 3184;
+    PbmDatastoreSpaceStatistics: DynamicData, 3186, 3186;
+    PbmDefaultProfileInfo: DynamicData, 3187, 3187;
+    PbmExtendedElementDescription: DynamicData, 3188, 3188;
+    PbmLineOfServiceInfo: DynamicData, 3191, 3193;
+    PbmPersistenceBasedDataServiceInfo: PbmLineOfServiceInfo, 3192, 3192;
+    PbmVaioDataServiceInfo: PbmLineOfServiceInfo, 3193, 3193;
+    PbmPlacementCompatibilityResult: DynamicData, 3195, 3195;
+    PbmPlacementHub: DynamicData, 3196, 3196;
+    PbmPlacementHubInfo: DynamicData, 3197, 3197;
+    PbmPlacementMatchingResources: DynamicData, 3198, 3199;
+    PbmPlacementMatchingReplicationResources: PbmPlacementMatchingResources, 3199, 3199;
+    PbmPlacementRequirement: DynamicData, 3200, 3203;
+    PbmPlacementCapabilityConstraintsRequirement: PbmPlacementRequirement, 3201, 3201;
+    PbmPlacementCapabilityProfileRequirement: PbmPlacementRequirement, 3202, 3203;
+    PbmPlacementZoneTopologyRequirement: PbmPlacementCapabilityProfileRequirement, 3203, 3203;
+    PbmPlacementResourceUtilization: DynamicData, 3204, 3204;
+    PbmProfile: DynamicData, 3205, 3207;
+    PbmCapabilityProfile: PbmProfile, 3206, 3207;
+    PbmDefaultCapabilityProfile: PbmCapabilityProfile, 3207, 3207;
+    PbmProfileId: DynamicData, 3208, 3208;
+    PbmProfileOperationOutcome: DynamicData, 3210, 3210;
+    PbmProfileResourceType: DynamicData, 3211, 3211;
+    PbmQueryProfileResult: DynamicData, 3213, 3213;
+    PbmQueryReplicationGroupResult: DynamicData, 3214, 3214;
+    PbmRollupComplianceResult: DynamicData, 3215, 3215;
+    PbmServerObjectRef: DynamicData, 3216, 3216;
+    PbmServiceInstanceContent: DynamicData, 3217, 3217;
+    ClusterRuntimeInfo: DynamicData, 3457, 3457;
+    CnsAccessControlSpec: DynamicData, 3458, 3459;
+    CnsNFSAccessControlSpec: CnsAccessControlSpec, 3459, 3459;
+    CnsBackingObjectDetails: DynamicData, 3460, 3463;
+    CnsBlockBackingDetails: CnsBackingObjectDetails, 3461, 3461;
+    CnsFileBackingDetails: CnsBackingObjectDetails, 3462, 3463;
+    CnsVsanFileShareBackingDetails: CnsFileBackingDetails, 3463, 3463;
+    CnsBaseCreateSpec: DynamicData, 3464, 3467;
+    CnsBlockCreateSpec: CnsBaseCreateSpec, 3465, 3465;
+    CnsFileCreateSpec: CnsBaseCreateSpec, 3466, 3467;
+    CnsVSANFileCreateSpec: CnsFileCreateSpec, 3467, 3467;
+    CnsContainerCluster: DynamicData, 3468, 3468;
+    CnsCursor: DynamicData, 3469, 3469;
+    CnsEntityMetadata: DynamicData, 3470, 3471;
+    CnsKubernetesEntityMetadata: CnsEntityMetadata, 3471, 3471;
+    CnsKubernetesEntityReference: DynamicData, 3472, 3472;
+    CnsQueryFilter: DynamicData, 3474, 3475;
+    CnsKubernetesQueryFilter: CnsQueryFilter, 3475, 3475;
+    CnsQueryResult: DynamicData, 3476, 3476;
+    CnsQuerySelection: DynamicData, 3477, 3477;
+    CnsSnapshotCreateSpec: DynamicData, 3478, 3478;
+    CnsSnapshotDeleteSpec: DynamicData, 3479, 3479;
+    CnsSnapshotId: DynamicData, 3480, 3480;
+    CnsSyncVolumeSpec: DynamicData, 3481, 3481;
+    CnsUnregisterVolumeSpec: DynamicData, 3482, 3482;
+    CnsVolume: DynamicData, 3483, 3483;
+    CnsVolumeACLConfigureSpec: DynamicData, 3484, 3484;
+    CnsVolumeAttachDetachSpec: DynamicData, 3485, 3485;
+    CnsVolumeCreateSpec: DynamicData, 3486, 3486;
+    CnsVolumeCryptoUpdateSpec: DynamicData, 3487, 3487;
+    CnsVolumeExtendSpec: DynamicData, 3488, 3488;
+    CnsVolumeId: DynamicData, 3489, 3489;
+    CnsVolumeMetadata: DynamicData, 3490, 3490;
+    CnsVolumeMetadataUpdateSpec: DynamicData, 3491, 3491;
+    CnsVolumePolicyReconfigSpec: DynamicData, 3497, 3497;
+    CnsVolumeRelocateSpec: DynamicData, 3498, 3499;
+    CnsBlockVolumeRelocateSpec: CnsVolumeRelocateSpec, 3499, 3499;
+    CnsVolumeSource: DynamicData, 3500, 3502;
+    CnsCloneVolumeSource: CnsVolumeSource, 3501, 3501;
+    CnsSnapshotVolumeSource: CnsVolumeSource, 3502, 3502;
+    VSANEntityCompatibilityResult: DynamicData, 3542, 3542;
+    VSANSharedWitnessCompatibilityResult: DynamicData, 3543, 3543;
+    VimClusterVSANPreferredFaultDomainInfo: DynamicData, 3547, 3547;
+    VimClusterVSANStretchedClusterCapability: DynamicData, 3548, 3548;
+    VimClusterVSANStretchedClusterFaultDomainConfig: DynamicData, 3549, 3549;
+    VimClusterVSANWitnessHostInfo: DynamicData, 3550, 3550;
+    VimHostVSANStretchedClusterHostCapability: DynamicData, 3558, 3558;
+    VsanAddStoragePoolDiskSpec: DynamicData, 3575, 3575;
+    VsanFileShareNetPermission: DynamicData, 3694, 3694;
+    VsanHostVirtualApplianceInfo: DynamicData, 3770, 3770;
+    VsanStoragePoolDisk: DynamicData, 3937, 3937;
+    VsanStretchedClusterConfig: DynamicData, 3939, 3939;
+    VsanVcStretchedClusterConfigSpec: DynamicData, 3953, 3953;
+    LookupServiceContent: DynamicData, 3988, 3988;
+    LookupServiceRegistrationAttribute: DynamicData, 3989, 3989;
+    LookupServiceRegistrationEndpoint: DynamicData, 3990, 3990;
+    LookupServiceRegistrationEndpointType: DynamicData, 3991, 3991;
+    LookupServiceRegistrationFilter: DynamicData, 3992, 3992;
+    LookupServiceRegistrationMutableServiceInfo: DynamicData, 3993, 3995;
+    LookupServiceRegistrationCommonServiceInfo: LookupServiceRegistrationMutableServiceInfo, 3994, 3995;
+    LookupServiceRegistrationInfo: LookupServiceRegistrationCommonServiceInfo, 3995, 3995;
+    LookupServiceRegistrationServiceType: DynamicData, 3996, 3996;
+    DynamicProperty: DataObject, 3997, 3997;
+    ManagedObject: Object, 3998, 4200;
+    AlarmManager: ManagedObject, 3999, 3999;
+    AuthorizationManager: ManagedObject, 4000, 4000;
+    CertificateManager: ManagedObject, 4001, 4001;
+    CryptoManager: ManagedObject, 4002, 4005;
+    CryptoManagerHost: CryptoManager, 4003, 4004;
+    CryptoManagerHostKMS: CryptoManagerHost, 4004, 4004;
+    CryptoManagerKmip: CryptoManager, 4005, 4005;
+    CustomFieldsManager: ManagedObject, 4006, 4006;
+    CustomizationSpecManager: ManagedObject, 4007, 4007;
+    DatastoreNamespaceManager: ManagedObject, 4008, 4008;
+    DiagnosticManager: ManagedObject, 4009, 4009;
+    DirectPathProfileManager: ManagedObject, 4010, 4010;
+    DistributedVirtualSwitchManager: ManagedObject, 4011, 4011;
+    EnvironmentBrowser: ManagedObject, 4012, 4012;
+    EventManager: ManagedObject, 4013, 4013;
+    ExtensibleManagedObject: ManagedObject, 4014, 4046;
+    Alarm: ExtensibleManagedObject, 4015, 4015;
+    ClusterEVCManager: ExtensibleManagedObject, 4016, 4016;
+    HostCpuSchedulerSystem: ExtensibleManagedObject, 4017, 4017;
+    HostFirewallSystem: ExtensibleManagedObject, 4018, 4018;
+    HostGraphicsManager: ExtensibleManagedObject, 4019, 4019;
+    HostMemorySystem: ExtensibleManagedObject, 4020, 4020;
+    HostNetworkSystem: ExtensibleManagedObject, 4021, 4021;
+    HostPciPassthruSystem: ExtensibleManagedObject, 4022, 4022;
+    HostServiceSystem: ExtensibleManagedObject, 4023, 4023;
+    HostStorageSystem: ExtensibleManagedObject, 4024, 4024;
+    HostVMotionSystem: ExtensibleManagedObject, 4025, 4025;
+    HostVirtualNicManager: ExtensibleManagedObject, 4026, 4026;
+    ManagedEntity: ExtensibleManagedObject, 4027, 4043;
+    ComputeResource: ManagedEntity, 4028, 4029;
+    ClusterComputeResource: ComputeResource, 4029, 4029;
+    Datacenter: ManagedEntity, 4030, 4030;
+    Datastore: ManagedEntity, 4031, 4031;
+    DistributedVirtualSwitch: ManagedEntity, 4032, 4033;
+    VmwareDistributedVirtualSwitch: DistributedVirtualSwitch, 4033, 4033;
+    Folder: ManagedEntity, 4034, 4035;
+    StoragePod: Folder, 4035, 4035;
+    HostSystem: ManagedEntity, 4036, 4036;
+    Network: ManagedEntity, 4037, 4039;
+    DistributedVirtualPortgroup: Network, 4038, 4038;
+    OpaqueNetwork: Network, 4039, 4039;
+    ResourcePool: ManagedEntity, 4040, 4041;
+    VirtualApp: ResourcePool, 4041, 4041;
+    TransitGateway: ManagedEntity, 4042, 4042;
+    VirtualMachine: ManagedEntity, 4043, 4043;
+    ScheduledTask: ExtensibleManagedObject, 4044, 4044;
+    Task: ExtensibleManagedObject, 4045, 4045;
+    VirtualMachineSnapshot: ExtensibleManagedObject, 4046, 4046;
+    ExtensionManager: ManagedObject, 4047, 4047;
+    FailoverClusterConfigurator: ManagedObject, 4048, 4048;
+    FailoverClusterManager: ManagedObject, 4049, 4049;
+    FileManager: ManagedObject, 4050, 4050;
+    GuestAliasManager: ManagedObject, 4051, 4051;
+    GuestAuthManager: ManagedObject, 4052, 4052;
+    GuestFileManager: ManagedObject, 4053, 4053;
+    GuestOperationsManager: ManagedObject, 4054, 4054;
+    GuestProcessManager: ManagedObject, 4055, 4055;
+    GuestWindowsRegistryManager: ManagedObject, 4056, 4056;
+    HealthUpdateManager: ManagedObject, 4057, 4057;
+    HistoryCollector: ManagedObject, 4058, 4060;
+    EventHistoryCollector: HistoryCollector, 4059, 4059;
+    TaskHistoryCollector: HistoryCollector, 4060, 4060;
+    HostAccessManager: ManagedObject, 4061, 4061;
+    HostAssignableHardwareManager: ManagedObject, 4062, 4062;
+    HostAuthenticationManager: ManagedObject, 4063, 4063;
+    HostAuthenticationStore: ManagedObject, 4064, 4067;
+    HostDirectoryStore: HostAuthenticationStore, 4065, 4066;
+    HostActiveDirectoryAuthentication: HostDirectoryStore, 4066, 4066;
+    HostLocalAuthentication: HostAuthenticationStore, 4067, 4067;
+    HostAutoStartManager: ManagedObject, 4068, 4068;
+    HostBootDeviceSystem: ManagedObject, 4069, 4069;
+    HostCacheConfigurationManager: ManagedObject, 4070, 4070;
+    HostCertificateManager: ManagedObject, 4071, 4071;
+    HostDatastoreBrowser: ManagedObject, 4072, 4072;
+    HostDatastoreSystem: ManagedObject, 4073, 4073;
+    HostDateTimeSystem: ManagedObject, 4074, 4074;
+    HostDiagnosticSystem: ManagedObject, 4075, 4075;
+    HostEsxAgentHostManager: ManagedObject, 4076, 4076;
+    HostFirmwareSystem: ManagedObject, 4077, 4077;
+    HostHealthStatusSystem: ManagedObject, 4078, 4078;
+    HostImageConfigManager: ManagedObject, 4079, 4079;
+    HostKernelModuleSystem: ManagedObject, 4080, 4080;
+    HostLocalAccountManager: ManagedObject, 4081, 4081;
+    HostNvdimmSystem: ManagedObject, 4082, 4082;
+    HostPatchManager: ManagedObject, 4083, 4083;
+    HostPowerSystem: ManagedObject, 4084, 4084;
+    HostSnmpSystem: ManagedObject, 4085, 4085;
+    HostSpecificationManager: ManagedObject, 4086, 4086;
+    HostVFlashManager: ManagedObject, 4087, 4087;
+    HostVsanInternalSystem: ManagedObject, 4088, 4088;
+    HostVsanSystem: ManagedObject, 4089, 4089;
+    HttpNfcLease: ManagedObject, 4090, 4090;
+    IoFilterManager: ManagedObject, 4091, 4091;
+    IpPoolManager: ManagedObject, 4092, 4092;
+    IscsiManager: ManagedObject, 4093, 4093;
+    LicenseAssignmentManager: ManagedObject, 4094, 4094;
+    LicenseManager: ManagedObject, 4095, 4095;
+    LocalizationManager: ManagedObject, 4096, 4096;
+    MessageBusProxy: ManagedObject, 4097, 4097;
+    OptionManager: ManagedObject, 4098, 4098;
+    OverheadMemoryManager: ManagedObject, 4099, 4099;
+    OvfManager: ManagedObject, 4100, 4100;
+    PerformanceManager: ManagedObject, 4101, 4101;
+    Profile: ManagedObject, 4102, 4104;
+    ClusterProfile: Profile, 4103, 4103;
+    HostProfile: Profile, 4104, 4104;
+    ProfileComplianceManager: ManagedObject, 4105, 4105;
+    ProfileManager: ManagedObject, 4106, 4108;
+    ClusterProfileManager: ProfileManager, 4107, 4107;
+    HostProfileManager: ProfileManager, 4108, 4108;
+    PropertyCollector: ManagedObject, 4109, 4109;
+    PropertyFilter: ManagedObject, 4110, 4110;
+    ResourcePlanningManager: ManagedObject, 4111, 4111;
+    ScheduledTaskManager: ManagedObject, 4112, 4112;
+    SearchIndex: ManagedObject, 4113, 4113;
+    ServiceInstance: ManagedObject, 4114, 4114;
+    ServiceManager: ManagedObject, 4115, 4115;
+    SessionManager: ManagedObject, 4116, 4116;
+    SimpleCommand: ManagedObject, 4117, 4117;
+    SiteInfoManager: ManagedObject, 4118, 4118;
+    StorageQueryManager: ManagedObject, 4119, 4119;
+    StorageResourceManager: ManagedObject, 4120, 4120;
+    TaskManager: ManagedObject, 4121, 4121;
+    TenantTenantManager: ManagedObject, 4122, 4122;
+    UserDirectory: ManagedObject, 4123, 4123;
+    VStorageObjectManagerBase: ManagedObject, 4124, 4126;
+    HostVStorageObjectManager: VStorageObjectManagerBase, 4125, 4125;
+    VcenterVStorageObjectManager: VStorageObjectManagerBase, 4126, 4126;
+    View: ManagedObject, 4127, 4131;
+    ManagedObjectView: View, 4128, 4131;
+    ContainerView: ManagedObjectView, 4129, 4129;
+    InventoryView: ManagedObjectView, 4130, 4130;
+    ListView: ManagedObjectView, 4131, 4131;
+    ViewManager: ManagedObject, 4132, 4132;
+    VirtualDiskManager: ManagedObject, 4133, 4133;
+    VirtualMachineCompatibilityChecker: ManagedObject, 4134, 4134;
+    VirtualMachineGuestCustomizationManager: ManagedObject, 4135, 4135;
+    VirtualMachineProvisioningChecker: ManagedObject, 4136, 4136;
+    VirtualizationManager: ManagedObject, 4137, 4137;
+    VsanUpgradeSystem: ManagedObject, 4138, 4138;
+    PbmCapabilityMetadataManager: ManagedObject, 4139, 4139;
+    PbmComplianceManager: ManagedObject, 4140, 4140;
+    PbmPlacementSolver: ManagedObject, 4141, 4141;
+    PbmProfileProfileManager: ManagedObject, 4142, 4142;
+    PbmReplicationManager: ManagedObject, 4144, 4144;
+    PbmServiceInstance: ManagedObject, 4145, 4145;
+    PbmSessionManager: ManagedObject, 4146, 4146;
+    CnsVolumeManager: ManagedObject, 4163, 4163;
+    VimClusterVsanVcStretchedClusterSystem: ManagedObject, 4168, 4168;
+    LookupDeploymentInformationService: ManagedObject, 4196, 4196;
+    LookupL10n: ManagedObject, 4197, 4197;
+    LookupLookupService: ManagedObject, 4198, 4198;
+    LookupServiceInstance: ManagedObject, 4199, 4199;
+    LookupServiceRegistration: ManagedObject, 4200, 4200;
 }
 
 impl DynamicArray {
@@ -3471,8 +3624,8 @@ impl AlarmFilterSpec {
     pub const TYPE_ENTITY: usize = 1;
     pub const TYPE_TRIGGER: usize = 2;
     #[inline] pub fn status(&self) -> Items<'_, Choice<enums::ManagedEntityStatus>> { self.as_object().read_list(0) }
-    #[inline] pub fn status_mut(&mut self) -> ItemsMut<'_, Choice<enums::ManagedEntityStatus>> { self.as_object_mut().list_mut(0, E(4431)) }
-    #[inline] pub fn set_status<A: Into<enums::ManagedEntityStatus>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, E(4431), items.into_iter().map(|item| enum_value(item.into()))); self }
+    #[inline] pub fn status_mut(&mut self) -> ItemsMut<'_, Choice<enums::ManagedEntityStatus>> { self.as_object_mut().list_mut(0, E(4447)) }
+    #[inline] pub fn set_status<A: Into<enums::ManagedEntityStatus>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, E(4447), items.into_iter().map(|item| enum_value(item.into()))); self }
     #[inline] pub fn push_status<A: Into<enums::ManagedEntityStatus>>(&mut self, item: A) -> &mut Self { let value = enum_value(item.into()); self.status_mut().values().push(value); self }
     #[inline] pub fn type_entity(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
     #[inline] pub fn set_type_entity(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -3590,8 +3743,8 @@ impl AnswerFile {
     pub const CREATED_TIME: usize = 1;
     pub const MODIFIED_TIME: usize = 2;
     #[inline] pub fn user_input(&self) -> Items<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object().read_list(0) }
-    #[inline] pub fn user_input_mut(&mut self) -> ItemsMut<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object_mut().list_mut(0, D(2492)) }
-    #[inline] pub fn set_user_input<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2492), items.into_iter().map(|item| view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item))); self }
+    #[inline] pub fn user_input_mut(&mut self) -> ItemsMut<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object_mut().list_mut(0, D(2494)) }
+    #[inline] pub fn set_user_input<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2494), items.into_iter().map(|item| view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item))); self }
     #[inline] pub fn push_user_input<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item); self.user_input_mut().values().push(value); self }
     #[inline] pub fn created_time(&self) -> DateTime { self.as_object().read::<DateTime>(1) }
     #[inline] pub fn set_created_time(&mut self, value: impl Into<Option<DateTime>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::DateTime)); self }
@@ -3608,8 +3761,8 @@ impl AnswerFileCreateSpec {
 impl AnswerFileOptionsCreateSpec {
     pub const USER_INPUT: usize = 1;
     #[inline] pub fn user_input(&self) -> Items<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object().read_list(1) }
-    #[inline] pub fn user_input_mut(&mut self) -> ItemsMut<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object_mut().list_mut(1, D(2492)) }
-    #[inline] pub fn set_user_input<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2492), items.into_iter().map(|item| view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item))); self }
+    #[inline] pub fn user_input_mut(&mut self) -> ItemsMut<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object_mut().list_mut(1, D(2494)) }
+    #[inline] pub fn set_user_input<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2494), items.into_iter().map(|item| view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item))); self }
     #[inline] pub fn push_user_input<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item); self.user_input_mut().values().push(value); self }
 }
 
@@ -3693,16 +3846,16 @@ impl ApplyProfile {
     #[inline] pub fn enabled(&self) -> bool { self.as_object().read::<bool>(0) }
     #[inline] pub fn set_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn policy(&self) -> Items<'_, views::ProfilePolicy> { self.as_object().read_list(1) }
-    #[inline] pub fn policy_mut(&mut self) -> ItemsMut<'_, views::ProfilePolicy> { self.as_object_mut().list_mut(1, D(2507)) }
-    #[inline] pub fn set_policy<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2507), items.into_iter().map(|item| view_value::<views::ProfilePolicy, A>(item))); self }
+    #[inline] pub fn policy_mut(&mut self) -> ItemsMut<'_, views::ProfilePolicy> { self.as_object_mut().list_mut(1, D(2509)) }
+    #[inline] pub fn set_policy<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2509), items.into_iter().map(|item| view_value::<views::ProfilePolicy, A>(item))); self }
     #[inline] pub fn push_policy<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfilePolicy, A>(item); self.policy_mut().values().push(value); self }
     #[inline] pub fn profile_type_name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
     #[inline] pub fn set_profile_type_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
     #[inline] pub fn profile_version(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
     #[inline] pub fn set_profile_version(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn property(&self) -> Items<'_, views::ProfileApplyProfileProperty> { self.as_object().read_list(4) }
-    #[inline] pub fn property_mut(&mut self) -> ItemsMut<'_, views::ProfileApplyProfileProperty> { self.as_object_mut().list_mut(4, D(2478)) }
-    #[inline] pub fn set_property<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2478), items.into_iter().map(|item| view_value::<views::ProfileApplyProfileProperty, A>(item))); self }
+    #[inline] pub fn property_mut(&mut self) -> ItemsMut<'_, views::ProfileApplyProfileProperty> { self.as_object_mut().list_mut(4, D(2480)) }
+    #[inline] pub fn set_property<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2480), items.into_iter().map(|item| view_value::<views::ProfileApplyProfileProperty, A>(item))); self }
     #[inline] pub fn push_property<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileApplyProfileProperty, A>(item); self.property_mut().values().push(value); self }
     #[inline] pub fn favorite(&self) -> Option<bool> { self.as_object().read_optional::<bool>(5) }
     #[inline] pub fn set_favorite(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -4518,8 +4671,8 @@ impl ClusterClusterInitialPlacementAction {
     #[inline] pub fn pool(&self) -> Moref { self.as_object().read::<Moref>(3) }
     #[inline] pub fn set_pool(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn available_networks(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn available_networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4026)) }
-    #[inline] pub fn set_available_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4026), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn available_networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4037)) }
+    #[inline] pub fn set_available_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4037), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_available_networks<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.available_networks_mut().values().push(value); self }
     #[inline] pub fn config_spec(&self) -> Option<&views::VirtualMachineConfigSpec> { self.as_object().read_optional::<views::VirtualMachineConfigSpec>(5) }
     #[inline] pub fn set_config_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineConfigSpec, _>(5, view); self }
@@ -4552,8 +4705,8 @@ impl ClusterClusterRelocatePlacementAction {
     #[inline] pub fn set_relocate_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineRelocateSpec, _>(4, view); self }
     #[inline] pub fn relocate_spec_mut(&mut self) -> &mut views::VirtualMachineRelocateSpec { self.as_object_mut().view_mut(4) }
     #[inline] pub fn available_networks(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn available_networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4026)) }
-    #[inline] pub fn set_available_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4026), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn available_networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4037)) }
+    #[inline] pub fn set_available_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4037), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_available_networks<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.available_networks_mut().values().push(value); self }
 }
 
@@ -4740,8 +4893,8 @@ impl ClusterComputeResourceClusterConfigResult {
     #[inline] pub fn set_failed_hosts<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1003), items.into_iter().map(|item| view_value::<views::FolderFailedHostResult, A>(item))); self }
     #[inline] pub fn push_failed_hosts<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::FolderFailedHostResult, A>(item); self.failed_hosts_mut().values().push(value); self }
     #[inline] pub fn configured_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn configured_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
-    #[inline] pub fn set_configured_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn configured_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4036)) }
+    #[inline] pub fn set_configured_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_configured_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.configured_hosts_mut().values().push(value); self }
 }
 
@@ -4825,8 +4978,8 @@ impl ClusterComputeResourceHCIConfigInfo {
     #[inline] pub fn set_dvs_setting<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(125), items.into_iter().map(|item| view_value::<views::ClusterComputeResourceDVSSetting, A>(item))); self }
     #[inline] pub fn push_dvs_setting<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ClusterComputeResourceDVSSetting, A>(item); self.dvs_setting_mut().values().push(value); self }
     #[inline] pub fn configured_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn configured_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4025)) }
-    #[inline] pub fn set_configured_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn configured_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4036)) }
+    #[inline] pub fn set_configured_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_configured_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.configured_hosts_mut().values().push(value); self }
     #[inline] pub fn host_config_profile(&self) -> Option<&views::ClusterComputeResourceHostConfigurationProfile> { self.as_object().read_optional::<views::ClusterComputeResourceHostConfigurationProfile>(3) }
     #[inline] pub fn set_host_config_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ClusterComputeResourceHostConfigurationProfile, _>(3, view); self }
@@ -4883,8 +5036,8 @@ impl ClusterComputeResourceHostEvacuationInfo {
     #[inline] pub fn host(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn action(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(1) }
-    #[inline] pub fn action_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2404)) }
-    #[inline] pub fn set_action<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn action_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2406)) }
+    #[inline] pub fn set_action<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_action<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.action_mut().values().push(value); self }
 }
 
@@ -4967,8 +5120,8 @@ impl ClusterComputeResourceVcsSlots {
     #[inline] pub fn host(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4020)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4031)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4031), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn total_slots(&self) -> i32 { self.as_object().read::<i32>(3) }
     #[inline] pub fn set_total_slots(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -5090,8 +5243,8 @@ impl ClusterFailoverHostAdmissionControlPolicy {
     pub const FAILOVER_HOSTS: usize = 2;
     pub const FAILOVER_LEVEL: usize = 3;
     #[inline] pub fn failover_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn failover_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4025)) }
-    #[inline] pub fn set_failover_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn failover_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4036)) }
+    #[inline] pub fn set_failover_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_failover_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.failover_hosts_mut().values().push(value); self }
     #[inline] pub fn failover_level(&self) -> Option<i32> { self.as_object().read_optional::<i32>(3) }
     #[inline] pub fn set_failover_level(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -5219,12 +5372,12 @@ impl ClusterDasConfigInfo {
     #[inline] pub fn set_default_vm_settings(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ClusterDasVmSettings, _>(7, view); self }
     #[inline] pub fn default_vm_settings_mut(&mut self) -> &mut views::ClusterDasVmSettings { self.as_object_mut().view_mut(7) }
     #[inline] pub fn option(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(8) }
-    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(8, D(2404)) }
-    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(8, D(2406)) }
+    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.option_mut().values().push(value); self }
     #[inline] pub fn heartbeat_datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(9) }
-    #[inline] pub fn heartbeat_datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(9, M(4020)) }
-    #[inline] pub fn set_heartbeat_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn heartbeat_datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(9, M(4031)) }
+    #[inline] pub fn set_heartbeat_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, M(4031), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_heartbeat_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.heartbeat_datastore_mut().values().push(value); self }
     #[inline] pub fn h_b_datastore_candidate_policy(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(10) }
     #[inline] pub fn set_h_b_datastore_candidate_policy(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(10, text); self }
@@ -5351,8 +5504,8 @@ impl ClusterDpmConfigInfo {
     #[inline] pub fn host_power_action_rate(&self) -> Option<i32> { self.as_object().read_optional::<i32>(2) }
     #[inline] pub fn set_host_power_action_rate(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Int)); self }
     #[inline] pub fn option(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(3) }
-    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(3, D(2404)) }
-    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(3, D(2406)) }
+    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.option_mut().values().push(value); self }
 }
 
@@ -5386,8 +5539,8 @@ impl ClusterDrsConfigInfo {
     #[inline] pub fn scale_descendants_shares(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
     #[inline] pub fn set_scale_descendants_shares(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
     #[inline] pub fn option(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(5) }
-    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(5, D(2404)) }
-    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(5, D(2406)) }
+    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.option_mut().values().push(value); self }
 }
 
@@ -5498,8 +5651,8 @@ impl ClusterEVCManagerCheckResult {
     #[inline] pub fn set_error(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizedMethodFault, _>(1, view); self }
     #[inline] pub fn error_mut(&mut self) -> &mut views::LocalizedMethodFault { self.as_object_mut().view_mut(1) }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -5529,8 +5682,8 @@ impl ClusterEVCManagerEVCState {
     #[inline] pub fn set_feature_mask<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(1137), items.into_iter().map(|item| view_value::<views::HostFeatureMask, A>(item))); self }
     #[inline] pub fn push_feature_mask<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostFeatureMask, A>(item); self.feature_mask_mut().values().push(value); self }
     #[inline] pub fn feature_requirement(&self) -> Items<'_, views::VirtualMachineFeatureRequirement> { self.as_object().read_list(5) }
-    #[inline] pub fn feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(5, D(2946)) }
-    #[inline] pub fn set_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2946), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
+    #[inline] pub fn feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(5, D(2948)) }
+    #[inline] pub fn set_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2948), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
     #[inline] pub fn push_feature_requirement<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFeatureRequirement, A>(item); self.feature_requirement_mut().values().push(value); self }
 }
 
@@ -5570,16 +5723,16 @@ impl ClusterGroupInfo {
 impl ClusterHostGroup {
     pub const HOST: usize = 3;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
 impl ClusterVmGroup {
     pub const VM: usize = 3;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4032)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4043)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4043), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
@@ -5773,16 +5926,16 @@ impl ClusterRuleInfo {
 impl ClusterAffinityRuleSpec {
     pub const VM: usize = 8;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(8) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4032)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4043)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4043), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
 impl ClusterAntiAffinityRuleSpec {
     pub const VM: usize = 8;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(8) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4032)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4043)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4043), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
@@ -5852,12 +6005,12 @@ impl ClusterSystemVMsConfigInfo {
     pub const DS_TAG_CATEGORIES_TO_EXCLUDE: usize = 2;
     pub const DEPLOYMENT_MODE: usize = 3;
     #[inline] pub fn allowed_datastores(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn allowed_datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4020)) }
-    #[inline] pub fn set_allowed_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn allowed_datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4031)) }
+    #[inline] pub fn set_allowed_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4031), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_allowed_datastores<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.allowed_datastores_mut().values().push(value); self }
     #[inline] pub fn not_allowed_datastores(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn not_allowed_datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4020)) }
-    #[inline] pub fn set_not_allowed_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn not_allowed_datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4031)) }
+    #[inline] pub fn set_not_allowed_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4031), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_not_allowed_datastores<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.not_allowed_datastores_mut().values().push(value); self }
     #[inline] pub fn ds_tag_categories_to_exclude(&self) -> Items<'_, ArcStr> { self.as_object().read_list(2) }
     #[inline] pub fn ds_tag_categories_to_exclude_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(2, T::String) }
@@ -6047,8 +6200,8 @@ impl ComplianceProfile {
     pub const EXPRESSION: usize = 0;
     pub const ROOT_EXPRESSION: usize = 1;
     #[inline] pub fn expression(&self) -> Items<'_, views::ProfileExpression> { self.as_object().read_list(0) }
-    #[inline] pub fn expression_mut(&mut self) -> ItemsMut<'_, views::ProfileExpression> { self.as_object_mut().list_mut(0, D(2498)) }
-    #[inline] pub fn set_expression<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2498), items.into_iter().map(|item| view_value::<views::ProfileExpression, A>(item))); self }
+    #[inline] pub fn expression_mut(&mut self) -> ItemsMut<'_, views::ProfileExpression> { self.as_object_mut().list_mut(0, D(2500)) }
+    #[inline] pub fn set_expression<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2500), items.into_iter().map(|item| view_value::<views::ProfileExpression, A>(item))); self }
     #[inline] pub fn push_expression<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileExpression, A>(item); self.expression_mut().values().push(value); self }
     #[inline] pub fn root_expression(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_root_expression(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -6146,8 +6299,8 @@ impl ClusterConfigInfoEx {
     #[inline] pub fn set_vsan_config_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanClusterConfigInfo, _>(14, view); self }
     #[inline] pub fn vsan_config_info_mut(&mut self) -> &mut views::VsanClusterConfigInfo { self.as_object_mut().view_mut(14) }
     #[inline] pub fn vsan_host_config(&self) -> Items<'_, views::VsanHostConfigInfo> { self.as_object().read_list(15) }
-    #[inline] pub fn vsan_host_config_mut(&mut self) -> ItemsMut<'_, views::VsanHostConfigInfo> { self.as_object_mut().list_mut(15, D(3085)) }
-    #[inline] pub fn set_vsan_host_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(15, D(3085), items.into_iter().map(|item| view_value::<views::VsanHostConfigInfo, A>(item))); self }
+    #[inline] pub fn vsan_host_config_mut(&mut self) -> ItemsMut<'_, views::VsanHostConfigInfo> { self.as_object_mut().list_mut(15, D(3087)) }
+    #[inline] pub fn set_vsan_host_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(15, D(3087), items.into_iter().map(|item| view_value::<views::VsanHostConfigInfo, A>(item))); self }
     #[inline] pub fn push_vsan_host_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostConfigInfo, A>(item); self.vsan_host_config_mut().values().push(value); self }
     #[inline] pub fn group(&self) -> Items<'_, views::ClusterGroupInfo> { self.as_object().read_list(16) }
     #[inline] pub fn group_mut(&mut self) -> ItemsMut<'_, views::ClusterGroupInfo> { self.as_object_mut().list_mut(16, D(183)) }
@@ -6257,8 +6410,8 @@ impl ClusterConfigSpecEx {
     #[inline] pub fn set_vsan_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanClusterConfigInfo, _>(19, view); self }
     #[inline] pub fn vsan_config_mut(&mut self) -> &mut views::VsanClusterConfigInfo { self.as_object_mut().view_mut(19) }
     #[inline] pub fn vsan_host_config_spec(&self) -> Items<'_, views::VsanHostConfigInfo> { self.as_object().read_list(20) }
-    #[inline] pub fn vsan_host_config_spec_mut(&mut self) -> ItemsMut<'_, views::VsanHostConfigInfo> { self.as_object_mut().list_mut(20, D(3085)) }
-    #[inline] pub fn set_vsan_host_config_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, D(3085), items.into_iter().map(|item| view_value::<views::VsanHostConfigInfo, A>(item))); self }
+    #[inline] pub fn vsan_host_config_spec_mut(&mut self) -> ItemsMut<'_, views::VsanHostConfigInfo> { self.as_object_mut().list_mut(20, D(3087)) }
+    #[inline] pub fn set_vsan_host_config_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, D(3087), items.into_iter().map(|item| view_value::<views::VsanHostConfigInfo, A>(item))); self }
     #[inline] pub fn push_vsan_host_config_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostConfigInfo, A>(item); self.vsan_host_config_spec_mut().values().push(value); self }
     #[inline] pub fn group_spec(&self) -> Items<'_, views::ClusterGroupSpec> { self.as_object().read_list(21) }
     #[inline] pub fn group_spec_mut(&mut self) -> ItemsMut<'_, views::ClusterGroupSpec> { self.as_object_mut().list_mut(21, D(81)) }
@@ -6442,16 +6595,16 @@ impl ConfigTarget {
     #[inline] pub fn smc_present(&self) -> bool { self.as_object().read::<bool>(4) }
     #[inline] pub fn set_smc_present(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn datastore(&self) -> Items<'_, views::VirtualMachineDatastoreInfo> { self.as_object().read_list(5) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDatastoreInfo> { self.as_object_mut().list_mut(5, D(3004)) }
-    #[inline] pub fn set_datastore<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(3004), items.into_iter().map(|item| view_value::<views::VirtualMachineDatastoreInfo, A>(item))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDatastoreInfo> { self.as_object_mut().list_mut(5, D(3006)) }
+    #[inline] pub fn set_datastore<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(3006), items.into_iter().map(|item| view_value::<views::VirtualMachineDatastoreInfo, A>(item))); self }
     #[inline] pub fn push_datastore<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineDatastoreInfo, A>(item); self.datastore_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, views::VirtualMachineNetworkInfo> { self.as_object().read_list(6) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineNetworkInfo> { self.as_object_mut().list_mut(6, D(3010)) }
-    #[inline] pub fn set_network<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(3010), items.into_iter().map(|item| view_value::<views::VirtualMachineNetworkInfo, A>(item))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineNetworkInfo> { self.as_object_mut().list_mut(6, D(3012)) }
+    #[inline] pub fn set_network<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(3012), items.into_iter().map(|item| view_value::<views::VirtualMachineNetworkInfo, A>(item))); self }
     #[inline] pub fn push_network<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineNetworkInfo, A>(item); self.network_mut().values().push(value); self }
     #[inline] pub fn opaque_network(&self) -> Items<'_, views::OpaqueNetworkTargetInfo> { self.as_object().read_list(7) }
-    #[inline] pub fn opaque_network_mut(&mut self) -> ItemsMut<'_, views::OpaqueNetworkTargetInfo> { self.as_object_mut().list_mut(7, D(3001)) }
-    #[inline] pub fn set_opaque_network<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(3001), items.into_iter().map(|item| view_value::<views::OpaqueNetworkTargetInfo, A>(item))); self }
+    #[inline] pub fn opaque_network_mut(&mut self) -> ItemsMut<'_, views::OpaqueNetworkTargetInfo> { self.as_object_mut().list_mut(7, D(3003)) }
+    #[inline] pub fn set_opaque_network<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(3003), items.into_iter().map(|item| view_value::<views::OpaqueNetworkTargetInfo, A>(item))); self }
     #[inline] pub fn push_opaque_network<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OpaqueNetworkTargetInfo, A>(item); self.opaque_network_mut().values().push(value); self }
     #[inline] pub fn distributed_virtual_portgroup(&self) -> Items<'_, views::DistributedVirtualPortgroupInfo> { self.as_object().read_list(8) }
     #[inline] pub fn distributed_virtual_portgroup_mut(&mut self) -> ItemsMut<'_, views::DistributedVirtualPortgroupInfo> { self.as_object_mut().list_mut(8, D(409)) }
@@ -6462,48 +6615,48 @@ impl ConfigTarget {
     #[inline] pub fn set_distributed_virtual_switch<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, D(423), items.into_iter().map(|item| view_value::<views::DistributedVirtualSwitchInfo, A>(item))); self }
     #[inline] pub fn push_distributed_virtual_switch<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DistributedVirtualSwitchInfo, A>(item); self.distributed_virtual_switch_mut().values().push(value); self }
     #[inline] pub fn subnet_info(&self) -> Items<'_, views::SubnetInfo> { self.as_object().read_list(10) }
-    #[inline] pub fn subnet_info_mut(&mut self) -> ItemsMut<'_, views::SubnetInfo> { self.as_object_mut().list_mut(10, D(3002)) }
-    #[inline] pub fn set_subnet_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, D(3002), items.into_iter().map(|item| view_value::<views::SubnetInfo, A>(item))); self }
+    #[inline] pub fn subnet_info_mut(&mut self) -> ItemsMut<'_, views::SubnetInfo> { self.as_object_mut().list_mut(10, D(3004)) }
+    #[inline] pub fn set_subnet_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, D(3004), items.into_iter().map(|item| view_value::<views::SubnetInfo, A>(item))); self }
     #[inline] pub fn push_subnet_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SubnetInfo, A>(item); self.subnet_info_mut().values().push(value); self }
     #[inline] pub fn cd_rom(&self) -> Items<'_, views::VirtualMachineCdromInfo> { self.as_object().read_list(11) }
-    #[inline] pub fn cd_rom_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineCdromInfo> { self.as_object_mut().list_mut(11, D(3003)) }
-    #[inline] pub fn set_cd_rom<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, D(3003), items.into_iter().map(|item| view_value::<views::VirtualMachineCdromInfo, A>(item))); self }
+    #[inline] pub fn cd_rom_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineCdromInfo> { self.as_object_mut().list_mut(11, D(3005)) }
+    #[inline] pub fn set_cd_rom<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, D(3005), items.into_iter().map(|item| view_value::<views::VirtualMachineCdromInfo, A>(item))); self }
     #[inline] pub fn push_cd_rom<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineCdromInfo, A>(item); self.cd_rom_mut().values().push(value); self }
     #[inline] pub fn serial(&self) -> Items<'_, views::VirtualMachineSerialInfo> { self.as_object().read_list(12) }
-    #[inline] pub fn serial_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSerialInfo> { self.as_object_mut().list_mut(12, D(3017)) }
-    #[inline] pub fn set_serial<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(12, D(3017), items.into_iter().map(|item| view_value::<views::VirtualMachineSerialInfo, A>(item))); self }
+    #[inline] pub fn serial_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSerialInfo> { self.as_object_mut().list_mut(12, D(3019)) }
+    #[inline] pub fn set_serial<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(12, D(3019), items.into_iter().map(|item| view_value::<views::VirtualMachineSerialInfo, A>(item))); self }
     #[inline] pub fn push_serial<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineSerialInfo, A>(item); self.serial_mut().values().push(value); self }
     #[inline] pub fn parallel(&self) -> Items<'_, views::VirtualMachineParallelInfo> { self.as_object().read_list(13) }
-    #[inline] pub fn parallel_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineParallelInfo> { self.as_object_mut().list_mut(13, D(3011)) }
-    #[inline] pub fn set_parallel<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(13, D(3011), items.into_iter().map(|item| view_value::<views::VirtualMachineParallelInfo, A>(item))); self }
+    #[inline] pub fn parallel_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineParallelInfo> { self.as_object_mut().list_mut(13, D(3013)) }
+    #[inline] pub fn set_parallel<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(13, D(3013), items.into_iter().map(|item| view_value::<views::VirtualMachineParallelInfo, A>(item))); self }
     #[inline] pub fn push_parallel<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineParallelInfo, A>(item); self.parallel_mut().values().push(value); self }
     #[inline] pub fn sound(&self) -> Items<'_, views::VirtualMachineSoundInfo> { self.as_object().read_list(14) }
-    #[inline] pub fn sound_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSoundInfo> { self.as_object_mut().list_mut(14, D(3019)) }
-    #[inline] pub fn set_sound<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(14, D(3019), items.into_iter().map(|item| view_value::<views::VirtualMachineSoundInfo, A>(item))); self }
+    #[inline] pub fn sound_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSoundInfo> { self.as_object_mut().list_mut(14, D(3021)) }
+    #[inline] pub fn set_sound<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(14, D(3021), items.into_iter().map(|item| view_value::<views::VirtualMachineSoundInfo, A>(item))); self }
     #[inline] pub fn push_sound<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineSoundInfo, A>(item); self.sound_mut().values().push(value); self }
     #[inline] pub fn usb(&self) -> Items<'_, views::VirtualMachineUsbInfo> { self.as_object().read_list(15) }
-    #[inline] pub fn usb_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineUsbInfo> { self.as_object_mut().list_mut(15, D(3020)) }
-    #[inline] pub fn set_usb<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(15, D(3020), items.into_iter().map(|item| view_value::<views::VirtualMachineUsbInfo, A>(item))); self }
+    #[inline] pub fn usb_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineUsbInfo> { self.as_object_mut().list_mut(15, D(3022)) }
+    #[inline] pub fn set_usb<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(15, D(3022), items.into_iter().map(|item| view_value::<views::VirtualMachineUsbInfo, A>(item))); self }
     #[inline] pub fn push_usb<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineUsbInfo, A>(item); self.usb_mut().values().push(value); self }
     #[inline] pub fn floppy(&self) -> Items<'_, views::VirtualMachineFloppyInfo> { self.as_object().read_list(16) }
-    #[inline] pub fn floppy_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFloppyInfo> { self.as_object_mut().list_mut(16, D(3009)) }
-    #[inline] pub fn set_floppy<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(16, D(3009), items.into_iter().map(|item| view_value::<views::VirtualMachineFloppyInfo, A>(item))); self }
+    #[inline] pub fn floppy_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFloppyInfo> { self.as_object_mut().list_mut(16, D(3011)) }
+    #[inline] pub fn set_floppy<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(16, D(3011), items.into_iter().map(|item| view_value::<views::VirtualMachineFloppyInfo, A>(item))); self }
     #[inline] pub fn push_floppy<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFloppyInfo, A>(item); self.floppy_mut().values().push(value); self }
     #[inline] pub fn legacy_network_info(&self) -> Items<'_, views::VirtualMachineLegacyNetworkSwitchInfo> { self.as_object().read_list(17) }
-    #[inline] pub fn legacy_network_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineLegacyNetworkSwitchInfo> { self.as_object_mut().list_mut(17, D(2966)) }
-    #[inline] pub fn set_legacy_network_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, D(2966), items.into_iter().map(|item| view_value::<views::VirtualMachineLegacyNetworkSwitchInfo, A>(item))); self }
+    #[inline] pub fn legacy_network_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineLegacyNetworkSwitchInfo> { self.as_object_mut().list_mut(17, D(2968)) }
+    #[inline] pub fn set_legacy_network_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, D(2968), items.into_iter().map(|item| view_value::<views::VirtualMachineLegacyNetworkSwitchInfo, A>(item))); self }
     #[inline] pub fn push_legacy_network_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineLegacyNetworkSwitchInfo, A>(item); self.legacy_network_info_mut().values().push(value); self }
     #[inline] pub fn scsi_passthrough(&self) -> Items<'_, views::VirtualMachineScsiPassthroughInfo> { self.as_object().read_list(18) }
-    #[inline] pub fn scsi_passthrough_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineScsiPassthroughInfo> { self.as_object_mut().list_mut(18, D(3016)) }
-    #[inline] pub fn set_scsi_passthrough<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, D(3016), items.into_iter().map(|item| view_value::<views::VirtualMachineScsiPassthroughInfo, A>(item))); self }
+    #[inline] pub fn scsi_passthrough_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineScsiPassthroughInfo> { self.as_object_mut().list_mut(18, D(3018)) }
+    #[inline] pub fn set_scsi_passthrough<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, D(3018), items.into_iter().map(|item| view_value::<views::VirtualMachineScsiPassthroughInfo, A>(item))); self }
     #[inline] pub fn push_scsi_passthrough<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineScsiPassthroughInfo, A>(item); self.scsi_passthrough_mut().values().push(value); self }
     #[inline] pub fn scsi_disk(&self) -> Items<'_, views::VirtualMachineScsiDiskDeviceInfo> { self.as_object().read_list(19) }
-    #[inline] pub fn scsi_disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineScsiDiskDeviceInfo> { self.as_object_mut().list_mut(19, D(3007)) }
-    #[inline] pub fn set_scsi_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, D(3007), items.into_iter().map(|item| view_value::<views::VirtualMachineScsiDiskDeviceInfo, A>(item))); self }
+    #[inline] pub fn scsi_disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineScsiDiskDeviceInfo> { self.as_object_mut().list_mut(19, D(3009)) }
+    #[inline] pub fn set_scsi_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, D(3009), items.into_iter().map(|item| view_value::<views::VirtualMachineScsiDiskDeviceInfo, A>(item))); self }
     #[inline] pub fn push_scsi_disk<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineScsiDiskDeviceInfo, A>(item); self.scsi_disk_mut().values().push(value); self }
     #[inline] pub fn ide_disk(&self) -> Items<'_, views::VirtualMachineIdeDiskDeviceInfo> { self.as_object().read_list(20) }
-    #[inline] pub fn ide_disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineIdeDiskDeviceInfo> { self.as_object_mut().list_mut(20, D(3006)) }
-    #[inline] pub fn set_ide_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, D(3006), items.into_iter().map(|item| view_value::<views::VirtualMachineIdeDiskDeviceInfo, A>(item))); self }
+    #[inline] pub fn ide_disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineIdeDiskDeviceInfo> { self.as_object_mut().list_mut(20, D(3008)) }
+    #[inline] pub fn set_ide_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, D(3008), items.into_iter().map(|item| view_value::<views::VirtualMachineIdeDiskDeviceInfo, A>(item))); self }
     #[inline] pub fn push_ide_disk<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineIdeDiskDeviceInfo, A>(item); self.ide_disk_mut().values().push(value); self }
     #[inline] pub fn max_mem_mb_optimal_perf(&self) -> i32 { self.as_object().read::<i32>(21) }
     #[inline] pub fn set_max_mem_mb_optimal_perf(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(21, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -6515,53 +6668,53 @@ impl ConfigTarget {
     #[inline] pub fn auto_vmotion(&self) -> Option<bool> { self.as_object().read_optional::<bool>(24) }
     #[inline] pub fn set_auto_vmotion(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(24, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn pci_passthrough(&self) -> Items<'_, views::VirtualMachinePciPassthroughInfo> { self.as_object().read_list(25) }
-    #[inline] pub fn pci_passthrough_mut(&mut self) -> ItemsMut<'_, views::VirtualMachinePciPassthroughInfo> { self.as_object_mut().list_mut(25, D(3012)) }
-    #[inline] pub fn set_pci_passthrough<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(25, D(3012), items.into_iter().map(|item| view_value::<views::VirtualMachinePciPassthroughInfo, A>(item))); self }
+    #[inline] pub fn pci_passthrough_mut(&mut self) -> ItemsMut<'_, views::VirtualMachinePciPassthroughInfo> { self.as_object_mut().list_mut(25, D(3014)) }
+    #[inline] pub fn set_pci_passthrough<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(25, D(3014), items.into_iter().map(|item| view_value::<views::VirtualMachinePciPassthroughInfo, A>(item))); self }
     #[inline] pub fn push_pci_passthrough<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachinePciPassthroughInfo, A>(item); self.pci_passthrough_mut().values().push(value); self }
     #[inline] pub fn sriov(&self) -> Items<'_, views::VirtualMachineSriovInfo> { self.as_object().read_list(26) }
-    #[inline] pub fn sriov_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSriovInfo> { self.as_object_mut().list_mut(26, D(3013)) }
-    #[inline] pub fn set_sriov<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(26, D(3013), items.into_iter().map(|item| view_value::<views::VirtualMachineSriovInfo, A>(item))); self }
+    #[inline] pub fn sriov_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSriovInfo> { self.as_object_mut().list_mut(26, D(3015)) }
+    #[inline] pub fn set_sriov<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(26, D(3015), items.into_iter().map(|item| view_value::<views::VirtualMachineSriovInfo, A>(item))); self }
     #[inline] pub fn push_sriov<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineSriovInfo, A>(item); self.sriov_mut().values().push(value); self }
     #[inline] pub fn v_flash_module(&self) -> Items<'_, views::VirtualMachineVFlashModuleInfo> { self.as_object().read_list(27) }
-    #[inline] pub fn v_flash_module_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVFlashModuleInfo> { self.as_object_mut().list_mut(27, D(3021)) }
-    #[inline] pub fn set_v_flash_module<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(27, D(3021), items.into_iter().map(|item| view_value::<views::VirtualMachineVFlashModuleInfo, A>(item))); self }
+    #[inline] pub fn v_flash_module_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVFlashModuleInfo> { self.as_object_mut().list_mut(27, D(3023)) }
+    #[inline] pub fn set_v_flash_module<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(27, D(3023), items.into_iter().map(|item| view_value::<views::VirtualMachineVFlashModuleInfo, A>(item))); self }
     #[inline] pub fn push_v_flash_module<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineVFlashModuleInfo, A>(item); self.v_flash_module_mut().values().push(value); self }
     #[inline] pub fn shared_gpu_passthrough_types(&self) -> Items<'_, views::VirtualMachinePciSharedGpuPassthroughInfo> { self.as_object().read_list(28) }
-    #[inline] pub fn shared_gpu_passthrough_types_mut(&mut self) -> ItemsMut<'_, views::VirtualMachinePciSharedGpuPassthroughInfo> { self.as_object_mut().list_mut(28, D(3014)) }
-    #[inline] pub fn set_shared_gpu_passthrough_types<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(28, D(3014), items.into_iter().map(|item| view_value::<views::VirtualMachinePciSharedGpuPassthroughInfo, A>(item))); self }
+    #[inline] pub fn shared_gpu_passthrough_types_mut(&mut self) -> ItemsMut<'_, views::VirtualMachinePciSharedGpuPassthroughInfo> { self.as_object_mut().list_mut(28, D(3016)) }
+    #[inline] pub fn set_shared_gpu_passthrough_types<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(28, D(3016), items.into_iter().map(|item| view_value::<views::VirtualMachinePciSharedGpuPassthroughInfo, A>(item))); self }
     #[inline] pub fn push_shared_gpu_passthrough_types<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachinePciSharedGpuPassthroughInfo, A>(item); self.shared_gpu_passthrough_types_mut().values().push(value); self }
     #[inline] pub fn available_persistent_memory_reservation_mb(&self) -> Option<i64> { self.as_object().read_optional::<i64>(29) }
     #[inline] pub fn set_available_persistent_memory_reservation_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(29, value.into().map_or(Value::Unset, Value::Long)); self }
     #[inline] pub fn dynamic_passthrough(&self) -> Items<'_, views::VirtualMachineDynamicPassthroughInfo> { self.as_object().read_list(30) }
-    #[inline] pub fn dynamic_passthrough_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDynamicPassthroughInfo> { self.as_object_mut().list_mut(30, D(3008)) }
-    #[inline] pub fn set_dynamic_passthrough<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(30, D(3008), items.into_iter().map(|item| view_value::<views::VirtualMachineDynamicPassthroughInfo, A>(item))); self }
+    #[inline] pub fn dynamic_passthrough_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDynamicPassthroughInfo> { self.as_object_mut().list_mut(30, D(3010)) }
+    #[inline] pub fn set_dynamic_passthrough<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(30, D(3010), items.into_iter().map(|item| view_value::<views::VirtualMachineDynamicPassthroughInfo, A>(item))); self }
     #[inline] pub fn push_dynamic_passthrough<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineDynamicPassthroughInfo, A>(item); self.dynamic_passthrough_mut().values().push(value); self }
     #[inline] pub fn sgx_target_info(&self) -> Option<&views::VirtualMachineSgxTargetInfo> { self.as_object().read_optional::<views::VirtualMachineSgxTargetInfo>(31) }
     #[inline] pub fn set_sgx_target_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineSgxTargetInfo, _>(31, view); self }
     #[inline] pub fn sgx_target_info_mut(&mut self) -> &mut views::VirtualMachineSgxTargetInfo { self.as_object_mut().view_mut(31) }
     #[inline] pub fn precision_clock_info(&self) -> Items<'_, views::VirtualMachinePrecisionClockInfo> { self.as_object().read_list(32) }
-    #[inline] pub fn precision_clock_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachinePrecisionClockInfo> { self.as_object_mut().list_mut(32, D(3015)) }
-    #[inline] pub fn set_precision_clock_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(32, D(3015), items.into_iter().map(|item| view_value::<views::VirtualMachinePrecisionClockInfo, A>(item))); self }
+    #[inline] pub fn precision_clock_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachinePrecisionClockInfo> { self.as_object_mut().list_mut(32, D(3017)) }
+    #[inline] pub fn set_precision_clock_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(32, D(3017), items.into_iter().map(|item| view_value::<views::VirtualMachinePrecisionClockInfo, A>(item))); self }
     #[inline] pub fn push_precision_clock_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachinePrecisionClockInfo, A>(item); self.precision_clock_info_mut().values().push(value); self }
     #[inline] pub fn sev_supported(&self) -> Option<bool> { self.as_object().read_optional::<bool>(33) }
     #[inline] pub fn set_sev_supported(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(33, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn vgpu_device_info(&self) -> Items<'_, views::VirtualMachineVgpuDeviceInfo> { self.as_object().read_list(34) }
-    #[inline] pub fn vgpu_device_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVgpuDeviceInfo> { self.as_object_mut().list_mut(34, D(3024)) }
-    #[inline] pub fn set_vgpu_device_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(34, D(3024), items.into_iter().map(|item| view_value::<views::VirtualMachineVgpuDeviceInfo, A>(item))); self }
+    #[inline] pub fn vgpu_device_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVgpuDeviceInfo> { self.as_object_mut().list_mut(34, D(3026)) }
+    #[inline] pub fn set_vgpu_device_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(34, D(3026), items.into_iter().map(|item| view_value::<views::VirtualMachineVgpuDeviceInfo, A>(item))); self }
     #[inline] pub fn push_vgpu_device_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineVgpuDeviceInfo, A>(item); self.vgpu_device_info_mut().values().push(value); self }
     #[inline] pub fn vgpu_profile_info(&self) -> Items<'_, views::VirtualMachineVgpuProfileInfo> { self.as_object().read_list(35) }
-    #[inline] pub fn vgpu_profile_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVgpuProfileInfo> { self.as_object_mut().list_mut(35, D(3025)) }
-    #[inline] pub fn set_vgpu_profile_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(35, D(3025), items.into_iter().map(|item| view_value::<views::VirtualMachineVgpuProfileInfo, A>(item))); self }
+    #[inline] pub fn vgpu_profile_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVgpuProfileInfo> { self.as_object_mut().list_mut(35, D(3027)) }
+    #[inline] pub fn set_vgpu_profile_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(35, D(3027), items.into_iter().map(|item| view_value::<views::VirtualMachineVgpuProfileInfo, A>(item))); self }
     #[inline] pub fn push_vgpu_profile_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineVgpuProfileInfo, A>(item); self.vgpu_profile_info_mut().values().push(value); self }
     #[inline] pub fn vendor_device_group_info(&self) -> Items<'_, views::VirtualMachineVendorDeviceGroupInfo> { self.as_object().read_list(36) }
-    #[inline] pub fn vendor_device_group_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVendorDeviceGroupInfo> { self.as_object_mut().list_mut(36, D(3023)) }
-    #[inline] pub fn set_vendor_device_group_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(36, D(3023), items.into_iter().map(|item| view_value::<views::VirtualMachineVendorDeviceGroupInfo, A>(item))); self }
+    #[inline] pub fn vendor_device_group_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVendorDeviceGroupInfo> { self.as_object_mut().list_mut(36, D(3025)) }
+    #[inline] pub fn set_vendor_device_group_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(36, D(3025), items.into_iter().map(|item| view_value::<views::VirtualMachineVendorDeviceGroupInfo, A>(item))); self }
     #[inline] pub fn push_vendor_device_group_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineVendorDeviceGroupInfo, A>(item); self.vendor_device_group_info_mut().values().push(value); self }
     #[inline] pub fn max_simultaneous_threads(&self) -> Option<i32> { self.as_object().read_optional::<i32>(37) }
     #[inline] pub fn set_max_simultaneous_threads(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(37, value.into().map_or(Value::Unset, Value::Int)); self }
     #[inline] pub fn dvx_class_info(&self) -> Items<'_, views::VirtualMachineDvxClassInfo> { self.as_object().read_list(38) }
-    #[inline] pub fn dvx_class_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDvxClassInfo> { self.as_object_mut().list_mut(38, D(2945)) }
-    #[inline] pub fn set_dvx_class_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(38, D(2945), items.into_iter().map(|item| view_value::<views::VirtualMachineDvxClassInfo, A>(item))); self }
+    #[inline] pub fn dvx_class_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDvxClassInfo> { self.as_object_mut().list_mut(38, D(2947)) }
+    #[inline] pub fn set_dvx_class_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(38, D(2947), items.into_iter().map(|item| view_value::<views::VirtualMachineDvxClassInfo, A>(item))); self }
     #[inline] pub fn push_dvx_class_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineDvxClassInfo, A>(item); self.dvx_class_info_mut().values().push(value); self }
     #[inline] pub fn sev_snp_supported(&self) -> Option<bool> { self.as_object().read_optional::<bool>(39) }
     #[inline] pub fn set_sev_snp_supported(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(39, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -6733,12 +6886,12 @@ impl CryptoManagerKmipCryptoKeyStatus {
     #[inline] pub fn set_key_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoManagerKmipCryptoKeyStatusKeyInfo, _>(3, view); self }
     #[inline] pub fn key_info_mut(&mut self) -> &mut views::CryptoManagerKmipCryptoKeyStatusKeyInfo { self.as_object_mut().view_mut(3) }
     #[inline] pub fn encrypted_vms(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn encrypted_vms_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4032)) }
-    #[inline] pub fn set_encrypted_vms<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn encrypted_vms_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4043)) }
+    #[inline] pub fn set_encrypted_vms<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4043), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_encrypted_vms<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.encrypted_vms_mut().values().push(value); self }
     #[inline] pub fn affected_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn affected_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4025)) }
-    #[inline] pub fn set_affected_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn affected_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4036)) }
+    #[inline] pub fn set_affected_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_affected_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.affected_hosts_mut().values().push(value); self }
     #[inline] pub fn referenced_by_tags(&self) -> Items<'_, ArcStr> { self.as_object().read_list(6) }
     #[inline] pub fn referenced_by_tags_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(6, T::String) }
@@ -7032,8 +7185,8 @@ impl CustomizationLinuxPrep {
     #[inline] pub fn set_password(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CustomizationPassword, _>(7, view); self }
     #[inline] pub fn password_mut(&mut self) -> &mut views::CustomizationPassword { self.as_object_mut().view_mut(7) }
     #[inline] pub fn extra_config(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(8) }
-    #[inline] pub fn extra_config_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(8, D(2404)) }
-    #[inline] pub fn set_extra_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn extra_config_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(8, D(2406)) }
+    #[inline] pub fn set_extra_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_extra_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.extra_config_mut().values().push(value); self }
 }
 
@@ -7066,8 +7219,8 @@ impl CustomizationSysprep {
     #[inline] pub fn reset_password(&self) -> Option<bool> { self.as_object().read_optional::<bool>(6) }
     #[inline] pub fn set_reset_password(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(6, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn extra_config(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(7) }
-    #[inline] pub fn extra_config_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(7, D(2404)) }
-    #[inline] pub fn set_extra_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn extra_config_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(7, D(2406)) }
+    #[inline] pub fn set_extra_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_extra_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.extra_config_mut().values().push(value); self }
 }
 
@@ -7231,8 +7384,8 @@ impl DVPortConfigInfo {
     #[inline] pub fn name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn scope(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4016)) }
-    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4027)) }
+    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scope<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scope_mut().values().push(value); self }
     #[inline] pub fn description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
     #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
@@ -7258,8 +7411,8 @@ impl DVPortConfigSpec {
     #[inline] pub fn name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
     #[inline] pub fn scope(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4016)) }
-    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4027)) }
+    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scope<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scope_mut().values().push(value); self }
     #[inline] pub fn description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
     #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
@@ -7374,8 +7527,8 @@ impl DVPortStatus {
     #[inline] pub fn blocked(&self) -> bool { self.as_object().read::<bool>(1) }
     #[inline] pub fn set_blocked(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn vlan_ids(&self) -> Items<'_, views::NumericRange> { self.as_object().read_list(2) }
-    #[inline] pub fn vlan_ids_mut(&mut self) -> ItemsMut<'_, views::NumericRange> { self.as_object_mut().list_mut(2, D(2380)) }
-    #[inline] pub fn set_vlan_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2380), items.into_iter().map(|item| view_value::<views::NumericRange, A>(item))); self }
+    #[inline] pub fn vlan_ids_mut(&mut self) -> ItemsMut<'_, views::NumericRange> { self.as_object_mut().list_mut(2, D(2382)) }
+    #[inline] pub fn set_vlan_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2382), items.into_iter().map(|item| view_value::<views::NumericRange, A>(item))); self }
     #[inline] pub fn push_vlan_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::NumericRange, A>(item); self.vlan_ids_mut().values().push(value); self }
     #[inline] pub fn trunking_mode(&self) -> Option<bool> { self.as_object().read_optional::<bool>(3) }
     #[inline] pub fn set_trunking_mode(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -7447,8 +7600,8 @@ impl DVPortgroupConfigInfo {
     #[inline] pub fn port_name_format(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(9) }
     #[inline] pub fn set_port_name_format(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(9, text); self }
     #[inline] pub fn scope(&self) -> Items<'_, Moref> { self.as_object().read_list(10) }
-    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(10, M(4016)) }
-    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(10, M(4027)) }
+    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scope<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scope_mut().values().push(value); self }
     #[inline] pub fn vendor_specific_config(&self) -> Items<'_, views::DistributedVirtualSwitchKeyedOpaqueBlob> { self.as_object().read_list(11) }
     #[inline] pub fn vendor_specific_config_mut(&mut self) -> ItemsMut<'_, views::DistributedVirtualSwitchKeyedOpaqueBlob> { self.as_object_mut().list_mut(11, D(424)) }
@@ -7515,8 +7668,8 @@ impl DVPortgroupConfigSpec {
     #[inline] pub fn backing_type(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(7) }
     #[inline] pub fn set_backing_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(7, text); self }
     #[inline] pub fn scope(&self) -> Items<'_, Moref> { self.as_object().read_list(8) }
-    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4016)) }
-    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4027)) }
+    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scope<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scope_mut().values().push(value); self }
     #[inline] pub fn policy(&self) -> Option<&views::DVPortgroupPolicy> { self.as_object().read_optional::<views::DVPortgroupPolicy>(9) }
     #[inline] pub fn set_policy(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVPortgroupPolicy, _>(9, view); self }
@@ -7678,8 +7831,8 @@ impl DVSConfigInfo {
     #[inline] pub fn set_uplink_port_policy(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVSUplinkPortPolicy, _>(5, view); self }
     #[inline] pub fn uplink_port_policy_mut(&mut self) -> &mut views::DVSUplinkPortPolicy { self.as_object_mut().view_mut(5) }
     #[inline] pub fn uplink_portgroup(&self) -> Items<'_, Moref> { self.as_object().read_list(6) }
-    #[inline] pub fn uplink_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4027)) }
-    #[inline] pub fn set_uplink_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn uplink_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4038)) }
+    #[inline] pub fn set_uplink_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4038), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_uplink_portgroup<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.uplink_portgroup_mut().values().push(value); self }
     #[inline] pub fn default_port_config(&self) -> &views::DVPortSetting { self.as_object().read::<views::DVPortSetting>(7) }
     #[inline] pub fn set_default_port_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVPortSetting, _>(7, view); self }
@@ -7753,12 +7906,12 @@ impl VMwareDVSConfigInfo {
     pub const NETWORK_OFFLOAD_CONFIG: usize = 36;
     pub const REAL_TIME_CONFIG: usize = 37;
     #[inline] pub fn vspan_session(&self) -> Items<'_, views::VMwareVspanSession> { self.as_object().read_list(27) }
-    #[inline] pub fn vspan_session_mut(&mut self) -> ItemsMut<'_, views::VMwareVspanSession> { self.as_object_mut().list_mut(27, D(2672)) }
-    #[inline] pub fn set_vspan_session<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(27, D(2672), items.into_iter().map(|item| view_value::<views::VMwareVspanSession, A>(item))); self }
+    #[inline] pub fn vspan_session_mut(&mut self) -> ItemsMut<'_, views::VMwareVspanSession> { self.as_object_mut().list_mut(27, D(2674)) }
+    #[inline] pub fn set_vspan_session<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(27, D(2674), items.into_iter().map(|item| view_value::<views::VMwareVspanSession, A>(item))); self }
     #[inline] pub fn push_vspan_session<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VMwareVspanSession, A>(item); self.vspan_session_mut().values().push(value); self }
     #[inline] pub fn pvlan_config(&self) -> Items<'_, views::VMwareDVSPvlanMapEntry> { self.as_object().read_list(28) }
-    #[inline] pub fn pvlan_config_mut(&mut self) -> ItemsMut<'_, views::VMwareDVSPvlanMapEntry> { self.as_object_mut().list_mut(28, D(2657)) }
-    #[inline] pub fn set_pvlan_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(28, D(2657), items.into_iter().map(|item| view_value::<views::VMwareDVSPvlanMapEntry, A>(item))); self }
+    #[inline] pub fn pvlan_config_mut(&mut self) -> ItemsMut<'_, views::VMwareDVSPvlanMapEntry> { self.as_object_mut().list_mut(28, D(2659)) }
+    #[inline] pub fn set_pvlan_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(28, D(2659), items.into_iter().map(|item| view_value::<views::VMwareDVSPvlanMapEntry, A>(item))); self }
     #[inline] pub fn push_pvlan_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VMwareDVSPvlanMapEntry, A>(item); self.pvlan_config_mut().values().push(value); self }
     #[inline] pub fn max_mtu(&self) -> i32 { self.as_object().read::<i32>(29) }
     #[inline] pub fn set_max_mtu(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(29, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -7769,8 +7922,8 @@ impl VMwareDVSConfigInfo {
     #[inline] pub fn set_ipfix_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VMwareIpfixConfig, _>(31, view); self }
     #[inline] pub fn ipfix_config_mut(&mut self) -> &mut views::VMwareIpfixConfig { self.as_object_mut().view_mut(31) }
     #[inline] pub fn lacp_group_config(&self) -> Items<'_, views::VMwareDvsLacpGroupConfig> { self.as_object().read_list(32) }
-    #[inline] pub fn lacp_group_config_mut(&mut self) -> ItemsMut<'_, views::VMwareDvsLacpGroupConfig> { self.as_object_mut().list_mut(32, D(2663)) }
-    #[inline] pub fn set_lacp_group_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(32, D(2663), items.into_iter().map(|item| view_value::<views::VMwareDvsLacpGroupConfig, A>(item))); self }
+    #[inline] pub fn lacp_group_config_mut(&mut self) -> ItemsMut<'_, views::VMwareDvsLacpGroupConfig> { self.as_object_mut().list_mut(32, D(2665)) }
+    #[inline] pub fn set_lacp_group_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(32, D(2665), items.into_iter().map(|item| view_value::<views::VMwareDvsLacpGroupConfig, A>(item))); self }
     #[inline] pub fn push_lacp_group_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VMwareDvsLacpGroupConfig, A>(item); self.lacp_group_config_mut().values().push(value); self }
     #[inline] pub fn lacp_api_version(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(33) }
     #[inline] pub fn set_lacp_api_version(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(33, text); self }
@@ -7817,8 +7970,8 @@ impl DVSConfigSpec {
     #[inline] pub fn set_uplink_port_policy(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVSUplinkPortPolicy, _>(4, view); self }
     #[inline] pub fn uplink_port_policy_mut(&mut self) -> &mut views::DVSUplinkPortPolicy { self.as_object_mut().view_mut(4) }
     #[inline] pub fn uplink_portgroup(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn uplink_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4027)) }
-    #[inline] pub fn set_uplink_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn uplink_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4038)) }
+    #[inline] pub fn set_uplink_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4038), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_uplink_portgroup<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.uplink_portgroup_mut().values().push(value); self }
     #[inline] pub fn default_port_config(&self) -> Option<&views::DVPortSetting> { self.as_object().read_optional::<views::DVPortSetting>(6) }
     #[inline] pub fn set_default_port_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVPortSetting, _>(6, view); self }
@@ -7869,12 +8022,12 @@ impl VMwareDVSConfigSpec {
     pub const NETWORK_OFFLOAD_CONFIG: usize = 26;
     pub const REAL_TIME_CONFIG: usize = 27;
     #[inline] pub fn pvlan_config_spec(&self) -> Items<'_, views::VMwareDVSPvlanConfigSpec> { self.as_object().read_list(18) }
-    #[inline] pub fn pvlan_config_spec_mut(&mut self) -> ItemsMut<'_, views::VMwareDVSPvlanConfigSpec> { self.as_object_mut().list_mut(18, D(2656)) }
-    #[inline] pub fn set_pvlan_config_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, D(2656), items.into_iter().map(|item| view_value::<views::VMwareDVSPvlanConfigSpec, A>(item))); self }
+    #[inline] pub fn pvlan_config_spec_mut(&mut self) -> ItemsMut<'_, views::VMwareDVSPvlanConfigSpec> { self.as_object_mut().list_mut(18, D(2658)) }
+    #[inline] pub fn set_pvlan_config_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, D(2658), items.into_iter().map(|item| view_value::<views::VMwareDVSPvlanConfigSpec, A>(item))); self }
     #[inline] pub fn push_pvlan_config_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VMwareDVSPvlanConfigSpec, A>(item); self.pvlan_config_spec_mut().values().push(value); self }
     #[inline] pub fn vspan_config_spec(&self) -> Items<'_, views::VMwareDVSVspanConfigSpec> { self.as_object().read_list(19) }
-    #[inline] pub fn vspan_config_spec_mut(&mut self) -> ItemsMut<'_, views::VMwareDVSVspanConfigSpec> { self.as_object_mut().list_mut(19, D(2659)) }
-    #[inline] pub fn set_vspan_config_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, D(2659), items.into_iter().map(|item| view_value::<views::VMwareDVSVspanConfigSpec, A>(item))); self }
+    #[inline] pub fn vspan_config_spec_mut(&mut self) -> ItemsMut<'_, views::VMwareDVSVspanConfigSpec> { self.as_object_mut().list_mut(19, D(2661)) }
+    #[inline] pub fn set_vspan_config_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, D(2661), items.into_iter().map(|item| view_value::<views::VMwareDVSVspanConfigSpec, A>(item))); self }
     #[inline] pub fn push_vspan_config_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VMwareDVSVspanConfigSpec, A>(item); self.vspan_config_spec_mut().values().push(value); self }
     #[inline] pub fn max_mtu(&self) -> Option<i32> { self.as_object().read_optional::<i32>(20) }
     #[inline] pub fn set_max_mtu(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(20, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -8100,8 +8253,8 @@ impl DVSManagerPhysicalNicsList {
     #[inline] pub fn host(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn physical_nics(&self) -> Items<'_, views::PhysicalNic> { self.as_object().read_list(1) }
-    #[inline] pub fn physical_nics_mut(&mut self) -> ItemsMut<'_, views::PhysicalNic> { self.as_object_mut().list_mut(1, D(2445)) }
-    #[inline] pub fn set_physical_nics<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2445), items.into_iter().map(|item| view_value::<views::PhysicalNic, A>(item))); self }
+    #[inline] pub fn physical_nics_mut(&mut self) -> ItemsMut<'_, views::PhysicalNic> { self.as_object_mut().list_mut(1, D(2447)) }
+    #[inline] pub fn set_physical_nics<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2447), items.into_iter().map(|item| view_value::<views::PhysicalNic, A>(item))); self }
     #[inline] pub fn push_physical_nics<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PhysicalNic, A>(item); self.physical_nics_mut().values().push(value); self }
 }
 
@@ -8229,16 +8382,16 @@ impl DVSSummary {
     #[inline] pub fn set_product_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DistributedVirtualSwitchProductSpec, _>(3, view); self }
     #[inline] pub fn product_info_mut(&mut self) -> &mut views::DistributedVirtualSwitchProductSpec { self.as_object_mut().view_mut(3) }
     #[inline] pub fn host_member(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn host_member_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4025)) }
-    #[inline] pub fn set_host_member<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_member_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4036)) }
+    #[inline] pub fn set_host_member<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host_member<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_member_mut().values().push(value); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4032)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4043)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4043), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(6) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn portgroup_name(&self) -> Items<'_, ArcStr> { self.as_object().read_list(7) }
     #[inline] pub fn portgroup_name_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(7, T::String) }
@@ -8286,8 +8439,8 @@ impl DasHeartbeatDatastoreInfo {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4036)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -8524,8 +8677,8 @@ impl DatastoreNamespaceManagerDirectoryInfo {
 impl DatastoreOption {
     pub const UNSUPPORTED_VOLUMES: usize = 0;
     #[inline] pub fn unsupported_volumes(&self) -> Items<'_, views::VirtualMachineDatastoreVolumeOption> { self.as_object().read_list(0) }
-    #[inline] pub fn unsupported_volumes_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDatastoreVolumeOption> { self.as_object_mut().list_mut(0, D(2939)) }
-    #[inline] pub fn set_unsupported_volumes<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2939), items.into_iter().map(|item| view_value::<views::VirtualMachineDatastoreVolumeOption, A>(item))); self }
+    #[inline] pub fn unsupported_volumes_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDatastoreVolumeOption> { self.as_object_mut().list_mut(0, D(2941)) }
+    #[inline] pub fn set_unsupported_volumes<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2941), items.into_iter().map(|item| view_value::<views::VirtualMachineDatastoreVolumeOption, A>(item))); self }
     #[inline] pub fn push_unsupported_volumes<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineDatastoreVolumeOption, A>(item); self.unsupported_volumes_mut().values().push(value); self }
 }
 
@@ -8612,8 +8765,8 @@ impl EVCMode {
     #[inline] pub fn set_feature_mask<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(1137), items.into_iter().map(|item| view_value::<views::HostFeatureMask, A>(item))); self }
     #[inline] pub fn push_feature_mask<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostFeatureMask, A>(item); self.feature_mask_mut().values().push(value); self }
     #[inline] pub fn feature_requirement(&self) -> Items<'_, views::VirtualMachineFeatureRequirement> { self.as_object().read_list(6) }
-    #[inline] pub fn feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(6, D(2946)) }
-    #[inline] pub fn set_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2946), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
+    #[inline] pub fn feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(6, D(2948)) }
+    #[inline] pub fn set_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2948), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
     #[inline] pub fn push_feature_requirement<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFeatureRequirement, A>(item); self.feature_requirement_mut().values().push(value); self }
     #[inline] pub fn vendor(&self) -> &ArcStr { self.as_object().read::<ArcStr>(7) }
     #[inline] pub fn set_vendor(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(7, text); self }
@@ -8649,8 +8802,8 @@ impl FeatureEVCMode {
     #[inline] pub fn set_capability<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(1136), items.into_iter().map(|item| view_value::<views::HostFeatureCapability, A>(item))); self }
     #[inline] pub fn push_capability<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostFeatureCapability, A>(item); self.capability_mut().values().push(value); self }
     #[inline] pub fn requirement(&self) -> Items<'_, views::VirtualMachineFeatureRequirement> { self.as_object().read_list(5) }
-    #[inline] pub fn requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(5, D(2946)) }
-    #[inline] pub fn set_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2946), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
+    #[inline] pub fn requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(5, D(2948)) }
+    #[inline] pub fn set_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2948), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
     #[inline] pub fn push_requirement<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFeatureRequirement, A>(item); self.requirement_mut().values().push(value); self }
 }
 
@@ -8918,8 +9071,8 @@ impl DirectPathProfileManagerFilterSpec {
     #[inline] pub fn set_names<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_names<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.names_mut().values().push(value); self }
     #[inline] pub fn clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4018)) }
-    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4029)) }
+    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4029), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.clusters_mut().values().push(value); self }
 }
 
@@ -9069,8 +9222,8 @@ impl DistributedVirtualPortgroupNsxPortgroupOperationResult {
     pub const PORTGROUPS: usize = 0;
     pub const PROBLEMS: usize = 1;
     #[inline] pub fn portgroups(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn portgroups_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
-    #[inline] pub fn set_portgroups<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn portgroups_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4038)) }
+    #[inline] pub fn set_portgroups<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4038), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_portgroups<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.portgroups_mut().values().push(value); self }
     #[inline] pub fn problems(&self) -> Items<'_, views::DistributedVirtualPortgroupProblem> { self.as_object().read_list(1) }
     #[inline] pub fn problems_mut(&mut self) -> ItemsMut<'_, views::DistributedVirtualPortgroupProblem> { self.as_object_mut().list_mut(1, D(411)) }
@@ -9309,8 +9462,8 @@ impl DistributedVirtualSwitchManagerHostDvsFilterSpec {
 impl DistributedVirtualSwitchManagerHostArrayFilter {
     pub const HOST: usize = 1;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -9332,12 +9485,12 @@ impl DistributedVirtualSwitchManagerImportResult {
     pub const DISTRIBUTED_VIRTUAL_PORTGROUP: usize = 1;
     pub const IMPORT_FAULT: usize = 2;
     #[inline] pub fn distributed_virtual_switch(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn distributed_virtual_switch_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4021)) }
-    #[inline] pub fn set_distributed_virtual_switch<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4021), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn distributed_virtual_switch_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4032)) }
+    #[inline] pub fn set_distributed_virtual_switch<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_distributed_virtual_switch<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.distributed_virtual_switch_mut().values().push(value); self }
     #[inline] pub fn distributed_virtual_portgroup(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn distributed_virtual_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4027)) }
-    #[inline] pub fn set_distributed_virtual_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn distributed_virtual_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4038)) }
+    #[inline] pub fn set_distributed_virtual_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4038), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_distributed_virtual_portgroup<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.distributed_virtual_portgroup_mut().values().push(value); self }
     #[inline] pub fn import_fault(&self) -> Items<'_, views::ImportOperationBulkFaultFaultOnImport> { self.as_object().read_list(2) }
     #[inline] pub fn import_fault_mut(&mut self) -> ItemsMut<'_, views::ImportOperationBulkFaultFaultOnImport> { self.as_object_mut().list_mut(2, D(1470)) }
@@ -9352,8 +9505,8 @@ impl DistributedVirtualSwitchManagerSpanInfo {
     #[inline] pub fn id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4018)) }
-    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4029)) }
+    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4029), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.clusters_mut().values().push(value); self }
     #[inline] pub fn exclusive(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
     #[inline] pub fn set_exclusive(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -9438,8 +9591,8 @@ impl DistributedVirtualSwitchPortCriteria {
     #[inline] pub fn set_port_key<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_port_key<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.port_key_mut().values().push(value); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(8) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -9855,8 +10008,8 @@ impl EntityPrivilege {
     #[inline] pub fn entity(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_entity(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn priv_availability(&self) -> Items<'_, views::PrivilegeAvailability> { self.as_object().read_list(1) }
-    #[inline] pub fn priv_availability_mut(&mut self) -> ItemsMut<'_, views::PrivilegeAvailability> { self.as_object_mut().list_mut(1, D(2475)) }
-    #[inline] pub fn set_priv_availability<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2475), items.into_iter().map(|item| view_value::<views::PrivilegeAvailability, A>(item))); self }
+    #[inline] pub fn priv_availability_mut(&mut self) -> ItemsMut<'_, views::PrivilegeAvailability> { self.as_object_mut().list_mut(1, D(2477)) }
+    #[inline] pub fn set_priv_availability<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2477), items.into_iter().map(|item| view_value::<views::PrivilegeAvailability, A>(item))); self }
     #[inline] pub fn push_priv_availability<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PrivilegeAvailability, A>(item); self.priv_availability_mut().values().push(value); self }
 }
 
@@ -10957,8 +11110,8 @@ impl HostDisconnectedEvent {
 impl HostEnableAdminFailedEvent {
     pub const PERMISSIONS: usize = 15;
     #[inline] pub fn permissions(&self) -> Items<'_, views::Permission> { self.as_object().read_list(15) }
-    #[inline] pub fn permissions_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(15, D(2444)) }
-    #[inline] pub fn set_permissions<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(15, D(2444), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
+    #[inline] pub fn permissions_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(15, D(2446)) }
+    #[inline] pub fn set_permissions<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(15, D(2446), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
     #[inline] pub fn push_permissions<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::Permission, A>(item); self.permissions_mut().values().push(value); self }
 }
 
@@ -11817,8 +11970,8 @@ impl VmMessageErrorEvent {
     #[inline] pub fn message(&self) -> &ArcStr { self.as_object().read::<ArcStr>(16) }
     #[inline] pub fn set_message(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(16, text); self }
     #[inline] pub fn message_info(&self) -> Items<'_, views::VirtualMachineMessage> { self.as_object().read_list(17) }
-    #[inline] pub fn message_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineMessage> { self.as_object_mut().list_mut(17, D(2969)) }
-    #[inline] pub fn set_message_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, D(2969), items.into_iter().map(|item| view_value::<views::VirtualMachineMessage, A>(item))); self }
+    #[inline] pub fn message_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineMessage> { self.as_object_mut().list_mut(17, D(2971)) }
+    #[inline] pub fn set_message_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, D(2971), items.into_iter().map(|item| view_value::<views::VirtualMachineMessage, A>(item))); self }
     #[inline] pub fn push_message_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineMessage, A>(item); self.message_info_mut().values().push(value); self }
 }
 
@@ -11828,8 +11981,8 @@ impl VmMessageEvent {
     #[inline] pub fn message(&self) -> &ArcStr { self.as_object().read::<ArcStr>(16) }
     #[inline] pub fn set_message(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(16, text); self }
     #[inline] pub fn message_info(&self) -> Items<'_, views::VirtualMachineMessage> { self.as_object().read_list(17) }
-    #[inline] pub fn message_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineMessage> { self.as_object_mut().list_mut(17, D(2969)) }
-    #[inline] pub fn set_message_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, D(2969), items.into_iter().map(|item| view_value::<views::VirtualMachineMessage, A>(item))); self }
+    #[inline] pub fn message_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineMessage> { self.as_object_mut().list_mut(17, D(2971)) }
+    #[inline] pub fn set_message_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, D(2971), items.into_iter().map(|item| view_value::<views::VirtualMachineMessage, A>(item))); self }
     #[inline] pub fn push_message_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineMessage, A>(item); self.message_info_mut().values().push(value); self }
 }
 
@@ -11839,8 +11992,8 @@ impl VmMessageWarningEvent {
     #[inline] pub fn message(&self) -> &ArcStr { self.as_object().read::<ArcStr>(16) }
     #[inline] pub fn set_message(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(16, text); self }
     #[inline] pub fn message_info(&self) -> Items<'_, views::VirtualMachineMessage> { self.as_object().read_list(17) }
-    #[inline] pub fn message_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineMessage> { self.as_object_mut().list_mut(17, D(2969)) }
-    #[inline] pub fn set_message_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, D(2969), items.into_iter().map(|item| view_value::<views::VirtualMachineMessage, A>(item))); self }
+    #[inline] pub fn message_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineMessage> { self.as_object_mut().list_mut(17, D(2971)) }
+    #[inline] pub fn set_message_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, D(2971), items.into_iter().map(|item| view_value::<views::VirtualMachineMessage, A>(item))); self }
     #[inline] pub fn push_message_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineMessage, A>(item); self.message_info_mut().values().push(value); self }
 }
 
@@ -11893,8 +12046,8 @@ impl VmRestartedOnAlternateHostEvent {
 impl VmPoweringOnWithCustomizedDVPortEvent {
     pub const VNIC: usize = 16;
     #[inline] pub fn vnic(&self) -> Items<'_, views::VnicPortArgument> { self.as_object().read_list(16) }
-    #[inline] pub fn vnic_mut(&mut self) -> ItemsMut<'_, views::VnicPortArgument> { self.as_object_mut().list_mut(16, D(3076)) }
-    #[inline] pub fn set_vnic<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(16, D(3076), items.into_iter().map(|item| view_value::<views::VnicPortArgument, A>(item))); self }
+    #[inline] pub fn vnic_mut(&mut self) -> ItemsMut<'_, views::VnicPortArgument> { self.as_object_mut().list_mut(16, D(3078)) }
+    #[inline] pub fn set_vnic<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(16, D(3078), items.into_iter().map(|item| view_value::<views::VnicPortArgument, A>(item))); self }
     #[inline] pub fn push_vnic<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VnicPortArgument, A>(item); self.vnic_mut().values().push(value); self }
 }
 
@@ -12696,8 +12849,8 @@ impl FaultToleranceConfigInfo {
 impl FaultTolerancePrimaryConfigInfo {
     pub const SECONDARIES: usize = 4;
     #[inline] pub fn secondaries(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn secondaries_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4032)) }
-    #[inline] pub fn set_secondaries<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn secondaries_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4043)) }
+    #[inline] pub fn set_secondaries<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4043), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_secondaries<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.secondaries_mut().values().push(value); self }
 }
 
@@ -13003,8 +13156,8 @@ impl FolderBatchAddHostsToClusterResult {
     pub const HOSTS_FAILED_INVENTORY_ADD: usize = 1;
     pub const HOSTS_FAILED_MOVE_TO_CLUSTER: usize = 2;
     #[inline] pub fn hosts_added_to_cluster(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_added_to_cluster_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
-    #[inline] pub fn set_hosts_added_to_cluster<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_added_to_cluster_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
+    #[inline] pub fn set_hosts_added_to_cluster<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts_added_to_cluster<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_added_to_cluster_mut().values().push(value); self }
     #[inline] pub fn hosts_failed_inventory_add(&self) -> Items<'_, views::FolderFailedHostResult> { self.as_object().read_list(1) }
     #[inline] pub fn hosts_failed_inventory_add_mut(&mut self) -> ItemsMut<'_, views::FolderFailedHostResult> { self.as_object_mut().list_mut(1, D(1003)) }
@@ -13020,8 +13173,8 @@ impl FolderBatchAddStandaloneHostsResult {
     pub const ADDED_HOSTS: usize = 0;
     pub const HOSTS_FAILED_INVENTORY_ADD: usize = 1;
     #[inline] pub fn added_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn added_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
-    #[inline] pub fn set_added_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn added_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
+    #[inline] pub fn set_added_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_added_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.added_hosts_mut().values().push(value); self }
     #[inline] pub fn hosts_failed_inventory_add(&self) -> Items<'_, views::FolderFailedHostResult> { self.as_object().read_list(1) }
     #[inline] pub fn hosts_failed_inventory_add_mut(&mut self) -> ItemsMut<'_, views::FolderFailedHostResult> { self.as_object_mut().list_mut(1, D(1003)) }
@@ -14759,8 +14912,8 @@ impl HostConfigInfo {
     #[inline] pub fn set_active_diagnostic_partition(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostDiagnosticPartition, _>(20, view); self }
     #[inline] pub fn active_diagnostic_partition_mut(&mut self) -> &mut views::HostDiagnosticPartition { self.as_object_mut().view_mut(20) }
     #[inline] pub fn option(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(21) }
-    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(21, D(2404)) }
-    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(21, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(21, D(2406)) }
+    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(21, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.option_mut().values().push(value); self }
     #[inline] pub fn option_def(&self) -> Items<'_, views::OptionDef> { self.as_object().read_list(22) }
     #[inline] pub fn option_def_mut(&mut self) -> ItemsMut<'_, views::OptionDef> { self.as_object_mut().list_mut(22, D(372)) }
@@ -15042,8 +15195,8 @@ impl HostConfigSpec {
     #[inline] pub fn set_firewall(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostFirewallConfig, _>(4, view); self }
     #[inline] pub fn firewall_mut(&mut self) -> &mut views::HostFirewallConfig { self.as_object_mut().view_mut(4) }
     #[inline] pub fn option(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(5) }
-    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(5, D(2404)) }
-    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(5, D(2406)) }
+    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.option_mut().values().push(value); self }
     #[inline] pub fn datastore_principal(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(6) }
     #[inline] pub fn set_datastore_principal(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
@@ -15143,8 +15296,8 @@ impl HostConnectInfo {
     #[inline] pub fn set_host(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostListSummary, _>(2, view); self }
     #[inline] pub fn host_mut(&mut self) -> &mut views::HostListSummary { self.as_object_mut().view_mut(2) }
     #[inline] pub fn vm(&self) -> Items<'_, views::VirtualMachineSummary> { self.as_object().read_list(3) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSummary> { self.as_object_mut().list_mut(3, D(2999)) }
-    #[inline] pub fn set_vm<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2999), items.into_iter().map(|item| view_value::<views::VirtualMachineSummary, A>(item))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSummary> { self.as_object_mut().list_mut(3, D(3001)) }
+    #[inline] pub fn set_vm<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(3001), items.into_iter().map(|item| view_value::<views::VirtualMachineSummary, A>(item))); self }
     #[inline] pub fn push_vm<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineSummary, A>(item); self.vm_mut().values().push(value); self }
     #[inline] pub fn vim_account_name_required(&self) -> Option<bool> { self.as_object().read_optional::<bool>(4) }
     #[inline] pub fn set_vim_account_name_required(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -15557,8 +15710,8 @@ impl ScsiLun {
     #[inline] pub fn uuid(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
     #[inline] pub fn set_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn descriptor(&self) -> Items<'_, views::ScsiLunDescriptor> { self.as_object().read_list(4) }
-    #[inline] pub fn descriptor_mut(&mut self) -> ItemsMut<'_, views::ScsiLunDescriptor> { self.as_object_mut().list_mut(4, D(2545)) }
-    #[inline] pub fn set_descriptor<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2545), items.into_iter().map(|item| view_value::<views::ScsiLunDescriptor, A>(item))); self }
+    #[inline] pub fn descriptor_mut(&mut self) -> ItemsMut<'_, views::ScsiLunDescriptor> { self.as_object_mut().list_mut(4, D(2547)) }
+    #[inline] pub fn set_descriptor<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2547), items.into_iter().map(|item| view_value::<views::ScsiLunDescriptor, A>(item))); self }
     #[inline] pub fn push_descriptor<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ScsiLunDescriptor, A>(item); self.descriptor_mut().values().push(value); self }
     #[inline] pub fn canonical_name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(5) }
     #[inline] pub fn set_canonical_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(5, text); self }
@@ -15580,8 +15733,8 @@ impl ScsiLun {
     #[inline] pub fn set_durable_name(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ScsiLunDurableName, _>(13, view); self }
     #[inline] pub fn durable_name_mut(&mut self) -> &mut views::ScsiLunDurableName { self.as_object_mut().view_mut(13) }
     #[inline] pub fn alternate_name(&self) -> Items<'_, views::ScsiLunDurableName> { self.as_object().read_list(14) }
-    #[inline] pub fn alternate_name_mut(&mut self) -> ItemsMut<'_, views::ScsiLunDurableName> { self.as_object_mut().list_mut(14, D(2546)) }
-    #[inline] pub fn set_alternate_name<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(14, D(2546), items.into_iter().map(|item| view_value::<views::ScsiLunDurableName, A>(item))); self }
+    #[inline] pub fn alternate_name_mut(&mut self) -> ItemsMut<'_, views::ScsiLunDurableName> { self.as_object_mut().list_mut(14, D(2548)) }
+    #[inline] pub fn set_alternate_name<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(14, D(2548), items.into_iter().map(|item| view_value::<views::ScsiLunDurableName, A>(item))); self }
     #[inline] pub fn push_alternate_name<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ScsiLunDurableName, A>(item); self.alternate_name_mut().values().push(value); self }
     #[inline] pub fn standard_inquiry(&self) -> Items<'_, i8> { self.as_object().read_list(15) }
     #[inline] pub fn standard_inquiry_mut(&mut self) -> ItemsMut<'_, i8> { self.as_object_mut().list_mut(15, T::Byte) }
@@ -16236,20 +16389,20 @@ impl HostVvolVolume {
     #[inline] pub fn sc_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
     #[inline] pub fn set_sc_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn host_pe(&self) -> Items<'_, views::VVolHostPE> { self.as_object().read_list(4) }
-    #[inline] pub fn host_pe_mut(&mut self) -> ItemsMut<'_, views::VVolHostPE> { self.as_object_mut().list_mut(4, D(2687)) }
-    #[inline] pub fn set_host_pe<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2687), items.into_iter().map(|item| view_value::<views::VVolHostPE, A>(item))); self }
+    #[inline] pub fn host_pe_mut(&mut self) -> ItemsMut<'_, views::VVolHostPE> { self.as_object_mut().list_mut(4, D(2689)) }
+    #[inline] pub fn set_host_pe<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2689), items.into_iter().map(|item| view_value::<views::VVolHostPE, A>(item))); self }
     #[inline] pub fn push_host_pe<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VVolHostPE, A>(item); self.host_pe_mut().values().push(value); self }
     #[inline] pub fn host_vvol_nqn(&self) -> Items<'_, views::HostVvolVolumeHostVvolNQN> { self.as_object().read_list(5) }
     #[inline] pub fn host_vvol_nqn_mut(&mut self) -> ItemsMut<'_, views::HostVvolVolumeHostVvolNQN> { self.as_object_mut().list_mut(5, D(1459)) }
     #[inline] pub fn set_host_vvol_nqn<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(1459), items.into_iter().map(|item| view_value::<views::HostVvolVolumeHostVvolNQN, A>(item))); self }
     #[inline] pub fn push_host_vvol_nqn<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostVvolVolumeHostVvolNQN, A>(item); self.host_vvol_nqn_mut().values().push(value); self }
     #[inline] pub fn vasa_provider_info(&self) -> Items<'_, views::VimVasaProviderInfo> { self.as_object().read_list(6) }
-    #[inline] pub fn vasa_provider_info_mut(&mut self) -> ItemsMut<'_, views::VimVasaProviderInfo> { self.as_object_mut().list_mut(6, D(2699)) }
-    #[inline] pub fn set_vasa_provider_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2699), items.into_iter().map(|item| view_value::<views::VimVasaProviderInfo, A>(item))); self }
+    #[inline] pub fn vasa_provider_info_mut(&mut self) -> ItemsMut<'_, views::VimVasaProviderInfo> { self.as_object_mut().list_mut(6, D(2701)) }
+    #[inline] pub fn set_vasa_provider_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2701), items.into_iter().map(|item| view_value::<views::VimVasaProviderInfo, A>(item))); self }
     #[inline] pub fn push_vasa_provider_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VimVasaProviderInfo, A>(item); self.vasa_provider_info_mut().values().push(value); self }
     #[inline] pub fn storage_array(&self) -> Items<'_, views::VASAStorageArray> { self.as_object().read_list(7) }
-    #[inline] pub fn storage_array_mut(&mut self) -> ItemsMut<'_, views::VASAStorageArray> { self.as_object_mut().list_mut(7, D(2644)) }
-    #[inline] pub fn set_storage_array<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(2644), items.into_iter().map(|item| view_value::<views::VASAStorageArray, A>(item))); self }
+    #[inline] pub fn storage_array_mut(&mut self) -> ItemsMut<'_, views::VASAStorageArray> { self.as_object_mut().list_mut(7, D(2646)) }
+    #[inline] pub fn set_storage_array<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(2646), items.into_iter().map(|item| view_value::<views::VASAStorageArray, A>(item))); self }
     #[inline] pub fn push_storage_array<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VASAStorageArray, A>(item); self.storage_array_mut().values().push(value); self }
     #[inline] pub fn protocol_endpoint_type(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(8) }
     #[inline] pub fn set_protocol_endpoint_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(8, text); self }
@@ -16501,8 +16654,8 @@ impl HostGraphicsInfo {
     #[inline] pub fn memory_size_in_kb(&self) -> i64 { self.as_object().read::<i64>(5) }
     #[inline] pub fn set_memory_size_in_kb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::Long)); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(6) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4032)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4043)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4043), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
@@ -16808,8 +16961,8 @@ impl HostInternetScsiHba {
     #[inline] pub fn set_supported_advanced_options<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(21, D(372), items.into_iter().map(|item| view_value::<views::OptionDef, A>(item))); self }
     #[inline] pub fn push_supported_advanced_options<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionDef, A>(item); self.supported_advanced_options_mut().values().push(value); self }
     #[inline] pub fn advanced_options(&self) -> Items<'_, views::HostInternetScsiHbaParamValue> { self.as_object().read_list(22) }
-    #[inline] pub fn advanced_options_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaParamValue> { self.as_object_mut().list_mut(22, D(2405)) }
-    #[inline] pub fn set_advanced_options<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(22, D(2405), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaParamValue, A>(item))); self }
+    #[inline] pub fn advanced_options_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaParamValue> { self.as_object_mut().list_mut(22, D(2407)) }
+    #[inline] pub fn set_advanced_options<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(22, D(2407), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaParamValue, A>(item))); self }
     #[inline] pub fn push_advanced_options<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostInternetScsiHbaParamValue, A>(item); self.advanced_options_mut().values().push(value); self }
     #[inline] pub fn i_scsi_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(23) }
     #[inline] pub fn set_i_scsi_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(23, text); self }
@@ -17167,8 +17320,8 @@ impl HostInternetScsiHbaSendTarget {
     #[inline] pub fn set_supported_advanced_options<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(372), items.into_iter().map(|item| view_value::<views::OptionDef, A>(item))); self }
     #[inline] pub fn push_supported_advanced_options<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionDef, A>(item); self.supported_advanced_options_mut().values().push(value); self }
     #[inline] pub fn advanced_options(&self) -> Items<'_, views::HostInternetScsiHbaParamValue> { self.as_object().read_list(5) }
-    #[inline] pub fn advanced_options_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaParamValue> { self.as_object_mut().list_mut(5, D(2405)) }
-    #[inline] pub fn set_advanced_options<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2405), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaParamValue, A>(item))); self }
+    #[inline] pub fn advanced_options_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaParamValue> { self.as_object_mut().list_mut(5, D(2407)) }
+    #[inline] pub fn set_advanced_options<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2407), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaParamValue, A>(item))); self }
     #[inline] pub fn push_advanced_options<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostInternetScsiHbaParamValue, A>(item); self.advanced_options_mut().values().push(value); self }
     #[inline] pub fn parent(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(6) }
     #[inline] pub fn set_parent(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
@@ -17203,8 +17356,8 @@ impl HostInternetScsiHbaStaticTarget {
     #[inline] pub fn set_supported_advanced_options<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(372), items.into_iter().map(|item| view_value::<views::OptionDef, A>(item))); self }
     #[inline] pub fn push_supported_advanced_options<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionDef, A>(item); self.supported_advanced_options_mut().values().push(value); self }
     #[inline] pub fn advanced_options(&self) -> Items<'_, views::HostInternetScsiHbaParamValue> { self.as_object().read_list(7) }
-    #[inline] pub fn advanced_options_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaParamValue> { self.as_object_mut().list_mut(7, D(2405)) }
-    #[inline] pub fn set_advanced_options<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(2405), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaParamValue, A>(item))); self }
+    #[inline] pub fn advanced_options_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaParamValue> { self.as_object_mut().list_mut(7, D(2407)) }
+    #[inline] pub fn set_advanced_options<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(2407), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaParamValue, A>(item))); self }
     #[inline] pub fn push_advanced_options<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostInternetScsiHbaParamValue, A>(item); self.advanced_options_mut().values().push(value); self }
     #[inline] pub fn parent(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(8) }
     #[inline] pub fn set_parent(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(8, text); self }
@@ -17665,12 +17818,12 @@ impl VMwareDVSMtuHealthCheckResult {
     #[inline] pub fn mtu_mismatch(&self) -> bool { self.as_object().read::<bool>(2) }
     #[inline] pub fn set_mtu_mismatch(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn vlan_support_switch_mtu(&self) -> Items<'_, views::NumericRange> { self.as_object().read_list(3) }
-    #[inline] pub fn vlan_support_switch_mtu_mut(&mut self) -> ItemsMut<'_, views::NumericRange> { self.as_object_mut().list_mut(3, D(2380)) }
-    #[inline] pub fn set_vlan_support_switch_mtu<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2380), items.into_iter().map(|item| view_value::<views::NumericRange, A>(item))); self }
+    #[inline] pub fn vlan_support_switch_mtu_mut(&mut self) -> ItemsMut<'_, views::NumericRange> { self.as_object_mut().list_mut(3, D(2382)) }
+    #[inline] pub fn set_vlan_support_switch_mtu<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2382), items.into_iter().map(|item| view_value::<views::NumericRange, A>(item))); self }
     #[inline] pub fn push_vlan_support_switch_mtu<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::NumericRange, A>(item); self.vlan_support_switch_mtu_mut().values().push(value); self }
     #[inline] pub fn vlan_not_support_switch_mtu(&self) -> Items<'_, views::NumericRange> { self.as_object().read_list(4) }
-    #[inline] pub fn vlan_not_support_switch_mtu_mut(&mut self) -> ItemsMut<'_, views::NumericRange> { self.as_object_mut().list_mut(4, D(2380)) }
-    #[inline] pub fn set_vlan_not_support_switch_mtu<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2380), items.into_iter().map(|item| view_value::<views::NumericRange, A>(item))); self }
+    #[inline] pub fn vlan_not_support_switch_mtu_mut(&mut self) -> ItemsMut<'_, views::NumericRange> { self.as_object_mut().list_mut(4, D(2382)) }
+    #[inline] pub fn set_vlan_not_support_switch_mtu<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2382), items.into_iter().map(|item| view_value::<views::NumericRange, A>(item))); self }
     #[inline] pub fn push_vlan_not_support_switch_mtu<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::NumericRange, A>(item); self.vlan_not_support_switch_mtu_mut().values().push(value); self }
 }
 
@@ -17678,12 +17831,12 @@ impl VMwareDVSVlanHealthCheckResult {
     pub const TRUNKED_VLAN: usize = 2;
     pub const UNTRUNKED_VLAN: usize = 3;
     #[inline] pub fn trunked_vlan(&self) -> Items<'_, views::NumericRange> { self.as_object().read_list(2) }
-    #[inline] pub fn trunked_vlan_mut(&mut self) -> ItemsMut<'_, views::NumericRange> { self.as_object_mut().list_mut(2, D(2380)) }
-    #[inline] pub fn set_trunked_vlan<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2380), items.into_iter().map(|item| view_value::<views::NumericRange, A>(item))); self }
+    #[inline] pub fn trunked_vlan_mut(&mut self) -> ItemsMut<'_, views::NumericRange> { self.as_object_mut().list_mut(2, D(2382)) }
+    #[inline] pub fn set_trunked_vlan<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2382), items.into_iter().map(|item| view_value::<views::NumericRange, A>(item))); self }
     #[inline] pub fn push_trunked_vlan<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::NumericRange, A>(item); self.trunked_vlan_mut().values().push(value); self }
     #[inline] pub fn untrunked_vlan(&self) -> Items<'_, views::NumericRange> { self.as_object().read_list(3) }
-    #[inline] pub fn untrunked_vlan_mut(&mut self) -> ItemsMut<'_, views::NumericRange> { self.as_object_mut().list_mut(3, D(2380)) }
-    #[inline] pub fn set_untrunked_vlan<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2380), items.into_iter().map(|item| view_value::<views::NumericRange, A>(item))); self }
+    #[inline] pub fn untrunked_vlan_mut(&mut self) -> ItemsMut<'_, views::NumericRange> { self.as_object_mut().list_mut(3, D(2382)) }
+    #[inline] pub fn set_untrunked_vlan<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2382), items.into_iter().map(|item| view_value::<views::NumericRange, A>(item))); self }
     #[inline] pub fn push_untrunked_vlan<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::NumericRange, A>(item); self.untrunked_vlan_mut().values().push(value); self }
 }
 
@@ -18175,8 +18328,8 @@ impl HostNetworkConfig {
     #[inline] pub fn set_portgroup<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(1314), items.into_iter().map(|item| view_value::<views::HostPortGroupConfig, A>(item))); self }
     #[inline] pub fn push_portgroup<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostPortGroupConfig, A>(item); self.portgroup_mut().values().push(value); self }
     #[inline] pub fn pnic(&self) -> Items<'_, views::PhysicalNicConfig> { self.as_object().read_list(3) }
-    #[inline] pub fn pnic_mut(&mut self) -> ItemsMut<'_, views::PhysicalNicConfig> { self.as_object_mut().list_mut(3, D(2448)) }
-    #[inline] pub fn set_pnic<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2448), items.into_iter().map(|item| view_value::<views::PhysicalNicConfig, A>(item))); self }
+    #[inline] pub fn pnic_mut(&mut self) -> ItemsMut<'_, views::PhysicalNicConfig> { self.as_object_mut().list_mut(3, D(2450)) }
+    #[inline] pub fn set_pnic<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2450), items.into_iter().map(|item| view_value::<views::PhysicalNicConfig, A>(item))); self }
     #[inline] pub fn push_pnic<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PhysicalNicConfig, A>(item); self.pnic_mut().values().push(value); self }
     #[inline] pub fn vnic(&self) -> Items<'_, views::HostVirtualNicConfig> { self.as_object().read_list(4) }
     #[inline] pub fn vnic_mut(&mut self) -> ItemsMut<'_, views::HostVirtualNicConfig> { self.as_object_mut().list_mut(4, D(1436)) }
@@ -18274,8 +18427,8 @@ impl HostNetworkInfo {
     #[inline] pub fn set_portgroup<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(1313), items.into_iter().map(|item| view_value::<views::HostPortGroup, A>(item))); self }
     #[inline] pub fn push_portgroup<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostPortGroup, A>(item); self.portgroup_mut().values().push(value); self }
     #[inline] pub fn pnic(&self) -> Items<'_, views::PhysicalNic> { self.as_object().read_list(3) }
-    #[inline] pub fn pnic_mut(&mut self) -> ItemsMut<'_, views::PhysicalNic> { self.as_object_mut().list_mut(3, D(2445)) }
-    #[inline] pub fn set_pnic<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2445), items.into_iter().map(|item| view_value::<views::PhysicalNic, A>(item))); self }
+    #[inline] pub fn pnic_mut(&mut self) -> ItemsMut<'_, views::PhysicalNic> { self.as_object_mut().list_mut(3, D(2447)) }
+    #[inline] pub fn set_pnic<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2447), items.into_iter().map(|item| view_value::<views::PhysicalNic, A>(item))); self }
     #[inline] pub fn push_pnic<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PhysicalNic, A>(item); self.pnic_mut().values().push(value); self }
     #[inline] pub fn rdma_device(&self) -> Items<'_, views::HostRdmaDevice> { self.as_object().read_list(4) }
     #[inline] pub fn rdma_device_mut(&mut self) -> ItemsMut<'_, views::HostRdmaDevice> { self.as_object_mut().list_mut(4, D(1336)) }
@@ -18781,8 +18934,8 @@ impl HostOpaqueNetworkInfo {
     #[inline] pub fn set_capability(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::OpaqueNetworkCapability, _>(4, view); self }
     #[inline] pub fn capability_mut(&mut self) -> &mut views::OpaqueNetworkCapability { self.as_object_mut().view_mut(4) }
     #[inline] pub fn extra_config(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(5) }
-    #[inline] pub fn extra_config_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(5, D(2404)) }
-    #[inline] pub fn set_extra_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn extra_config_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(5, D(2406)) }
+    #[inline] pub fn set_extra_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_extra_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.extra_config_mut().values().push(value); self }
 }
 
@@ -18814,8 +18967,8 @@ impl HostOpaqueSwitch {
     #[inline] pub fn set_vtep<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(1435), items.into_iter().map(|item| view_value::<views::HostVirtualNic, A>(item))); self }
     #[inline] pub fn push_vtep<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostVirtualNic, A>(item); self.vtep_mut().values().push(value); self }
     #[inline] pub fn extra_config(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(6) }
-    #[inline] pub fn extra_config_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(6, D(2404)) }
-    #[inline] pub fn set_extra_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn extra_config_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(6, D(2406)) }
+    #[inline] pub fn set_extra_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_extra_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.extra_config_mut().values().push(value); self }
     #[inline] pub fn feature_capability(&self) -> Items<'_, views::HostFeatureCapability> { self.as_object().read_list(7) }
     #[inline] pub fn feature_capability_mut(&mut self) -> ItemsMut<'_, views::HostFeatureCapability> { self.as_object_mut().list_mut(7, D(1136)) }
@@ -19453,8 +19606,8 @@ impl HostProfileValidationFailureInfo {
     #[inline] pub fn set_apply_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostApplyProfile, _>(4, view); self }
     #[inline] pub fn apply_profile_mut(&mut self) -> &mut views::HostApplyProfile { self.as_object_mut().view_mut(4) }
     #[inline] pub fn failures(&self) -> Items<'_, views::ProfileUpdateFailedUpdateFailure> { self.as_object().read_list(5) }
-    #[inline] pub fn failures_mut(&mut self) -> ItemsMut<'_, views::ProfileUpdateFailedUpdateFailure> { self.as_object_mut().list_mut(5, D(2515)) }
-    #[inline] pub fn set_failures<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2515), items.into_iter().map(|item| view_value::<views::ProfileUpdateFailedUpdateFailure, A>(item))); self }
+    #[inline] pub fn failures_mut(&mut self) -> ItemsMut<'_, views::ProfileUpdateFailedUpdateFailure> { self.as_object_mut().list_mut(5, D(2517)) }
+    #[inline] pub fn set_failures<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2517), items.into_iter().map(|item| view_value::<views::ProfileUpdateFailedUpdateFailure, A>(item))); self }
     #[inline] pub fn push_failures<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileUpdateFailedUpdateFailure, A>(item); self.failures_mut().values().push(value); self }
     #[inline] pub fn faults(&self) -> Items<'_, views::LocalizedMethodFault> { self.as_object().read_list(6) }
     #[inline] pub fn faults_mut(&mut self) -> ItemsMut<'_, views::LocalizedMethodFault> { self.as_object_mut().list_mut(6, D(1546)) }
@@ -19493,8 +19646,8 @@ impl HostProtocolEndpoint {
     #[inline] pub fn uuid(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
     #[inline] pub fn set_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
     #[inline] pub fn host_key(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn host_key_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4025)) }
-    #[inline] pub fn set_host_key<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_key_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4036)) }
+    #[inline] pub fn set_host_key<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host_key<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_key_mut().values().push(value); self }
     #[inline] pub fn storage_array(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
     #[inline] pub fn set_storage_array(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
@@ -19955,12 +20108,12 @@ impl HostSecuritySpec {
     #[inline] pub fn admin_password(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
     #[inline] pub fn set_admin_password(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn remove_permission(&self) -> Items<'_, views::Permission> { self.as_object().read_list(1) }
-    #[inline] pub fn remove_permission_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(1, D(2444)) }
-    #[inline] pub fn set_remove_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2444), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
+    #[inline] pub fn remove_permission_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(1, D(2446)) }
+    #[inline] pub fn set_remove_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2446), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
     #[inline] pub fn push_remove_permission<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::Permission, A>(item); self.remove_permission_mut().values().push(value); self }
     #[inline] pub fn add_permission(&self) -> Items<'_, views::Permission> { self.as_object().read_list(2) }
-    #[inline] pub fn add_permission_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(2, D(2444)) }
-    #[inline] pub fn set_add_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2444), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
+    #[inline] pub fn add_permission_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(2, D(2446)) }
+    #[inline] pub fn set_add_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2446), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
     #[inline] pub fn push_add_permission<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::Permission, A>(item); self.add_permission_mut().values().push(value); self }
 }
 
@@ -20206,8 +20359,8 @@ impl HostSriovNetworkDevicePoolInfo {
     #[inline] pub fn switch_uuid(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
     #[inline] pub fn set_switch_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
     #[inline] pub fn pnic(&self) -> Items<'_, views::PhysicalNic> { self.as_object().read_list(3) }
-    #[inline] pub fn pnic_mut(&mut self) -> ItemsMut<'_, views::PhysicalNic> { self.as_object_mut().list_mut(3, D(2445)) }
-    #[inline] pub fn set_pnic<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2445), items.into_iter().map(|item| view_value::<views::PhysicalNic, A>(item))); self }
+    #[inline] pub fn pnic_mut(&mut self) -> ItemsMut<'_, views::PhysicalNic> { self.as_object_mut().list_mut(3, D(2447)) }
+    #[inline] pub fn set_pnic<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2447), items.into_iter().map(|item| view_value::<views::PhysicalNic, A>(item))); self }
     #[inline] pub fn push_pnic<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PhysicalNic, A>(item); self.pnic_mut().values().push(value); self }
 }
 
@@ -20981,8 +21134,8 @@ impl HostVirtualNicIpRouteSpec {
 impl HostVirtualNicManagerInfo {
     pub const NET_CONFIG: usize = 0;
     #[inline] pub fn net_config(&self) -> Items<'_, views::VirtualNicManagerNetConfig> { self.as_object().read_list(0) }
-    #[inline] pub fn net_config_mut(&mut self) -> ItemsMut<'_, views::VirtualNicManagerNetConfig> { self.as_object_mut().list_mut(0, D(3042)) }
-    #[inline] pub fn set_net_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3042), items.into_iter().map(|item| view_value::<views::VirtualNicManagerNetConfig, A>(item))); self }
+    #[inline] pub fn net_config_mut(&mut self) -> ItemsMut<'_, views::VirtualNicManagerNetConfig> { self.as_object_mut().list_mut(0, D(3044)) }
+    #[inline] pub fn set_net_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3044), items.into_iter().map(|item| view_value::<views::VirtualNicManagerNetConfig, A>(item))); self }
     #[inline] pub fn push_net_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualNicManagerNetConfig, A>(item); self.net_config_mut().values().push(value); self }
 }
 
@@ -21288,12 +21441,12 @@ impl HostVvolVolumeSpecification {
     #[inline] pub fn volume_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_volume_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
     #[inline] pub fn vasa_provider_info(&self) -> Items<'_, views::VimVasaProviderInfo> { self.as_object().read_list(2) }
-    #[inline] pub fn vasa_provider_info_mut(&mut self) -> ItemsMut<'_, views::VimVasaProviderInfo> { self.as_object_mut().list_mut(2, D(2699)) }
-    #[inline] pub fn set_vasa_provider_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2699), items.into_iter().map(|item| view_value::<views::VimVasaProviderInfo, A>(item))); self }
+    #[inline] pub fn vasa_provider_info_mut(&mut self) -> ItemsMut<'_, views::VimVasaProviderInfo> { self.as_object_mut().list_mut(2, D(2701)) }
+    #[inline] pub fn set_vasa_provider_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2701), items.into_iter().map(|item| view_value::<views::VimVasaProviderInfo, A>(item))); self }
     #[inline] pub fn push_vasa_provider_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VimVasaProviderInfo, A>(item); self.vasa_provider_info_mut().values().push(value); self }
     #[inline] pub fn storage_array(&self) -> Items<'_, views::VASAStorageArray> { self.as_object().read_list(3) }
-    #[inline] pub fn storage_array_mut(&mut self) -> ItemsMut<'_, views::VASAStorageArray> { self.as_object_mut().list_mut(3, D(2644)) }
-    #[inline] pub fn set_storage_array<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2644), items.into_iter().map(|item| view_value::<views::VASAStorageArray, A>(item))); self }
+    #[inline] pub fn storage_array_mut(&mut self) -> ItemsMut<'_, views::VASAStorageArray> { self.as_object_mut().list_mut(3, D(2646)) }
+    #[inline] pub fn set_storage_array<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2646), items.into_iter().map(|item| view_value::<views::VASAStorageArray, A>(item))); self }
     #[inline] pub fn push_storage_array<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VASAStorageArray, A>(item); self.storage_array_mut().values().push(value); self }
     #[inline] pub fn uuid(&self) -> &ArcStr { self.as_object().read::<ArcStr>(4) }
     #[inline] pub fn set_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
@@ -21719,8 +21872,8 @@ impl VmwareDistributedVirtualSwitchPvlanSpec {
 impl VmwareDistributedVirtualSwitchTrunkVlanSpec {
     pub const VLAN_ID: usize = 1;
     #[inline] pub fn vlan_id(&self) -> Items<'_, views::NumericRange> { self.as_object().read_list(1) }
-    #[inline] pub fn vlan_id_mut(&mut self) -> ItemsMut<'_, views::NumericRange> { self.as_object_mut().list_mut(1, D(2380)) }
-    #[inline] pub fn set_vlan_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2380), items.into_iter().map(|item| view_value::<views::NumericRange, A>(item))); self }
+    #[inline] pub fn vlan_id_mut(&mut self) -> ItemsMut<'_, views::NumericRange> { self.as_object_mut().list_mut(1, D(2382)) }
+    #[inline] pub fn set_vlan_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2382), items.into_iter().map(|item| view_value::<views::NumericRange, A>(item))); self }
     #[inline] pub fn push_vlan_id<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::NumericRange, A>(item); self.vlan_id_mut().values().push(value); self }
 }
 
@@ -22136,8 +22289,8 @@ impl KmipClusterInfo {
     #[inline] pub fn management_type(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
     #[inline] pub fn set_management_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn use_as_entity_default(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn use_as_entity_default_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4016)) }
-    #[inline] pub fn set_use_as_entity_default<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn use_as_entity_default_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4027)) }
+    #[inline] pub fn set_use_as_entity_default<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_use_as_entity_default<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.use_as_entity_default_mut().values().push(value); self }
     #[inline] pub fn has_backup(&self) -> Option<bool> { self.as_object().read_optional::<bool>(5) }
     #[inline] pub fn set_has_backup(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -22808,8 +22961,8 @@ impl NoPermission {
     #[inline] pub fn privilege_id(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
     #[inline] pub fn set_privilege_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn missing_privileges(&self) -> Items<'_, views::NoPermissionEntityPrivileges> { self.as_object().read_list(4) }
-    #[inline] pub fn missing_privileges_mut(&mut self) -> ItemsMut<'_, views::NoPermissionEntityPrivileges> { self.as_object_mut().list_mut(4, D(2375)) }
-    #[inline] pub fn set_missing_privileges<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2375), items.into_iter().map(|item| view_value::<views::NoPermissionEntityPrivileges, A>(item))); self }
+    #[inline] pub fn missing_privileges_mut(&mut self) -> ItemsMut<'_, views::NoPermissionEntityPrivileges> { self.as_object_mut().list_mut(4, D(2377)) }
+    #[inline] pub fn set_missing_privileges<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2377), items.into_iter().map(|item| view_value::<views::NoPermissionEntityPrivileges, A>(item))); self }
     #[inline] pub fn push_missing_privileges<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::NoPermissionEntityPrivileges, A>(item); self.missing_privileges_mut().values().push(value); self }
 }
 
@@ -23010,8 +23163,8 @@ impl DvsScopeViolated {
     pub const SCOPE: usize = 2;
     pub const ENTITY: usize = 3;
     #[inline] pub fn scope(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4016)) }
-    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4027)) }
+    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scope<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scope_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Moref { self.as_object().read::<Moref>(3) }
     #[inline] pub fn set_entity(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::from)); self }
@@ -23135,8 +23288,8 @@ impl ActiveVMsBlockingEVC {
     #[inline] pub fn evc_mode(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
     #[inline] pub fn set_evc_mode(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn host_name(&self) -> Items<'_, ArcStr> { self.as_object().read_list(5) }
     #[inline] pub fn host_name_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(5, T::String) }
@@ -23160,8 +23313,8 @@ impl EVCModeUnsupportedByHosts {
     #[inline] pub fn evc_mode(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
     #[inline] pub fn set_evc_mode(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn host_name(&self) -> Items<'_, ArcStr> { self.as_object().read_list(5) }
     #[inline] pub fn host_name_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(5, T::String) }
@@ -23173,8 +23326,8 @@ impl EVCUnsupportedByHostHardware {
     pub const HOST: usize = 3;
     pub const HOST_NAME: usize = 4;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn host_name(&self) -> Items<'_, ArcStr> { self.as_object().read_list(4) }
     #[inline] pub fn host_name_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(4, T::String) }
@@ -23186,8 +23339,8 @@ impl EVCUnsupportedByHostSoftware {
     pub const HOST: usize = 3;
     pub const HOST_NAME: usize = 4;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn host_name(&self) -> Items<'_, ArcStr> { self.as_object().read_list(4) }
     #[inline] pub fn host_name_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(4, T::String) }
@@ -23449,8 +23602,8 @@ impl GatewayToHostTrustVerifyFault {
 impl MultipleCertificatesVerifyFault {
     pub const THUMBPRINT_DATA: usize = 2;
     #[inline] pub fn thumbprint_data(&self) -> Items<'_, views::MultipleCertificatesVerifyFaultThumbprintData> { self.as_object().read_list(2) }
-    #[inline] pub fn thumbprint_data_mut(&mut self) -> ItemsMut<'_, views::MultipleCertificatesVerifyFaultThumbprintData> { self.as_object_mut().list_mut(2, D(2339)) }
-    #[inline] pub fn set_thumbprint_data<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2339), items.into_iter().map(|item| view_value::<views::MultipleCertificatesVerifyFaultThumbprintData, A>(item))); self }
+    #[inline] pub fn thumbprint_data_mut(&mut self) -> ItemsMut<'_, views::MultipleCertificatesVerifyFaultThumbprintData> { self.as_object_mut().list_mut(2, D(2341)) }
+    #[inline] pub fn set_thumbprint_data<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2341), items.into_iter().map(|item| view_value::<views::MultipleCertificatesVerifyFaultThumbprintData, A>(item))); self }
     #[inline] pub fn push_thumbprint_data<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::MultipleCertificatesVerifyFaultThumbprintData, A>(item); self.thumbprint_data_mut().values().push(value); self }
 }
 
@@ -23601,8 +23754,8 @@ impl IORMNotSupportedHostOnDatastore {
     #[inline] pub fn datastore_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
     #[inline] pub fn set_datastore_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -23809,8 +23962,8 @@ impl VmAlreadyExistsInDatacenter {
     #[inline] pub fn hostname(&self) -> &ArcStr { self.as_object().read::<ArcStr>(4) }
     #[inline] pub fn set_hostname(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4032)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4043)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4043), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
@@ -24253,8 +24406,8 @@ impl NoCompatibleHost {
     pub const HOST: usize = 2;
     pub const ERROR: usize = 3;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn error(&self) -> Items<'_, views::LocalizedMethodFault> { self.as_object().read_list(3) }
     #[inline] pub fn error_mut(&mut self) -> ItemsMut<'_, views::LocalizedMethodFault> { self.as_object_mut().list_mut(3, D(1546)) }
@@ -24732,12 +24885,12 @@ impl ProfileUpdateFailed {
     pub const FAILURE: usize = 2;
     pub const WARNINGS: usize = 3;
     #[inline] pub fn failure(&self) -> Items<'_, views::ProfileUpdateFailedUpdateFailure> { self.as_object().read_list(2) }
-    #[inline] pub fn failure_mut(&mut self) -> ItemsMut<'_, views::ProfileUpdateFailedUpdateFailure> { self.as_object_mut().list_mut(2, D(2515)) }
-    #[inline] pub fn set_failure<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2515), items.into_iter().map(|item| view_value::<views::ProfileUpdateFailedUpdateFailure, A>(item))); self }
+    #[inline] pub fn failure_mut(&mut self) -> ItemsMut<'_, views::ProfileUpdateFailedUpdateFailure> { self.as_object_mut().list_mut(2, D(2517)) }
+    #[inline] pub fn set_failure<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2517), items.into_iter().map(|item| view_value::<views::ProfileUpdateFailedUpdateFailure, A>(item))); self }
     #[inline] pub fn push_failure<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileUpdateFailedUpdateFailure, A>(item); self.failure_mut().values().push(value); self }
     #[inline] pub fn warnings(&self) -> Items<'_, views::ProfileUpdateFailedUpdateFailure> { self.as_object().read_list(3) }
-    #[inline] pub fn warnings_mut(&mut self) -> ItemsMut<'_, views::ProfileUpdateFailedUpdateFailure> { self.as_object_mut().list_mut(3, D(2515)) }
-    #[inline] pub fn set_warnings<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2515), items.into_iter().map(|item| view_value::<views::ProfileUpdateFailedUpdateFailure, A>(item))); self }
+    #[inline] pub fn warnings_mut(&mut self) -> ItemsMut<'_, views::ProfileUpdateFailedUpdateFailure> { self.as_object_mut().list_mut(3, D(2517)) }
+    #[inline] pub fn set_warnings<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2517), items.into_iter().map(|item| view_value::<views::ProfileUpdateFailedUpdateFailure, A>(item))); self }
     #[inline] pub fn push_warnings<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileUpdateFailedUpdateFailure, A>(item); self.warnings_mut().values().push(value); self }
 }
 
@@ -24825,8 +24978,8 @@ impl ResourceInUse {
 impl FilterInUse {
     pub const DISK: usize = 4;
     #[inline] pub fn disk(&self) -> Items<'_, views::VirtualDiskId> { self.as_object().read_list(4) }
-    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::VirtualDiskId> { self.as_object_mut().list_mut(4, D(2903)) }
-    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2903), items.into_iter().map(|item| view_value::<views::VirtualDiskId, A>(item))); self }
+    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::VirtualDiskId> { self.as_object_mut().list_mut(4, D(2905)) }
+    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2905), items.into_iter().map(|item| view_value::<views::VirtualDiskId, A>(item))); self }
     #[inline] pub fn push_disk<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualDiskId, A>(item); self.disk_mut().values().push(value); self }
 }
 
@@ -24996,8 +25149,8 @@ impl DeltaDiskFormatNotSupported {
     pub const DATASTORE: usize = 2;
     pub const DELTA_DISK_FORMAT: usize = 3;
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4020)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4031)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4031), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn delta_disk_format(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
     #[inline] pub fn set_delta_disk_format(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
@@ -25360,8 +25513,8 @@ impl FeatureRequirementsNotMet {
     pub const VM: usize = 3;
     pub const HOST: usize = 4;
     #[inline] pub fn feature_requirement(&self) -> Items<'_, views::VirtualMachineFeatureRequirement> { self.as_object().read_list(2) }
-    #[inline] pub fn feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(2, D(2946)) }
-    #[inline] pub fn set_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2946), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
+    #[inline] pub fn feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(2, D(2948)) }
+    #[inline] pub fn set_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2948), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
     #[inline] pub fn push_feature_requirement<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFeatureRequirement, A>(item); self.feature_requirement_mut().values().push(value); self }
     #[inline] pub fn vm(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(3) }
     #[inline] pub fn set_vm(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::from)); self }
@@ -25719,6 +25872,144 @@ impl VsanDiskFault {
     #[inline] pub fn set_device(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
 }
 
+impl CnsFault {
+    pub const REASON: usize = 2;
+    #[inline] pub fn reason(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
+    #[inline] pub fn set_reason(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+}
+
+impl CnsAlreadyRegisteredFault {
+    pub const VOLUME_ID: usize = 3;
+    #[inline] pub fn volume_id(&self) -> &views::CnsVolumeId { self.as_object().read::<views::CnsVolumeId>(3) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(3, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(3) }
+}
+
+impl CnsNotRegisteredFault {
+    pub const VOLUME_ID: usize = 3;
+    #[inline] pub fn volume_id(&self) -> &views::CnsVolumeId { self.as_object().read::<views::CnsVolumeId>(3) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(3, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(3) }
+}
+
+impl CnsInCompatibleFault {
+    pub const ERRORS: usize = 3;
+    #[inline] pub fn errors(&self) -> Items<'_, views::LocalizedMethodFault> { self.as_object().read_list(3) }
+    #[inline] pub fn errors_mut(&mut self) -> ItemsMut<'_, views::LocalizedMethodFault> { self.as_object_mut().list_mut(3, D(1546)) }
+    #[inline] pub fn set_errors<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(1546), items.into_iter().map(|item| view_value::<views::LocalizedMethodFault, A>(item))); self }
+    #[inline] pub fn push_errors<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::LocalizedMethodFault, A>(item); self.errors_mut().values().push(value); self }
+}
+
+impl CnsMissingPrivilegeFault {
+    pub const PRIVILEGES: usize = 3;
+    #[inline] pub fn privileges(&self) -> Items<'_, ArcStr> { self.as_object().read_list(3) }
+    #[inline] pub fn privileges_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(3, T::String) }
+    #[inline] pub fn set_privileges<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_privileges<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.privileges_mut().values().push(value); self }
+}
+
+impl CnsSnapshotNotFoundFault {
+    pub const VOLUME_ID: usize = 3;
+    pub const SNAPSHOT_ID: usize = 4;
+    #[inline] pub fn volume_id(&self) -> Option<&views::CnsVolumeId> { self.as_object().read_optional::<views::CnsVolumeId>(3) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(3, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(3) }
+    #[inline] pub fn snapshot_id(&self) -> &views::CnsSnapshotId { self.as_object().read::<views::CnsSnapshotId>(4) }
+    #[inline] pub fn set_snapshot_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsSnapshotId, _>(4, view); self }
+    #[inline] pub fn snapshot_id_mut(&mut self) -> &mut views::CnsSnapshotId { self.as_object_mut().view_mut(4) }
+}
+
+impl CnsVolumeAlreadyExistsFault {
+    pub const VOLUME_ID: usize = 3;
+    pub const DATASTORE: usize = 4;
+    #[inline] pub fn volume_id(&self) -> &views::CnsVolumeId { self.as_object().read::<views::CnsVolumeId>(3) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(3, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(3) }
+    #[inline] pub fn datastore(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(4) }
+    #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl CnsVolumeNotFoundFault {
+    pub const VOLUME_ID: usize = 3;
+    #[inline] pub fn volume_id(&self) -> &views::CnsVolumeId { self.as_object().read::<views::CnsVolumeId>(3) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(3, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(3) }
+}
+
+impl PbmAlreadyExists {
+    pub const NAME: usize = 2;
+    #[inline] pub fn name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+}
+
+impl PbmCompatibilityCheckFault {
+    pub const HUB: usize = 2;
+    #[inline] pub fn hub(&self) -> &views::PbmPlacementHub { self.as_object().read::<views::PbmPlacementHub>(2) }
+    #[inline] pub fn set_hub(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmPlacementHub, _>(2, view); self }
+    #[inline] pub fn hub_mut(&mut self) -> &mut views::PbmPlacementHub { self.as_object_mut().view_mut(2) }
+}
+
+impl PbmPropertyMismatchFault {
+    pub const CAPABILITY_INSTANCE_ID: usize = 3;
+    pub const REQUIREMENT_PROPERTY_INSTANCE: usize = 4;
+    #[inline] pub fn capability_instance_id(&self) -> &views::PbmCapabilityMetadataUniqueId { self.as_object().read::<views::PbmCapabilityMetadataUniqueId>(3) }
+    #[inline] pub fn set_capability_instance_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityMetadataUniqueId, _>(3, view); self }
+    #[inline] pub fn capability_instance_id_mut(&mut self) -> &mut views::PbmCapabilityMetadataUniqueId { self.as_object_mut().view_mut(3) }
+    #[inline] pub fn requirement_property_instance(&self) -> &views::PbmCapabilityPropertyInstance { self.as_object().read::<views::PbmCapabilityPropertyInstance>(4) }
+    #[inline] pub fn set_requirement_property_instance(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityPropertyInstance, _>(4, view); self }
+    #[inline] pub fn requirement_property_instance_mut(&mut self) -> &mut views::PbmCapabilityPropertyInstance { self.as_object_mut().view_mut(4) }
+}
+
+impl PbmCapabilityProfilePropertyMismatchFault {
+    pub const RESOURCE_PROPERTY_INSTANCE: usize = 5;
+    #[inline] pub fn resource_property_instance(&self) -> &views::PbmCapabilityPropertyInstance { self.as_object().read::<views::PbmCapabilityPropertyInstance>(5) }
+    #[inline] pub fn set_resource_property_instance(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityPropertyInstance, _>(5, view); self }
+    #[inline] pub fn resource_property_instance_mut(&mut self) -> &mut views::PbmCapabilityPropertyInstance { self.as_object_mut().view_mut(5) }
+}
+
+impl PbmDuplicateName {
+    pub const NAME: usize = 2;
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+}
+
+impl PbmLegacyHubsNotSupported {
+    pub const HUBS: usize = 2;
+    #[inline] pub fn hubs(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(2) }
+    #[inline] pub fn hubs_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(2, D(3196)) }
+    #[inline] pub fn set_hubs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3196), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn push_hubs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_mut().values().push(value); self }
+}
+
+impl PbmNonExistentHubs {
+    pub const HUBS: usize = 2;
+    #[inline] pub fn hubs(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(2) }
+    #[inline] pub fn hubs_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(2, D(3196)) }
+    #[inline] pub fn set_hubs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3196), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn push_hubs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_mut().values().push(value); self }
+}
+
+impl PbmResourceInUse {
+    pub const TYPE: usize = 2;
+    pub const NAME: usize = 3;
+    #[inline] pub fn type_(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+}
+
+impl LookupFaultServiceFault {
+    pub const ERROR_MESSAGE: usize = 2;
+    #[inline] pub fn error_message(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_error_message(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+}
+
+impl LookupFaultEntryNotFoundFault {
+    pub const NAME: usize = 3;
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+}
+
 impl MissingObject {
     pub const OBJ: usize = 0;
     pub const FAULT: usize = 1;
@@ -25943,8 +26234,8 @@ impl NetIpConfigInfo {
     pub const DHCP: usize = 1;
     pub const AUTO_CONFIGURATION_ENABLED: usize = 2;
     #[inline] pub fn ip_address(&self) -> Items<'_, views::NetIpConfigInfoIpAddress> { self.as_object().read_list(0) }
-    #[inline] pub fn ip_address_mut(&mut self) -> ItemsMut<'_, views::NetIpConfigInfoIpAddress> { self.as_object_mut().list_mut(0, D(2361)) }
-    #[inline] pub fn set_ip_address<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2361), items.into_iter().map(|item| view_value::<views::NetIpConfigInfoIpAddress, A>(item))); self }
+    #[inline] pub fn ip_address_mut(&mut self) -> ItemsMut<'_, views::NetIpConfigInfoIpAddress> { self.as_object_mut().list_mut(0, D(2363)) }
+    #[inline] pub fn set_ip_address<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2363), items.into_iter().map(|item| view_value::<views::NetIpConfigInfoIpAddress, A>(item))); self }
     #[inline] pub fn push_ip_address<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::NetIpConfigInfoIpAddress, A>(item); self.ip_address_mut().values().push(value); self }
     #[inline] pub fn dhcp(&self) -> Option<&views::NetDhcpConfigInfo> { self.as_object().read_optional::<views::NetDhcpConfigInfo>(1) }
     #[inline] pub fn set_dhcp(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::NetDhcpConfigInfo, _>(1, view); self }
@@ -25976,8 +26267,8 @@ impl NetIpConfigSpec {
     pub const DHCP: usize = 1;
     pub const AUTO_CONFIGURATION_ENABLED: usize = 2;
     #[inline] pub fn ip_address(&self) -> Items<'_, views::NetIpConfigSpecIpAddressSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn ip_address_mut(&mut self) -> ItemsMut<'_, views::NetIpConfigSpecIpAddressSpec> { self.as_object_mut().list_mut(0, D(2363)) }
-    #[inline] pub fn set_ip_address<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2363), items.into_iter().map(|item| view_value::<views::NetIpConfigSpecIpAddressSpec, A>(item))); self }
+    #[inline] pub fn ip_address_mut(&mut self) -> ItemsMut<'_, views::NetIpConfigSpecIpAddressSpec> { self.as_object_mut().list_mut(0, D(2365)) }
+    #[inline] pub fn set_ip_address<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2365), items.into_iter().map(|item| view_value::<views::NetIpConfigSpecIpAddressSpec, A>(item))); self }
     #[inline] pub fn push_ip_address<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::NetIpConfigSpecIpAddressSpec, A>(item); self.ip_address_mut().values().push(value); self }
     #[inline] pub fn dhcp(&self) -> Option<&views::NetDhcpConfigSpec> { self.as_object().read_optional::<views::NetDhcpConfigSpec>(1) }
     #[inline] pub fn set_dhcp(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::NetDhcpConfigSpec, _>(1, view); self }
@@ -26001,8 +26292,8 @@ impl NetIpConfigSpecIpAddressSpec {
 impl NetIpRouteConfigInfo {
     pub const IP_ROUTE: usize = 0;
     #[inline] pub fn ip_route(&self) -> Items<'_, views::NetIpRouteConfigInfoIpRoute> { self.as_object().read_list(0) }
-    #[inline] pub fn ip_route_mut(&mut self) -> ItemsMut<'_, views::NetIpRouteConfigInfoIpRoute> { self.as_object_mut().list_mut(0, D(2366)) }
-    #[inline] pub fn set_ip_route<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2366), items.into_iter().map(|item| view_value::<views::NetIpRouteConfigInfoIpRoute, A>(item))); self }
+    #[inline] pub fn ip_route_mut(&mut self) -> ItemsMut<'_, views::NetIpRouteConfigInfoIpRoute> { self.as_object_mut().list_mut(0, D(2368)) }
+    #[inline] pub fn set_ip_route<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2368), items.into_iter().map(|item| view_value::<views::NetIpRouteConfigInfoIpRoute, A>(item))); self }
     #[inline] pub fn push_ip_route<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::NetIpRouteConfigInfoIpRoute, A>(item); self.ip_route_mut().values().push(value); self }
 }
 
@@ -26031,8 +26322,8 @@ impl NetIpRouteConfigInfoIpRoute {
 impl NetIpRouteConfigSpec {
     pub const IP_ROUTE: usize = 0;
     #[inline] pub fn ip_route(&self) -> Items<'_, views::NetIpRouteConfigSpecIpRouteSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn ip_route_mut(&mut self) -> ItemsMut<'_, views::NetIpRouteConfigSpecIpRouteSpec> { self.as_object_mut().list_mut(0, D(2369)) }
-    #[inline] pub fn set_ip_route<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2369), items.into_iter().map(|item| view_value::<views::NetIpRouteConfigSpecIpRouteSpec, A>(item))); self }
+    #[inline] pub fn ip_route_mut(&mut self) -> ItemsMut<'_, views::NetIpRouteConfigSpecIpRouteSpec> { self.as_object_mut().list_mut(0, D(2371)) }
+    #[inline] pub fn set_ip_route<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2371), items.into_iter().map(|item| view_value::<views::NetIpRouteConfigSpecIpRouteSpec, A>(item))); self }
     #[inline] pub fn push_ip_route<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::NetIpRouteConfigSpecIpRouteSpec, A>(item); self.ip_route_mut().values().push(value); self }
 }
 
@@ -26065,12 +26356,12 @@ impl NetIpStackInfo {
     pub const NEIGHBOR: usize = 0;
     pub const DEFAULT_ROUTER: usize = 1;
     #[inline] pub fn neighbor(&self) -> Items<'_, views::NetIpStackInfoNetToMedia> { self.as_object().read_list(0) }
-    #[inline] pub fn neighbor_mut(&mut self) -> ItemsMut<'_, views::NetIpStackInfoNetToMedia> { self.as_object_mut().list_mut(0, D(2372)) }
-    #[inline] pub fn set_neighbor<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2372), items.into_iter().map(|item| view_value::<views::NetIpStackInfoNetToMedia, A>(item))); self }
+    #[inline] pub fn neighbor_mut(&mut self) -> ItemsMut<'_, views::NetIpStackInfoNetToMedia> { self.as_object_mut().list_mut(0, D(2374)) }
+    #[inline] pub fn set_neighbor<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2374), items.into_iter().map(|item| view_value::<views::NetIpStackInfoNetToMedia, A>(item))); self }
     #[inline] pub fn push_neighbor<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::NetIpStackInfoNetToMedia, A>(item); self.neighbor_mut().values().push(value); self }
     #[inline] pub fn default_router(&self) -> Items<'_, views::NetIpStackInfoDefaultRouter> { self.as_object().read_list(1) }
-    #[inline] pub fn default_router_mut(&mut self) -> ItemsMut<'_, views::NetIpStackInfoDefaultRouter> { self.as_object_mut().list_mut(1, D(2371)) }
-    #[inline] pub fn set_default_router<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2371), items.into_iter().map(|item| view_value::<views::NetIpStackInfoDefaultRouter, A>(item))); self }
+    #[inline] pub fn default_router_mut(&mut self) -> ItemsMut<'_, views::NetIpStackInfoDefaultRouter> { self.as_object_mut().list_mut(1, D(2373)) }
+    #[inline] pub fn set_default_router<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2373), items.into_iter().map(|item| view_value::<views::NetIpStackInfoDefaultRouter, A>(item))); self }
     #[inline] pub fn push_default_router<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::NetIpStackInfoDefaultRouter, A>(item); self.default_router_mut().values().push(value); self }
 }
 
@@ -26233,8 +26524,8 @@ impl NvdimmDimmInfo {
     #[inline] pub fn block_capacity(&self) -> i64 { self.as_object().read::<i64>(7) }
     #[inline] pub fn set_block_capacity(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(7, value.into().map_or(Value::Unset, Value::Long)); self }
     #[inline] pub fn region_info(&self) -> Items<'_, views::NvdimmRegionInfo> { self.as_object().read_list(8) }
-    #[inline] pub fn region_info_mut(&mut self) -> ItemsMut<'_, views::NvdimmRegionInfo> { self.as_object_mut().list_mut(8, D(2390)) }
-    #[inline] pub fn set_region_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, D(2390), items.into_iter().map(|item| view_value::<views::NvdimmRegionInfo, A>(item))); self }
+    #[inline] pub fn region_info_mut(&mut self) -> ItemsMut<'_, views::NvdimmRegionInfo> { self.as_object_mut().list_mut(8, D(2392)) }
+    #[inline] pub fn set_region_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, D(2392), items.into_iter().map(|item| view_value::<views::NvdimmRegionInfo, A>(item))); self }
     #[inline] pub fn push_region_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::NvdimmRegionInfo, A>(item); self.region_info_mut().values().push(value); self }
     #[inline] pub fn representation_string(&self) -> &ArcStr { self.as_object().read::<ArcStr>(9) }
     #[inline] pub fn set_representation_string(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(9, text); self }
@@ -26462,28 +26753,28 @@ impl NvdimmSystemInfo {
     #[inline] pub fn set_dimms<A: Into<i32>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, T::Int, items.into_iter().map(|item| Value::Int(item.into()))); self }
     #[inline] pub fn push_dimms<A: Into<i32>>(&mut self, item: A) -> &mut Self { let value = Value::Int(item.into()); self.dimms_mut().values().push(value); self }
     #[inline] pub fn dimm_info(&self) -> Items<'_, views::NvdimmDimmInfo> { self.as_object().read_list(2) }
-    #[inline] pub fn dimm_info_mut(&mut self) -> ItemsMut<'_, views::NvdimmDimmInfo> { self.as_object_mut().list_mut(2, D(2381)) }
-    #[inline] pub fn set_dimm_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2381), items.into_iter().map(|item| view_value::<views::NvdimmDimmInfo, A>(item))); self }
+    #[inline] pub fn dimm_info_mut(&mut self) -> ItemsMut<'_, views::NvdimmDimmInfo> { self.as_object_mut().list_mut(2, D(2383)) }
+    #[inline] pub fn set_dimm_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2383), items.into_iter().map(|item| view_value::<views::NvdimmDimmInfo, A>(item))); self }
     #[inline] pub fn push_dimm_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::NvdimmDimmInfo, A>(item); self.dimm_info_mut().values().push(value); self }
     #[inline] pub fn interleave_set(&self) -> Items<'_, i32> { self.as_object().read_list(3) }
     #[inline] pub fn interleave_set_mut(&mut self) -> ItemsMut<'_, i32> { self.as_object_mut().list_mut(3, T::Int) }
     #[inline] pub fn set_interleave_set<A: Into<i32>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, T::Int, items.into_iter().map(|item| Value::Int(item.into()))); self }
     #[inline] pub fn push_interleave_set<A: Into<i32>>(&mut self, item: A) -> &mut Self { let value = Value::Int(item.into()); self.interleave_set_mut().values().push(value); self }
     #[inline] pub fn i_set_info(&self) -> Items<'_, views::NvdimmInterleaveSetInfo> { self.as_object().read_list(4) }
-    #[inline] pub fn i_set_info_mut(&mut self) -> ItemsMut<'_, views::NvdimmInterleaveSetInfo> { self.as_object_mut().list_mut(4, D(2384)) }
-    #[inline] pub fn set_i_set_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2384), items.into_iter().map(|item| view_value::<views::NvdimmInterleaveSetInfo, A>(item))); self }
+    #[inline] pub fn i_set_info_mut(&mut self) -> ItemsMut<'_, views::NvdimmInterleaveSetInfo> { self.as_object_mut().list_mut(4, D(2386)) }
+    #[inline] pub fn set_i_set_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2386), items.into_iter().map(|item| view_value::<views::NvdimmInterleaveSetInfo, A>(item))); self }
     #[inline] pub fn push_i_set_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::NvdimmInterleaveSetInfo, A>(item); self.i_set_info_mut().values().push(value); self }
     #[inline] pub fn namespace(&self) -> Items<'_, views::NvdimmGuid> { self.as_object().read_list(5) }
-    #[inline] pub fn namespace_mut(&mut self) -> ItemsMut<'_, views::NvdimmGuid> { self.as_object_mut().list_mut(5, D(2382)) }
-    #[inline] pub fn set_namespace<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2382), items.into_iter().map(|item| view_value::<views::NvdimmGuid, A>(item))); self }
+    #[inline] pub fn namespace_mut(&mut self) -> ItemsMut<'_, views::NvdimmGuid> { self.as_object_mut().list_mut(5, D(2384)) }
+    #[inline] pub fn set_namespace<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2384), items.into_iter().map(|item| view_value::<views::NvdimmGuid, A>(item))); self }
     #[inline] pub fn push_namespace<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::NvdimmGuid, A>(item); self.namespace_mut().values().push(value); self }
     #[inline] pub fn ns_info(&self) -> Items<'_, views::NvdimmNamespaceInfo> { self.as_object().read_list(6) }
-    #[inline] pub fn ns_info_mut(&mut self) -> ItemsMut<'_, views::NvdimmNamespaceInfo> { self.as_object_mut().list_mut(6, D(2388)) }
-    #[inline] pub fn set_ns_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2388), items.into_iter().map(|item| view_value::<views::NvdimmNamespaceInfo, A>(item))); self }
+    #[inline] pub fn ns_info_mut(&mut self) -> ItemsMut<'_, views::NvdimmNamespaceInfo> { self.as_object_mut().list_mut(6, D(2390)) }
+    #[inline] pub fn set_ns_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2390), items.into_iter().map(|item| view_value::<views::NvdimmNamespaceInfo, A>(item))); self }
     #[inline] pub fn push_ns_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::NvdimmNamespaceInfo, A>(item); self.ns_info_mut().values().push(value); self }
     #[inline] pub fn ns_details(&self) -> Items<'_, views::NvdimmNamespaceDetails> { self.as_object().read_list(7) }
-    #[inline] pub fn ns_details_mut(&mut self) -> ItemsMut<'_, views::NvdimmNamespaceDetails> { self.as_object_mut().list_mut(7, D(2387)) }
-    #[inline] pub fn set_ns_details<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(2387), items.into_iter().map(|item| view_value::<views::NvdimmNamespaceDetails, A>(item))); self }
+    #[inline] pub fn ns_details_mut(&mut self) -> ItemsMut<'_, views::NvdimmNamespaceDetails> { self.as_object_mut().list_mut(7, D(2389)) }
+    #[inline] pub fn set_ns_details<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(2389), items.into_iter().map(|item| view_value::<views::NvdimmNamespaceDetails, A>(item))); self }
     #[inline] pub fn push_ns_details<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::NvdimmNamespaceDetails, A>(item); self.ns_details_mut().values().push(value); self }
 }
 
@@ -26494,12 +26785,12 @@ impl ObjectContent {
     #[inline] pub fn obj(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_obj(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn prop_set(&self) -> Items<'_, views::DynamicProperty> { self.as_object().read_list(1) }
-    #[inline] pub fn prop_set_mut(&mut self) -> ItemsMut<'_, views::DynamicProperty> { self.as_object_mut().list_mut(1, D(3986)) }
-    #[inline] pub fn set_prop_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3986), items.into_iter().map(|item| view_value::<views::DynamicProperty, A>(item))); self }
+    #[inline] pub fn prop_set_mut(&mut self) -> ItemsMut<'_, views::DynamicProperty> { self.as_object_mut().list_mut(1, D(3997)) }
+    #[inline] pub fn set_prop_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3997), items.into_iter().map(|item| view_value::<views::DynamicProperty, A>(item))); self }
     #[inline] pub fn push_prop_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DynamicProperty, A>(item); self.prop_set_mut().values().push(value); self }
     #[inline] pub fn missing_set(&self) -> Items<'_, views::MissingProperty> { self.as_object().read_list(2) }
-    #[inline] pub fn missing_set_mut(&mut self) -> ItemsMut<'_, views::MissingProperty> { self.as_object_mut().list_mut(2, D(2337)) }
-    #[inline] pub fn set_missing_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2337), items.into_iter().map(|item| view_value::<views::MissingProperty, A>(item))); self }
+    #[inline] pub fn missing_set_mut(&mut self) -> ItemsMut<'_, views::MissingProperty> { self.as_object_mut().list_mut(2, D(2339)) }
+    #[inline] pub fn set_missing_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2339), items.into_iter().map(|item| view_value::<views::MissingProperty, A>(item))); self }
     #[inline] pub fn push_missing_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::MissingProperty, A>(item); self.missing_set_mut().values().push(value); self }
 }
 
@@ -26512,8 +26803,8 @@ impl ObjectSpec {
     #[inline] pub fn skip(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
     #[inline] pub fn set_skip(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn select_set(&self) -> Items<'_, views::SelectionSpec> { self.as_object().read_list(2) }
-    #[inline] pub fn select_set_mut(&mut self) -> ItemsMut<'_, views::SelectionSpec> { self.as_object_mut().list_mut(2, D(2557)) }
-    #[inline] pub fn set_select_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2557), items.into_iter().map(|item| view_value::<views::SelectionSpec, A>(item))); self }
+    #[inline] pub fn select_set_mut(&mut self) -> ItemsMut<'_, views::SelectionSpec> { self.as_object_mut().list_mut(2, D(2559)) }
+    #[inline] pub fn set_select_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2559), items.into_iter().map(|item| view_value::<views::SelectionSpec, A>(item))); self }
     #[inline] pub fn push_select_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SelectionSpec, A>(item); self.select_set_mut().values().push(value); self }
 }
 
@@ -26527,12 +26818,12 @@ impl ObjectUpdate {
     #[inline] pub fn obj(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_obj(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn change_set(&self) -> Items<'_, views::PropertyChange> { self.as_object().read_list(2) }
-    #[inline] pub fn change_set_mut(&mut self) -> ItemsMut<'_, views::PropertyChange> { self.as_object_mut().list_mut(2, D(2516)) }
-    #[inline] pub fn set_change_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2516), items.into_iter().map(|item| view_value::<views::PropertyChange, A>(item))); self }
+    #[inline] pub fn change_set_mut(&mut self) -> ItemsMut<'_, views::PropertyChange> { self.as_object_mut().list_mut(2, D(2518)) }
+    #[inline] pub fn set_change_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2518), items.into_iter().map(|item| view_value::<views::PropertyChange, A>(item))); self }
     #[inline] pub fn push_change_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PropertyChange, A>(item); self.change_set_mut().values().push(value); self }
     #[inline] pub fn missing_set(&self) -> Items<'_, views::MissingProperty> { self.as_object().read_list(3) }
-    #[inline] pub fn missing_set_mut(&mut self) -> ItemsMut<'_, views::MissingProperty> { self.as_object_mut().list_mut(3, D(2337)) }
-    #[inline] pub fn set_missing_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2337), items.into_iter().map(|item| view_value::<views::MissingProperty, A>(item))); self }
+    #[inline] pub fn missing_set_mut(&mut self) -> ItemsMut<'_, views::MissingProperty> { self.as_object_mut().list_mut(3, D(2339)) }
+    #[inline] pub fn set_missing_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2339), items.into_iter().map(|item| view_value::<views::MissingProperty, A>(item))); self }
     #[inline] pub fn push_missing_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::MissingProperty, A>(item); self.missing_set_mut().values().push(value); self }
 }
 
@@ -26639,12 +26930,12 @@ impl OvfConsumerOstNode {
     #[inline] pub fn type_(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
     #[inline] pub fn section(&self) -> Items<'_, views::OvfConsumerOvfSection> { self.as_object().read_list(2) }
-    #[inline] pub fn section_mut(&mut self) -> ItemsMut<'_, views::OvfConsumerOvfSection> { self.as_object_mut().list_mut(2, D(2407)) }
-    #[inline] pub fn set_section<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2407), items.into_iter().map(|item| view_value::<views::OvfConsumerOvfSection, A>(item))); self }
+    #[inline] pub fn section_mut(&mut self) -> ItemsMut<'_, views::OvfConsumerOvfSection> { self.as_object_mut().list_mut(2, D(2409)) }
+    #[inline] pub fn set_section<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2409), items.into_iter().map(|item| view_value::<views::OvfConsumerOvfSection, A>(item))); self }
     #[inline] pub fn push_section<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OvfConsumerOvfSection, A>(item); self.section_mut().values().push(value); self }
     #[inline] pub fn child(&self) -> Items<'_, views::OvfConsumerOstNode> { self.as_object().read_list(3) }
-    #[inline] pub fn child_mut(&mut self) -> ItemsMut<'_, views::OvfConsumerOstNode> { self.as_object_mut().list_mut(3, D(2406)) }
-    #[inline] pub fn set_child<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2406), items.into_iter().map(|item| view_value::<views::OvfConsumerOstNode, A>(item))); self }
+    #[inline] pub fn child_mut(&mut self) -> ItemsMut<'_, views::OvfConsumerOstNode> { self.as_object_mut().list_mut(3, D(2408)) }
+    #[inline] pub fn set_child<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2408), items.into_iter().map(|item| view_value::<views::OvfConsumerOstNode, A>(item))); self }
     #[inline] pub fn push_child<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OvfConsumerOstNode, A>(item); self.child_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(4) }
     #[inline] pub fn set_entity(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::from)); self }
@@ -26667,8 +26958,8 @@ impl OvfCreateDescriptorParams {
     pub const EXPORT_OPTION: usize = 4;
     pub const SNAPSHOT: usize = 5;
     #[inline] pub fn ovf_files(&self) -> Items<'_, views::OvfFile> { self.as_object().read_list(0) }
-    #[inline] pub fn ovf_files_mut(&mut self) -> ItemsMut<'_, views::OvfFile> { self.as_object_mut().list_mut(0, D(2413)) }
-    #[inline] pub fn set_ovf_files<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2413), items.into_iter().map(|item| view_value::<views::OvfFile, A>(item))); self }
+    #[inline] pub fn ovf_files_mut(&mut self) -> ItemsMut<'_, views::OvfFile> { self.as_object_mut().list_mut(0, D(2415)) }
+    #[inline] pub fn set_ovf_files<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2415), items.into_iter().map(|item| view_value::<views::OvfFile, A>(item))); self }
     #[inline] pub fn push_ovf_files<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OvfFile, A>(item); self.ovf_files_mut().values().push(value); self }
     #[inline] pub fn name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -26712,8 +27003,8 @@ impl OvfCreateImportSpecResult {
     #[inline] pub fn set_import_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ImportSpec, _>(0, view); self }
     #[inline] pub fn import_spec_mut(&mut self) -> &mut views::ImportSpec { self.as_object_mut().view_mut(0) }
     #[inline] pub fn file_item(&self) -> Items<'_, views::OvfFileItem> { self.as_object().read_list(1) }
-    #[inline] pub fn file_item_mut(&mut self) -> ItemsMut<'_, views::OvfFileItem> { self.as_object_mut().list_mut(1, D(2414)) }
-    #[inline] pub fn set_file_item<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2414), items.into_iter().map(|item| view_value::<views::OvfFileItem, A>(item))); self }
+    #[inline] pub fn file_item_mut(&mut self) -> ItemsMut<'_, views::OvfFileItem> { self.as_object_mut().list_mut(1, D(2416)) }
+    #[inline] pub fn set_file_item<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2416), items.into_iter().map(|item| view_value::<views::OvfFileItem, A>(item))); self }
     #[inline] pub fn push_file_item<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OvfFileItem, A>(item); self.file_item_mut().values().push(value); self }
     #[inline] pub fn warning(&self) -> Items<'_, views::LocalizedMethodFault> { self.as_object().read_list(2) }
     #[inline] pub fn warning_mut(&mut self) -> ItemsMut<'_, views::LocalizedMethodFault> { self.as_object_mut().list_mut(2, D(1546)) }
@@ -26828,8 +27119,8 @@ impl OvfCreateImportSpecParams {
     #[inline] pub fn host_system(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(5) }
     #[inline] pub fn set_host_system(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn network_mapping(&self) -> Items<'_, views::OvfNetworkMapping> { self.as_object().read_list(6) }
-    #[inline] pub fn network_mapping_mut(&mut self) -> ItemsMut<'_, views::OvfNetworkMapping> { self.as_object_mut().list_mut(6, D(2421)) }
-    #[inline] pub fn set_network_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2421), items.into_iter().map(|item| view_value::<views::OvfNetworkMapping, A>(item))); self }
+    #[inline] pub fn network_mapping_mut(&mut self) -> ItemsMut<'_, views::OvfNetworkMapping> { self.as_object_mut().list_mut(6, D(2423)) }
+    #[inline] pub fn set_network_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2423), items.into_iter().map(|item| view_value::<views::OvfNetworkMapping, A>(item))); self }
     #[inline] pub fn push_network_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OvfNetworkMapping, A>(item); self.network_mapping_mut().values().push(value); self }
     #[inline] pub fn ip_allocation_policy(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(7) }
     #[inline] pub fn set_ip_allocation_policy(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(7, text); self }
@@ -26840,8 +27131,8 @@ impl OvfCreateImportSpecParams {
     #[inline] pub fn set_property_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, D(1518), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_property_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.property_mapping_mut().values().push(value); self }
     #[inline] pub fn resource_mapping(&self) -> Items<'_, views::OvfResourceMap> { self.as_object().read_list(10) }
-    #[inline] pub fn resource_mapping_mut(&mut self) -> ItemsMut<'_, views::OvfResourceMap> { self.as_object_mut().list_mut(10, D(2424)) }
-    #[inline] pub fn set_resource_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, D(2424), items.into_iter().map(|item| view_value::<views::OvfResourceMap, A>(item))); self }
+    #[inline] pub fn resource_mapping_mut(&mut self) -> ItemsMut<'_, views::OvfResourceMap> { self.as_object_mut().list_mut(10, D(2426)) }
+    #[inline] pub fn set_resource_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, D(2426), items.into_iter().map(|item| view_value::<views::OvfResourceMap, A>(item))); self }
     #[inline] pub fn push_resource_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OvfResourceMap, A>(item); self.resource_mapping_mut().values().push(value); self }
     #[inline] pub fn disk_provisioning(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(11) }
     #[inline] pub fn set_disk_provisioning(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(11, text); self }
@@ -26875,14 +27166,14 @@ impl OvfImportParams {
     #[inline] pub fn source_certificate(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(18) }
     #[inline] pub fn set_source_certificate(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(18, text); self }
     #[inline] pub fn datastore_mappings(&self) -> Items<'_, views::OvfDatastoreMapping> { self.as_object().read_list(19) }
-    #[inline] pub fn datastore_mappings_mut(&mut self) -> ItemsMut<'_, views::OvfDatastoreMapping> { self.as_object_mut().list_mut(19, D(2411)) }
-    #[inline] pub fn set_datastore_mappings<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, D(2411), items.into_iter().map(|item| view_value::<views::OvfDatastoreMapping, A>(item))); self }
+    #[inline] pub fn datastore_mappings_mut(&mut self) -> ItemsMut<'_, views::OvfDatastoreMapping> { self.as_object_mut().list_mut(19, D(2413)) }
+    #[inline] pub fn set_datastore_mappings<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, D(2413), items.into_iter().map(|item| view_value::<views::OvfDatastoreMapping, A>(item))); self }
     #[inline] pub fn push_datastore_mappings<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OvfDatastoreMapping, A>(item); self.datastore_mappings_mut().values().push(value); self }
     #[inline] pub fn vm_profile(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(20) }
     #[inline] pub fn set_vm_profile(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(20, text); self }
     #[inline] pub fn disk_profiles(&self) -> Items<'_, views::OvfStorageProfileMapping> { self.as_object().read_list(21) }
-    #[inline] pub fn disk_profiles_mut(&mut self) -> ItemsMut<'_, views::OvfStorageProfileMapping> { self.as_object_mut().list_mut(21, D(2425)) }
-    #[inline] pub fn set_disk_profiles<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(21, D(2425), items.into_iter().map(|item| view_value::<views::OvfStorageProfileMapping, A>(item))); self }
+    #[inline] pub fn disk_profiles_mut(&mut self) -> ItemsMut<'_, views::OvfStorageProfileMapping> { self.as_object_mut().list_mut(21, D(2427)) }
+    #[inline] pub fn set_disk_profiles<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(21, D(2427), items.into_iter().map(|item| view_value::<views::OvfStorageProfileMapping, A>(item))); self }
     #[inline] pub fn push_disk_profiles<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OvfStorageProfileMapping, A>(item); self.disk_profiles_mut().values().push(value); self }
 }
 
@@ -26938,8 +27229,8 @@ impl OvfParseDescriptorResult {
     #[inline] pub fn set_eula<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_eula<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.eula_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, views::OvfNetworkInfo> { self.as_object().read_list(1) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, views::OvfNetworkInfo> { self.as_object_mut().list_mut(1, D(2420)) }
-    #[inline] pub fn set_network<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2420), items.into_iter().map(|item| view_value::<views::OvfNetworkInfo, A>(item))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, views::OvfNetworkInfo> { self.as_object_mut().list_mut(1, D(2422)) }
+    #[inline] pub fn set_network<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2422), items.into_iter().map(|item| view_value::<views::OvfNetworkInfo, A>(item))); self }
     #[inline] pub fn push_network<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OvfNetworkInfo, A>(item); self.network_mut().values().push(value); self }
     #[inline] pub fn ip_allocation_scheme(&self) -> Items<'_, ArcStr> { self.as_object().read_list(2) }
     #[inline] pub fn ip_allocation_scheme_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(2, T::String) }
@@ -26950,8 +27241,8 @@ impl OvfParseDescriptorResult {
     #[inline] pub fn set_ip_protocols<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_ip_protocols<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.ip_protocols_mut().values().push(value); self }
     #[inline] pub fn property(&self) -> Items<'_, views::VAppPropertyInfo> { self.as_object().read_list(4) }
-    #[inline] pub fn property_mut(&mut self) -> ItemsMut<'_, views::VAppPropertyInfo> { self.as_object_mut().list_mut(4, D(2655)) }
-    #[inline] pub fn set_property<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2655), items.into_iter().map(|item| view_value::<views::VAppPropertyInfo, A>(item))); self }
+    #[inline] pub fn property_mut(&mut self) -> ItemsMut<'_, views::VAppPropertyInfo> { self.as_object_mut().list_mut(4, D(2657)) }
+    #[inline] pub fn set_property<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2657), items.into_iter().map(|item| view_value::<views::VAppPropertyInfo, A>(item))); self }
     #[inline] pub fn push_property<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VAppPropertyInfo, A>(item); self.property_mut().values().push(value); self }
     #[inline] pub fn product_info(&self) -> Option<&views::VAppProductInfo> { self.as_object().read_optional::<views::VAppProductInfo>(5) }
     #[inline] pub fn set_product_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VAppProductInfo, _>(5, view); self }
@@ -26969,8 +27260,8 @@ impl OvfParseDescriptorResult {
     #[inline] pub fn virtual_app(&self) -> bool { self.as_object().read::<bool>(11) }
     #[inline] pub fn set_virtual_app(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(11, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn deployment_option(&self) -> Items<'_, views::OvfDeploymentOption> { self.as_object().read_list(12) }
-    #[inline] pub fn deployment_option_mut(&mut self) -> ItemsMut<'_, views::OvfDeploymentOption> { self.as_object_mut().list_mut(12, D(2412)) }
-    #[inline] pub fn set_deployment_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(12, D(2412), items.into_iter().map(|item| view_value::<views::OvfDeploymentOption, A>(item))); self }
+    #[inline] pub fn deployment_option_mut(&mut self) -> ItemsMut<'_, views::OvfDeploymentOption> { self.as_object_mut().list_mut(12, D(2414)) }
+    #[inline] pub fn set_deployment_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(12, D(2414), items.into_iter().map(|item| view_value::<views::OvfDeploymentOption, A>(item))); self }
     #[inline] pub fn push_deployment_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OvfDeploymentOption, A>(item); self.deployment_option_mut().values().push(value); self }
     #[inline] pub fn default_deployment_option(&self) -> &ArcStr { self.as_object().read::<ArcStr>(13) }
     #[inline] pub fn set_default_deployment_option(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(13, text); self }
@@ -27056,8 +27347,8 @@ impl PerfCompositeMetric {
     #[inline] pub fn set_entity(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PerfEntityMetricBase, _>(0, view); self }
     #[inline] pub fn entity_mut(&mut self) -> &mut views::PerfEntityMetricBase { self.as_object_mut().view_mut(0) }
     #[inline] pub fn child_entity(&self) -> Items<'_, views::PerfEntityMetricBase> { self.as_object().read_list(1) }
-    #[inline] pub fn child_entity_mut(&mut self) -> ItemsMut<'_, views::PerfEntityMetricBase> { self.as_object_mut().list_mut(1, D(2430)) }
-    #[inline] pub fn set_child_entity<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2430), items.into_iter().map(|item| view_value::<views::PerfEntityMetricBase, A>(item))); self }
+    #[inline] pub fn child_entity_mut(&mut self) -> ItemsMut<'_, views::PerfEntityMetricBase> { self.as_object_mut().list_mut(1, D(2432)) }
+    #[inline] pub fn set_child_entity<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2432), items.into_iter().map(|item| view_value::<views::PerfEntityMetricBase, A>(item))); self }
     #[inline] pub fn push_child_entity<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PerfEntityMetricBase, A>(item); self.child_entity_mut().values().push(value); self }
 }
 
@@ -27106,12 +27397,12 @@ impl PerfEntityMetric {
     pub const SAMPLE_INFO: usize = 1;
     pub const VALUE: usize = 2;
     #[inline] pub fn sample_info(&self) -> Items<'_, views::PerfSampleInfo> { self.as_object().read_list(1) }
-    #[inline] pub fn sample_info_mut(&mut self) -> ItemsMut<'_, views::PerfSampleInfo> { self.as_object_mut().list_mut(1, D(2440)) }
-    #[inline] pub fn set_sample_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2440), items.into_iter().map(|item| view_value::<views::PerfSampleInfo, A>(item))); self }
+    #[inline] pub fn sample_info_mut(&mut self) -> ItemsMut<'_, views::PerfSampleInfo> { self.as_object_mut().list_mut(1, D(2442)) }
+    #[inline] pub fn set_sample_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2442), items.into_iter().map(|item| view_value::<views::PerfSampleInfo, A>(item))); self }
     #[inline] pub fn push_sample_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PerfSampleInfo, A>(item); self.sample_info_mut().values().push(value); self }
     #[inline] pub fn value(&self) -> Items<'_, views::PerfMetricSeries> { self.as_object().read_list(2) }
-    #[inline] pub fn value_mut(&mut self) -> ItemsMut<'_, views::PerfMetricSeries> { self.as_object_mut().list_mut(2, D(2435)) }
-    #[inline] pub fn set_value<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2435), items.into_iter().map(|item| view_value::<views::PerfMetricSeries, A>(item))); self }
+    #[inline] pub fn value_mut(&mut self) -> ItemsMut<'_, views::PerfMetricSeries> { self.as_object_mut().list_mut(2, D(2437)) }
+    #[inline] pub fn set_value<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2437), items.into_iter().map(|item| view_value::<views::PerfMetricSeries, A>(item))); self }
     #[inline] pub fn push_value<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PerfMetricSeries, A>(item); self.value_mut().values().push(value); self }
 }
 
@@ -27121,8 +27412,8 @@ impl PerfEntityMetricCSV {
     #[inline] pub fn sample_info_csv(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_sample_info_csv(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
     #[inline] pub fn value(&self) -> Items<'_, views::PerfMetricSeriesCSV> { self.as_object().read_list(2) }
-    #[inline] pub fn value_mut(&mut self) -> ItemsMut<'_, views::PerfMetricSeriesCSV> { self.as_object_mut().list_mut(2, D(2437)) }
-    #[inline] pub fn set_value<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2437), items.into_iter().map(|item| view_value::<views::PerfMetricSeriesCSV, A>(item))); self }
+    #[inline] pub fn value_mut(&mut self) -> ItemsMut<'_, views::PerfMetricSeriesCSV> { self.as_object_mut().list_mut(2, D(2439)) }
+    #[inline] pub fn set_value<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2439), items.into_iter().map(|item| view_value::<views::PerfMetricSeriesCSV, A>(item))); self }
     #[inline] pub fn push_value<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PerfMetricSeriesCSV, A>(item); self.value_mut().values().push(value); self }
 }
 
@@ -27209,8 +27500,8 @@ impl PerfQuerySpec {
     #[inline] pub fn max_sample(&self) -> Option<i32> { self.as_object().read_optional::<i32>(3) }
     #[inline] pub fn set_max_sample(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Int)); self }
     #[inline] pub fn metric_id(&self) -> Items<'_, views::PerfMetricId> { self.as_object().read_list(4) }
-    #[inline] pub fn metric_id_mut(&mut self) -> ItemsMut<'_, views::PerfMetricId> { self.as_object_mut().list_mut(4, D(2434)) }
-    #[inline] pub fn set_metric_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2434), items.into_iter().map(|item| view_value::<views::PerfMetricId, A>(item))); self }
+    #[inline] pub fn metric_id_mut(&mut self) -> ItemsMut<'_, views::PerfMetricId> { self.as_object_mut().list_mut(4, D(2436)) }
+    #[inline] pub fn set_metric_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2436), items.into_iter().map(|item| view_value::<views::PerfMetricId, A>(item))); self }
     #[inline] pub fn push_metric_id<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PerfMetricId, A>(item); self.metric_id_mut().values().push(value); self }
     #[inline] pub fn interval_id(&self) -> Option<i32> { self.as_object().read_optional::<i32>(5) }
     #[inline] pub fn set_interval_id(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -27255,8 +27546,8 @@ impl PerformanceManagerCounterLevelMapping {
 impl PerformanceStatisticsDescription {
     pub const INTERVALS: usize = 0;
     #[inline] pub fn intervals(&self) -> Items<'_, views::PerfInterval> { self.as_object().read_list(0) }
-    #[inline] pub fn intervals_mut(&mut self) -> ItemsMut<'_, views::PerfInterval> { self.as_object_mut().list_mut(0, D(2433)) }
-    #[inline] pub fn set_intervals<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2433), items.into_iter().map(|item| view_value::<views::PerfInterval, A>(item))); self }
+    #[inline] pub fn intervals_mut(&mut self) -> ItemsMut<'_, views::PerfInterval> { self.as_object_mut().list_mut(0, D(2435)) }
+    #[inline] pub fn set_intervals<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2435), items.into_iter().map(|item| view_value::<views::PerfInterval, A>(item))); self }
     #[inline] pub fn push_intervals<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PerfInterval, A>(item); self.intervals_mut().values().push(value); self }
 }
 
@@ -27317,8 +27608,8 @@ impl PhysicalNic {
     #[inline] pub fn set_link_speed(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PhysicalNicLinkInfo, _>(6, view); self }
     #[inline] pub fn link_speed_mut(&mut self) -> &mut views::PhysicalNicLinkInfo { self.as_object_mut().view_mut(6) }
     #[inline] pub fn valid_link_specification(&self) -> Items<'_, views::PhysicalNicLinkInfo> { self.as_object().read_list(7) }
-    #[inline] pub fn valid_link_specification_mut(&mut self) -> ItemsMut<'_, views::PhysicalNicLinkInfo> { self.as_object_mut().list_mut(7, D(2453)) }
-    #[inline] pub fn set_valid_link_specification<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(2453), items.into_iter().map(|item| view_value::<views::PhysicalNicLinkInfo, A>(item))); self }
+    #[inline] pub fn valid_link_specification_mut(&mut self) -> ItemsMut<'_, views::PhysicalNicLinkInfo> { self.as_object_mut().list_mut(7, D(2455)) }
+    #[inline] pub fn set_valid_link_specification<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(2455), items.into_iter().map(|item| view_value::<views::PhysicalNicLinkInfo, A>(item))); self }
     #[inline] pub fn push_valid_link_specification<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PhysicalNicLinkInfo, A>(item); self.valid_link_specification_mut().values().push(value); self }
     #[inline] pub fn spec(&self) -> &views::PhysicalNicSpec { self.as_object().read::<views::PhysicalNicSpec>(8) }
     #[inline] pub fn set_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PhysicalNicSpec, _>(8, view); self }
@@ -27476,12 +27767,12 @@ impl PhysicalNicHintInfo {
     #[inline] pub fn device(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_device(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn subnet(&self) -> Items<'_, views::PhysicalNicIpHint> { self.as_object().read_list(1) }
-    #[inline] pub fn subnet_mut(&mut self) -> ItemsMut<'_, views::PhysicalNicIpHint> { self.as_object_mut().list_mut(1, D(2450)) }
-    #[inline] pub fn set_subnet<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2450), items.into_iter().map(|item| view_value::<views::PhysicalNicIpHint, A>(item))); self }
+    #[inline] pub fn subnet_mut(&mut self) -> ItemsMut<'_, views::PhysicalNicIpHint> { self.as_object_mut().list_mut(1, D(2452)) }
+    #[inline] pub fn set_subnet<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2452), items.into_iter().map(|item| view_value::<views::PhysicalNicIpHint, A>(item))); self }
     #[inline] pub fn push_subnet<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PhysicalNicIpHint, A>(item); self.subnet_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, views::PhysicalNicNameHint> { self.as_object().read_list(2) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, views::PhysicalNicNameHint> { self.as_object_mut().list_mut(2, D(2451)) }
-    #[inline] pub fn set_network<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2451), items.into_iter().map(|item| view_value::<views::PhysicalNicNameHint, A>(item))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, views::PhysicalNicNameHint> { self.as_object_mut().list_mut(2, D(2453)) }
+    #[inline] pub fn set_network<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2453), items.into_iter().map(|item| view_value::<views::PhysicalNicNameHint, A>(item))); self }
     #[inline] pub fn push_network<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PhysicalNicNameHint, A>(item); self.network_mut().values().push(value); self }
     #[inline] pub fn connected_switch_port(&self) -> Option<&views::PhysicalNicCdpInfo> { self.as_object().read_optional::<views::PhysicalNicCdpInfo>(3) }
     #[inline] pub fn set_connected_switch_port(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PhysicalNicCdpInfo, _>(3, view); self }
@@ -27521,12 +27812,12 @@ impl PlaceVmsXClusterResult {
     pub const PLACEMENT_INFOS: usize = 0;
     pub const FAULTS: usize = 1;
     #[inline] pub fn placement_infos(&self) -> Items<'_, views::PlaceVmsXClusterResultPlacementInfo> { self.as_object().read_list(0) }
-    #[inline] pub fn placement_infos_mut(&mut self) -> ItemsMut<'_, views::PlaceVmsXClusterResultPlacementInfo> { self.as_object_mut().list_mut(0, D(2457)) }
-    #[inline] pub fn set_placement_infos<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2457), items.into_iter().map(|item| view_value::<views::PlaceVmsXClusterResultPlacementInfo, A>(item))); self }
+    #[inline] pub fn placement_infos_mut(&mut self) -> ItemsMut<'_, views::PlaceVmsXClusterResultPlacementInfo> { self.as_object_mut().list_mut(0, D(2459)) }
+    #[inline] pub fn set_placement_infos<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2459), items.into_iter().map(|item| view_value::<views::PlaceVmsXClusterResultPlacementInfo, A>(item))); self }
     #[inline] pub fn push_placement_infos<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PlaceVmsXClusterResultPlacementInfo, A>(item); self.placement_infos_mut().values().push(value); self }
     #[inline] pub fn faults(&self) -> Items<'_, views::PlaceVmsXClusterResultPlacementFaults> { self.as_object().read_list(1) }
-    #[inline] pub fn faults_mut(&mut self) -> ItemsMut<'_, views::PlaceVmsXClusterResultPlacementFaults> { self.as_object_mut().list_mut(1, D(2456)) }
-    #[inline] pub fn set_faults<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2456), items.into_iter().map(|item| view_value::<views::PlaceVmsXClusterResultPlacementFaults, A>(item))); self }
+    #[inline] pub fn faults_mut(&mut self) -> ItemsMut<'_, views::PlaceVmsXClusterResultPlacementFaults> { self.as_object_mut().list_mut(1, D(2458)) }
+    #[inline] pub fn set_faults<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2458), items.into_iter().map(|item| view_value::<views::PlaceVmsXClusterResultPlacementFaults, A>(item))); self }
     #[inline] pub fn push_faults<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PlaceVmsXClusterResultPlacementFaults, A>(item); self.faults_mut().values().push(value); self }
 }
 
@@ -27567,14 +27858,14 @@ impl PlaceVmsXClusterSpec {
     pub const HOST_RECOMM_REQUIRED: usize = 3;
     pub const DATASTORE_RECOMM_REQUIRED: usize = 4;
     #[inline] pub fn resource_pools(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn resource_pools_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4029)) }
-    #[inline] pub fn set_resource_pools<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4029), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn resource_pools_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4040)) }
+    #[inline] pub fn set_resource_pools<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4040), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_resource_pools<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.resource_pools_mut().values().push(value); self }
     #[inline] pub fn placement_type(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
     #[inline] pub fn set_placement_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
     #[inline] pub fn vm_placement_specs(&self) -> Items<'_, views::PlaceVmsXClusterSpecVmPlacementSpec> { self.as_object().read_list(2) }
-    #[inline] pub fn vm_placement_specs_mut(&mut self) -> ItemsMut<'_, views::PlaceVmsXClusterSpecVmPlacementSpec> { self.as_object_mut().list_mut(2, D(2460)) }
-    #[inline] pub fn set_vm_placement_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2460), items.into_iter().map(|item| view_value::<views::PlaceVmsXClusterSpecVmPlacementSpec, A>(item))); self }
+    #[inline] pub fn vm_placement_specs_mut(&mut self) -> ItemsMut<'_, views::PlaceVmsXClusterSpecVmPlacementSpec> { self.as_object_mut().list_mut(2, D(2462)) }
+    #[inline] pub fn set_vm_placement_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2462), items.into_iter().map(|item| view_value::<views::PlaceVmsXClusterSpecVmPlacementSpec, A>(item))); self }
     #[inline] pub fn push_vm_placement_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PlaceVmsXClusterSpecVmPlacementSpec, A>(item); self.vm_placement_specs_mut().values().push(value); self }
     #[inline] pub fn host_recomm_required(&self) -> Option<bool> { self.as_object().read_optional::<bool>(3) }
     #[inline] pub fn set_host_recomm_required(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -27585,8 +27876,8 @@ impl PlaceVmsXClusterSpec {
 impl PlaceVmsXClusterSpecCandidateNetworks {
     pub const NETWORKS: usize = 0;
     #[inline] pub fn networks(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4026)) }
-    #[inline] pub fn set_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4026), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4037)) }
+    #[inline] pub fn set_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4037), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_networks<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.networks_mut().values().push(value); self }
 }
 
@@ -27604,16 +27895,16 @@ impl PlaceVmsXClusterSpecVmPlacementSpec {
     #[inline] pub fn set_relocate_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineRelocateSpec, _>(2, view); self }
     #[inline] pub fn relocate_spec_mut(&mut self) -> &mut views::VirtualMachineRelocateSpec { self.as_object_mut().view_mut(2) }
     #[inline] pub fn candidate_networks(&self) -> Items<'_, views::PlaceVmsXClusterSpecVmPlacementSpecCandidateNetworks> { self.as_object().read_list(3) }
-    #[inline] pub fn candidate_networks_mut(&mut self) -> ItemsMut<'_, views::PlaceVmsXClusterSpecVmPlacementSpecCandidateNetworks> { self.as_object_mut().list_mut(3, D(2461)) }
-    #[inline] pub fn set_candidate_networks<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2461), items.into_iter().map(|item| view_value::<views::PlaceVmsXClusterSpecVmPlacementSpecCandidateNetworks, A>(item))); self }
+    #[inline] pub fn candidate_networks_mut(&mut self) -> ItemsMut<'_, views::PlaceVmsXClusterSpecVmPlacementSpecCandidateNetworks> { self.as_object_mut().list_mut(3, D(2463)) }
+    #[inline] pub fn set_candidate_networks<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2463), items.into_iter().map(|item| view_value::<views::PlaceVmsXClusterSpecVmPlacementSpecCandidateNetworks, A>(item))); self }
     #[inline] pub fn push_candidate_networks<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PlaceVmsXClusterSpecVmPlacementSpecCandidateNetworks, A>(item); self.candidate_networks_mut().values().push(value); self }
 }
 
 impl PlaceVmsXClusterSpecVmPlacementSpecCandidateNetworks {
     pub const NETWORKS: usize = 0;
     #[inline] pub fn networks(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4026)) }
-    #[inline] pub fn set_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4026), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4037)) }
+    #[inline] pub fn set_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4037), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_networks<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.networks_mut().values().push(value); self }
 }
 
@@ -27627,8 +27918,8 @@ impl PlacementAffinityRule {
     #[inline] pub fn rule_scope(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_rule_scope(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
     #[inline] pub fn vms(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn vms_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4032)) }
-    #[inline] pub fn set_vms<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vms_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4043)) }
+    #[inline] pub fn set_vms<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4043), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vms<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vms_mut().values().push(value); self }
     #[inline] pub fn keys(&self) -> Items<'_, ArcStr> { self.as_object().read_list(3) }
     #[inline] pub fn keys_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(3, T::String) }
@@ -27668,20 +27959,20 @@ impl PlacementRankSpec {
     pub const RULES: usize = 2;
     pub const PLACEMENT_RANK_BY_VM: usize = 3;
     #[inline] pub fn specs(&self) -> Items<'_, views::PlacementSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn specs_mut(&mut self) -> ItemsMut<'_, views::PlacementSpec> { self.as_object_mut().list_mut(0, D(2466)) }
-    #[inline] pub fn set_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2466), items.into_iter().map(|item| view_value::<views::PlacementSpec, A>(item))); self }
+    #[inline] pub fn specs_mut(&mut self) -> ItemsMut<'_, views::PlacementSpec> { self.as_object_mut().list_mut(0, D(2468)) }
+    #[inline] pub fn set_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2468), items.into_iter().map(|item| view_value::<views::PlacementSpec, A>(item))); self }
     #[inline] pub fn push_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PlacementSpec, A>(item); self.specs_mut().values().push(value); self }
     #[inline] pub fn clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4018)) }
-    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4029)) }
+    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4029), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.clusters_mut().values().push(value); self }
     #[inline] pub fn rules(&self) -> Items<'_, views::PlacementAffinityRule> { self.as_object().read_list(2) }
-    #[inline] pub fn rules_mut(&mut self) -> ItemsMut<'_, views::PlacementAffinityRule> { self.as_object_mut().list_mut(2, D(2462)) }
-    #[inline] pub fn set_rules<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2462), items.into_iter().map(|item| view_value::<views::PlacementAffinityRule, A>(item))); self }
+    #[inline] pub fn rules_mut(&mut self) -> ItemsMut<'_, views::PlacementAffinityRule> { self.as_object_mut().list_mut(2, D(2464)) }
+    #[inline] pub fn set_rules<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2464), items.into_iter().map(|item| view_value::<views::PlacementAffinityRule, A>(item))); self }
     #[inline] pub fn push_rules<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PlacementAffinityRule, A>(item); self.rules_mut().values().push(value); self }
     #[inline] pub fn placement_rank_by_vm(&self) -> Items<'_, views::StorageDrsPlacementRankVmSpec> { self.as_object().read_list(3) }
-    #[inline] pub fn placement_rank_by_vm_mut(&mut self) -> ItemsMut<'_, views::StorageDrsPlacementRankVmSpec> { self.as_object_mut().list_mut(3, D(2582)) }
-    #[inline] pub fn set_placement_rank_by_vm<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2582), items.into_iter().map(|item| view_value::<views::StorageDrsPlacementRankVmSpec, A>(item))); self }
+    #[inline] pub fn placement_rank_by_vm_mut(&mut self) -> ItemsMut<'_, views::StorageDrsPlacementRankVmSpec> { self.as_object_mut().list_mut(3, D(2584)) }
+    #[inline] pub fn set_placement_rank_by_vm<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2584), items.into_iter().map(|item| view_value::<views::StorageDrsPlacementRankVmSpec, A>(item))); self }
     #[inline] pub fn push_placement_rank_by_vm<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::StorageDrsPlacementRankVmSpec, A>(item); self.placement_rank_by_vm_mut().values().push(value); self }
 }
 
@@ -27722,16 +28013,16 @@ impl PlacementSpec {
     #[inline] pub fn set_relocate_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineRelocateSpec, _>(3, view); self }
     #[inline] pub fn relocate_spec_mut(&mut self) -> &mut views::VirtualMachineRelocateSpec { self.as_object_mut().view_mut(3) }
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4025)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4036)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
     #[inline] pub fn datastores(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4020)) }
-    #[inline] pub fn set_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4031)) }
+    #[inline] pub fn set_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4031), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastores<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastores_mut().values().push(value); self }
     #[inline] pub fn storage_pods(&self) -> Items<'_, Moref> { self.as_object().read_list(6) }
-    #[inline] pub fn storage_pods_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4024)) }
-    #[inline] pub fn set_storage_pods<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4024), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn storage_pods_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4035)) }
+    #[inline] pub fn set_storage_pods<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4035), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_storage_pods<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.storage_pods_mut().values().push(value); self }
     #[inline] pub fn disallow_prerequisite_moves(&self) -> Option<bool> { self.as_object().read_optional::<bool>(7) }
     #[inline] pub fn set_disallow_prerequisite_moves(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(7, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -27763,8 +28054,8 @@ impl PodDiskLocator {
     #[inline] pub fn set_disk_backing_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualDeviceBackingInfo, _>(2, view); self }
     #[inline] pub fn disk_backing_info_mut(&mut self) -> &mut views::VirtualDeviceBackingInfo { self.as_object_mut().view_mut(2) }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(3) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(3, D(2979)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(3, D(2981)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
 }
 
@@ -27826,8 +28117,8 @@ impl PolicyOption {
 impl CompositePolicyOption {
     pub const OPTION: usize = 2;
     #[inline] pub fn option(&self) -> Items<'_, views::PolicyOption> { self.as_object().read_list(2) }
-    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::PolicyOption> { self.as_object_mut().list_mut(2, D(2471)) }
-    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2471), items.into_iter().map(|item| view_value::<views::PolicyOption, A>(item))); self }
+    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::PolicyOption> { self.as_object_mut().list_mut(2, D(2473)) }
+    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2473), items.into_iter().map(|item| view_value::<views::PolicyOption, A>(item))); self }
     #[inline] pub fn push_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PolicyOption, A>(item); self.option_mut().values().push(value); self }
 }
 
@@ -28042,8 +28333,8 @@ impl ProfileDeferredPolicyOptionParameter {
 impl ProfileDescription {
     pub const SECTION: usize = 0;
     #[inline] pub fn section(&self) -> Items<'_, views::ProfileDescriptionSection> { self.as_object().read_list(0) }
-    #[inline] pub fn section_mut(&mut self) -> ItemsMut<'_, views::ProfileDescriptionSection> { self.as_object_mut().list_mut(0, D(2494)) }
-    #[inline] pub fn set_section<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2494), items.into_iter().map(|item| view_value::<views::ProfileDescriptionSection, A>(item))); self }
+    #[inline] pub fn section_mut(&mut self) -> ItemsMut<'_, views::ProfileDescriptionSection> { self.as_object_mut().list_mut(0, D(2496)) }
+    #[inline] pub fn set_section<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2496), items.into_iter().map(|item| view_value::<views::ProfileDescriptionSection, A>(item))); self }
     #[inline] pub fn push_section<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileDescriptionSection, A>(item); self.section_mut().values().push(value); self }
 }
 
@@ -28086,12 +28377,12 @@ impl ProfileExecuteResult {
     #[inline] pub fn set_inapplicable_path<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_inapplicable_path<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.inapplicable_path_mut().values().push(value); self }
     #[inline] pub fn require_input(&self) -> Items<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object().read_list(3) }
-    #[inline] pub fn require_input_mut(&mut self) -> ItemsMut<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object_mut().list_mut(3, D(2492)) }
-    #[inline] pub fn set_require_input<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2492), items.into_iter().map(|item| view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item))); self }
+    #[inline] pub fn require_input_mut(&mut self) -> ItemsMut<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object_mut().list_mut(3, D(2494)) }
+    #[inline] pub fn set_require_input<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2494), items.into_iter().map(|item| view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item))); self }
     #[inline] pub fn push_require_input<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item); self.require_input_mut().values().push(value); self }
     #[inline] pub fn error(&self) -> Items<'_, views::ProfileExecuteError> { self.as_object().read_list(4) }
-    #[inline] pub fn error_mut(&mut self) -> ItemsMut<'_, views::ProfileExecuteError> { self.as_object_mut().list_mut(4, D(2495)) }
-    #[inline] pub fn set_error<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2495), items.into_iter().map(|item| view_value::<views::ProfileExecuteError, A>(item))); self }
+    #[inline] pub fn error_mut(&mut self) -> ItemsMut<'_, views::ProfileExecuteError> { self.as_object_mut().list_mut(4, D(2497)) }
+    #[inline] pub fn set_error<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2497), items.into_iter().map(|item| view_value::<views::ProfileExecuteError, A>(item))); self }
     #[inline] pub fn push_error<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileExecuteError, A>(item); self.error_mut().values().push(value); self }
 }
 
@@ -28162,8 +28453,8 @@ impl ProfileExpressionMetadata {
     #[inline] pub fn set_expression_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ExtendedElementDescription, _>(0, view); self }
     #[inline] pub fn expression_id_mut(&mut self) -> &mut views::ExtendedElementDescription { self.as_object_mut().view_mut(0) }
     #[inline] pub fn parameter(&self) -> Items<'_, views::ProfileParameterMetadata> { self.as_object().read_list(1) }
-    #[inline] pub fn parameter_mut(&mut self) -> ItemsMut<'_, views::ProfileParameterMetadata> { self.as_object_mut().list_mut(1, D(2505)) }
-    #[inline] pub fn set_parameter<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2505), items.into_iter().map(|item| view_value::<views::ProfileParameterMetadata, A>(item))); self }
+    #[inline] pub fn parameter_mut(&mut self) -> ItemsMut<'_, views::ProfileParameterMetadata> { self.as_object_mut().list_mut(1, D(2507)) }
+    #[inline] pub fn set_parameter<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2507), items.into_iter().map(|item| view_value::<views::ProfileParameterMetadata, A>(item))); self }
     #[inline] pub fn push_parameter<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileParameterMetadata, A>(item); self.parameter_mut().values().push(value); self }
 }
 
@@ -28183,16 +28474,16 @@ impl ProfileMetadata {
     #[inline] pub fn set_description(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ExtendedDescription, _>(2, view); self }
     #[inline] pub fn description_mut(&mut self) -> &mut views::ExtendedDescription { self.as_object_mut().view_mut(2) }
     #[inline] pub fn sort_spec(&self) -> Items<'_, views::ProfileMetadataProfileSortSpec> { self.as_object().read_list(3) }
-    #[inline] pub fn sort_spec_mut(&mut self) -> ItemsMut<'_, views::ProfileMetadataProfileSortSpec> { self.as_object_mut().list_mut(3, D(2504)) }
-    #[inline] pub fn set_sort_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2504), items.into_iter().map(|item| view_value::<views::ProfileMetadataProfileSortSpec, A>(item))); self }
+    #[inline] pub fn sort_spec_mut(&mut self) -> ItemsMut<'_, views::ProfileMetadataProfileSortSpec> { self.as_object_mut().list_mut(3, D(2506)) }
+    #[inline] pub fn set_sort_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2506), items.into_iter().map(|item| view_value::<views::ProfileMetadataProfileSortSpec, A>(item))); self }
     #[inline] pub fn push_sort_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileMetadataProfileSortSpec, A>(item); self.sort_spec_mut().values().push(value); self }
     #[inline] pub fn profile_category(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
     #[inline] pub fn set_profile_category(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
     #[inline] pub fn profile_component(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(5) }
     #[inline] pub fn set_profile_component(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(5, text); self }
     #[inline] pub fn operation_messages(&self) -> Items<'_, views::ProfileMetadataProfileOperationMessage> { self.as_object().read_list(6) }
-    #[inline] pub fn operation_messages_mut(&mut self) -> ItemsMut<'_, views::ProfileMetadataProfileOperationMessage> { self.as_object_mut().list_mut(6, D(2503)) }
-    #[inline] pub fn set_operation_messages<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2503), items.into_iter().map(|item| view_value::<views::ProfileMetadataProfileOperationMessage, A>(item))); self }
+    #[inline] pub fn operation_messages_mut(&mut self) -> ItemsMut<'_, views::ProfileMetadataProfileOperationMessage> { self.as_object_mut().list_mut(6, D(2505)) }
+    #[inline] pub fn set_operation_messages<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2505), items.into_iter().map(|item| view_value::<views::ProfileMetadataProfileOperationMessage, A>(item))); self }
     #[inline] pub fn push_operation_messages<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileMetadataProfileOperationMessage, A>(item); self.operation_messages_mut().values().push(value); self }
 }
 
@@ -28240,8 +28531,8 @@ impl ProfileParameterMetadata {
     #[inline] pub fn read_only(&self) -> Option<bool> { self.as_object().read_optional::<bool>(6) }
     #[inline] pub fn set_read_only(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(6, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn parameter_relations(&self) -> Items<'_, views::ProfileParameterMetadataParameterRelationMetadata> { self.as_object().read_list(7) }
-    #[inline] pub fn parameter_relations_mut(&mut self) -> ItemsMut<'_, views::ProfileParameterMetadataParameterRelationMetadata> { self.as_object_mut().list_mut(7, D(2506)) }
-    #[inline] pub fn set_parameter_relations<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(2506), items.into_iter().map(|item| view_value::<views::ProfileParameterMetadataParameterRelationMetadata, A>(item))); self }
+    #[inline] pub fn parameter_relations_mut(&mut self) -> ItemsMut<'_, views::ProfileParameterMetadataParameterRelationMetadata> { self.as_object_mut().list_mut(7, D(2508)) }
+    #[inline] pub fn set_parameter_relations<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(2508), items.into_iter().map(|item| view_value::<views::ProfileParameterMetadataParameterRelationMetadata, A>(item))); self }
     #[inline] pub fn push_parameter_relations<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileParameterMetadataParameterRelationMetadata, A>(item); self.parameter_relations_mut().values().push(value); self }
 }
 
@@ -28285,8 +28576,8 @@ impl ProfilePolicyMetadata {
     #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ExtendedElementDescription, _>(0, view); self }
     #[inline] pub fn id_mut(&mut self) -> &mut views::ExtendedElementDescription { self.as_object_mut().view_mut(0) }
     #[inline] pub fn possible_option(&self) -> Items<'_, views::ProfilePolicyOptionMetadata> { self.as_object().read_list(1) }
-    #[inline] pub fn possible_option_mut(&mut self) -> ItemsMut<'_, views::ProfilePolicyOptionMetadata> { self.as_object_mut().list_mut(1, D(2509)) }
-    #[inline] pub fn set_possible_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2509), items.into_iter().map(|item| view_value::<views::ProfilePolicyOptionMetadata, A>(item))); self }
+    #[inline] pub fn possible_option_mut(&mut self) -> ItemsMut<'_, views::ProfilePolicyOptionMetadata> { self.as_object_mut().list_mut(1, D(2511)) }
+    #[inline] pub fn set_possible_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2511), items.into_iter().map(|item| view_value::<views::ProfilePolicyOptionMetadata, A>(item))); self }
     #[inline] pub fn push_possible_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfilePolicyOptionMetadata, A>(item); self.possible_option_mut().values().push(value); self }
 }
 
@@ -28297,8 +28588,8 @@ impl ProfilePolicyOptionMetadata {
     #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ExtendedElementDescription, _>(0, view); self }
     #[inline] pub fn id_mut(&mut self) -> &mut views::ExtendedElementDescription { self.as_object_mut().view_mut(0) }
     #[inline] pub fn parameter(&self) -> Items<'_, views::ProfileParameterMetadata> { self.as_object().read_list(1) }
-    #[inline] pub fn parameter_mut(&mut self) -> ItemsMut<'_, views::ProfileParameterMetadata> { self.as_object_mut().list_mut(1, D(2505)) }
-    #[inline] pub fn set_parameter<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2505), items.into_iter().map(|item| view_value::<views::ProfileParameterMetadata, A>(item))); self }
+    #[inline] pub fn parameter_mut(&mut self) -> ItemsMut<'_, views::ProfileParameterMetadata> { self.as_object_mut().list_mut(1, D(2507)) }
+    #[inline] pub fn set_parameter<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2507), items.into_iter().map(|item| view_value::<views::ProfileParameterMetadata, A>(item))); self }
     #[inline] pub fn push_parameter<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileParameterMetadata, A>(item); self.parameter_mut().values().push(value); self }
 }
 
@@ -28313,8 +28604,8 @@ impl ProfileCompositePolicyOptionMetadata {
 impl UserInputRequiredParameterMetadata {
     pub const USER_INPUT_PARAMETER: usize = 2;
     #[inline] pub fn user_input_parameter(&self) -> Items<'_, views::ProfileParameterMetadata> { self.as_object().read_list(2) }
-    #[inline] pub fn user_input_parameter_mut(&mut self) -> ItemsMut<'_, views::ProfileParameterMetadata> { self.as_object_mut().list_mut(2, D(2505)) }
-    #[inline] pub fn set_user_input_parameter<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2505), items.into_iter().map(|item| view_value::<views::ProfileParameterMetadata, A>(item))); self }
+    #[inline] pub fn user_input_parameter_mut(&mut self) -> ItemsMut<'_, views::ProfileParameterMetadata> { self.as_object_mut().list_mut(2, D(2507)) }
+    #[inline] pub fn set_user_input_parameter<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2507), items.into_iter().map(|item| view_value::<views::ProfileParameterMetadata, A>(item))); self }
     #[inline] pub fn push_user_input_parameter<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileParameterMetadata, A>(item); self.user_input_parameter_mut().values().push(value); self }
 }
 
@@ -28324,8 +28615,8 @@ impl ProfileProfileStructure {
     #[inline] pub fn profile_type_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_profile_type_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn child(&self) -> Items<'_, views::ProfileProfileStructureProperty> { self.as_object().read_list(1) }
-    #[inline] pub fn child_mut(&mut self) -> ItemsMut<'_, views::ProfileProfileStructureProperty> { self.as_object_mut().list_mut(1, D(2513)) }
-    #[inline] pub fn set_child<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2513), items.into_iter().map(|item| view_value::<views::ProfileProfileStructureProperty, A>(item))); self }
+    #[inline] pub fn child_mut(&mut self) -> ItemsMut<'_, views::ProfileProfileStructureProperty> { self.as_object_mut().list_mut(1, D(2515)) }
+    #[inline] pub fn set_child<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2515), items.into_iter().map(|item| view_value::<views::ProfileProfileStructureProperty, A>(item))); self }
     #[inline] pub fn push_child<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileProfileStructureProperty, A>(item); self.child_mut().values().push(value); self }
 }
 
@@ -28385,12 +28676,12 @@ impl PropertyFilterSpec {
     pub const OBJECT_SET: usize = 1;
     pub const REPORT_MISSING_OBJECTS_IN_RESULTS: usize = 2;
     #[inline] pub fn prop_set(&self) -> Items<'_, views::PropertySpec> { self.as_object().read_list(0) }
-    #[inline] pub fn prop_set_mut(&mut self) -> ItemsMut<'_, views::PropertySpec> { self.as_object_mut().list_mut(0, D(2519)) }
-    #[inline] pub fn set_prop_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2519), items.into_iter().map(|item| view_value::<views::PropertySpec, A>(item))); self }
+    #[inline] pub fn prop_set_mut(&mut self) -> ItemsMut<'_, views::PropertySpec> { self.as_object_mut().list_mut(0, D(2521)) }
+    #[inline] pub fn set_prop_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2521), items.into_iter().map(|item| view_value::<views::PropertySpec, A>(item))); self }
     #[inline] pub fn push_prop_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PropertySpec, A>(item); self.prop_set_mut().values().push(value); self }
     #[inline] pub fn object_set(&self) -> Items<'_, views::ObjectSpec> { self.as_object().read_list(1) }
-    #[inline] pub fn object_set_mut(&mut self) -> ItemsMut<'_, views::ObjectSpec> { self.as_object_mut().list_mut(1, D(2394)) }
-    #[inline] pub fn set_object_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2394), items.into_iter().map(|item| view_value::<views::ObjectSpec, A>(item))); self }
+    #[inline] pub fn object_set_mut(&mut self) -> ItemsMut<'_, views::ObjectSpec> { self.as_object_mut().list_mut(1, D(2396)) }
+    #[inline] pub fn set_object_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2396), items.into_iter().map(|item| view_value::<views::ObjectSpec, A>(item))); self }
     #[inline] pub fn push_object_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ObjectSpec, A>(item); self.object_set_mut().values().push(value); self }
     #[inline] pub fn report_missing_objects_in_results(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
     #[inline] pub fn set_report_missing_objects_in_results(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -28403,12 +28694,12 @@ impl PropertyFilterUpdate {
     #[inline] pub fn filter(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_filter(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn object_set(&self) -> Items<'_, views::ObjectUpdate> { self.as_object().read_list(1) }
-    #[inline] pub fn object_set_mut(&mut self) -> ItemsMut<'_, views::ObjectUpdate> { self.as_object_mut().list_mut(1, D(2395)) }
-    #[inline] pub fn set_object_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2395), items.into_iter().map(|item| view_value::<views::ObjectUpdate, A>(item))); self }
+    #[inline] pub fn object_set_mut(&mut self) -> ItemsMut<'_, views::ObjectUpdate> { self.as_object_mut().list_mut(1, D(2397)) }
+    #[inline] pub fn set_object_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2397), items.into_iter().map(|item| view_value::<views::ObjectUpdate, A>(item))); self }
     #[inline] pub fn push_object_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ObjectUpdate, A>(item); self.object_set_mut().values().push(value); self }
     #[inline] pub fn missing_set(&self) -> Items<'_, views::MissingObject> { self.as_object().read_list(2) }
-    #[inline] pub fn missing_set_mut(&mut self) -> ItemsMut<'_, views::MissingObject> { self.as_object_mut().list_mut(2, D(2336)) }
-    #[inline] pub fn set_missing_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2336), items.into_iter().map(|item| view_value::<views::MissingObject, A>(item))); self }
+    #[inline] pub fn missing_set_mut(&mut self) -> ItemsMut<'_, views::MissingObject> { self.as_object_mut().list_mut(2, D(2338)) }
+    #[inline] pub fn set_missing_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2338), items.into_iter().map(|item| view_value::<views::MissingObject, A>(item))); self }
     #[inline] pub fn push_missing_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::MissingObject, A>(item); self.missing_set_mut().values().push(value); self }
 }
 
@@ -28491,8 +28782,8 @@ impl ReplicationConfigSpec {
     #[inline] pub fn use_hbr_proxy_http_preamble(&self) -> Option<bool> { self.as_object().read_optional::<bool>(15) }
     #[inline] pub fn set_use_hbr_proxy_http_preamble(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(15, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn disk(&self) -> Items<'_, views::ReplicationInfoDiskSettings> { self.as_object().read_list(16) }
-    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::ReplicationInfoDiskSettings> { self.as_object_mut().list_mut(16, D(2523)) }
-    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(16, D(2523), items.into_iter().map(|item| view_value::<views::ReplicationInfoDiskSettings, A>(item))); self }
+    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::ReplicationInfoDiskSettings> { self.as_object_mut().list_mut(16, D(2525)) }
+    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(16, D(2525), items.into_iter().map(|item| view_value::<views::ReplicationInfoDiskSettings, A>(item))); self }
     #[inline] pub fn push_disk<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ReplicationInfoDiskSettings, A>(item); self.disk_mut().values().push(value); self }
 }
 
@@ -28739,8 +29030,8 @@ impl RetrieveResult {
     #[inline] pub fn token(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
     #[inline] pub fn set_token(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn objects(&self) -> Items<'_, views::ObjectContent> { self.as_object().read_list(1) }
-    #[inline] pub fn objects_mut(&mut self) -> ItemsMut<'_, views::ObjectContent> { self.as_object_mut().list_mut(1, D(2393)) }
-    #[inline] pub fn set_objects<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2393), items.into_iter().map(|item| view_value::<views::ObjectContent, A>(item))); self }
+    #[inline] pub fn objects_mut(&mut self) -> ItemsMut<'_, views::ObjectContent> { self.as_object_mut().list_mut(1, D(2395)) }
+    #[inline] pub fn set_objects<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2395), items.into_iter().map(|item| view_value::<views::ObjectContent, A>(item))); self }
     #[inline] pub fn push_objects<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ObjectContent, A>(item); self.objects_mut().values().push(value); self }
 }
 
@@ -28893,8 +29184,8 @@ impl ScsiLunDurableName {
 impl SearchIndexFilter {
     pub const PREDICATES: usize = 0;
     #[inline] pub fn predicates(&self) -> Items<'_, views::SearchIndexPredicate> { self.as_object().read_list(0) }
-    #[inline] pub fn predicates_mut(&mut self) -> ItemsMut<'_, views::SearchIndexPredicate> { self.as_object_mut().list_mut(0, D(2550)) }
-    #[inline] pub fn set_predicates<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2550), items.into_iter().map(|item| view_value::<views::SearchIndexPredicate, A>(item))); self }
+    #[inline] pub fn predicates_mut(&mut self) -> ItemsMut<'_, views::SearchIndexPredicate> { self.as_object_mut().list_mut(0, D(2552)) }
+    #[inline] pub fn set_predicates<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2552), items.into_iter().map(|item| view_value::<views::SearchIndexPredicate, A>(item))); self }
     #[inline] pub fn push_predicates<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SearchIndexPredicate, A>(item); self.predicates_mut().values().push(value); self }
 }
 
@@ -28946,8 +29237,8 @@ impl SearchIndexQuerySpec {
     #[inline] pub fn resource_type(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_resource_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
     #[inline] pub fn filters(&self) -> Items<'_, views::SearchIndexFilter> { self.as_object().read_list(2) }
-    #[inline] pub fn filters_mut(&mut self) -> ItemsMut<'_, views::SearchIndexFilter> { self.as_object_mut().list_mut(2, D(2547)) }
-    #[inline] pub fn set_filters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2547), items.into_iter().map(|item| view_value::<views::SearchIndexFilter, A>(item))); self }
+    #[inline] pub fn filters_mut(&mut self) -> ItemsMut<'_, views::SearchIndexFilter> { self.as_object_mut().list_mut(2, D(2549)) }
+    #[inline] pub fn set_filters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2549), items.into_iter().map(|item| view_value::<views::SearchIndexFilter, A>(item))); self }
     #[inline] pub fn push_filters<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SearchIndexFilter, A>(item); self.filters_mut().values().push(value); self }
     #[inline] pub fn return_total_count(&self) -> Option<bool> { self.as_object().read_optional::<bool>(3) }
     #[inline] pub fn set_return_total_count(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -28958,8 +29249,8 @@ impl SearchIndexQuerySpec {
 impl SearchIndexResourceItem {
     pub const PROPERTY_VALUES: usize = 0;
     #[inline] pub fn property_values(&self) -> Items<'_, views::SearchIndexOptionalValue> { self.as_object().read_list(0) }
-    #[inline] pub fn property_values_mut(&mut self) -> ItemsMut<'_, views::SearchIndexOptionalValue> { self.as_object_mut().list_mut(0, D(2549)) }
-    #[inline] pub fn set_property_values<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2549), items.into_iter().map(|item| view_value::<views::SearchIndexOptionalValue, A>(item))); self }
+    #[inline] pub fn property_values_mut(&mut self) -> ItemsMut<'_, views::SearchIndexOptionalValue> { self.as_object_mut().list_mut(0, D(2551)) }
+    #[inline] pub fn set_property_values<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2551), items.into_iter().map(|item| view_value::<views::SearchIndexOptionalValue, A>(item))); self }
     #[inline] pub fn push_property_values<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SearchIndexOptionalValue, A>(item); self.property_values_mut().values().push(value); self }
 }
 
@@ -28973,8 +29264,8 @@ impl SearchIndexResultSet {
     #[inline] pub fn set_properties<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_properties<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.properties_mut().values().push(value); self }
     #[inline] pub fn items(&self) -> Items<'_, views::SearchIndexResourceItem> { self.as_object().read_list(1) }
-    #[inline] pub fn items_mut(&mut self) -> ItemsMut<'_, views::SearchIndexResourceItem> { self.as_object_mut().list_mut(1, D(2552)) }
-    #[inline] pub fn set_items<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2552), items.into_iter().map(|item| view_value::<views::SearchIndexResourceItem, A>(item))); self }
+    #[inline] pub fn items_mut(&mut self) -> ItemsMut<'_, views::SearchIndexResourceItem> { self.as_object_mut().list_mut(1, D(2554)) }
+    #[inline] pub fn set_items<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2554), items.into_iter().map(|item| view_value::<views::SearchIndexResourceItem, A>(item))); self }
     #[inline] pub fn push_items<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SearchIndexResourceItem, A>(item); self.items_mut().values().push(value); self }
     #[inline] pub fn total_count(&self) -> Option<i32> { self.as_object().read_optional::<i32>(2) }
     #[inline] pub fn set_total_count(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -29017,8 +29308,8 @@ impl TraversalSpec {
     #[inline] pub fn skip(&self) -> Option<bool> { self.as_object().read_optional::<bool>(3) }
     #[inline] pub fn set_skip(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn select_set(&self) -> Items<'_, views::SelectionSpec> { self.as_object().read_list(4) }
-    #[inline] pub fn select_set_mut(&mut self) -> ItemsMut<'_, views::SelectionSpec> { self.as_object_mut().list_mut(4, D(2557)) }
-    #[inline] pub fn set_select_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2557), items.into_iter().map(|item| view_value::<views::SelectionSpec, A>(item))); self }
+    #[inline] pub fn select_set_mut(&mut self) -> ItemsMut<'_, views::SelectionSpec> { self.as_object_mut().list_mut(4, D(2559)) }
+    #[inline] pub fn set_select_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2559), items.into_iter().map(|item| view_value::<views::SelectionSpec, A>(item))); self }
     #[inline] pub fn push_select_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SelectionSpec, A>(item); self.select_set_mut().values().push(value); self }
 }
 
@@ -29256,8 +29547,8 @@ impl SessionManagerGenericServiceTicket {
     #[inline] pub fn ssl_thumbprint(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
     #[inline] pub fn set_ssl_thumbprint(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
     #[inline] pub fn cert_thumbprint_list(&self) -> Items<'_, views::VirtualMachineCertThumbprint> { self.as_object().read_list(3) }
-    #[inline] pub fn cert_thumbprint_list_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineCertThumbprint> { self.as_object_mut().list_mut(3, D(2926)) }
-    #[inline] pub fn set_cert_thumbprint_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2926), items.into_iter().map(|item| view_value::<views::VirtualMachineCertThumbprint, A>(item))); self }
+    #[inline] pub fn cert_thumbprint_list_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineCertThumbprint> { self.as_object_mut().list_mut(3, D(2928)) }
+    #[inline] pub fn set_cert_thumbprint_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2928), items.into_iter().map(|item| view_value::<views::VirtualMachineCertThumbprint, A>(item))); self }
     #[inline] pub fn push_cert_thumbprint_list<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineCertThumbprint, A>(item); self.cert_thumbprint_list_mut().values().push(value); self }
     #[inline] pub fn ssl_certificate(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
     #[inline] pub fn set_ssl_certificate(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
@@ -29354,16 +29645,16 @@ impl SoftwarePackage {
     #[inline] pub fn creation_date(&self) -> Option<DateTime> { self.as_object().read_optional::<DateTime>(8) }
     #[inline] pub fn set_creation_date(&mut self, value: impl Into<Option<DateTime>>) -> &mut Self { self.as_object_mut().set(8, value.into().map_or(Value::Unset, Value::DateTime)); self }
     #[inline] pub fn depends(&self) -> Items<'_, views::Relation> { self.as_object().read_list(9) }
-    #[inline] pub fn depends_mut(&mut self) -> ItemsMut<'_, views::Relation> { self.as_object_mut().list_mut(9, D(2520)) }
-    #[inline] pub fn set_depends<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, D(2520), items.into_iter().map(|item| view_value::<views::Relation, A>(item))); self }
+    #[inline] pub fn depends_mut(&mut self) -> ItemsMut<'_, views::Relation> { self.as_object_mut().list_mut(9, D(2522)) }
+    #[inline] pub fn set_depends<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, D(2522), items.into_iter().map(|item| view_value::<views::Relation, A>(item))); self }
     #[inline] pub fn push_depends<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::Relation, A>(item); self.depends_mut().values().push(value); self }
     #[inline] pub fn conflicts(&self) -> Items<'_, views::Relation> { self.as_object().read_list(10) }
-    #[inline] pub fn conflicts_mut(&mut self) -> ItemsMut<'_, views::Relation> { self.as_object_mut().list_mut(10, D(2520)) }
-    #[inline] pub fn set_conflicts<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, D(2520), items.into_iter().map(|item| view_value::<views::Relation, A>(item))); self }
+    #[inline] pub fn conflicts_mut(&mut self) -> ItemsMut<'_, views::Relation> { self.as_object_mut().list_mut(10, D(2522)) }
+    #[inline] pub fn set_conflicts<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, D(2522), items.into_iter().map(|item| view_value::<views::Relation, A>(item))); self }
     #[inline] pub fn push_conflicts<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::Relation, A>(item); self.conflicts_mut().values().push(value); self }
     #[inline] pub fn replaces(&self) -> Items<'_, views::Relation> { self.as_object().read_list(11) }
-    #[inline] pub fn replaces_mut(&mut self) -> ItemsMut<'_, views::Relation> { self.as_object_mut().list_mut(11, D(2520)) }
-    #[inline] pub fn set_replaces<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, D(2520), items.into_iter().map(|item| view_value::<views::Relation, A>(item))); self }
+    #[inline] pub fn replaces_mut(&mut self) -> ItemsMut<'_, views::Relation> { self.as_object_mut().list_mut(11, D(2522)) }
+    #[inline] pub fn set_replaces<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, D(2522), items.into_iter().map(|item| view_value::<views::Relation, A>(item))); self }
     #[inline] pub fn push_replaces<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::Relation, A>(item); self.replaces_mut().values().push(value); self }
     #[inline] pub fn provides(&self) -> Items<'_, ArcStr> { self.as_object().read_list(12) }
     #[inline] pub fn provides_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(12, T::String) }
@@ -29438,8 +29729,8 @@ impl StorageDrsConfigInfo {
     #[inline] pub fn set_pod_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::StorageDrsPodConfigInfo, _>(0, view); self }
     #[inline] pub fn pod_config_mut(&mut self) -> &mut views::StorageDrsPodConfigInfo { self.as_object_mut().view_mut(0) }
     #[inline] pub fn vm_config(&self) -> Items<'_, views::StorageDrsVmConfigInfo> { self.as_object().read_list(1) }
-    #[inline] pub fn vm_config_mut(&mut self) -> ItemsMut<'_, views::StorageDrsVmConfigInfo> { self.as_object_mut().list_mut(1, D(2587)) }
-    #[inline] pub fn set_vm_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2587), items.into_iter().map(|item| view_value::<views::StorageDrsVmConfigInfo, A>(item))); self }
+    #[inline] pub fn vm_config_mut(&mut self) -> ItemsMut<'_, views::StorageDrsVmConfigInfo> { self.as_object_mut().list_mut(1, D(2589)) }
+    #[inline] pub fn set_vm_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2589), items.into_iter().map(|item| view_value::<views::StorageDrsVmConfigInfo, A>(item))); self }
     #[inline] pub fn push_vm_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::StorageDrsVmConfigInfo, A>(item); self.vm_config_mut().values().push(value); self }
 }
 
@@ -29480,8 +29771,8 @@ impl StorageDrsPlacementRankVmSpec {
     #[inline] pub fn set_vm_placement_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PlacementSpec, _>(0, view); self }
     #[inline] pub fn vm_placement_spec_mut(&mut self) -> &mut views::PlacementSpec { self.as_object_mut().view_mut(0) }
     #[inline] pub fn vm_clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn vm_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4018)) }
-    #[inline] pub fn set_vm_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4018), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4029)) }
+    #[inline] pub fn set_vm_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4029), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_clusters_mut().values().push(value); self }
 }
 
@@ -29520,8 +29811,8 @@ impl StorageDrsPodConfigInfo {
     #[inline] pub fn set_rule<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, D(196), items.into_iter().map(|item| view_value::<views::ClusterRuleInfo, A>(item))); self }
     #[inline] pub fn push_rule<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ClusterRuleInfo, A>(item); self.rule_mut().values().push(value); self }
     #[inline] pub fn option(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(9) }
-    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(9, D(2404)) }
-    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(9, D(2406)) }
+    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.option_mut().values().push(value); self }
 }
 
@@ -29569,8 +29860,8 @@ impl StorageDrsPodSelectionSpec {
     pub const INITIAL_VM_CONFIG: usize = 0;
     pub const STORAGE_POD: usize = 1;
     #[inline] pub fn initial_vm_config(&self) -> Items<'_, views::VmPodConfigForPlacement> { self.as_object().read_list(0) }
-    #[inline] pub fn initial_vm_config_mut(&mut self) -> ItemsMut<'_, views::VmPodConfigForPlacement> { self.as_object_mut().list_mut(0, D(3060)) }
-    #[inline] pub fn set_initial_vm_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3060), items.into_iter().map(|item| view_value::<views::VmPodConfigForPlacement, A>(item))); self }
+    #[inline] pub fn initial_vm_config_mut(&mut self) -> ItemsMut<'_, views::VmPodConfigForPlacement> { self.as_object_mut().list_mut(0, D(3062)) }
+    #[inline] pub fn set_initial_vm_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3062), items.into_iter().map(|item| view_value::<views::VmPodConfigForPlacement, A>(item))); self }
     #[inline] pub fn push_initial_vm_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VmPodConfigForPlacement, A>(item); self.initial_vm_config_mut().values().push(value); self }
     #[inline] pub fn storage_pod(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(1) }
     #[inline] pub fn set_storage_pod(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
@@ -29941,8 +30232,8 @@ impl TaskFilterSpec {
     #[inline] pub fn set_activation_id<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_activation_id<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.activation_id_mut().values().push(value); self }
     #[inline] pub fn state(&self) -> Items<'_, Choice<enums::TaskInfoState>> { self.as_object().read_list(4) }
-    #[inline] pub fn state_mut(&mut self) -> ItemsMut<'_, Choice<enums::TaskInfoState>> { self.as_object_mut().list_mut(4, E(4502)) }
-    #[inline] pub fn set_state<A: Into<enums::TaskInfoState>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, E(4502), items.into_iter().map(|item| enum_value(item.into()))); self }
+    #[inline] pub fn state_mut(&mut self) -> ItemsMut<'_, Choice<enums::TaskInfoState>> { self.as_object_mut().list_mut(4, E(4518)) }
+    #[inline] pub fn set_state<A: Into<enums::TaskInfoState>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, E(4518), items.into_iter().map(|item| enum_value(item.into()))); self }
     #[inline] pub fn push_state<A: Into<enums::TaskInfoState>>(&mut self, item: A) -> &mut Self { let value = enum_value(item.into()); self.state_mut().values().push(value); self }
     #[inline] pub fn alarm(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(5) }
     #[inline] pub fn set_alarm(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::from)); self }
@@ -30039,8 +30330,8 @@ impl TaskInfo {
     #[inline] pub fn entity_name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(6) }
     #[inline] pub fn set_entity_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
     #[inline] pub fn locked(&self) -> Items<'_, Moref> { self.as_object().read_list(7) }
-    #[inline] pub fn locked_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(7, M(4016)) }
-    #[inline] pub fn set_locked<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn locked_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(7, M(4027)) }
+    #[inline] pub fn set_locked<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_locked<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.locked_mut().values().push(value); self }
     #[inline] pub fn state(&self) -> enums::TaskInfoState { self.as_object().read::<Choice<enums::TaskInfoState>>(8) }
     #[inline] pub fn set_state(&mut self, value: impl Into<Option<enums::TaskInfoState>>) -> &mut Self { self.as_object_mut().write_enum(8, value.into()); self }
@@ -30303,8 +30594,8 @@ impl UpdateSet {
     #[inline] pub fn version(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_version(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn filter_set(&self) -> Items<'_, views::PropertyFilterUpdate> { self.as_object().read_list(1) }
-    #[inline] pub fn filter_set_mut(&mut self) -> ItemsMut<'_, views::PropertyFilterUpdate> { self.as_object_mut().list_mut(1, D(2518)) }
-    #[inline] pub fn set_filter_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2518), items.into_iter().map(|item| view_value::<views::PropertyFilterUpdate, A>(item))); self }
+    #[inline] pub fn filter_set_mut(&mut self) -> ItemsMut<'_, views::PropertyFilterUpdate> { self.as_object_mut().list_mut(1, D(2520)) }
+    #[inline] pub fn set_filter_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2520), items.into_iter().map(|item| view_value::<views::PropertyFilterUpdate, A>(item))); self }
     #[inline] pub fn push_filter_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PropertyFilterUpdate, A>(item); self.filter_set_mut().values().push(value); self }
     #[inline] pub fn truncated(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
     #[inline] pub fn set_truncated(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -30313,8 +30604,8 @@ impl UpdateSet {
 impl UpdateVirtualMachineFilesResult {
     pub const FAILED_VM_FILE: usize = 0;
     #[inline] pub fn failed_vm_file(&self) -> Items<'_, views::UpdateVirtualMachineFilesResultFailedVmFileInfo> { self.as_object().read_list(0) }
-    #[inline] pub fn failed_vm_file_mut(&mut self) -> ItemsMut<'_, views::UpdateVirtualMachineFilesResultFailedVmFileInfo> { self.as_object_mut().list_mut(0, D(2636)) }
-    #[inline] pub fn set_failed_vm_file<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2636), items.into_iter().map(|item| view_value::<views::UpdateVirtualMachineFilesResultFailedVmFileInfo, A>(item))); self }
+    #[inline] pub fn failed_vm_file_mut(&mut self) -> ItemsMut<'_, views::UpdateVirtualMachineFilesResultFailedVmFileInfo> { self.as_object_mut().list_mut(0, D(2638)) }
+    #[inline] pub fn set_failed_vm_file<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2638), items.into_iter().map(|item| view_value::<views::UpdateVirtualMachineFilesResultFailedVmFileInfo, A>(item))); self }
     #[inline] pub fn push_failed_vm_file<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::UpdateVirtualMachineFilesResultFailedVmFileInfo, A>(item); self.failed_vm_file_mut().values().push(value); self }
 }
 
@@ -30331,8 +30622,8 @@ impl UpdateVirtualMachineFilesResultFailedVmFileInfo {
 impl UsbScanCodeSpec {
     pub const KEY_EVENTS: usize = 0;
     #[inline] pub fn key_events(&self) -> Items<'_, views::UsbScanCodeSpecKeyEvent> { self.as_object().read_list(0) }
-    #[inline] pub fn key_events_mut(&mut self) -> ItemsMut<'_, views::UsbScanCodeSpecKeyEvent> { self.as_object_mut().list_mut(0, D(2638)) }
-    #[inline] pub fn set_key_events<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2638), items.into_iter().map(|item| view_value::<views::UsbScanCodeSpecKeyEvent, A>(item))); self }
+    #[inline] pub fn key_events_mut(&mut self) -> ItemsMut<'_, views::UsbScanCodeSpecKeyEvent> { self.as_object_mut().list_mut(0, D(2640)) }
+    #[inline] pub fn set_key_events<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2640), items.into_iter().map(|item| view_value::<views::UsbScanCodeSpecKeyEvent, A>(item))); self }
     #[inline] pub fn push_key_events<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::UsbScanCodeSpecKeyEvent, A>(item); self.key_events_mut().values().push(value); self }
 }
 
@@ -30462,8 +30753,8 @@ impl VASAStorageArray {
     #[inline] pub fn model_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
     #[inline] pub fn set_model_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn discovery_svc_info(&self) -> Items<'_, views::VASAStorageArrayDiscoverySvcInfo> { self.as_object().read_list(4) }
-    #[inline] pub fn discovery_svc_info_mut(&mut self) -> ItemsMut<'_, views::VASAStorageArrayDiscoverySvcInfo> { self.as_object_mut().list_mut(4, D(2647)) }
-    #[inline] pub fn set_discovery_svc_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2647), items.into_iter().map(|item| view_value::<views::VASAStorageArrayDiscoverySvcInfo, A>(item))); self }
+    #[inline] pub fn discovery_svc_info_mut(&mut self) -> ItemsMut<'_, views::VASAStorageArrayDiscoverySvcInfo> { self.as_object_mut().list_mut(4, D(2649)) }
+    #[inline] pub fn set_discovery_svc_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2649), items.into_iter().map(|item| view_value::<views::VASAStorageArrayDiscoverySvcInfo, A>(item))); self }
     #[inline] pub fn push_discovery_svc_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VASAStorageArrayDiscoverySvcInfo, A>(item); self.discovery_svc_info_mut().values().push(value); self }
 }
 
@@ -30521,16 +30812,16 @@ impl VAppCloneSpec {
     #[inline] pub fn vm_folder(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(3) }
     #[inline] pub fn set_vm_folder(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn network_mapping(&self) -> Items<'_, views::VAppCloneSpecNetworkMappingPair> { self.as_object().read_list(4) }
-    #[inline] pub fn network_mapping_mut(&mut self) -> ItemsMut<'_, views::VAppCloneSpecNetworkMappingPair> { self.as_object_mut().list_mut(4, D(2649)) }
-    #[inline] pub fn set_network_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2649), items.into_iter().map(|item| view_value::<views::VAppCloneSpecNetworkMappingPair, A>(item))); self }
+    #[inline] pub fn network_mapping_mut(&mut self) -> ItemsMut<'_, views::VAppCloneSpecNetworkMappingPair> { self.as_object_mut().list_mut(4, D(2651)) }
+    #[inline] pub fn set_network_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2651), items.into_iter().map(|item| view_value::<views::VAppCloneSpecNetworkMappingPair, A>(item))); self }
     #[inline] pub fn push_network_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VAppCloneSpecNetworkMappingPair, A>(item); self.network_mapping_mut().values().push(value); self }
     #[inline] pub fn property(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(5) }
     #[inline] pub fn property_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(5, D(1518)) }
     #[inline] pub fn set_property<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(1518), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_property<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.property_mut().values().push(value); self }
     #[inline] pub fn resource_mapping(&self) -> Items<'_, views::VAppCloneSpecResourceMap> { self.as_object().read_list(6) }
-    #[inline] pub fn resource_mapping_mut(&mut self) -> ItemsMut<'_, views::VAppCloneSpecResourceMap> { self.as_object_mut().list_mut(6, D(2650)) }
-    #[inline] pub fn set_resource_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2650), items.into_iter().map(|item| view_value::<views::VAppCloneSpecResourceMap, A>(item))); self }
+    #[inline] pub fn resource_mapping_mut(&mut self) -> ItemsMut<'_, views::VAppCloneSpecResourceMap> { self.as_object_mut().list_mut(6, D(2652)) }
+    #[inline] pub fn set_resource_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2652), items.into_iter().map(|item| view_value::<views::VAppCloneSpecResourceMap, A>(item))); self }
     #[inline] pub fn push_resource_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VAppCloneSpecResourceMap, A>(item); self.resource_mapping_mut().values().push(value); self }
     #[inline] pub fn provisioning(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(7) }
     #[inline] pub fn set_provisioning(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(7, text); self }
@@ -30847,8 +31138,8 @@ impl VMwareDvsLagIpfixConfig {
 impl VMwareDvsLagVlanConfig {
     pub const VLAN_ID: usize = 0;
     #[inline] pub fn vlan_id(&self) -> Items<'_, views::NumericRange> { self.as_object().read_list(0) }
-    #[inline] pub fn vlan_id_mut(&mut self) -> ItemsMut<'_, views::NumericRange> { self.as_object_mut().list_mut(0, D(2380)) }
-    #[inline] pub fn set_vlan_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2380), items.into_iter().map(|item| view_value::<views::NumericRange, A>(item))); self }
+    #[inline] pub fn vlan_id_mut(&mut self) -> ItemsMut<'_, views::NumericRange> { self.as_object_mut().list_mut(0, D(2382)) }
+    #[inline] pub fn set_vlan_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2382), items.into_iter().map(|item| view_value::<views::NumericRange, A>(item))); self }
     #[inline] pub fn push_vlan_id<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::NumericRange, A>(item); self.vlan_id_mut().values().push(value); self }
 }
 
@@ -31002,8 +31293,8 @@ impl VStorageObjectAssociations {
     #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
     #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
     #[inline] pub fn vm_disk_associations(&self) -> Items<'_, views::VStorageObjectAssociationsVmDiskAssociations> { self.as_object().read_list(1) }
-    #[inline] pub fn vm_disk_associations_mut(&mut self) -> ItemsMut<'_, views::VStorageObjectAssociationsVmDiskAssociations> { self.as_object_mut().list_mut(1, D(2675)) }
-    #[inline] pub fn set_vm_disk_associations<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2675), items.into_iter().map(|item| view_value::<views::VStorageObjectAssociationsVmDiskAssociations, A>(item))); self }
+    #[inline] pub fn vm_disk_associations_mut(&mut self) -> ItemsMut<'_, views::VStorageObjectAssociationsVmDiskAssociations> { self.as_object_mut().list_mut(1, D(2677)) }
+    #[inline] pub fn set_vm_disk_associations<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2677), items.into_iter().map(|item| view_value::<views::VStorageObjectAssociationsVmDiskAssociations, A>(item))); self }
     #[inline] pub fn push_vm_disk_associations<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VStorageObjectAssociationsVmDiskAssociations, A>(item); self.vm_disk_associations_mut().values().push(value); self }
     #[inline] pub fn fault(&self) -> Option<&views::LocalizedMethodFault> { self.as_object().read_optional::<views::LocalizedMethodFault>(2) }
     #[inline] pub fn set_fault(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizedMethodFault, _>(2, view); self }
@@ -31058,8 +31349,8 @@ impl VStorageObjectAttachSpec {
 impl VStorageObjectReconcileResult {
     pub const RECONCILE_DETAILS: usize = 0;
     #[inline] pub fn reconcile_details(&self) -> Items<'_, views::VStorageObjectReconcileResultReconcileDetail> { self.as_object().read_list(0) }
-    #[inline] pub fn reconcile_details_mut(&mut self) -> ItemsMut<'_, views::VStorageObjectReconcileResultReconcileDetail> { self.as_object_mut().list_mut(0, D(2680)) }
-    #[inline] pub fn set_reconcile_details<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2680), items.into_iter().map(|item| view_value::<views::VStorageObjectReconcileResultReconcileDetail, A>(item))); self }
+    #[inline] pub fn reconcile_details_mut(&mut self) -> ItemsMut<'_, views::VStorageObjectReconcileResultReconcileDetail> { self.as_object_mut().list_mut(0, D(2682)) }
+    #[inline] pub fn set_reconcile_details<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2682), items.into_iter().map(|item| view_value::<views::VStorageObjectReconcileResultReconcileDetail, A>(item))); self }
     #[inline] pub fn push_reconcile_details<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VStorageObjectReconcileResultReconcileDetail, A>(item); self.reconcile_details_mut().values().push(value); self }
 }
 
@@ -31096,8 +31387,8 @@ impl VStorageObjectReconcileResultReconcileDetail {
     #[inline] pub fn number_of_fcds_after_reconcile(&self) -> Option<i32> { self.as_object().read_optional::<i32>(6) }
     #[inline] pub fn set_number_of_fcds_after_reconcile(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(6, value.into().map_or(Value::Unset, Value::Int)); self }
     #[inline] pub fn invalid_disk_paths(&self) -> Items<'_, views::VStorageObjectReconcileResultInvalidDiskPath> { self.as_object().read_list(7) }
-    #[inline] pub fn invalid_disk_paths_mut(&mut self) -> ItemsMut<'_, views::VStorageObjectReconcileResultInvalidDiskPath> { self.as_object_mut().list_mut(7, D(2679)) }
-    #[inline] pub fn set_invalid_disk_paths<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(2679), items.into_iter().map(|item| view_value::<views::VStorageObjectReconcileResultInvalidDiskPath, A>(item))); self }
+    #[inline] pub fn invalid_disk_paths_mut(&mut self) -> ItemsMut<'_, views::VStorageObjectReconcileResultInvalidDiskPath> { self.as_object_mut().list_mut(7, D(2681)) }
+    #[inline] pub fn set_invalid_disk_paths<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(2681), items.into_iter().map(|item| view_value::<views::VStorageObjectReconcileResultInvalidDiskPath, A>(item))); self }
     #[inline] pub fn push_invalid_disk_paths<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VStorageObjectReconcileResultInvalidDiskPath, A>(item); self.invalid_disk_paths_mut().values().push(value); self }
 }
 
@@ -31152,8 +31443,8 @@ impl VStorageObjectSnapshotDetails {
 impl VStorageObjectSnapshotInfo {
     pub const SNAPSHOTS: usize = 0;
     #[inline] pub fn snapshots(&self) -> Items<'_, views::VStorageObjectSnapshotInfoVStorageObjectSnapshot> { self.as_object().read_list(0) }
-    #[inline] pub fn snapshots_mut(&mut self) -> ItemsMut<'_, views::VStorageObjectSnapshotInfoVStorageObjectSnapshot> { self.as_object_mut().list_mut(0, D(2685)) }
-    #[inline] pub fn set_snapshots<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2685), items.into_iter().map(|item| view_value::<views::VStorageObjectSnapshotInfoVStorageObjectSnapshot, A>(item))); self }
+    #[inline] pub fn snapshots_mut(&mut self) -> ItemsMut<'_, views::VStorageObjectSnapshotInfoVStorageObjectSnapshot> { self.as_object_mut().list_mut(0, D(2687)) }
+    #[inline] pub fn set_snapshots<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2687), items.into_iter().map(|item| view_value::<views::VStorageObjectSnapshotInfoVStorageObjectSnapshot, A>(item))); self }
     #[inline] pub fn push_snapshots<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VStorageObjectSnapshotInfoVStorageObjectSnapshot, A>(item); self.snapshots_mut().values().push(value); self }
 }
 
@@ -31198,8 +31489,8 @@ impl VVolVmConfigFileUpdateResult {
     #[inline] pub fn set_succeeded_vm_config_file<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1518), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_succeeded_vm_config_file<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.succeeded_vm_config_file_mut().values().push(value); self }
     #[inline] pub fn failed_vm_config_file(&self) -> Items<'_, views::VVolVmConfigFileUpdateResultFailedVmConfigFileInfo> { self.as_object().read_list(1) }
-    #[inline] pub fn failed_vm_config_file_mut(&mut self) -> ItemsMut<'_, views::VVolVmConfigFileUpdateResultFailedVmConfigFileInfo> { self.as_object_mut().list_mut(1, D(2689)) }
-    #[inline] pub fn set_failed_vm_config_file<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2689), items.into_iter().map(|item| view_value::<views::VVolVmConfigFileUpdateResultFailedVmConfigFileInfo, A>(item))); self }
+    #[inline] pub fn failed_vm_config_file_mut(&mut self) -> ItemsMut<'_, views::VVolVmConfigFileUpdateResultFailedVmConfigFileInfo> { self.as_object_mut().list_mut(1, D(2691)) }
+    #[inline] pub fn set_failed_vm_config_file<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2691), items.into_iter().map(|item| view_value::<views::VVolVmConfigFileUpdateResultFailedVmConfigFileInfo, A>(item))); self }
     #[inline] pub fn push_failed_vm_config_file<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VVolVmConfigFileUpdateResultFailedVmConfigFileInfo, A>(item); self.failed_vm_config_file_mut().values().push(value); self }
 }
 
@@ -31222,8 +31513,8 @@ impl VasaProviderContainerSpec {
     pub const DELETED: usize = 2;
     pub const STRETCHED: usize = 3;
     #[inline] pub fn vasa_provider_info(&self) -> Items<'_, views::VimVasaProviderInfo> { self.as_object().read_list(0) }
-    #[inline] pub fn vasa_provider_info_mut(&mut self) -> ItemsMut<'_, views::VimVasaProviderInfo> { self.as_object_mut().list_mut(0, D(2699)) }
-    #[inline] pub fn set_vasa_provider_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2699), items.into_iter().map(|item| view_value::<views::VimVasaProviderInfo, A>(item))); self }
+    #[inline] pub fn vasa_provider_info_mut(&mut self) -> ItemsMut<'_, views::VimVasaProviderInfo> { self.as_object_mut().list_mut(0, D(2701)) }
+    #[inline] pub fn set_vasa_provider_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2701), items.into_iter().map(|item| view_value::<views::VimVasaProviderInfo, A>(item))); self }
     #[inline] pub fn push_vasa_provider_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VimVasaProviderInfo, A>(item); self.vasa_provider_info_mut().values().push(value); self }
     #[inline] pub fn sc_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_sc_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -31314,8 +31605,8 @@ impl VchaClusterRuntimeInfo {
     #[inline] pub fn cluster_state(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_cluster_state(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn node_info(&self) -> Items<'_, views::VchaNodeRuntimeInfo> { self.as_object().read_list(1) }
-    #[inline] pub fn node_info_mut(&mut self) -> ItemsMut<'_, views::VchaNodeRuntimeInfo> { self.as_object_mut().list_mut(1, D(2697)) }
-    #[inline] pub fn set_node_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2697), items.into_iter().map(|item| view_value::<views::VchaNodeRuntimeInfo, A>(item))); self }
+    #[inline] pub fn node_info_mut(&mut self) -> ItemsMut<'_, views::VchaNodeRuntimeInfo> { self.as_object_mut().list_mut(1, D(2699)) }
+    #[inline] pub fn set_node_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2699), items.into_iter().map(|item| view_value::<views::VchaNodeRuntimeInfo, A>(item))); self }
     #[inline] pub fn push_node_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VchaNodeRuntimeInfo, A>(item); self.node_info_mut().values().push(value); self }
     #[inline] pub fn cluster_mode(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
     #[inline] pub fn set_cluster_mode(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
@@ -31362,8 +31653,8 @@ impl VimVasaProviderInfo {
     #[inline] pub fn set_provider(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VimVasaProvider, _>(0, view); self }
     #[inline] pub fn provider_mut(&mut self) -> &mut views::VimVasaProvider { self.as_object_mut().view_mut(0) }
     #[inline] pub fn array_state(&self) -> Items<'_, views::VimVasaProviderStatePerArray> { self.as_object().read_list(1) }
-    #[inline] pub fn array_state_mut(&mut self) -> ItemsMut<'_, views::VimVasaProviderStatePerArray> { self.as_object_mut().list_mut(1, D(2700)) }
-    #[inline] pub fn set_array_state<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2700), items.into_iter().map(|item| view_value::<views::VimVasaProviderStatePerArray, A>(item))); self }
+    #[inline] pub fn array_state_mut(&mut self) -> ItemsMut<'_, views::VimVasaProviderStatePerArray> { self.as_object_mut().list_mut(1, D(2702)) }
+    #[inline] pub fn set_array_state<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2702), items.into_iter().map(|item| view_value::<views::VimVasaProviderStatePerArray, A>(item))); self }
     #[inline] pub fn push_array_state<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VimVasaProviderStatePerArray, A>(item); self.array_state_mut().values().push(value); self }
 }
 
@@ -31523,8 +31814,8 @@ impl VirtualDisk {
     #[inline] pub fn native_unmanaged_linked_clone(&self) -> Option<bool> { self.as_object().read_optional::<bool>(19) }
     #[inline] pub fn set_native_unmanaged_linked_clone(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(19, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn independent_filters(&self) -> Items<'_, views::VirtualMachineBaseIndependentFilterSpec> { self.as_object().read_list(20) }
-    #[inline] pub fn independent_filters_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineBaseIndependentFilterSpec> { self.as_object_mut().list_mut(20, D(2916)) }
-    #[inline] pub fn set_independent_filters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, D(2916), items.into_iter().map(|item| view_value::<views::VirtualMachineBaseIndependentFilterSpec, A>(item))); self }
+    #[inline] pub fn independent_filters_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineBaseIndependentFilterSpec> { self.as_object_mut().list_mut(20, D(2918)) }
+    #[inline] pub fn set_independent_filters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, D(2918), items.into_iter().map(|item| view_value::<views::VirtualMachineBaseIndependentFilterSpec, A>(item))); self }
     #[inline] pub fn push_independent_filters<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineBaseIndependentFilterSpec, A>(item); self.independent_filters_mut().values().push(value); self }
     #[inline] pub fn guest_read_only(&self) -> Option<bool> { self.as_object().read_optional::<bool>(21) }
     #[inline] pub fn set_guest_read_only(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(21, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -31750,8 +32041,8 @@ impl VirtualPCIPassthroughDynamicBackingInfo {
     pub const CUSTOM_LABEL: usize = 3;
     pub const ASSIGNED_ID: usize = 4;
     #[inline] pub fn allowed_device(&self) -> Items<'_, views::VirtualPCIPassthroughAllowedDevice> { self.as_object().read_list(2) }
-    #[inline] pub fn allowed_device_mut(&mut self) -> ItemsMut<'_, views::VirtualPCIPassthroughAllowedDevice> { self.as_object_mut().list_mut(2, D(3043)) }
-    #[inline] pub fn set_allowed_device<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3043), items.into_iter().map(|item| view_value::<views::VirtualPCIPassthroughAllowedDevice, A>(item))); self }
+    #[inline] pub fn allowed_device_mut(&mut self) -> ItemsMut<'_, views::VirtualPCIPassthroughAllowedDevice> { self.as_object_mut().list_mut(2, D(3045)) }
+    #[inline] pub fn set_allowed_device<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3045), items.into_iter().map(|item| view_value::<views::VirtualPCIPassthroughAllowedDevice, A>(item))); self }
     #[inline] pub fn push_allowed_device<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualPCIPassthroughAllowedDevice, A>(item); self.allowed_device_mut().values().push(value); self }
     #[inline] pub fn custom_label(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
     #[inline] pub fn set_custom_label(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
@@ -32073,8 +32364,8 @@ impl VirtualPCIPassthroughDvxBackingInfo {
     #[inline] pub fn device_class(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
     #[inline] pub fn set_device_class(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn config_params(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(1) }
-    #[inline] pub fn config_params_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2404)) }
-    #[inline] pub fn set_config_params<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn config_params_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2406)) }
+    #[inline] pub fn set_config_params<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_config_params<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.config_params_mut().values().push(value); self }
 }
 
@@ -32234,8 +32525,8 @@ impl VirtualDiskFlatVer2BackingOption {
     #[inline] pub fn set_delta_disk_format(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ChoiceOption, _>(10, view); self }
     #[inline] pub fn delta_disk_format_mut(&mut self) -> &mut views::ChoiceOption { self.as_object_mut().view_mut(10) }
     #[inline] pub fn delta_disk_formats_supported(&self) -> Items<'_, views::VirtualDiskDeltaDiskFormatsSupported> { self.as_object().read_list(11) }
-    #[inline] pub fn delta_disk_formats_supported_mut(&mut self) -> ItemsMut<'_, views::VirtualDiskDeltaDiskFormatsSupported> { self.as_object_mut().list_mut(11, D(2902)) }
-    #[inline] pub fn set_delta_disk_formats_supported<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, D(2902), items.into_iter().map(|item| view_value::<views::VirtualDiskDeltaDiskFormatsSupported, A>(item))); self }
+    #[inline] pub fn delta_disk_formats_supported_mut(&mut self) -> ItemsMut<'_, views::VirtualDiskDeltaDiskFormatsSupported> { self.as_object_mut().list_mut(11, D(2904)) }
+    #[inline] pub fn set_delta_disk_formats_supported<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, D(2904), items.into_iter().map(|item| view_value::<views::VirtualDiskDeltaDiskFormatsSupported, A>(item))); self }
     #[inline] pub fn push_delta_disk_formats_supported<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualDiskDeltaDiskFormatsSupported, A>(item); self.delta_disk_formats_supported_mut().values().push(value); self }
     #[inline] pub fn virtual_disk_format(&self) -> Option<&views::ChoiceOption> { self.as_object().read_optional::<views::ChoiceOption>(12) }
     #[inline] pub fn set_virtual_disk_format(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ChoiceOption, _>(12, view); self }
@@ -32279,8 +32570,8 @@ impl VirtualDiskSeSparseBackingOption {
     #[inline] pub fn uuid(&self) -> bool { self.as_object().read::<bool>(6) }
     #[inline] pub fn set_uuid(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(6, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn delta_disk_formats_supported(&self) -> Items<'_, views::VirtualDiskDeltaDiskFormatsSupported> { self.as_object().read_list(7) }
-    #[inline] pub fn delta_disk_formats_supported_mut(&mut self) -> ItemsMut<'_, views::VirtualDiskDeltaDiskFormatsSupported> { self.as_object_mut().list_mut(7, D(2902)) }
-    #[inline] pub fn set_delta_disk_formats_supported<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(2902), items.into_iter().map(|item| view_value::<views::VirtualDiskDeltaDiskFormatsSupported, A>(item))); self }
+    #[inline] pub fn delta_disk_formats_supported_mut(&mut self) -> ItemsMut<'_, views::VirtualDiskDeltaDiskFormatsSupported> { self.as_object_mut().list_mut(7, D(2904)) }
+    #[inline] pub fn set_delta_disk_formats_supported<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(2904), items.into_iter().map(|item| view_value::<views::VirtualDiskDeltaDiskFormatsSupported, A>(item))); self }
     #[inline] pub fn push_delta_disk_formats_supported<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualDiskDeltaDiskFormatsSupported, A>(item); self.delta_disk_formats_supported_mut().values().push(value); self }
     #[inline] pub fn virtual_disk_format(&self) -> Option<&views::ChoiceOption> { self.as_object().read_optional::<views::ChoiceOption>(8) }
     #[inline] pub fn set_virtual_disk_format(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ChoiceOption, _>(8, view); self }
@@ -32416,15 +32707,15 @@ impl VirtualDeviceConfigSpec {
     #[inline] pub fn set_device(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualDevice, _>(2, view); self }
     #[inline] pub fn device_mut(&mut self) -> &mut views::VirtualDevice { self.as_object_mut().view_mut(2) }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(3) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(3, D(2979)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(3, D(2981)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn backing(&self) -> Option<&views::VirtualDeviceConfigSpecBackingSpec> { self.as_object().read_optional::<views::VirtualDeviceConfigSpecBackingSpec>(4) }
     #[inline] pub fn set_backing(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualDeviceConfigSpecBackingSpec, _>(4, view); self }
     #[inline] pub fn backing_mut(&mut self) -> &mut views::VirtualDeviceConfigSpecBackingSpec { self.as_object_mut().view_mut(4) }
     #[inline] pub fn filter_spec(&self) -> Items<'_, views::VirtualMachineBaseIndependentFilterSpec> { self.as_object().read_list(5) }
-    #[inline] pub fn filter_spec_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineBaseIndependentFilterSpec> { self.as_object_mut().list_mut(5, D(2916)) }
-    #[inline] pub fn set_filter_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2916), items.into_iter().map(|item| view_value::<views::VirtualMachineBaseIndependentFilterSpec, A>(item))); self }
+    #[inline] pub fn filter_spec_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineBaseIndependentFilterSpec> { self.as_object_mut().list_mut(5, D(2918)) }
+    #[inline] pub fn set_filter_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2918), items.into_iter().map(|item| view_value::<views::VirtualMachineBaseIndependentFilterSpec, A>(item))); self }
     #[inline] pub fn push_filter_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineBaseIndependentFilterSpec, A>(item); self.filter_spec_mut().values().push(value); self }
     #[inline] pub fn change_mode(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(6) }
     #[inline] pub fn set_change_mode(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
@@ -32515,8 +32806,8 @@ impl VirtualDeviceOption {
     #[inline] pub fn set_auto_assign_controller(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::BoolOption, _>(4, view); self }
     #[inline] pub fn auto_assign_controller_mut(&mut self) -> &mut views::BoolOption { self.as_object_mut().view_mut(4) }
     #[inline] pub fn backing_option(&self) -> Items<'_, views::VirtualDeviceBackingOption> { self.as_object().read_list(5) }
-    #[inline] pub fn backing_option_mut(&mut self) -> ItemsMut<'_, views::VirtualDeviceBackingOption> { self.as_object_mut().list_mut(5, D(2798)) }
-    #[inline] pub fn set_backing_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2798), items.into_iter().map(|item| view_value::<views::VirtualDeviceBackingOption, A>(item))); self }
+    #[inline] pub fn backing_option_mut(&mut self) -> ItemsMut<'_, views::VirtualDeviceBackingOption> { self.as_object_mut().list_mut(5, D(2800)) }
+    #[inline] pub fn set_backing_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2800), items.into_iter().map(|item| view_value::<views::VirtualDeviceBackingOption, A>(item))); self }
     #[inline] pub fn push_backing_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualDeviceBackingOption, A>(item); self.backing_option_mut().values().push(value); self }
     #[inline] pub fn default_backing_option_index(&self) -> Option<i32> { self.as_object().read_optional::<i32>(6) }
     #[inline] pub fn set_default_backing_option_index(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(6, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -32671,8 +32962,8 @@ impl VirtualSCSIControllerOption {
     #[inline] pub fn set_num_scsi_passthrough(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::IntOption, _>(16, view); self }
     #[inline] pub fn num_scsi_passthrough_mut(&mut self) -> &mut views::IntOption { self.as_object_mut().view_mut(16) }
     #[inline] pub fn sharing(&self) -> Items<'_, Choice<enums::VirtualSCSISharing>> { self.as_object().read_list(17) }
-    #[inline] pub fn sharing_mut(&mut self) -> ItemsMut<'_, Choice<enums::VirtualSCSISharing>> { self.as_object_mut().list_mut(17, E(4608)) }
-    #[inline] pub fn set_sharing<A: Into<enums::VirtualSCSISharing>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, E(4608), items.into_iter().map(|item| enum_value(item.into()))); self }
+    #[inline] pub fn sharing_mut(&mut self) -> ItemsMut<'_, Choice<enums::VirtualSCSISharing>> { self.as_object_mut().list_mut(17, E(4624)) }
+    #[inline] pub fn set_sharing<A: Into<enums::VirtualSCSISharing>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, E(4624), items.into_iter().map(|item| enum_value(item.into()))); self }
     #[inline] pub fn push_sharing<A: Into<enums::VirtualSCSISharing>>(&mut self, item: A) -> &mut Self { let value = enum_value(item.into()); self.sharing_mut().values().push(value); self }
     #[inline] pub fn default_shared_index(&self) -> i32 { self.as_object().read::<i32>(18) }
     #[inline] pub fn set_default_shared_index(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(18, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -32951,8 +33242,8 @@ impl FileBackedVirtualDiskSpec {
     #[inline] pub fn capacity_kb(&self) -> i64 { self.as_object().read::<i64>(2) }
     #[inline] pub fn set_capacity_kb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Long)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(3) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(3, D(2979)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(3, D(2981)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn crypto(&self) -> Option<&views::CryptoSpec> { self.as_object().read_optional::<views::CryptoSpec>(4) }
     #[inline] pub fn set_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoSpec, _>(4, view); self }
@@ -33021,8 +33312,8 @@ impl VirtualHardware {
     #[inline] pub fn virtual_smc_present(&self) -> Option<bool> { self.as_object().read_optional::<bool>(5) }
     #[inline] pub fn set_virtual_smc_present(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn device(&self) -> Items<'_, views::VirtualDevice> { self.as_object().read_list(6) }
-    #[inline] pub fn device_mut(&mut self) -> ItemsMut<'_, views::VirtualDevice> { self.as_object_mut().list_mut(6, D(2703)) }
-    #[inline] pub fn set_device<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2703), items.into_iter().map(|item| view_value::<views::VirtualDevice, A>(item))); self }
+    #[inline] pub fn device_mut(&mut self) -> ItemsMut<'_, views::VirtualDevice> { self.as_object_mut().list_mut(6, D(2705)) }
+    #[inline] pub fn set_device<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2705), items.into_iter().map(|item| view_value::<views::VirtualDevice, A>(item))); self }
     #[inline] pub fn push_device<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualDevice, A>(item); self.device_mut().values().push(value); self }
     #[inline] pub fn motherboard_layout(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(7) }
     #[inline] pub fn set_motherboard_layout(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(7, text); self }
@@ -33062,8 +33353,8 @@ impl VirtualHardwareOption {
     #[inline] pub fn hw_version(&self) -> i32 { self.as_object().read::<i32>(0) }
     #[inline] pub fn set_hw_version(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Int)); self }
     #[inline] pub fn virtual_device_option(&self) -> Items<'_, views::VirtualDeviceOption> { self.as_object().read_list(1) }
-    #[inline] pub fn virtual_device_option_mut(&mut self) -> ItemsMut<'_, views::VirtualDeviceOption> { self.as_object_mut().list_mut(1, D(2855)) }
-    #[inline] pub fn set_virtual_device_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2855), items.into_iter().map(|item| view_value::<views::VirtualDeviceOption, A>(item))); self }
+    #[inline] pub fn virtual_device_option_mut(&mut self) -> ItemsMut<'_, views::VirtualDeviceOption> { self.as_object_mut().list_mut(1, D(2857)) }
+    #[inline] pub fn set_virtual_device_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2857), items.into_iter().map(|item| view_value::<views::VirtualDeviceOption, A>(item))); self }
     #[inline] pub fn push_virtual_device_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualDeviceOption, A>(item); self.virtual_device_option_mut().values().push(value); self }
     #[inline] pub fn device_list_readonly(&self) -> bool { self.as_object().read::<bool>(2) }
     #[inline] pub fn set_device_list_readonly(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -33188,8 +33479,8 @@ impl VirtualMachineBootOptions {
     #[inline] pub fn boot_retry_delay(&self) -> Option<i64> { self.as_object().read_optional::<i64>(4) }
     #[inline] pub fn set_boot_retry_delay(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Long)); self }
     #[inline] pub fn boot_order(&self) -> Items<'_, views::VirtualMachineBootOptionsBootableDevice> { self.as_object().read_list(5) }
-    #[inline] pub fn boot_order_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineBootOptionsBootableDevice> { self.as_object_mut().list_mut(5, D(2920)) }
-    #[inline] pub fn set_boot_order<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2920), items.into_iter().map(|item| view_value::<views::VirtualMachineBootOptionsBootableDevice, A>(item))); self }
+    #[inline] pub fn boot_order_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineBootOptionsBootableDevice> { self.as_object_mut().list_mut(5, D(2922)) }
+    #[inline] pub fn set_boot_order<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2922), items.into_iter().map(|item| view_value::<views::VirtualMachineBootOptionsBootableDevice, A>(item))); self }
     #[inline] pub fn push_boot_order<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineBootOptionsBootableDevice, A>(item); self.boot_order_mut().values().push(value); self }
     #[inline] pub fn network_boot_protocol(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(6) }
     #[inline] pub fn set_network_boot_protocol(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
@@ -33558,8 +33849,8 @@ impl VirtualMachineConfigInfo {
     #[inline] pub fn set_hardware(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualHardware, _>(26, view); self }
     #[inline] pub fn hardware_mut(&mut self) -> &mut views::VirtualHardware { self.as_object_mut().view_mut(26) }
     #[inline] pub fn vcpu_config(&self) -> Items<'_, views::VirtualMachineVcpuConfig> { self.as_object().read_list(27) }
-    #[inline] pub fn vcpu_config_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVcpuConfig> { self.as_object_mut().list_mut(27, D(3031)) }
-    #[inline] pub fn set_vcpu_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(27, D(3031), items.into_iter().map(|item| view_value::<views::VirtualMachineVcpuConfig, A>(item))); self }
+    #[inline] pub fn vcpu_config_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVcpuConfig> { self.as_object_mut().list_mut(27, D(3033)) }
+    #[inline] pub fn set_vcpu_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(27, D(3033), items.into_iter().map(|item| view_value::<views::VirtualMachineVcpuConfig, A>(item))); self }
     #[inline] pub fn push_vcpu_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineVcpuConfig, A>(item); self.vcpu_config_mut().values().push(value); self }
     #[inline] pub fn cpu_allocation(&self) -> Option<&views::ResourceAllocationInfo> { self.as_object().read_optional::<views::ResourceAllocationInfo>(28) }
     #[inline] pub fn set_cpu_allocation(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ResourceAllocationInfo, _>(28, view); self }
@@ -33590,16 +33881,16 @@ impl VirtualMachineConfigInfo {
     #[inline] pub fn set_network_shaper(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineNetworkShaperInfo, _>(38, view); self }
     #[inline] pub fn network_shaper_mut(&mut self) -> &mut views::VirtualMachineNetworkShaperInfo { self.as_object_mut().view_mut(38) }
     #[inline] pub fn extra_config(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(39) }
-    #[inline] pub fn extra_config_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(39, D(2404)) }
-    #[inline] pub fn set_extra_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(39, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn extra_config_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(39, D(2406)) }
+    #[inline] pub fn set_extra_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(39, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_extra_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.extra_config_mut().values().push(value); self }
     #[inline] pub fn cpu_feature_mask(&self) -> Items<'_, views::HostCpuIdInfo> { self.as_object().read_list(40) }
     #[inline] pub fn cpu_feature_mask_mut(&mut self) -> ItemsMut<'_, views::HostCpuIdInfo> { self.as_object_mut().list_mut(40, D(1085)) }
     #[inline] pub fn set_cpu_feature_mask<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(40, D(1085), items.into_iter().map(|item| view_value::<views::HostCpuIdInfo, A>(item))); self }
     #[inline] pub fn push_cpu_feature_mask<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostCpuIdInfo, A>(item); self.cpu_feature_mask_mut().values().push(value); self }
     #[inline] pub fn datastore_url(&self) -> Items<'_, views::VirtualMachineConfigInfoDatastoreUrlPair> { self.as_object().read_list(41) }
-    #[inline] pub fn datastore_url_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineConfigInfoDatastoreUrlPair> { self.as_object_mut().list_mut(41, D(2929)) }
-    #[inline] pub fn set_datastore_url<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(41, D(2929), items.into_iter().map(|item| view_value::<views::VirtualMachineConfigInfoDatastoreUrlPair, A>(item))); self }
+    #[inline] pub fn datastore_url_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineConfigInfoDatastoreUrlPair> { self.as_object_mut().list_mut(41, D(2931)) }
+    #[inline] pub fn set_datastore_url<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(41, D(2931), items.into_iter().map(|item| view_value::<views::VirtualMachineConfigInfoDatastoreUrlPair, A>(item))); self }
     #[inline] pub fn push_datastore_url<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineConfigInfoDatastoreUrlPair, A>(item); self.datastore_url_mut().values().push(value); self }
     #[inline] pub fn swap_placement(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(42) }
     #[inline] pub fn set_swap_placement(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(42, text); self }
@@ -33699,8 +33990,8 @@ impl VirtualMachineConfigInfo {
     #[inline] pub fn metro_ft_enabled(&self) -> Option<bool> { self.as_object().read_optional::<bool>(81) }
     #[inline] pub fn set_metro_ft_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(81, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn vmx_runtime_config(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(82) }
-    #[inline] pub fn vmx_runtime_config_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(82, D(2404)) }
-    #[inline] pub fn set_vmx_runtime_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(82, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn vmx_runtime_config_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(82, D(2406)) }
+    #[inline] pub fn set_vmx_runtime_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(82, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_vmx_runtime_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.vmx_runtime_config_mut().values().push(value); self }
     #[inline] pub fn metro_ft_host_group(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(83) }
     #[inline] pub fn set_metro_ft_host_group(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(83, text); self }
@@ -33763,8 +34054,8 @@ impl VirtualMachineConfigOption {
     #[inline] pub fn set_datastore(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DatastoreOption, _>(6, view); self }
     #[inline] pub fn datastore_mut(&mut self) -> &mut views::DatastoreOption { self.as_object_mut().view_mut(6) }
     #[inline] pub fn default_device(&self) -> Items<'_, views::VirtualDevice> { self.as_object().read_list(7) }
-    #[inline] pub fn default_device_mut(&mut self) -> ItemsMut<'_, views::VirtualDevice> { self.as_object_mut().list_mut(7, D(2703)) }
-    #[inline] pub fn set_default_device<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(2703), items.into_iter().map(|item| view_value::<views::VirtualDevice, A>(item))); self }
+    #[inline] pub fn default_device_mut(&mut self) -> ItemsMut<'_, views::VirtualDevice> { self.as_object_mut().list_mut(7, D(2705)) }
+    #[inline] pub fn set_default_device<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(2705), items.into_iter().map(|item| view_value::<views::VirtualDevice, A>(item))); self }
     #[inline] pub fn push_default_device<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualDevice, A>(item); self.default_device_mut().values().push(value); self }
     #[inline] pub fn supported_monitor_type(&self) -> Items<'_, ArcStr> { self.as_object().read_list(8) }
     #[inline] pub fn supported_monitor_type_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(8, T::String) }
@@ -33779,8 +34070,8 @@ impl VirtualMachineConfigOption {
     #[inline] pub fn set_supported_ovf_install_transport<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_supported_ovf_install_transport<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.supported_ovf_install_transport_mut().values().push(value); self }
     #[inline] pub fn property_relations(&self) -> Items<'_, views::VirtualMachinePropertyRelation> { self.as_object().read_list(11) }
-    #[inline] pub fn property_relations_mut(&mut self) -> ItemsMut<'_, views::VirtualMachinePropertyRelation> { self.as_object_mut().list_mut(11, D(2983)) }
-    #[inline] pub fn set_property_relations<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, D(2983), items.into_iter().map(|item| view_value::<views::VirtualMachinePropertyRelation, A>(item))); self }
+    #[inline] pub fn property_relations_mut(&mut self) -> ItemsMut<'_, views::VirtualMachinePropertyRelation> { self.as_object_mut().list_mut(11, D(2985)) }
+    #[inline] pub fn set_property_relations<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, D(2985), items.into_iter().map(|item| view_value::<views::VirtualMachinePropertyRelation, A>(item))); self }
     #[inline] pub fn push_property_relations<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachinePropertyRelation, A>(item); self.property_relations_mut().values().push(value); self }
 }
 
@@ -33797,8 +34088,8 @@ impl VirtualMachineConfigOptionDescriptor {
     #[inline] pub fn description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
     #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn create_supported(&self) -> bool { self.as_object().read::<bool>(3) }
     #[inline] pub fn set_create_supported(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -33954,8 +34245,8 @@ impl VirtualMachineConfigSpec {
     #[inline] pub fn num_cpus(&self) -> Option<i32> { self.as_object().read_optional::<i32>(24) }
     #[inline] pub fn set_num_cpus(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(24, value.into().map_or(Value::Unset, Value::Int)); self }
     #[inline] pub fn vcpu_config(&self) -> Items<'_, views::VirtualMachineVcpuConfig> { self.as_object().read_list(25) }
-    #[inline] pub fn vcpu_config_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVcpuConfig> { self.as_object_mut().list_mut(25, D(3031)) }
-    #[inline] pub fn set_vcpu_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(25, D(3031), items.into_iter().map(|item| view_value::<views::VirtualMachineVcpuConfig, A>(item))); self }
+    #[inline] pub fn vcpu_config_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVcpuConfig> { self.as_object_mut().list_mut(25, D(3033)) }
+    #[inline] pub fn set_vcpu_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(25, D(3033), items.into_iter().map(|item| view_value::<views::VirtualMachineVcpuConfig, A>(item))); self }
     #[inline] pub fn push_vcpu_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineVcpuConfig, A>(item); self.vcpu_config_mut().values().push(value); self }
     #[inline] pub fn num_cores_per_socket(&self) -> Option<i32> { self.as_object().read_optional::<i32>(26) }
     #[inline] pub fn set_num_cores_per_socket(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(26, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -33972,8 +34263,8 @@ impl VirtualMachineConfigSpec {
     #[inline] pub fn virtual_smc_present(&self) -> Option<bool> { self.as_object().read_optional::<bool>(32) }
     #[inline] pub fn set_virtual_smc_present(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(32, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn device_change(&self) -> Items<'_, views::VirtualDeviceConfigSpec> { self.as_object().read_list(33) }
-    #[inline] pub fn device_change_mut(&mut self) -> ItemsMut<'_, views::VirtualDeviceConfigSpec> { self.as_object_mut().list_mut(33, D(2849)) }
-    #[inline] pub fn set_device_change<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(33, D(2849), items.into_iter().map(|item| view_value::<views::VirtualDeviceConfigSpec, A>(item))); self }
+    #[inline] pub fn device_change_mut(&mut self) -> ItemsMut<'_, views::VirtualDeviceConfigSpec> { self.as_object_mut().list_mut(33, D(2851)) }
+    #[inline] pub fn set_device_change<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(33, D(2851), items.into_iter().map(|item| view_value::<views::VirtualDeviceConfigSpec, A>(item))); self }
     #[inline] pub fn push_device_change<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualDeviceConfigSpec, A>(item); self.device_change_mut().values().push(value); self }
     #[inline] pub fn cpu_allocation(&self) -> Option<&views::ResourceAllocationInfo> { self.as_object().read_optional::<views::ResourceAllocationInfo>(34) }
     #[inline] pub fn set_cpu_allocation(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ResourceAllocationInfo, _>(34, view); self }
@@ -33998,8 +34289,8 @@ impl VirtualMachineConfigSpec {
     #[inline] pub fn set_cpu_feature_mask<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(40, D(92), items.into_iter().map(|item| view_value::<views::VirtualMachineCpuIdInfoSpec, A>(item))); self }
     #[inline] pub fn push_cpu_feature_mask<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineCpuIdInfoSpec, A>(item); self.cpu_feature_mask_mut().values().push(value); self }
     #[inline] pub fn extra_config(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(41) }
-    #[inline] pub fn extra_config_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(41, D(2404)) }
-    #[inline] pub fn set_extra_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(41, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn extra_config_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(41, D(2406)) }
+    #[inline] pub fn set_extra_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(41, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_extra_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.extra_config_mut().values().push(value); self }
     #[inline] pub fn swap_placement(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(42) }
     #[inline] pub fn set_swap_placement(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(42, text); self }
@@ -34040,8 +34331,8 @@ impl VirtualMachineConfigSpec {
     #[inline] pub fn set_scheduled_hardware_upgrade_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ScheduledHardwareUpgradeInfo, _>(57, view); self }
     #[inline] pub fn scheduled_hardware_upgrade_info_mut(&mut self) -> &mut views::ScheduledHardwareUpgradeInfo { self.as_object_mut().view_mut(57) }
     #[inline] pub fn vm_profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(58) }
-    #[inline] pub fn vm_profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(58, D(2979)) }
-    #[inline] pub fn set_vm_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(58, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn vm_profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(58, D(2981)) }
+    #[inline] pub fn set_vm_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(58, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_vm_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.vm_profile_mut().values().push(value); self }
     #[inline] pub fn message_bus_tunnel_enabled(&self) -> Option<bool> { self.as_object().read_optional::<bool>(59) }
     #[inline] pub fn set_message_bus_tunnel_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(59, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -34099,8 +34390,8 @@ impl VirtualMachineConfigSpec {
     #[inline] pub fn set_tag_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(81, D(88), items.into_iter().map(|item| view_value::<views::TagSpec, A>(item))); self }
     #[inline] pub fn push_tag_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::TagSpec, A>(item); self.tag_specs_mut().values().push(value); self }
     #[inline] pub fn vm_placement_policies(&self) -> Items<'_, views::VmPlacementPolicy> { self.as_object().read_list(82) }
-    #[inline] pub fn vm_placement_policies_mut(&mut self) -> ItemsMut<'_, views::VmPlacementPolicy> { self.as_object_mut().list_mut(82, D(3056)) }
-    #[inline] pub fn set_vm_placement_policies<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(82, D(3056), items.into_iter().map(|item| view_value::<views::VmPlacementPolicy, A>(item))); self }
+    #[inline] pub fn vm_placement_policies_mut(&mut self) -> ItemsMut<'_, views::VmPlacementPolicy> { self.as_object_mut().list_mut(82, D(3058)) }
+    #[inline] pub fn set_vm_placement_policies<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(82, D(3058), items.into_iter().map(|item| view_value::<views::VmPlacementPolicy, A>(item))); self }
     #[inline] pub fn push_vm_placement_policies<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VmPlacementPolicy, A>(item); self.vm_placement_policies_mut().values().push(value); self }
 }
 
@@ -34287,8 +34578,8 @@ impl VirtualMachineDeviceRuntimeInfoVirtualEthernetCardRuntimeState {
     #[inline] pub fn attachment_status(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(8) }
     #[inline] pub fn set_attachment_status(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(8, text); self }
     #[inline] pub fn feature_requirement(&self) -> Items<'_, views::VirtualMachineFeatureRequirement> { self.as_object().read_list(9) }
-    #[inline] pub fn feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(9, D(2946)) }
-    #[inline] pub fn set_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, D(2946), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
+    #[inline] pub fn feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(9, D(2948)) }
+    #[inline] pub fn set_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, D(2948), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
     #[inline] pub fn push_feature_requirement<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFeatureRequirement, A>(item); self.feature_requirement_mut().values().push(value); self }
 }
 
@@ -34370,12 +34661,12 @@ impl VirtualMachineFileLayout {
     #[inline] pub fn set_log_file<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_log_file<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.log_file_mut().values().push(value); self }
     #[inline] pub fn disk(&self) -> Items<'_, views::VirtualMachineFileLayoutDiskLayout> { self.as_object().read_list(2) }
-    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutDiskLayout> { self.as_object_mut().list_mut(2, D(2949)) }
-    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2949), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutDiskLayout, A>(item))); self }
+    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutDiskLayout> { self.as_object_mut().list_mut(2, D(2951)) }
+    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2951), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutDiskLayout, A>(item))); self }
     #[inline] pub fn push_disk<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFileLayoutDiskLayout, A>(item); self.disk_mut().values().push(value); self }
     #[inline] pub fn snapshot(&self) -> Items<'_, views::VirtualMachineFileLayoutSnapshotLayout> { self.as_object().read_list(3) }
-    #[inline] pub fn snapshot_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutSnapshotLayout> { self.as_object_mut().list_mut(3, D(2955)) }
-    #[inline] pub fn set_snapshot<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2955), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutSnapshotLayout, A>(item))); self }
+    #[inline] pub fn snapshot_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutSnapshotLayout> { self.as_object_mut().list_mut(3, D(2957)) }
+    #[inline] pub fn set_snapshot<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2957), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutSnapshotLayout, A>(item))); self }
     #[inline] pub fn push_snapshot<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFileLayoutSnapshotLayout, A>(item); self.snapshot_mut().values().push(value); self }
     #[inline] pub fn swap_file(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
     #[inline] pub fn set_swap_file(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
@@ -34398,16 +34689,16 @@ impl VirtualMachineFileLayoutEx {
     pub const SNAPSHOT: usize = 2;
     pub const TIMESTAMP: usize = 3;
     #[inline] pub fn file(&self) -> Items<'_, views::VirtualMachineFileLayoutExFileInfo> { self.as_object().read_list(0) }
-    #[inline] pub fn file_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutExFileInfo> { self.as_object_mut().list_mut(0, D(2953)) }
-    #[inline] pub fn set_file<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2953), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutExFileInfo, A>(item))); self }
+    #[inline] pub fn file_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutExFileInfo> { self.as_object_mut().list_mut(0, D(2955)) }
+    #[inline] pub fn set_file<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2955), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutExFileInfo, A>(item))); self }
     #[inline] pub fn push_file<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFileLayoutExFileInfo, A>(item); self.file_mut().values().push(value); self }
     #[inline] pub fn disk(&self) -> Items<'_, views::VirtualMachineFileLayoutExDiskLayout> { self.as_object().read_list(1) }
-    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutExDiskLayout> { self.as_object_mut().list_mut(1, D(2951)) }
-    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2951), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutExDiskLayout, A>(item))); self }
+    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutExDiskLayout> { self.as_object_mut().list_mut(1, D(2953)) }
+    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2953), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutExDiskLayout, A>(item))); self }
     #[inline] pub fn push_disk<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFileLayoutExDiskLayout, A>(item); self.disk_mut().values().push(value); self }
     #[inline] pub fn snapshot(&self) -> Items<'_, views::VirtualMachineFileLayoutExSnapshotLayout> { self.as_object().read_list(2) }
-    #[inline] pub fn snapshot_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutExSnapshotLayout> { self.as_object_mut().list_mut(2, D(2954)) }
-    #[inline] pub fn set_snapshot<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2954), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutExSnapshotLayout, A>(item))); self }
+    #[inline] pub fn snapshot_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutExSnapshotLayout> { self.as_object_mut().list_mut(2, D(2956)) }
+    #[inline] pub fn set_snapshot<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2956), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutExSnapshotLayout, A>(item))); self }
     #[inline] pub fn push_snapshot<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFileLayoutExSnapshotLayout, A>(item); self.snapshot_mut().values().push(value); self }
     #[inline] pub fn timestamp(&self) -> DateTime { self.as_object().read::<DateTime>(3) }
     #[inline] pub fn set_timestamp(&mut self, value: impl Into<Option<DateTime>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::DateTime)); self }
@@ -34422,8 +34713,8 @@ impl VirtualMachineFileLayoutExDiskLayout {
     #[inline] pub fn virtual_disk_format(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
     #[inline] pub fn set_virtual_disk_format(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
     #[inline] pub fn chain(&self) -> Items<'_, views::VirtualMachineFileLayoutExDiskUnit> { self.as_object().read_list(2) }
-    #[inline] pub fn chain_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutExDiskUnit> { self.as_object_mut().list_mut(2, D(2952)) }
-    #[inline] pub fn set_chain<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2952), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutExDiskUnit, A>(item))); self }
+    #[inline] pub fn chain_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutExDiskUnit> { self.as_object_mut().list_mut(2, D(2954)) }
+    #[inline] pub fn set_chain<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2954), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutExDiskUnit, A>(item))); self }
     #[inline] pub fn push_chain<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFileLayoutExDiskUnit, A>(item); self.chain_mut().values().push(value); self }
 }
 
@@ -34471,8 +34762,8 @@ impl VirtualMachineFileLayoutExSnapshotLayout {
     #[inline] pub fn memory_key(&self) -> i32 { self.as_object().read::<i32>(2) }
     #[inline] pub fn set_memory_key(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Int)); self }
     #[inline] pub fn disk(&self) -> Items<'_, views::VirtualMachineFileLayoutExDiskLayout> { self.as_object().read_list(3) }
-    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutExDiskLayout> { self.as_object_mut().list_mut(3, D(2951)) }
-    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2951), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutExDiskLayout, A>(item))); self }
+    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFileLayoutExDiskLayout> { self.as_object_mut().list_mut(3, D(2953)) }
+    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2953), items.into_iter().map(|item| view_value::<views::VirtualMachineFileLayoutExDiskLayout, A>(item))); self }
     #[inline] pub fn push_disk<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFileLayoutExDiskLayout, A>(item); self.disk_mut().values().push(value); self }
 }
 
@@ -34656,8 +34947,8 @@ impl VirtualMachineInstantCloneSpec {
     #[inline] pub fn set_location(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineRelocateSpec, _>(1, view); self }
     #[inline] pub fn location_mut(&mut self) -> &mut views::VirtualMachineRelocateSpec { self.as_object_mut().view_mut(1) }
     #[inline] pub fn config(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(2) }
-    #[inline] pub fn config_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(2, D(2404)) }
-    #[inline] pub fn set_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn config_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(2, D(2406)) }
+    #[inline] pub fn set_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.config_mut().values().push(value); self }
     #[inline] pub fn bios_uuid(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
     #[inline] pub fn set_bios_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
@@ -34780,12 +35071,12 @@ impl VirtualMachineProfileDetails {
     pub const PROFILE: usize = 0;
     pub const DISK_PROFILE_DETAILS: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(0, D(2979)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(0, D(2981)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn disk_profile_details(&self) -> Items<'_, views::VirtualMachineProfileDetailsDiskProfileDetails> { self.as_object().read_list(1) }
-    #[inline] pub fn disk_profile_details_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileDetailsDiskProfileDetails> { self.as_object_mut().list_mut(1, D(2977)) }
-    #[inline] pub fn set_disk_profile_details<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2977), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileDetailsDiskProfileDetails, A>(item))); self }
+    #[inline] pub fn disk_profile_details_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileDetailsDiskProfileDetails> { self.as_object_mut().list_mut(1, D(2979)) }
+    #[inline] pub fn set_disk_profile_details<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileDetailsDiskProfileDetails, A>(item))); self }
     #[inline] pub fn push_disk_profile_details<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileDetailsDiskProfileDetails, A>(item); self.disk_profile_details_mut().values().push(value); self }
 }
 
@@ -34795,8 +35086,8 @@ impl VirtualMachineProfileDetailsDiskProfileDetails {
     #[inline] pub fn disk_id(&self) -> i32 { self.as_object().read::<i32>(0) }
     #[inline] pub fn set_disk_id(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Int)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(1) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(1, D(2979)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(1, D(2981)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
 }
 
@@ -34835,8 +35126,8 @@ impl VirtualMachinePropertyRelation {
     #[inline] pub fn set_key(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DynamicProperty, _>(0, view); self }
     #[inline] pub fn key_mut(&mut self) -> &mut views::DynamicProperty { self.as_object_mut().view_mut(0) }
     #[inline] pub fn relations(&self) -> Items<'_, views::DynamicProperty> { self.as_object().read_list(1) }
-    #[inline] pub fn relations_mut(&mut self) -> ItemsMut<'_, views::DynamicProperty> { self.as_object_mut().list_mut(1, D(3986)) }
-    #[inline] pub fn set_relations<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3986), items.into_iter().map(|item| view_value::<views::DynamicProperty, A>(item))); self }
+    #[inline] pub fn relations_mut(&mut self) -> ItemsMut<'_, views::DynamicProperty> { self.as_object_mut().list_mut(1, D(3997)) }
+    #[inline] pub fn set_relations<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3997), items.into_iter().map(|item| view_value::<views::DynamicProperty, A>(item))); self }
     #[inline] pub fn push_relations<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DynamicProperty, A>(item); self.relations_mut().values().push(value); self }
 }
 
@@ -34853,8 +35144,8 @@ impl VirtualMachineQuestionInfo {
     #[inline] pub fn set_choice(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ChoiceOption, _>(2, view); self }
     #[inline] pub fn choice_mut(&mut self) -> &mut views::ChoiceOption { self.as_object_mut().view_mut(2) }
     #[inline] pub fn message(&self) -> Items<'_, views::VirtualMachineMessage> { self.as_object().read_list(3) }
-    #[inline] pub fn message_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineMessage> { self.as_object_mut().list_mut(3, D(2969)) }
-    #[inline] pub fn set_message<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2969), items.into_iter().map(|item| view_value::<views::VirtualMachineMessage, A>(item))); self }
+    #[inline] pub fn message_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineMessage> { self.as_object_mut().list_mut(3, D(2971)) }
+    #[inline] pub fn set_message<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2971), items.into_iter().map(|item| view_value::<views::VirtualMachineMessage, A>(item))); self }
     #[inline] pub fn push_message<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineMessage, A>(item); self.message_mut().values().push(value); self }
 }
 
@@ -34930,8 +35221,8 @@ impl VirtualMachineQuickStats {
     #[inline] pub fn active_memory(&self) -> Option<i32> { self.as_object().read_optional::<i32>(22) }
     #[inline] pub fn set_active_memory(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(22, value.into().map_or(Value::Unset, Value::Int)); self }
     #[inline] pub fn memory_tier_stats(&self) -> Items<'_, views::VirtualMachineQuickStatsMemoryTierStats> { self.as_object().read_list(23) }
-    #[inline] pub fn memory_tier_stats_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineQuickStatsMemoryTierStats> { self.as_object_mut().list_mut(23, D(2986)) }
-    #[inline] pub fn set_memory_tier_stats<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(23, D(2986), items.into_iter().map(|item| view_value::<views::VirtualMachineQuickStatsMemoryTierStats, A>(item))); self }
+    #[inline] pub fn memory_tier_stats_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineQuickStatsMemoryTierStats> { self.as_object_mut().list_mut(23, D(2988)) }
+    #[inline] pub fn set_memory_tier_stats<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(23, D(2988), items.into_iter().map(|item| view_value::<views::VirtualMachineQuickStatsMemoryTierStats, A>(item))); self }
     #[inline] pub fn push_memory_tier_stats<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineQuickStatsMemoryTierStats, A>(item); self.memory_tier_stats_mut().values().push(value); self }
 }
 
@@ -34972,18 +35263,18 @@ impl VirtualMachineRelocateSpec {
     #[inline] pub fn host(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(5) }
     #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn disk(&self) -> Items<'_, views::VirtualMachineRelocateSpecDiskLocator> { self.as_object().read_list(6) }
-    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineRelocateSpecDiskLocator> { self.as_object_mut().list_mut(6, D(2988)) }
-    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2988), items.into_iter().map(|item| view_value::<views::VirtualMachineRelocateSpecDiskLocator, A>(item))); self }
+    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineRelocateSpecDiskLocator> { self.as_object_mut().list_mut(6, D(2990)) }
+    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2990), items.into_iter().map(|item| view_value::<views::VirtualMachineRelocateSpecDiskLocator, A>(item))); self }
     #[inline] pub fn push_disk<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineRelocateSpecDiskLocator, A>(item); self.disk_mut().values().push(value); self }
     #[inline] pub fn transform(&self) -> Option<enums::VirtualMachineRelocateTransformation> { self.as_object().read_optional::<Choice<enums::VirtualMachineRelocateTransformation>>(7) }
     #[inline] pub fn set_transform(&mut self, value: impl Into<Option<enums::VirtualMachineRelocateTransformation>>) -> &mut Self { self.as_object_mut().write_enum(7, value.into()); self }
     #[inline] pub fn device_change(&self) -> Items<'_, views::VirtualDeviceConfigSpec> { self.as_object().read_list(8) }
-    #[inline] pub fn device_change_mut(&mut self) -> ItemsMut<'_, views::VirtualDeviceConfigSpec> { self.as_object_mut().list_mut(8, D(2849)) }
-    #[inline] pub fn set_device_change<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, D(2849), items.into_iter().map(|item| view_value::<views::VirtualDeviceConfigSpec, A>(item))); self }
+    #[inline] pub fn device_change_mut(&mut self) -> ItemsMut<'_, views::VirtualDeviceConfigSpec> { self.as_object_mut().list_mut(8, D(2851)) }
+    #[inline] pub fn set_device_change<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, D(2851), items.into_iter().map(|item| view_value::<views::VirtualDeviceConfigSpec, A>(item))); self }
     #[inline] pub fn push_device_change<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualDeviceConfigSpec, A>(item); self.device_change_mut().values().push(value); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(9) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(9, D(2979)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(9, D(2981)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn crypto_spec(&self) -> Option<&views::CryptoSpec> { self.as_object().read_optional::<views::CryptoSpec>(10) }
     #[inline] pub fn set_crypto_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoSpec, _>(10, view); self }
@@ -34993,8 +35284,8 @@ impl VirtualMachineRelocateSpec {
     #[inline] pub fn set_tag_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, D(88), items.into_iter().map(|item| view_value::<views::TagSpec, A>(item))); self }
     #[inline] pub fn push_tag_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::TagSpec, A>(item); self.tag_specs_mut().values().push(value); self }
     #[inline] pub fn vm_placement_policies(&self) -> Items<'_, views::VmPlacementPolicy> { self.as_object().read_list(12) }
-    #[inline] pub fn vm_placement_policies_mut(&mut self) -> ItemsMut<'_, views::VmPlacementPolicy> { self.as_object_mut().list_mut(12, D(3056)) }
-    #[inline] pub fn set_vm_placement_policies<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(12, D(3056), items.into_iter().map(|item| view_value::<views::VmPlacementPolicy, A>(item))); self }
+    #[inline] pub fn vm_placement_policies_mut(&mut self) -> ItemsMut<'_, views::VmPlacementPolicy> { self.as_object_mut().list_mut(12, D(3058)) }
+    #[inline] pub fn set_vm_placement_policies<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(12, D(3058), items.into_iter().map(|item| view_value::<views::VmPlacementPolicy, A>(item))); self }
     #[inline] pub fn push_vm_placement_policies<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VmPlacementPolicy, A>(item); self.vm_placement_policies_mut().values().push(value); self }
 }
 
@@ -35016,15 +35307,15 @@ impl VirtualMachineRelocateSpecDiskLocator {
     #[inline] pub fn set_disk_backing_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualDeviceBackingInfo, _>(3, view); self }
     #[inline] pub fn disk_backing_info_mut(&mut self) -> &mut views::VirtualDeviceBackingInfo { self.as_object_mut().view_mut(3) }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(4) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(2979)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(2981)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn backing(&self) -> Option<&views::VirtualMachineRelocateSpecDiskLocatorBackingSpec> { self.as_object().read_optional::<views::VirtualMachineRelocateSpecDiskLocatorBackingSpec>(5) }
     #[inline] pub fn set_backing(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineRelocateSpecDiskLocatorBackingSpec, _>(5, view); self }
     #[inline] pub fn backing_mut(&mut self) -> &mut views::VirtualMachineRelocateSpecDiskLocatorBackingSpec { self.as_object_mut().view_mut(5) }
     #[inline] pub fn filter_spec(&self) -> Items<'_, views::VirtualMachineBaseIndependentFilterSpec> { self.as_object().read_list(6) }
-    #[inline] pub fn filter_spec_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineBaseIndependentFilterSpec> { self.as_object_mut().list_mut(6, D(2916)) }
-    #[inline] pub fn set_filter_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2916), items.into_iter().map(|item| view_value::<views::VirtualMachineBaseIndependentFilterSpec, A>(item))); self }
+    #[inline] pub fn filter_spec_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineBaseIndependentFilterSpec> { self.as_object_mut().list_mut(6, D(2918)) }
+    #[inline] pub fn set_filter_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2918), items.into_iter().map(|item| view_value::<views::VirtualMachineBaseIndependentFilterSpec, A>(item))); self }
     #[inline] pub fn push_filter_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineBaseIndependentFilterSpec, A>(item); self.filter_spec_mut().values().push(value); self }
 }
 
@@ -35078,8 +35369,8 @@ impl VirtualMachineRuntimeInfo {
     pub const CONSOLIDATE_WORK_DONE: usize = 35;
     pub const DISK_CHAIN_BROKEN: usize = 36;
     #[inline] pub fn device(&self) -> Items<'_, views::VirtualMachineDeviceRuntimeInfo> { self.as_object().read_list(0) }
-    #[inline] pub fn device_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDeviceRuntimeInfo> { self.as_object_mut().list_mut(0, D(2941)) }
-    #[inline] pub fn set_device<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2941), items.into_iter().map(|item| view_value::<views::VirtualMachineDeviceRuntimeInfo, A>(item))); self }
+    #[inline] pub fn device_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDeviceRuntimeInfo> { self.as_object_mut().list_mut(0, D(2943)) }
+    #[inline] pub fn set_device<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2943), items.into_iter().map(|item| view_value::<views::VirtualMachineDeviceRuntimeInfo, A>(item))); self }
     #[inline] pub fn push_device<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineDeviceRuntimeInfo, A>(item); self.device_mut().values().push(value); self }
     #[inline] pub fn host(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(1) }
     #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
@@ -35126,12 +35417,12 @@ impl VirtualMachineRuntimeInfo {
     #[inline] pub fn consolidation_needed(&self) -> bool { self.as_object().read::<bool>(21) }
     #[inline] pub fn set_consolidation_needed(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(21, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn offline_feature_requirement(&self) -> Items<'_, views::VirtualMachineFeatureRequirement> { self.as_object().read_list(22) }
-    #[inline] pub fn offline_feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(22, D(2946)) }
-    #[inline] pub fn set_offline_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(22, D(2946), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
+    #[inline] pub fn offline_feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(22, D(2948)) }
+    #[inline] pub fn set_offline_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(22, D(2948), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
     #[inline] pub fn push_offline_feature_requirement<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFeatureRequirement, A>(item); self.offline_feature_requirement_mut().values().push(value); self }
     #[inline] pub fn feature_requirement(&self) -> Items<'_, views::VirtualMachineFeatureRequirement> { self.as_object().read_list(23) }
-    #[inline] pub fn feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(23, D(2946)) }
-    #[inline] pub fn set_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(23, D(2946), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
+    #[inline] pub fn feature_requirement_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineFeatureRequirement> { self.as_object_mut().list_mut(23, D(2948)) }
+    #[inline] pub fn set_feature_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(23, D(2948), items.into_iter().map(|item| view_value::<views::VirtualMachineFeatureRequirement, A>(item))); self }
     #[inline] pub fn push_feature_requirement<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineFeatureRequirement, A>(item); self.feature_requirement_mut().values().push(value); self }
     #[inline] pub fn feature_mask(&self) -> Items<'_, views::HostFeatureMask> { self.as_object().read_list(24) }
     #[inline] pub fn feature_mask_mut(&mut self) -> ItemsMut<'_, views::HostFeatureMask> { self.as_object_mut().list_mut(24, D(1137)) }
@@ -35190,8 +35481,8 @@ impl VirtualMachineSnapshotInfo {
     #[inline] pub fn current_snapshot(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(0) }
     #[inline] pub fn set_current_snapshot(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn root_snapshot_list(&self) -> Items<'_, views::VirtualMachineSnapshotTree> { self.as_object().read_list(1) }
-    #[inline] pub fn root_snapshot_list_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSnapshotTree> { self.as_object_mut().list_mut(1, D(2994)) }
-    #[inline] pub fn set_root_snapshot_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2994), items.into_iter().map(|item| view_value::<views::VirtualMachineSnapshotTree, A>(item))); self }
+    #[inline] pub fn root_snapshot_list_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSnapshotTree> { self.as_object_mut().list_mut(1, D(2996)) }
+    #[inline] pub fn set_root_snapshot_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2996), items.into_iter().map(|item| view_value::<views::VirtualMachineSnapshotTree, A>(item))); self }
     #[inline] pub fn push_root_snapshot_list<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineSnapshotTree, A>(item); self.root_snapshot_list_mut().values().push(value); self }
 }
 
@@ -35226,8 +35517,8 @@ impl VirtualMachineSnapshotTree {
     #[inline] pub fn backup_manifest(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(8) }
     #[inline] pub fn set_backup_manifest(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(8, text); self }
     #[inline] pub fn child_snapshot_list(&self) -> Items<'_, views::VirtualMachineSnapshotTree> { self.as_object().read_list(9) }
-    #[inline] pub fn child_snapshot_list_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSnapshotTree> { self.as_object_mut().list_mut(9, D(2994)) }
-    #[inline] pub fn set_child_snapshot_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, D(2994), items.into_iter().map(|item| view_value::<views::VirtualMachineSnapshotTree, A>(item))); self }
+    #[inline] pub fn child_snapshot_list_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineSnapshotTree> { self.as_object_mut().list_mut(9, D(2996)) }
+    #[inline] pub fn set_child_snapshot_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, D(2996), items.into_iter().map(|item| view_value::<views::VirtualMachineSnapshotTree, A>(item))); self }
     #[inline] pub fn push_child_snapshot_list<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineSnapshotTree, A>(item); self.child_snapshot_list_mut().values().push(value); self }
     #[inline] pub fn replay_supported(&self) -> Option<bool> { self.as_object().read_optional::<bool>(10) }
     #[inline] pub fn set_replay_supported(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(10, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -35252,8 +35543,8 @@ impl VirtualMachineStorageInfo {
     pub const PER_DATASTORE_USAGE: usize = 0;
     pub const TIMESTAMP: usize = 1;
     #[inline] pub fn per_datastore_usage(&self) -> Items<'_, views::VirtualMachineUsageOnDatastore> { self.as_object().read_list(0) }
-    #[inline] pub fn per_datastore_usage_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineUsageOnDatastore> { self.as_object_mut().list_mut(0, D(3027)) }
-    #[inline] pub fn set_per_datastore_usage<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3027), items.into_iter().map(|item| view_value::<views::VirtualMachineUsageOnDatastore, A>(item))); self }
+    #[inline] pub fn per_datastore_usage_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineUsageOnDatastore> { self.as_object_mut().list_mut(0, D(3029)) }
+    #[inline] pub fn set_per_datastore_usage<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3029), items.into_iter().map(|item| view_value::<views::VirtualMachineUsageOnDatastore, A>(item))); self }
     #[inline] pub fn push_per_datastore_usage<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineUsageOnDatastore, A>(item); self.per_datastore_usage_mut().values().push(value); self }
     #[inline] pub fn timestamp(&self) -> DateTime { self.as_object().read::<DateTime>(1) }
     #[inline] pub fn set_timestamp(&mut self, value: impl Into<Option<DateTime>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::DateTime)); self }
@@ -35397,16 +35688,16 @@ impl VirtualMachineDiskDeviceInfo {
     #[inline] pub fn capacity(&self) -> Option<i64> { self.as_object().read_optional::<i64>(2) }
     #[inline] pub fn set_capacity(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Long)); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4032)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4043)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4043), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
 impl VirtualMachineIdeDiskDeviceInfo {
     pub const PARTITION_TABLE: usize = 4;
     #[inline] pub fn partition_table(&self) -> Items<'_, views::VirtualMachineIdeDiskDevicePartitionInfo> { self.as_object().read_list(4) }
-    #[inline] pub fn partition_table_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineIdeDiskDevicePartitionInfo> { self.as_object_mut().list_mut(4, D(2964)) }
-    #[inline] pub fn set_partition_table<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2964), items.into_iter().map(|item| view_value::<views::VirtualMachineIdeDiskDevicePartitionInfo, A>(item))); self }
+    #[inline] pub fn partition_table_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineIdeDiskDevicePartitionInfo> { self.as_object_mut().list_mut(4, D(2966)) }
+    #[inline] pub fn set_partition_table<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2966), items.into_iter().map(|item| view_value::<views::VirtualMachineIdeDiskDevicePartitionInfo, A>(item))); self }
     #[inline] pub fn push_partition_table<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineIdeDiskDevicePartitionInfo, A>(item); self.partition_table_mut().values().push(value); self }
 }
 
@@ -35571,8 +35862,8 @@ impl VirtualMachineVendorDeviceGroupInfo {
     #[inline] pub fn device_group_description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
     #[inline] pub fn set_device_group_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn component_device_info(&self) -> Items<'_, views::VirtualMachineVendorDeviceGroupInfoComponentDeviceInfo> { self.as_object().read_list(4) }
-    #[inline] pub fn component_device_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVendorDeviceGroupInfoComponentDeviceInfo> { self.as_object_mut().list_mut(4, D(3032)) }
-    #[inline] pub fn set_component_device_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(3032), items.into_iter().map(|item| view_value::<views::VirtualMachineVendorDeviceGroupInfoComponentDeviceInfo, A>(item))); self }
+    #[inline] pub fn component_device_info_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVendorDeviceGroupInfoComponentDeviceInfo> { self.as_object_mut().list_mut(4, D(3034)) }
+    #[inline] pub fn set_component_device_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(3034), items.into_iter().map(|item| view_value::<views::VirtualMachineVendorDeviceGroupInfoComponentDeviceInfo, A>(item))); self }
     #[inline] pub fn push_component_device_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineVendorDeviceGroupInfoComponentDeviceInfo, A>(item); self.component_device_info_mut().values().push(value); self }
 }
 
@@ -35618,8 +35909,8 @@ impl VirtualMachineVgpuProfileInfo {
     #[inline] pub fn profile_class(&self) -> &ArcStr { self.as_object().read::<ArcStr>(6) }
     #[inline] pub fn set_profile_class(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
     #[inline] pub fn stun_time_estimates(&self) -> Items<'_, views::VirtualMachineVMotionStunTimeInfo> { self.as_object().read_list(7) }
-    #[inline] pub fn stun_time_estimates_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVMotionStunTimeInfo> { self.as_object_mut().list_mut(7, D(3022)) }
-    #[inline] pub fn set_stun_time_estimates<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(3022), items.into_iter().map(|item| view_value::<views::VirtualMachineVMotionStunTimeInfo, A>(item))); self }
+    #[inline] pub fn stun_time_estimates_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVMotionStunTimeInfo> { self.as_object_mut().list_mut(7, D(3024)) }
+    #[inline] pub fn set_stun_time_estimates<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(3024), items.into_iter().map(|item| view_value::<views::VirtualMachineVMotionStunTimeInfo, A>(item))); self }
     #[inline] pub fn push_stun_time_estimates<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineVMotionStunTimeInfo, A>(item); self.stun_time_estimates_mut().values().push(value); self }
 }
 
@@ -35643,8 +35934,8 @@ impl VirtualMachineTicket {
     #[inline] pub fn ssl_thumbprint(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
     #[inline] pub fn set_ssl_thumbprint(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
     #[inline] pub fn cert_thumbprint_list(&self) -> Items<'_, views::VirtualMachineCertThumbprint> { self.as_object().read_list(5) }
-    #[inline] pub fn cert_thumbprint_list_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineCertThumbprint> { self.as_object_mut().list_mut(5, D(2926)) }
-    #[inline] pub fn set_cert_thumbprint_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2926), items.into_iter().map(|item| view_value::<views::VirtualMachineCertThumbprint, A>(item))); self }
+    #[inline] pub fn cert_thumbprint_list_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineCertThumbprint> { self.as_object_mut().list_mut(5, D(2928)) }
+    #[inline] pub fn set_cert_thumbprint_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2928), items.into_iter().map(|item| view_value::<views::VirtualMachineCertThumbprint, A>(item))); self }
     #[inline] pub fn push_cert_thumbprint_list<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineCertThumbprint, A>(item); self.cert_thumbprint_list_mut().values().push(value); self }
     #[inline] pub fn ssl_certificate(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(6) }
     #[inline] pub fn set_ssl_certificate(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
@@ -35670,8 +35961,8 @@ impl VirtualMachineUsageOnDatastore {
 impl VirtualMachineVMCIDeviceFilterInfo {
     pub const FILTERS: usize = 0;
     #[inline] pub fn filters(&self) -> Items<'_, views::VirtualMachineVMCIDeviceFilterSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn filters_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVMCIDeviceFilterSpec> { self.as_object_mut().list_mut(0, D(3029)) }
-    #[inline] pub fn set_filters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3029), items.into_iter().map(|item| view_value::<views::VirtualMachineVMCIDeviceFilterSpec, A>(item))); self }
+    #[inline] pub fn filters_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVMCIDeviceFilterSpec> { self.as_object_mut().list_mut(0, D(3031)) }
+    #[inline] pub fn set_filters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3031), items.into_iter().map(|item| view_value::<views::VirtualMachineVMCIDeviceFilterSpec, A>(item))); self }
     #[inline] pub fn push_filters<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineVMCIDeviceFilterSpec, A>(item); self.filters_mut().values().push(value); self }
 }
 
@@ -35748,8 +36039,8 @@ impl VirtualMachineVendorDeviceGroupInfoComponentDeviceInfo {
 impl VirtualMachineVirtualDeviceGroups {
     pub const DEVICE_GROUP: usize = 0;
     #[inline] pub fn device_group(&self) -> Items<'_, views::VirtualMachineVirtualDeviceGroupsDeviceGroup> { self.as_object().read_list(0) }
-    #[inline] pub fn device_group_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVirtualDeviceGroupsDeviceGroup> { self.as_object_mut().list_mut(0, D(3034)) }
-    #[inline] pub fn set_device_group<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3034), items.into_iter().map(|item| view_value::<views::VirtualMachineVirtualDeviceGroupsDeviceGroup, A>(item))); self }
+    #[inline] pub fn device_group_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineVirtualDeviceGroupsDeviceGroup> { self.as_object_mut().list_mut(0, D(3036)) }
+    #[inline] pub fn set_device_group<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3036), items.into_iter().map(|item| view_value::<views::VirtualMachineVirtualDeviceGroupsDeviceGroup, A>(item))); self }
     #[inline] pub fn push_device_group<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineVirtualDeviceGroupsDeviceGroup, A>(item); self.device_group_mut().values().push(value); self }
 }
 
@@ -35953,12 +36244,12 @@ impl VmConfigInfo {
     pub const INSTALL_BOOT_REQUIRED: usize = 6;
     pub const INSTALL_BOOT_STOP_DELAY: usize = 7;
     #[inline] pub fn product(&self) -> Items<'_, views::VAppProductInfo> { self.as_object().read_list(0) }
-    #[inline] pub fn product_mut(&mut self) -> ItemsMut<'_, views::VAppProductInfo> { self.as_object_mut().list_mut(0, D(2654)) }
-    #[inline] pub fn set_product<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2654), items.into_iter().map(|item| view_value::<views::VAppProductInfo, A>(item))); self }
+    #[inline] pub fn product_mut(&mut self) -> ItemsMut<'_, views::VAppProductInfo> { self.as_object_mut().list_mut(0, D(2656)) }
+    #[inline] pub fn set_product<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2656), items.into_iter().map(|item| view_value::<views::VAppProductInfo, A>(item))); self }
     #[inline] pub fn push_product<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VAppProductInfo, A>(item); self.product_mut().values().push(value); self }
     #[inline] pub fn property(&self) -> Items<'_, views::VAppPropertyInfo> { self.as_object().read_list(1) }
-    #[inline] pub fn property_mut(&mut self) -> ItemsMut<'_, views::VAppPropertyInfo> { self.as_object_mut().list_mut(1, D(2655)) }
-    #[inline] pub fn set_property<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2655), items.into_iter().map(|item| view_value::<views::VAppPropertyInfo, A>(item))); self }
+    #[inline] pub fn property_mut(&mut self) -> ItemsMut<'_, views::VAppPropertyInfo> { self.as_object_mut().list_mut(1, D(2657)) }
+    #[inline] pub fn set_property<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2657), items.into_iter().map(|item| view_value::<views::VAppPropertyInfo, A>(item))); self }
     #[inline] pub fn push_property<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VAppPropertyInfo, A>(item); self.property_mut().values().push(value); self }
     #[inline] pub fn ip_assignment(&self) -> &views::VAppIPAssignmentInfo { self.as_object().read::<views::VAppIPAssignmentInfo>(2) }
     #[inline] pub fn set_ip_assignment(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VAppIPAssignmentInfo, _>(2, view); self }
@@ -35968,8 +36259,8 @@ impl VmConfigInfo {
     #[inline] pub fn set_eula<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_eula<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.eula_mut().values().push(value); self }
     #[inline] pub fn ovf_section(&self) -> Items<'_, views::VAppOvfSectionInfo> { self.as_object().read_list(4) }
-    #[inline] pub fn ovf_section_mut(&mut self) -> ItemsMut<'_, views::VAppOvfSectionInfo> { self.as_object_mut().list_mut(4, D(2653)) }
-    #[inline] pub fn set_ovf_section<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2653), items.into_iter().map(|item| view_value::<views::VAppOvfSectionInfo, A>(item))); self }
+    #[inline] pub fn ovf_section_mut(&mut self) -> ItemsMut<'_, views::VAppOvfSectionInfo> { self.as_object_mut().list_mut(4, D(2655)) }
+    #[inline] pub fn set_ovf_section<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2655), items.into_iter().map(|item| view_value::<views::VAppOvfSectionInfo, A>(item))); self }
     #[inline] pub fn push_ovf_section<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VAppOvfSectionInfo, A>(item); self.ovf_section_mut().values().push(value); self }
     #[inline] pub fn ovf_environment_transport(&self) -> Items<'_, ArcStr> { self.as_object().read_list(5) }
     #[inline] pub fn ovf_environment_transport_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(5, T::String) }
@@ -35987,8 +36278,8 @@ impl VAppConfigInfo {
     pub const INSTANCE_UUID: usize = 10;
     pub const MANAGED_BY: usize = 11;
     #[inline] pub fn entity_config(&self) -> Items<'_, views::VAppEntityConfigInfo> { self.as_object().read_list(8) }
-    #[inline] pub fn entity_config_mut(&mut self) -> ItemsMut<'_, views::VAppEntityConfigInfo> { self.as_object_mut().list_mut(8, D(2651)) }
-    #[inline] pub fn set_entity_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, D(2651), items.into_iter().map(|item| view_value::<views::VAppEntityConfigInfo, A>(item))); self }
+    #[inline] pub fn entity_config_mut(&mut self) -> ItemsMut<'_, views::VAppEntityConfigInfo> { self.as_object_mut().list_mut(8, D(2653)) }
+    #[inline] pub fn set_entity_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, D(2653), items.into_iter().map(|item| view_value::<views::VAppEntityConfigInfo, A>(item))); self }
     #[inline] pub fn push_entity_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VAppEntityConfigInfo, A>(item); self.entity_config_mut().values().push(value); self }
     #[inline] pub fn annotation(&self) -> &ArcStr { self.as_object().read::<ArcStr>(9) }
     #[inline] pub fn set_annotation(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(9, text); self }
@@ -36043,8 +36334,8 @@ impl VAppConfigSpec {
     pub const INSTANCE_UUID: usize = 10;
     pub const MANAGED_BY: usize = 11;
     #[inline] pub fn entity_config(&self) -> Items<'_, views::VAppEntityConfigInfo> { self.as_object().read_list(8) }
-    #[inline] pub fn entity_config_mut(&mut self) -> ItemsMut<'_, views::VAppEntityConfigInfo> { self.as_object_mut().list_mut(8, D(2651)) }
-    #[inline] pub fn set_entity_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, D(2651), items.into_iter().map(|item| view_value::<views::VAppEntityConfigInfo, A>(item))); self }
+    #[inline] pub fn entity_config_mut(&mut self) -> ItemsMut<'_, views::VAppEntityConfigInfo> { self.as_object_mut().list_mut(8, D(2653)) }
+    #[inline] pub fn set_entity_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, D(2653), items.into_iter().map(|item| view_value::<views::VAppEntityConfigInfo, A>(item))); self }
     #[inline] pub fn push_entity_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VAppEntityConfigInfo, A>(item); self.entity_config_mut().values().push(value); self }
     #[inline] pub fn annotation(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(9) }
     #[inline] pub fn set_annotation(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(9, text); self }
@@ -36122,8 +36413,8 @@ impl VmToVmGroupsAntiAffinity {
     #[inline] pub fn set_self_tag(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::TagId, _>(0, view); self }
     #[inline] pub fn self_tag_mut(&mut self) -> &mut views::TagId { self.as_object_mut().view_mut(0) }
     #[inline] pub fn anti_affined_vm_group_tags(&self) -> Items<'_, views::TagId> { self.as_object().read_list(1) }
-    #[inline] pub fn anti_affined_vm_group_tags_mut(&mut self) -> ItemsMut<'_, views::TagId> { self.as_object_mut().list_mut(1, D(2602)) }
-    #[inline] pub fn set_anti_affined_vm_group_tags<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2602), items.into_iter().map(|item| view_value::<views::TagId, A>(item))); self }
+    #[inline] pub fn anti_affined_vm_group_tags_mut(&mut self) -> ItemsMut<'_, views::TagId> { self.as_object_mut().list_mut(1, D(2604)) }
+    #[inline] pub fn set_anti_affined_vm_group_tags<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2604), items.into_iter().map(|item| view_value::<views::TagId, A>(item))); self }
     #[inline] pub fn push_anti_affined_vm_group_tags<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::TagId, A>(item); self.anti_affined_vm_group_tags_mut().values().push(value); self }
     #[inline] pub fn policy_strictness(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
     #[inline] pub fn set_policy_strictness(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
@@ -36165,8 +36456,8 @@ impl VmPodConfigForPlacement {
     #[inline] pub fn storage_pod(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_storage_pod(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn disk(&self) -> Items<'_, views::PodDiskLocator> { self.as_object().read_list(1) }
-    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::PodDiskLocator> { self.as_object_mut().list_mut(1, D(2467)) }
-    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2467), items.into_iter().map(|item| view_value::<views::PodDiskLocator, A>(item))); self }
+    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::PodDiskLocator> { self.as_object_mut().list_mut(1, D(2469)) }
+    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2469), items.into_iter().map(|item| view_value::<views::PodDiskLocator, A>(item))); self }
     #[inline] pub fn push_disk<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PodDiskLocator, A>(item); self.disk_mut().values().push(value); self }
     #[inline] pub fn vm_config(&self) -> Option<&views::StorageDrsVmConfigInfo> { self.as_object().read_optional::<views::StorageDrsVmConfigInfo>(2) }
     #[inline] pub fn set_vm_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::StorageDrsVmConfigInfo, _>(2, view); self }
@@ -36478,8 +36769,8 @@ impl VsanHostConfigInfoClusterInfo {
 impl VsanHostConfigInfoNetworkInfo {
     pub const PORT: usize = 0;
     #[inline] pub fn port(&self) -> Items<'_, views::VsanHostConfigInfoNetworkInfoPortConfig> { self.as_object().read_list(0) }
-    #[inline] pub fn port_mut(&mut self) -> ItemsMut<'_, views::VsanHostConfigInfoNetworkInfoPortConfig> { self.as_object_mut().list_mut(0, D(3089)) }
-    #[inline] pub fn set_port<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3089), items.into_iter().map(|item| view_value::<views::VsanHostConfigInfoNetworkInfoPortConfig, A>(item))); self }
+    #[inline] pub fn port_mut(&mut self) -> ItemsMut<'_, views::VsanHostConfigInfoNetworkInfoPortConfig> { self.as_object_mut().list_mut(0, D(3091)) }
+    #[inline] pub fn set_port<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3091), items.into_iter().map(|item| view_value::<views::VsanHostConfigInfoNetworkInfoPortConfig, A>(item))); self }
     #[inline] pub fn push_port<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostConfigInfoNetworkInfoPortConfig, A>(item); self.port_mut().values().push(value); self }
 }
 
@@ -36501,12 +36792,12 @@ impl VsanHostConfigInfoStorageInfo {
     #[inline] pub fn auto_claim_storage(&self) -> Option<bool> { self.as_object().read_optional::<bool>(0) }
     #[inline] pub fn set_auto_claim_storage(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn disk_mapping(&self) -> Items<'_, views::VsanHostDiskMapping> { self.as_object().read_list(1) }
-    #[inline] pub fn disk_mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(1, D(3095)) }
-    #[inline] pub fn set_disk_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3095), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
+    #[inline] pub fn disk_mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(1, D(3097)) }
+    #[inline] pub fn set_disk_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3097), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
     #[inline] pub fn push_disk_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskMapping, A>(item); self.disk_mapping_mut().values().push(value); self }
     #[inline] pub fn disk_map_info(&self) -> Items<'_, views::VsanHostDiskMapInfo> { self.as_object().read_list(2) }
-    #[inline] pub fn disk_map_info_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapInfo> { self.as_object_mut().list_mut(2, D(3093)) }
-    #[inline] pub fn set_disk_map_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3093), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapInfo, A>(item))); self }
+    #[inline] pub fn disk_map_info_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapInfo> { self.as_object_mut().list_mut(2, D(3095)) }
+    #[inline] pub fn set_disk_map_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3095), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapInfo, A>(item))); self }
     #[inline] pub fn push_disk_map_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskMapInfo, A>(item); self.disk_map_info_mut().values().push(value); self }
     #[inline] pub fn checksum_enabled(&self) -> Option<bool> { self.as_object().read_optional::<bool>(3) }
     #[inline] pub fn set_checksum_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -36536,8 +36827,8 @@ impl VsanHostDiskMapResult {
     #[inline] pub fn set_mapping(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanHostDiskMapping, _>(0, view); self }
     #[inline] pub fn mapping_mut(&mut self) -> &mut views::VsanHostDiskMapping { self.as_object_mut().view_mut(0) }
     #[inline] pub fn disk_result(&self) -> Items<'_, views::VsanHostDiskResult> { self.as_object().read_list(1) }
-    #[inline] pub fn disk_result_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskResult> { self.as_object_mut().list_mut(1, D(3096)) }
-    #[inline] pub fn set_disk_result<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3096), items.into_iter().map(|item| view_value::<views::VsanHostDiskResult, A>(item))); self }
+    #[inline] pub fn disk_result_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskResult> { self.as_object_mut().list_mut(1, D(3098)) }
+    #[inline] pub fn set_disk_result<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3098), items.into_iter().map(|item| view_value::<views::VsanHostDiskResult, A>(item))); self }
     #[inline] pub fn push_disk_result<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskResult, A>(item); self.disk_result_mut().values().push(value); self }
     #[inline] pub fn error(&self) -> Option<&views::LocalizedMethodFault> { self.as_object().read_optional::<views::LocalizedMethodFault>(2) }
     #[inline] pub fn set_error(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizedMethodFault, _>(2, view); self }
@@ -36605,12 +36896,12 @@ impl VsanHostRuntimeInfo {
     pub const DISK_ISSUES: usize = 1;
     pub const ACCESS_GEN_NO: usize = 2;
     #[inline] pub fn membership_list(&self) -> Items<'_, views::VsanHostMembershipInfo> { self.as_object().read_list(0) }
-    #[inline] pub fn membership_list_mut(&mut self) -> ItemsMut<'_, views::VsanHostMembershipInfo> { self.as_object_mut().list_mut(0, D(3101)) }
-    #[inline] pub fn set_membership_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3101), items.into_iter().map(|item| view_value::<views::VsanHostMembershipInfo, A>(item))); self }
+    #[inline] pub fn membership_list_mut(&mut self) -> ItemsMut<'_, views::VsanHostMembershipInfo> { self.as_object_mut().list_mut(0, D(3103)) }
+    #[inline] pub fn set_membership_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3103), items.into_iter().map(|item| view_value::<views::VsanHostMembershipInfo, A>(item))); self }
     #[inline] pub fn push_membership_list<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostMembershipInfo, A>(item); self.membership_list_mut().values().push(value); self }
     #[inline] pub fn disk_issues(&self) -> Items<'_, views::VsanHostRuntimeInfoDiskIssue> { self.as_object().read_list(1) }
-    #[inline] pub fn disk_issues_mut(&mut self) -> ItemsMut<'_, views::VsanHostRuntimeInfoDiskIssue> { self.as_object_mut().list_mut(1, D(3103)) }
-    #[inline] pub fn set_disk_issues<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3103), items.into_iter().map(|item| view_value::<views::VsanHostRuntimeInfoDiskIssue, A>(item))); self }
+    #[inline] pub fn disk_issues_mut(&mut self) -> ItemsMut<'_, views::VsanHostRuntimeInfoDiskIssue> { self.as_object_mut().list_mut(1, D(3105)) }
+    #[inline] pub fn set_disk_issues<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3105), items.into_iter().map(|item| view_value::<views::VsanHostRuntimeInfoDiskIssue, A>(item))); self }
     #[inline] pub fn push_disk_issues<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostRuntimeInfoDiskIssue, A>(item); self.disk_issues_mut().values().push(value); self }
     #[inline] pub fn access_gen_no(&self) -> Option<i32> { self.as_object().read_optional::<i32>(2) }
     #[inline] pub fn set_access_gen_no(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -36703,8 +36994,8 @@ impl VsanPolicySatisfiability {
 impl VsanUpgradeSystemNetworkPartitionInfo {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4025)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -36717,40 +37008,40 @@ impl VsanUpgradeSystemPreflightCheckIssue {
 impl VsanUpgradeSystemAPIBrokenIssue {
     pub const HOSTS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4036)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
 impl VsanUpgradeSystemAutoClaimEnabledOnHostsIssue {
     pub const HOSTS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4036)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
 impl VsanUpgradeSystemHostsDisconnectedIssue {
     pub const HOSTS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4036)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
 impl VsanUpgradeSystemMissingHostsInClusterIssue {
     pub const HOSTS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4036)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
 impl VsanUpgradeSystemNetworkPartitionIssue {
     pub const PARTITIONS: usize = 1;
     #[inline] pub fn partitions(&self) -> Items<'_, views::VsanUpgradeSystemNetworkPartitionInfo> { self.as_object().read_list(1) }
-    #[inline] pub fn partitions_mut(&mut self) -> ItemsMut<'_, views::VsanUpgradeSystemNetworkPartitionInfo> { self.as_object_mut().list_mut(1, D(3109)) }
-    #[inline] pub fn set_partitions<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3109), items.into_iter().map(|item| view_value::<views::VsanUpgradeSystemNetworkPartitionInfo, A>(item))); self }
+    #[inline] pub fn partitions_mut(&mut self) -> ItemsMut<'_, views::VsanUpgradeSystemNetworkPartitionInfo> { self.as_object_mut().list_mut(1, D(3111)) }
+    #[inline] pub fn set_partitions<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3111), items.into_iter().map(|item| view_value::<views::VsanUpgradeSystemNetworkPartitionInfo, A>(item))); self }
     #[inline] pub fn push_partitions<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanUpgradeSystemNetworkPartitionInfo, A>(item); self.partitions_mut().values().push(value); self }
 }
 
@@ -36779,8 +37070,8 @@ impl VsanUpgradeSystemV2ObjectsPresentDuringDowngradeIssue {
 impl VsanUpgradeSystemWrongEsxVersionIssue {
     pub const HOSTS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4025)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4036)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -36788,8 +37079,8 @@ impl VsanUpgradeSystemPreflightCheckResult {
     pub const ISSUES: usize = 0;
     pub const DISK_MAPPING_TO_RESTORE: usize = 1;
     #[inline] pub fn issues(&self) -> Items<'_, views::VsanUpgradeSystemPreflightCheckIssue> { self.as_object().read_list(0) }
-    #[inline] pub fn issues_mut(&mut self) -> ItemsMut<'_, views::VsanUpgradeSystemPreflightCheckIssue> { self.as_object_mut().list_mut(0, D(3110)) }
-    #[inline] pub fn set_issues<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3110), items.into_iter().map(|item| view_value::<views::VsanUpgradeSystemPreflightCheckIssue, A>(item))); self }
+    #[inline] pub fn issues_mut(&mut self) -> ItemsMut<'_, views::VsanUpgradeSystemPreflightCheckIssue> { self.as_object_mut().list_mut(0, D(3112)) }
+    #[inline] pub fn set_issues<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3112), items.into_iter().map(|item| view_value::<views::VsanUpgradeSystemPreflightCheckIssue, A>(item))); self }
     #[inline] pub fn push_issues<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanUpgradeSystemPreflightCheckIssue, A>(item); self.issues_mut().values().push(value); self }
     #[inline] pub fn disk_mapping_to_restore(&self) -> Option<&views::VsanHostDiskMapping> { self.as_object().read_optional::<views::VsanHostDiskMapping>(1) }
     #[inline] pub fn set_disk_mapping_to_restore(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanHostDiskMapping, _>(1, view); self }
@@ -36837,8 +37128,8 @@ impl VsanUpgradeSystemUpgradeStatus {
     #[inline] pub fn in_progress(&self) -> bool { self.as_object().read::<bool>(0) }
     #[inline] pub fn set_in_progress(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn history(&self) -> Items<'_, views::VsanUpgradeSystemUpgradeHistoryItem> { self.as_object().read_list(1) }
-    #[inline] pub fn history_mut(&mut self) -> ItemsMut<'_, views::VsanUpgradeSystemUpgradeHistoryItem> { self.as_object_mut().list_mut(1, D(3137)) }
-    #[inline] pub fn set_history<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3137), items.into_iter().map(|item| view_value::<views::VsanUpgradeSystemUpgradeHistoryItem, A>(item))); self }
+    #[inline] pub fn history_mut(&mut self) -> ItemsMut<'_, views::VsanUpgradeSystemUpgradeHistoryItem> { self.as_object_mut().list_mut(1, D(3139)) }
+    #[inline] pub fn set_history<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3139), items.into_iter().map(|item| view_value::<views::VsanUpgradeSystemUpgradeHistoryItem, A>(item))); self }
     #[inline] pub fn push_history<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanUpgradeSystemUpgradeHistoryItem, A>(item); self.history_mut().values().push(value); self }
     #[inline] pub fn aborted(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
     #[inline] pub fn set_aborted(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -36870,8 +37161,8 @@ impl VslmCreateSpec {
     #[inline] pub fn capacity_in_mb(&self) -> i64 { self.as_object().read::<i64>(4) }
     #[inline] pub fn set_capacity_in_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Long)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(5) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(5, D(2979)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(5, D(2981)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn crypto(&self) -> Option<&views::CryptoSpec> { self.as_object().read_optional::<views::CryptoSpec>(6) }
     #[inline] pub fn set_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoSpec, _>(6, view); self }
@@ -36916,8 +37207,8 @@ impl VslmMigrateSpec {
     #[inline] pub fn set_backing_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VslmCreateSpecBackingSpec, _>(0, view); self }
     #[inline] pub fn backing_spec_mut(&mut self) -> &mut views::VslmCreateSpecBackingSpec { self.as_object_mut().view_mut(0) }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(1) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(1, D(2979)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(1, D(2981)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn consolidate(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
     #[inline] pub fn set_consolidate(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -36993,8 +37284,8 @@ impl VslmInfrastructureObjectPolicySpec {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(1) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(1, D(2979)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2979), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(1, D(2981)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
 }
 
@@ -37002,6 +37293,1568 @@ impl VslmVClockInfo {
     pub const V_CLOCK_TIME: usize = 0;
     #[inline] pub fn v_clock_time(&self) -> i64 { self.as_object().read::<i64>(0) }
     #[inline] pub fn set_v_clock_time(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Long)); self }
+}
+
+impl PbmAboutInfo {
+    pub const NAME: usize = 0;
+    pub const VERSION: usize = 1;
+    pub const INSTANCE_UUID: usize = 2;
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn version(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_version(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn instance_uuid(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
+    #[inline] pub fn set_instance_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+}
+
+impl PbmCapabilityConstraintInstance {
+    pub const PROPERTY_INSTANCE: usize = 0;
+    #[inline] pub fn property_instance(&self) -> Items<'_, views::PbmCapabilityPropertyInstance> { self.as_object().read_list(0) }
+    #[inline] pub fn property_instance_mut(&mut self) -> ItemsMut<'_, views::PbmCapabilityPropertyInstance> { self.as_object_mut().list_mut(0, D(3171)) }
+    #[inline] pub fn set_property_instance<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3171), items.into_iter().map(|item| view_value::<views::PbmCapabilityPropertyInstance, A>(item))); self }
+    #[inline] pub fn push_property_instance<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmCapabilityPropertyInstance, A>(item); self.property_instance_mut().values().push(value); self }
+}
+
+impl PbmCapabilitySubProfileConstraints {
+    pub const SUB_PROFILES: usize = 0;
+    #[inline] pub fn sub_profiles(&self) -> Items<'_, views::PbmCapabilitySubProfile> { self.as_object().read_list(0) }
+    #[inline] pub fn sub_profiles_mut(&mut self) -> ItemsMut<'_, views::PbmCapabilitySubProfile> { self.as_object_mut().list_mut(0, D(3176)) }
+    #[inline] pub fn set_sub_profiles<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3176), items.into_iter().map(|item| view_value::<views::PbmCapabilitySubProfile, A>(item))); self }
+    #[inline] pub fn push_sub_profiles<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmCapabilitySubProfile, A>(item); self.sub_profiles_mut().values().push(value); self }
+}
+
+impl PbmCapabilityInstance {
+    pub const ID: usize = 0;
+    pub const CONSTRAINT: usize = 1;
+    #[inline] pub fn id(&self) -> &views::PbmCapabilityMetadataUniqueId { self.as_object().read::<views::PbmCapabilityMetadataUniqueId>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityMetadataUniqueId, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::PbmCapabilityMetadataUniqueId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn constraint(&self) -> Items<'_, views::PbmCapabilityConstraintInstance> { self.as_object().read_list(1) }
+    #[inline] pub fn constraint_mut(&mut self) -> ItemsMut<'_, views::PbmCapabilityConstraintInstance> { self.as_object_mut().list_mut(1, D(3159)) }
+    #[inline] pub fn set_constraint<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3159), items.into_iter().map(|item| view_value::<views::PbmCapabilityConstraintInstance, A>(item))); self }
+    #[inline] pub fn push_constraint<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmCapabilityConstraintInstance, A>(item); self.constraint_mut().values().push(value); self }
+}
+
+impl PbmCapabilityMetadata {
+    pub const ID: usize = 0;
+    pub const SUMMARY: usize = 1;
+    pub const MANDATORY: usize = 2;
+    pub const HINT: usize = 3;
+    pub const KEY_ID: usize = 4;
+    pub const ALLOW_MULTIPLE_CONSTRAINTS: usize = 5;
+    pub const PROPERTY_METADATA: usize = 6;
+    #[inline] pub fn id(&self) -> &views::PbmCapabilityMetadataUniqueId { self.as_object().read::<views::PbmCapabilityMetadataUniqueId>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityMetadataUniqueId, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::PbmCapabilityMetadataUniqueId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn summary(&self) -> &views::PbmExtendedElementDescription { self.as_object().read::<views::PbmExtendedElementDescription>(1) }
+    #[inline] pub fn set_summary(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmExtendedElementDescription, _>(1, view); self }
+    #[inline] pub fn summary_mut(&mut self) -> &mut views::PbmExtendedElementDescription { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn mandatory(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
+    #[inline] pub fn set_mandatory(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn hint(&self) -> Option<bool> { self.as_object().read_optional::<bool>(3) }
+    #[inline] pub fn set_hint(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn key_id(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
+    #[inline] pub fn set_key_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
+    #[inline] pub fn allow_multiple_constraints(&self) -> Option<bool> { self.as_object().read_optional::<bool>(5) }
+    #[inline] pub fn set_allow_multiple_constraints(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn property_metadata(&self) -> Items<'_, views::PbmCapabilityPropertyMetadata> { self.as_object().read_list(6) }
+    #[inline] pub fn property_metadata_mut(&mut self) -> ItemsMut<'_, views::PbmCapabilityPropertyMetadata> { self.as_object_mut().list_mut(6, D(3172)) }
+    #[inline] pub fn set_property_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(3172), items.into_iter().map(|item| view_value::<views::PbmCapabilityPropertyMetadata, A>(item))); self }
+    #[inline] pub fn push_property_metadata<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmCapabilityPropertyMetadata, A>(item); self.property_metadata_mut().values().push(value); self }
+}
+
+impl PbmCapabilityMetadataPerCategory {
+    pub const SUB_CATEGORY: usize = 0;
+    pub const CAPABILITY_METADATA: usize = 1;
+    #[inline] pub fn sub_category(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_sub_category(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn capability_metadata(&self) -> Items<'_, views::PbmCapabilityMetadata> { self.as_object().read_list(1) }
+    #[inline] pub fn capability_metadata_mut(&mut self) -> ItemsMut<'_, views::PbmCapabilityMetadata> { self.as_object_mut().list_mut(1, D(3165)) }
+    #[inline] pub fn set_capability_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3165), items.into_iter().map(|item| view_value::<views::PbmCapabilityMetadata, A>(item))); self }
+    #[inline] pub fn push_capability_metadata<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmCapabilityMetadata, A>(item); self.capability_metadata_mut().values().push(value); self }
+}
+
+impl PbmCapabilityMetadataUniqueId {
+    pub const NAMESPACE: usize = 0;
+    pub const ID: usize = 1;
+    #[inline] pub fn namespace(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_namespace(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl PbmCapabilityNamespaceInfo {
+    pub const VERSION: usize = 0;
+    pub const NAMESPACE: usize = 1;
+    pub const INFO: usize = 2;
+    #[inline] pub fn version(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_version(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn namespace(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_namespace(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn info(&self) -> Option<&views::PbmExtendedElementDescription> { self.as_object().read_optional::<views::PbmExtendedElementDescription>(2) }
+    #[inline] pub fn set_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmExtendedElementDescription, _>(2, view); self }
+    #[inline] pub fn info_mut(&mut self) -> &mut views::PbmExtendedElementDescription { self.as_object_mut().view_mut(2) }
+}
+
+impl PbmCapabilityProfileCreateSpec {
+    pub const NAME: usize = 0;
+    pub const DESCRIPTION: usize = 1;
+    pub const CATEGORY: usize = 2;
+    pub const RESOURCE_TYPE: usize = 3;
+    pub const CONSTRAINTS: usize = 4;
+    pub const K8S_COMPLIANT_NAME: usize = 5;
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn category(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_category(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn resource_type(&self) -> &views::PbmProfileResourceType { self.as_object().read::<views::PbmProfileResourceType>(3) }
+    #[inline] pub fn set_resource_type(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileResourceType, _>(3, view); self }
+    #[inline] pub fn resource_type_mut(&mut self) -> &mut views::PbmProfileResourceType { self.as_object_mut().view_mut(3) }
+    #[inline] pub fn constraints(&self) -> &views::PbmCapabilityConstraints { self.as_object().read::<views::PbmCapabilityConstraints>(4) }
+    #[inline] pub fn set_constraints(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityConstraints, _>(4, view); self }
+    #[inline] pub fn constraints_mut(&mut self) -> &mut views::PbmCapabilityConstraints { self.as_object_mut().view_mut(4) }
+    #[inline] pub fn k8s_compliant_name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(5) }
+    #[inline] pub fn set_k8s_compliant_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(5, text); self }
+}
+
+impl PbmCapabilityProfileUpdateSpec {
+    pub const NAME: usize = 0;
+    pub const DESCRIPTION: usize = 1;
+    pub const CONSTRAINTS: usize = 2;
+    #[inline] pub fn name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn constraints(&self) -> Option<&views::PbmCapabilityConstraints> { self.as_object().read_optional::<views::PbmCapabilityConstraints>(2) }
+    #[inline] pub fn set_constraints(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityConstraints, _>(2, view); self }
+    #[inline] pub fn constraints_mut(&mut self) -> &mut views::PbmCapabilityConstraints { self.as_object_mut().view_mut(2) }
+}
+
+impl PbmCapabilityPropertyInstance {
+    pub const ID: usize = 0;
+    pub const OPERATOR: usize = 1;
+    pub const VALUE: usize = 2;
+    #[inline] pub fn id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn operator(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_operator(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn value(&self) -> &Value { self.as_object().read::<Value>(2) }
+    #[inline] pub fn set_value(&mut self, value: impl Into<Value>) -> &mut Self { self.as_object_mut().set(2, value.into()); self }
+}
+
+impl PbmCapabilityPropertyMetadata {
+    pub const ID: usize = 0;
+    pub const SUMMARY: usize = 1;
+    pub const MANDATORY: usize = 2;
+    pub const TYPE: usize = 3;
+    pub const DEFAULT_VALUE: usize = 4;
+    pub const ALLOWED_VALUE: usize = 5;
+    pub const REQUIREMENTS_TYPE_HINT: usize = 6;
+    #[inline] pub fn id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn summary(&self) -> &views::PbmExtendedElementDescription { self.as_object().read::<views::PbmExtendedElementDescription>(1) }
+    #[inline] pub fn set_summary(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmExtendedElementDescription, _>(1, view); self }
+    #[inline] pub fn summary_mut(&mut self) -> &mut views::PbmExtendedElementDescription { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn mandatory(&self) -> bool { self.as_object().read::<bool>(2) }
+    #[inline] pub fn set_mandatory(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn type_(&self) -> Option<&views::PbmCapabilityTypeInfo> { self.as_object().read_optional::<views::PbmCapabilityTypeInfo>(3) }
+    #[inline] pub fn set_type(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityTypeInfo, _>(3, view); self }
+    #[inline] pub fn type_mut(&mut self) -> &mut views::PbmCapabilityTypeInfo { self.as_object_mut().view_mut(3) }
+    #[inline] pub fn default_value(&self) -> &Value { self.as_object().read::<Value>(4) }
+    #[inline] pub fn set_default_value(&mut self, value: impl Into<Value>) -> &mut Self { self.as_object_mut().set(4, value.into()); self }
+    #[inline] pub fn allowed_value(&self) -> &Value { self.as_object().read::<Value>(5) }
+    #[inline] pub fn set_allowed_value(&mut self, value: impl Into<Value>) -> &mut Self { self.as_object_mut().set(5, value.into()); self }
+    #[inline] pub fn requirements_type_hint(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(6) }
+    #[inline] pub fn set_requirements_type_hint(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
+}
+
+impl PbmCapabilitySchema {
+    pub const VENDOR_INFO: usize = 0;
+    pub const NAMESPACE_INFO: usize = 1;
+    pub const LINE_OF_SERVICE: usize = 2;
+    pub const CAPABILITY_METADATA_PER_CATEGORY: usize = 3;
+    pub const CAPABILITY_CATEGORY: usize = 4;
+    #[inline] pub fn vendor_info(&self) -> &views::PbmCapabilitySchemaVendorInfo { self.as_object().read::<views::PbmCapabilitySchemaVendorInfo>(0) }
+    #[inline] pub fn set_vendor_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilitySchemaVendorInfo, _>(0, view); self }
+    #[inline] pub fn vendor_info_mut(&mut self) -> &mut views::PbmCapabilitySchemaVendorInfo { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn namespace_info(&self) -> &views::PbmCapabilityNamespaceInfo { self.as_object().read::<views::PbmCapabilityNamespaceInfo>(1) }
+    #[inline] pub fn set_namespace_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityNamespaceInfo, _>(1, view); self }
+    #[inline] pub fn namespace_info_mut(&mut self) -> &mut views::PbmCapabilityNamespaceInfo { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn line_of_service(&self) -> Option<&views::PbmLineOfServiceInfo> { self.as_object().read_optional::<views::PbmLineOfServiceInfo>(2) }
+    #[inline] pub fn set_line_of_service(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmLineOfServiceInfo, _>(2, view); self }
+    #[inline] pub fn line_of_service_mut(&mut self) -> &mut views::PbmLineOfServiceInfo { self.as_object_mut().view_mut(2) }
+    #[inline] pub fn capability_metadata_per_category(&self) -> Items<'_, views::PbmCapabilityMetadataPerCategory> { self.as_object().read_list(3) }
+    #[inline] pub fn capability_metadata_per_category_mut(&mut self) -> ItemsMut<'_, views::PbmCapabilityMetadataPerCategory> { self.as_object_mut().list_mut(3, D(3166)) }
+    #[inline] pub fn set_capability_metadata_per_category<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(3166), items.into_iter().map(|item| view_value::<views::PbmCapabilityMetadataPerCategory, A>(item))); self }
+    #[inline] pub fn push_capability_metadata_per_category<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmCapabilityMetadataPerCategory, A>(item); self.capability_metadata_per_category_mut().values().push(value); self }
+    #[inline] pub fn capability_category(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
+    #[inline] pub fn set_capability_category(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
+}
+
+impl PbmCapabilitySchemaVendorInfo {
+    pub const VENDOR_UUID: usize = 0;
+    pub const INFO: usize = 1;
+    #[inline] pub fn vendor_uuid(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_vendor_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn info(&self) -> &views::PbmExtendedElementDescription { self.as_object().read::<views::PbmExtendedElementDescription>(1) }
+    #[inline] pub fn set_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmExtendedElementDescription, _>(1, view); self }
+    #[inline] pub fn info_mut(&mut self) -> &mut views::PbmExtendedElementDescription { self.as_object_mut().view_mut(1) }
+}
+
+impl PbmCapabilitySubProfile {
+    pub const NAME: usize = 0;
+    pub const CAPABILITY: usize = 1;
+    pub const FORCE_PROVISION: usize = 2;
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn capability(&self) -> Items<'_, views::PbmCapabilityInstance> { self.as_object().read_list(1) }
+    #[inline] pub fn capability_mut(&mut self) -> ItemsMut<'_, views::PbmCapabilityInstance> { self.as_object_mut().list_mut(1, D(3164)) }
+    #[inline] pub fn set_capability<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3164), items.into_iter().map(|item| view_value::<views::PbmCapabilityInstance, A>(item))); self }
+    #[inline] pub fn push_capability<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmCapabilityInstance, A>(item); self.capability_mut().values().push(value); self }
+    #[inline] pub fn force_provision(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
+    #[inline] pub fn set_force_provision(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl PbmCapabilityTypeInfo {
+    pub const TYPE_NAME: usize = 0;
+    #[inline] pub fn type_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_type_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl PbmCapabilityGenericTypeInfo {
+    pub const GENERIC_TYPE_NAME: usize = 1;
+    #[inline] pub fn generic_type_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_generic_type_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl PbmCapabilityVendorNamespaceInfo {
+    pub const VENDOR_INFO: usize = 0;
+    pub const NAMESPACE_INFO: usize = 1;
+    #[inline] pub fn vendor_info(&self) -> &views::PbmCapabilitySchemaVendorInfo { self.as_object().read::<views::PbmCapabilitySchemaVendorInfo>(0) }
+    #[inline] pub fn set_vendor_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilitySchemaVendorInfo, _>(0, view); self }
+    #[inline] pub fn vendor_info_mut(&mut self) -> &mut views::PbmCapabilitySchemaVendorInfo { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn namespace_info(&self) -> &views::PbmCapabilityNamespaceInfo { self.as_object().read::<views::PbmCapabilityNamespaceInfo>(1) }
+    #[inline] pub fn set_namespace_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityNamespaceInfo, _>(1, view); self }
+    #[inline] pub fn namespace_info_mut(&mut self) -> &mut views::PbmCapabilityNamespaceInfo { self.as_object_mut().view_mut(1) }
+}
+
+impl PbmCapabilityVendorResourceTypeInfo {
+    pub const RESOURCE_TYPE: usize = 0;
+    pub const VENDOR_NAMESPACE_INFO: usize = 1;
+    #[inline] pub fn resource_type(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_resource_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn vendor_namespace_info(&self) -> Items<'_, views::PbmCapabilityVendorNamespaceInfo> { self.as_object().read_list(1) }
+    #[inline] pub fn vendor_namespace_info_mut(&mut self) -> ItemsMut<'_, views::PbmCapabilityVendorNamespaceInfo> { self.as_object_mut().list_mut(1, D(3180)) }
+    #[inline] pub fn set_vendor_namespace_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3180), items.into_iter().map(|item| view_value::<views::PbmCapabilityVendorNamespaceInfo, A>(item))); self }
+    #[inline] pub fn push_vendor_namespace_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmCapabilityVendorNamespaceInfo, A>(item); self.vendor_namespace_info_mut().values().push(value); self }
+}
+
+impl PbmComplianceOperationalStatus {
+    pub const HEALTHY: usize = 0;
+    pub const OPERATION_ETA: usize = 1;
+    pub const OPERATION_PROGRESS: usize = 2;
+    pub const TRANSITIONAL: usize = 3;
+    #[inline] pub fn healthy(&self) -> Option<bool> { self.as_object().read_optional::<bool>(0) }
+    #[inline] pub fn set_healthy(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn operation_eta(&self) -> Option<DateTime> { self.as_object().read_optional::<DateTime>(1) }
+    #[inline] pub fn set_operation_eta(&mut self, value: impl Into<Option<DateTime>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::DateTime)); self }
+    #[inline] pub fn operation_progress(&self) -> Option<i64> { self.as_object().read_optional::<i64>(2) }
+    #[inline] pub fn set_operation_progress(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn transitional(&self) -> Option<bool> { self.as_object().read_optional::<bool>(3) }
+    #[inline] pub fn set_transitional(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl PbmCompliancePolicyStatus {
+    pub const EXPECTED_VALUE: usize = 0;
+    pub const CURRENT_VALUE: usize = 1;
+    #[inline] pub fn expected_value(&self) -> &views::PbmCapabilityInstance { self.as_object().read::<views::PbmCapabilityInstance>(0) }
+    #[inline] pub fn set_expected_value(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityInstance, _>(0, view); self }
+    #[inline] pub fn expected_value_mut(&mut self) -> &mut views::PbmCapabilityInstance { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn current_value(&self) -> Option<&views::PbmCapabilityInstance> { self.as_object().read_optional::<views::PbmCapabilityInstance>(1) }
+    #[inline] pub fn set_current_value(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityInstance, _>(1, view); self }
+    #[inline] pub fn current_value_mut(&mut self) -> &mut views::PbmCapabilityInstance { self.as_object_mut().view_mut(1) }
+}
+
+impl PbmComplianceResult {
+    pub const CHECK_TIME: usize = 0;
+    pub const ENTITY: usize = 1;
+    pub const PROFILE: usize = 2;
+    pub const COMPLIANCE_TASK_STATUS: usize = 3;
+    pub const COMPLIANCE_STATUS: usize = 4;
+    pub const MISMATCH: usize = 5;
+    pub const VIOLATED_POLICIES: usize = 6;
+    pub const ERROR_CAUSE: usize = 7;
+    pub const OPERATIONAL_STATUS: usize = 8;
+    pub const INFO: usize = 9;
+    #[inline] pub fn check_time(&self) -> DateTime { self.as_object().read::<DateTime>(0) }
+    #[inline] pub fn set_check_time(&mut self, value: impl Into<Option<DateTime>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::DateTime)); self }
+    #[inline] pub fn entity(&self) -> &views::PbmServerObjectRef { self.as_object().read::<views::PbmServerObjectRef>(1) }
+    #[inline] pub fn set_entity(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmServerObjectRef, _>(1, view); self }
+    #[inline] pub fn entity_mut(&mut self) -> &mut views::PbmServerObjectRef { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn profile(&self) -> Option<&views::PbmProfileId> { self.as_object().read_optional::<views::PbmProfileId>(2) }
+    #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(2, view); self }
+    #[inline] pub fn profile_mut(&mut self) -> &mut views::PbmProfileId { self.as_object_mut().view_mut(2) }
+    #[inline] pub fn compliance_task_status(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
+    #[inline] pub fn set_compliance_task_status(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+    #[inline] pub fn compliance_status(&self) -> &ArcStr { self.as_object().read::<ArcStr>(4) }
+    #[inline] pub fn set_compliance_status(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
+    #[inline] pub fn mismatch(&self) -> bool { self.as_object().read::<bool>(5) }
+    #[inline] pub fn set_mismatch(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn violated_policies(&self) -> Items<'_, views::PbmCompliancePolicyStatus> { self.as_object().read_list(6) }
+    #[inline] pub fn violated_policies_mut(&mut self) -> ItemsMut<'_, views::PbmCompliancePolicyStatus> { self.as_object_mut().list_mut(6, D(3183)) }
+    #[inline] pub fn set_violated_policies<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(3183), items.into_iter().map(|item| view_value::<views::PbmCompliancePolicyStatus, A>(item))); self }
+    #[inline] pub fn push_violated_policies<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmCompliancePolicyStatus, A>(item); self.violated_policies_mut().values().push(value); self }
+    #[inline] pub fn error_cause(&self) -> Items<'_, views::LocalizedMethodFault> { self.as_object().read_list(7) }
+    #[inline] pub fn error_cause_mut(&mut self) -> ItemsMut<'_, views::LocalizedMethodFault> { self.as_object_mut().list_mut(7, D(1546)) }
+    #[inline] pub fn set_error_cause<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, D(1546), items.into_iter().map(|item| view_value::<views::LocalizedMethodFault, A>(item))); self }
+    #[inline] pub fn push_error_cause<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::LocalizedMethodFault, A>(item); self.error_cause_mut().values().push(value); self }
+    #[inline] pub fn operational_status(&self) -> Option<&views::PbmComplianceOperationalStatus> { self.as_object().read_optional::<views::PbmComplianceOperationalStatus>(8) }
+    #[inline] pub fn set_operational_status(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmComplianceOperationalStatus, _>(8, view); self }
+    #[inline] pub fn operational_status_mut(&mut self) -> &mut views::PbmComplianceOperationalStatus { self.as_object_mut().view_mut(8) }
+    #[inline] pub fn info(&self) -> Option<&views::PbmExtendedElementDescription> { self.as_object().read_optional::<views::PbmExtendedElementDescription>(9) }
+    #[inline] pub fn set_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmExtendedElementDescription, _>(9, view); self }
+    #[inline] pub fn info_mut(&mut self) -> &mut views::PbmExtendedElementDescription { self.as_object_mut().view_mut(9) }
+}
+
+impl PbmDatastoreSpaceStatistics {
+    pub const PROFILE_ID: usize = 0;
+    pub const PHYSICAL_TOTAL_IN_MB: usize = 1;
+    pub const PHYSICAL_FREE_IN_MB: usize = 2;
+    pub const PHYSICAL_USED_IN_MB: usize = 3;
+    pub const LOGICAL_LIMIT_IN_MB: usize = 4;
+    pub const LOGICAL_FREE_IN_MB: usize = 5;
+    pub const LOGICAL_USED_IN_MB: usize = 6;
+    #[inline] pub fn profile_id(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
+    #[inline] pub fn set_profile_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn physical_total_in_mb(&self) -> i64 { self.as_object().read::<i64>(1) }
+    #[inline] pub fn set_physical_total_in_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn physical_free_in_mb(&self) -> i64 { self.as_object().read::<i64>(2) }
+    #[inline] pub fn set_physical_free_in_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn physical_used_in_mb(&self) -> i64 { self.as_object().read::<i64>(3) }
+    #[inline] pub fn set_physical_used_in_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn logical_limit_in_mb(&self) -> Option<i64> { self.as_object().read_optional::<i64>(4) }
+    #[inline] pub fn set_logical_limit_in_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn logical_free_in_mb(&self) -> i64 { self.as_object().read::<i64>(5) }
+    #[inline] pub fn set_logical_free_in_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn logical_used_in_mb(&self) -> i64 { self.as_object().read::<i64>(6) }
+    #[inline] pub fn set_logical_used_in_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(6, value.into().map_or(Value::Unset, Value::Long)); self }
+}
+
+impl PbmDefaultProfileInfo {
+    pub const DATASTORES: usize = 0;
+    pub const DEFAULT_PROFILE: usize = 1;
+    pub const METHOD_FAULT: usize = 2;
+    #[inline] pub fn datastores(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3196)) }
+    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3196), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn push_datastores<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.datastores_mut().values().push(value); self }
+    #[inline] pub fn default_profile(&self) -> Option<&views::PbmProfile> { self.as_object().read_optional::<views::PbmProfile>(1) }
+    #[inline] pub fn set_default_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfile, _>(1, view); self }
+    #[inline] pub fn default_profile_mut(&mut self) -> &mut views::PbmProfile { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn method_fault(&self) -> Option<&views::LocalizedMethodFault> { self.as_object().read_optional::<views::LocalizedMethodFault>(2) }
+    #[inline] pub fn set_method_fault(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizedMethodFault, _>(2, view); self }
+    #[inline] pub fn method_fault_mut(&mut self) -> &mut views::LocalizedMethodFault { self.as_object_mut().view_mut(2) }
+}
+
+impl PbmExtendedElementDescription {
+    pub const LABEL: usize = 0;
+    pub const SUMMARY: usize = 1;
+    pub const KEY: usize = 2;
+    pub const MESSAGE_CATALOG_KEY_PREFIX: usize = 3;
+    pub const MESSAGE_ARG: usize = 4;
+    #[inline] pub fn label(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_label(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn summary(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_summary(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn key(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
+    #[inline] pub fn set_key(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn message_catalog_key_prefix(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
+    #[inline] pub fn set_message_catalog_key_prefix(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+    #[inline] pub fn message_arg(&self) -> Items<'_, views::KeyAnyValue> { self.as_object().read_list(4) }
+    #[inline] pub fn message_arg_mut(&mut self) -> ItemsMut<'_, views::KeyAnyValue> { self.as_object_mut().list_mut(4, D(1516)) }
+    #[inline] pub fn set_message_arg<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(1516), items.into_iter().map(|item| view_value::<views::KeyAnyValue, A>(item))); self }
+    #[inline] pub fn push_message_arg<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyAnyValue, A>(item); self.message_arg_mut().values().push(value); self }
+}
+
+impl PbmLineOfServiceInfo {
+    pub const LINE_OF_SERVICE: usize = 0;
+    pub const NAME: usize = 1;
+    pub const DESCRIPTION: usize = 2;
+    #[inline] pub fn line_of_service(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_line_of_service(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn name(&self) -> &views::PbmExtendedElementDescription { self.as_object().read::<views::PbmExtendedElementDescription>(1) }
+    #[inline] pub fn set_name(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmExtendedElementDescription, _>(1, view); self }
+    #[inline] pub fn name_mut(&mut self) -> &mut views::PbmExtendedElementDescription { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn description(&self) -> Option<&views::PbmExtendedElementDescription> { self.as_object().read_optional::<views::PbmExtendedElementDescription>(2) }
+    #[inline] pub fn set_description(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmExtendedElementDescription, _>(2, view); self }
+    #[inline] pub fn description_mut(&mut self) -> &mut views::PbmExtendedElementDescription { self.as_object_mut().view_mut(2) }
+}
+
+impl PbmPersistenceBasedDataServiceInfo {
+    pub const COMPATIBLE_PERSISTENCE_SCHEMA_NAMESPACE: usize = 3;
+    #[inline] pub fn compatible_persistence_schema_namespace(&self) -> Items<'_, ArcStr> { self.as_object().read_list(3) }
+    #[inline] pub fn compatible_persistence_schema_namespace_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(3, T::String) }
+    #[inline] pub fn set_compatible_persistence_schema_namespace<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_compatible_persistence_schema_namespace<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.compatible_persistence_schema_namespace_mut().values().push(value); self }
+}
+
+impl PbmPlacementCompatibilityResult {
+    pub const HUB: usize = 0;
+    pub const HUB_INFO: usize = 1;
+    pub const MATCHING_RESOURCES: usize = 2;
+    pub const HOW_MANY: usize = 3;
+    pub const UTILIZATION: usize = 4;
+    pub const WARNING: usize = 5;
+    pub const ERROR: usize = 6;
+    #[inline] pub fn hub(&self) -> &views::PbmPlacementHub { self.as_object().read::<views::PbmPlacementHub>(0) }
+    #[inline] pub fn set_hub(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmPlacementHub, _>(0, view); self }
+    #[inline] pub fn hub_mut(&mut self) -> &mut views::PbmPlacementHub { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn hub_info(&self) -> Option<&views::PbmPlacementHubInfo> { self.as_object().read_optional::<views::PbmPlacementHubInfo>(1) }
+    #[inline] pub fn set_hub_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmPlacementHubInfo, _>(1, view); self }
+    #[inline] pub fn hub_info_mut(&mut self) -> &mut views::PbmPlacementHubInfo { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn matching_resources(&self) -> Items<'_, views::PbmPlacementMatchingResources> { self.as_object().read_list(2) }
+    #[inline] pub fn matching_resources_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementMatchingResources> { self.as_object_mut().list_mut(2, D(3198)) }
+    #[inline] pub fn set_matching_resources<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3198), items.into_iter().map(|item| view_value::<views::PbmPlacementMatchingResources, A>(item))); self }
+    #[inline] pub fn push_matching_resources<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementMatchingResources, A>(item); self.matching_resources_mut().values().push(value); self }
+    #[inline] pub fn how_many(&self) -> Option<i64> { self.as_object().read_optional::<i64>(3) }
+    #[inline] pub fn set_how_many(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn utilization(&self) -> Items<'_, views::PbmPlacementResourceUtilization> { self.as_object().read_list(4) }
+    #[inline] pub fn utilization_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementResourceUtilization> { self.as_object_mut().list_mut(4, D(3204)) }
+    #[inline] pub fn set_utilization<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(3204), items.into_iter().map(|item| view_value::<views::PbmPlacementResourceUtilization, A>(item))); self }
+    #[inline] pub fn push_utilization<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementResourceUtilization, A>(item); self.utilization_mut().values().push(value); self }
+    #[inline] pub fn warning(&self) -> Items<'_, views::LocalizedMethodFault> { self.as_object().read_list(5) }
+    #[inline] pub fn warning_mut(&mut self) -> ItemsMut<'_, views::LocalizedMethodFault> { self.as_object_mut().list_mut(5, D(1546)) }
+    #[inline] pub fn set_warning<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(1546), items.into_iter().map(|item| view_value::<views::LocalizedMethodFault, A>(item))); self }
+    #[inline] pub fn push_warning<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::LocalizedMethodFault, A>(item); self.warning_mut().values().push(value); self }
+    #[inline] pub fn error(&self) -> Items<'_, views::LocalizedMethodFault> { self.as_object().read_list(6) }
+    #[inline] pub fn error_mut(&mut self) -> ItemsMut<'_, views::LocalizedMethodFault> { self.as_object_mut().list_mut(6, D(1546)) }
+    #[inline] pub fn set_error<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(1546), items.into_iter().map(|item| view_value::<views::LocalizedMethodFault, A>(item))); self }
+    #[inline] pub fn push_error<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::LocalizedMethodFault, A>(item); self.error_mut().values().push(value); self }
+}
+
+impl PbmPlacementHub {
+    pub const HUB_TYPE: usize = 0;
+    pub const HUB_ID: usize = 1;
+    #[inline] pub fn hub_type(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_hub_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn hub_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_hub_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl PbmPlacementHubInfo {
+    pub const ZONE_CLUSTERS: usize = 0;
+    #[inline] pub fn zone_clusters(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
+    #[inline] pub fn zone_clusters_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3216)) }
+    #[inline] pub fn set_zone_clusters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3216), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn push_zone_clusters<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.zone_clusters_mut().values().push(value); self }
+}
+
+impl PbmPlacementMatchingReplicationResources {
+    pub const REPLICATION_GROUP: usize = 0;
+    #[inline] pub fn replication_group(&self) -> Items<'_, views::ReplicationGroupId> { self.as_object().read_list(0) }
+    #[inline] pub fn replication_group_mut(&mut self) -> ItemsMut<'_, views::ReplicationGroupId> { self.as_object_mut().list_mut(0, D(2524)) }
+    #[inline] pub fn set_replication_group<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2524), items.into_iter().map(|item| view_value::<views::ReplicationGroupId, A>(item))); self }
+    #[inline] pub fn push_replication_group<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ReplicationGroupId, A>(item); self.replication_group_mut().values().push(value); self }
+}
+
+impl PbmPlacementCapabilityConstraintsRequirement {
+    pub const CONSTRAINTS: usize = 0;
+    #[inline] pub fn constraints(&self) -> &views::PbmCapabilityConstraints { self.as_object().read::<views::PbmCapabilityConstraints>(0) }
+    #[inline] pub fn set_constraints(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityConstraints, _>(0, view); self }
+    #[inline] pub fn constraints_mut(&mut self) -> &mut views::PbmCapabilityConstraints { self.as_object_mut().view_mut(0) }
+}
+
+impl PbmPlacementCapabilityProfileRequirement {
+    pub const PROFILE_ID: usize = 0;
+    #[inline] pub fn profile_id(&self) -> &views::PbmProfileId { self.as_object().read::<views::PbmProfileId>(0) }
+    #[inline] pub fn set_profile_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(0, view); self }
+    #[inline] pub fn profile_id_mut(&mut self) -> &mut views::PbmProfileId { self.as_object_mut().view_mut(0) }
+}
+
+impl PbmPlacementZoneTopologyRequirement {
+    pub const CLUSTERS: usize = 1;
+    #[inline] pub fn clusters(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(1) }
+    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(1, D(3216)) }
+    #[inline] pub fn set_clusters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3216), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn push_clusters<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.clusters_mut().values().push(value); self }
+}
+
+impl PbmPlacementResourceUtilization {
+    pub const NAME: usize = 0;
+    pub const DESCRIPTION: usize = 1;
+    pub const AVAILABLE_BEFORE: usize = 2;
+    pub const AVAILABLE_AFTER: usize = 3;
+    pub const TOTAL: usize = 4;
+    #[inline] pub fn name(&self) -> &views::PbmExtendedElementDescription { self.as_object().read::<views::PbmExtendedElementDescription>(0) }
+    #[inline] pub fn set_name(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmExtendedElementDescription, _>(0, view); self }
+    #[inline] pub fn name_mut(&mut self) -> &mut views::PbmExtendedElementDescription { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn description(&self) -> &views::PbmExtendedElementDescription { self.as_object().read::<views::PbmExtendedElementDescription>(1) }
+    #[inline] pub fn set_description(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmExtendedElementDescription, _>(1, view); self }
+    #[inline] pub fn description_mut(&mut self) -> &mut views::PbmExtendedElementDescription { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn available_before(&self) -> Option<i64> { self.as_object().read_optional::<i64>(2) }
+    #[inline] pub fn set_available_before(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn available_after(&self) -> Option<i64> { self.as_object().read_optional::<i64>(3) }
+    #[inline] pub fn set_available_after(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn total(&self) -> Option<i64> { self.as_object().read_optional::<i64>(4) }
+    #[inline] pub fn set_total(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Long)); self }
+}
+
+impl PbmProfile {
+    pub const PROFILE_ID: usize = 0;
+    pub const NAME: usize = 1;
+    pub const DESCRIPTION: usize = 2;
+    pub const CREATION_TIME: usize = 3;
+    pub const CREATED_BY: usize = 4;
+    pub const LAST_UPDATED_TIME: usize = 5;
+    pub const LAST_UPDATED_BY: usize = 6;
+    #[inline] pub fn profile_id(&self) -> &views::PbmProfileId { self.as_object().read::<views::PbmProfileId>(0) }
+    #[inline] pub fn set_profile_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(0, view); self }
+    #[inline] pub fn profile_id_mut(&mut self) -> &mut views::PbmProfileId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn creation_time(&self) -> DateTime { self.as_object().read::<DateTime>(3) }
+    #[inline] pub fn set_creation_time(&mut self, value: impl Into<Option<DateTime>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::DateTime)); self }
+    #[inline] pub fn created_by(&self) -> &ArcStr { self.as_object().read::<ArcStr>(4) }
+    #[inline] pub fn set_created_by(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
+    #[inline] pub fn last_updated_time(&self) -> DateTime { self.as_object().read::<DateTime>(5) }
+    #[inline] pub fn set_last_updated_time(&mut self, value: impl Into<Option<DateTime>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::DateTime)); self }
+    #[inline] pub fn last_updated_by(&self) -> &ArcStr { self.as_object().read::<ArcStr>(6) }
+    #[inline] pub fn set_last_updated_by(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
+}
+
+impl PbmCapabilityProfile {
+    pub const PROFILE_CATEGORY: usize = 7;
+    pub const RESOURCE_TYPE: usize = 8;
+    pub const CONSTRAINTS: usize = 9;
+    pub const GENERATION_ID: usize = 10;
+    pub const IS_DEFAULT: usize = 11;
+    pub const SYSTEM_CREATED_PROFILE_TYPE: usize = 12;
+    pub const LINE_OF_SERVICE: usize = 13;
+    pub const K8S_COMPLIANT_NAME: usize = 14;
+    pub const OTHER_K8S_COMPLIANT_NAMES: usize = 15;
+    #[inline] pub fn profile_category(&self) -> &ArcStr { self.as_object().read::<ArcStr>(7) }
+    #[inline] pub fn set_profile_category(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(7, text); self }
+    #[inline] pub fn resource_type(&self) -> &views::PbmProfileResourceType { self.as_object().read::<views::PbmProfileResourceType>(8) }
+    #[inline] pub fn set_resource_type(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileResourceType, _>(8, view); self }
+    #[inline] pub fn resource_type_mut(&mut self) -> &mut views::PbmProfileResourceType { self.as_object_mut().view_mut(8) }
+    #[inline] pub fn constraints(&self) -> &views::PbmCapabilityConstraints { self.as_object().read::<views::PbmCapabilityConstraints>(9) }
+    #[inline] pub fn set_constraints(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityConstraints, _>(9, view); self }
+    #[inline] pub fn constraints_mut(&mut self) -> &mut views::PbmCapabilityConstraints { self.as_object_mut().view_mut(9) }
+    #[inline] pub fn generation_id(&self) -> Option<i64> { self.as_object().read_optional::<i64>(10) }
+    #[inline] pub fn set_generation_id(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(10, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn is_default(&self) -> bool { self.as_object().read::<bool>(11) }
+    #[inline] pub fn set_is_default(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(11, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn system_created_profile_type(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(12) }
+    #[inline] pub fn set_system_created_profile_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(12, text); self }
+    #[inline] pub fn line_of_service(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(13) }
+    #[inline] pub fn set_line_of_service(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(13, text); self }
+    #[inline] pub fn k8s_compliant_name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(14) }
+    #[inline] pub fn set_k8s_compliant_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(14, text); self }
+    #[inline] pub fn other_k8s_compliant_names(&self) -> Items<'_, ArcStr> { self.as_object().read_list(15) }
+    #[inline] pub fn other_k8s_compliant_names_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(15, T::String) }
+    #[inline] pub fn set_other_k8s_compliant_names<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(15, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_other_k8s_compliant_names<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.other_k8s_compliant_names_mut().values().push(value); self }
+}
+
+impl PbmDefaultCapabilityProfile {
+    pub const VVOL_TYPE: usize = 16;
+    pub const CONTAINER_ID: usize = 17;
+    #[inline] pub fn vvol_type(&self) -> Items<'_, ArcStr> { self.as_object().read_list(16) }
+    #[inline] pub fn vvol_type_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(16, T::String) }
+    #[inline] pub fn set_vvol_type<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(16, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_vvol_type<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.vvol_type_mut().values().push(value); self }
+    #[inline] pub fn container_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(17) }
+    #[inline] pub fn set_container_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(17, text); self }
+}
+
+impl PbmProfileId {
+    pub const UNIQUE_ID: usize = 0;
+    #[inline] pub fn unique_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_unique_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl PbmProfileOperationOutcome {
+    pub const PROFILE_ID: usize = 0;
+    pub const FAULT: usize = 1;
+    #[inline] pub fn profile_id(&self) -> &views::PbmProfileId { self.as_object().read::<views::PbmProfileId>(0) }
+    #[inline] pub fn set_profile_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(0, view); self }
+    #[inline] pub fn profile_id_mut(&mut self) -> &mut views::PbmProfileId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn fault(&self) -> Option<&views::LocalizedMethodFault> { self.as_object().read_optional::<views::LocalizedMethodFault>(1) }
+    #[inline] pub fn set_fault(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizedMethodFault, _>(1, view); self }
+    #[inline] pub fn fault_mut(&mut self) -> &mut views::LocalizedMethodFault { self.as_object_mut().view_mut(1) }
+}
+
+impl PbmProfileResourceType {
+    pub const RESOURCE_TYPE: usize = 0;
+    #[inline] pub fn resource_type(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_resource_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl PbmQueryProfileResult {
+    pub const OBJECT: usize = 0;
+    pub const PROFILE_ID: usize = 1;
+    pub const FAULT: usize = 2;
+    #[inline] pub fn object(&self) -> &views::PbmServerObjectRef { self.as_object().read::<views::PbmServerObjectRef>(0) }
+    #[inline] pub fn set_object(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmServerObjectRef, _>(0, view); self }
+    #[inline] pub fn object_mut(&mut self) -> &mut views::PbmServerObjectRef { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn profile_id(&self) -> Items<'_, views::PbmProfileId> { self.as_object().read_list(1) }
+    #[inline] pub fn profile_id_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(1, D(3208)) }
+    #[inline] pub fn set_profile_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3208), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
+    #[inline] pub fn push_profile_id<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmProfileId, A>(item); self.profile_id_mut().values().push(value); self }
+    #[inline] pub fn fault(&self) -> Option<&views::LocalizedMethodFault> { self.as_object().read_optional::<views::LocalizedMethodFault>(2) }
+    #[inline] pub fn set_fault(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizedMethodFault, _>(2, view); self }
+    #[inline] pub fn fault_mut(&mut self) -> &mut views::LocalizedMethodFault { self.as_object_mut().view_mut(2) }
+}
+
+impl PbmQueryReplicationGroupResult {
+    pub const OBJECT: usize = 0;
+    pub const REPLICATION_GROUP_ID: usize = 1;
+    pub const FAULT: usize = 2;
+    #[inline] pub fn object(&self) -> &views::PbmServerObjectRef { self.as_object().read::<views::PbmServerObjectRef>(0) }
+    #[inline] pub fn set_object(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmServerObjectRef, _>(0, view); self }
+    #[inline] pub fn object_mut(&mut self) -> &mut views::PbmServerObjectRef { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn replication_group_id(&self) -> Option<&views::ReplicationGroupId> { self.as_object().read_optional::<views::ReplicationGroupId>(1) }
+    #[inline] pub fn set_replication_group_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ReplicationGroupId, _>(1, view); self }
+    #[inline] pub fn replication_group_id_mut(&mut self) -> &mut views::ReplicationGroupId { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn fault(&self) -> Option<&views::LocalizedMethodFault> { self.as_object().read_optional::<views::LocalizedMethodFault>(2) }
+    #[inline] pub fn set_fault(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizedMethodFault, _>(2, view); self }
+    #[inline] pub fn fault_mut(&mut self) -> &mut views::LocalizedMethodFault { self.as_object_mut().view_mut(2) }
+}
+
+impl PbmRollupComplianceResult {
+    pub const OLDEST_CHECK_TIME: usize = 0;
+    pub const ENTITY: usize = 1;
+    pub const OVERALL_COMPLIANCE_STATUS: usize = 2;
+    pub const OVERALL_COMPLIANCE_TASK_STATUS: usize = 3;
+    pub const RESULT: usize = 4;
+    pub const ERROR_CAUSE: usize = 5;
+    pub const PROFILE_MISMATCH: usize = 6;
+    #[inline] pub fn oldest_check_time(&self) -> DateTime { self.as_object().read::<DateTime>(0) }
+    #[inline] pub fn set_oldest_check_time(&mut self, value: impl Into<Option<DateTime>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::DateTime)); self }
+    #[inline] pub fn entity(&self) -> &views::PbmServerObjectRef { self.as_object().read::<views::PbmServerObjectRef>(1) }
+    #[inline] pub fn set_entity(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmServerObjectRef, _>(1, view); self }
+    #[inline] pub fn entity_mut(&mut self) -> &mut views::PbmServerObjectRef { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn overall_compliance_status(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
+    #[inline] pub fn set_overall_compliance_status(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn overall_compliance_task_status(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
+    #[inline] pub fn set_overall_compliance_task_status(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+    #[inline] pub fn result(&self) -> Items<'_, views::PbmComplianceResult> { self.as_object().read_list(4) }
+    #[inline] pub fn result_mut(&mut self) -> ItemsMut<'_, views::PbmComplianceResult> { self.as_object_mut().list_mut(4, D(3184)) }
+    #[inline] pub fn set_result<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(3184), items.into_iter().map(|item| view_value::<views::PbmComplianceResult, A>(item))); self }
+    #[inline] pub fn push_result<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmComplianceResult, A>(item); self.result_mut().values().push(value); self }
+    #[inline] pub fn error_cause(&self) -> Items<'_, views::LocalizedMethodFault> { self.as_object().read_list(5) }
+    #[inline] pub fn error_cause_mut(&mut self) -> ItemsMut<'_, views::LocalizedMethodFault> { self.as_object_mut().list_mut(5, D(1546)) }
+    #[inline] pub fn set_error_cause<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(1546), items.into_iter().map(|item| view_value::<views::LocalizedMethodFault, A>(item))); self }
+    #[inline] pub fn push_error_cause<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::LocalizedMethodFault, A>(item); self.error_cause_mut().values().push(value); self }
+    #[inline] pub fn profile_mismatch(&self) -> bool { self.as_object().read::<bool>(6) }
+    #[inline] pub fn set_profile_mismatch(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(6, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl PbmServerObjectRef {
+    pub const OBJECT_TYPE: usize = 0;
+    pub const KEY: usize = 1;
+    pub const SERVER_UUID: usize = 2;
+    #[inline] pub fn object_type(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_object_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn key(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_key(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn server_uuid(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_server_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+}
+
+impl PbmServiceInstanceContent {
+    pub const ABOUT_INFO: usize = 0;
+    pub const SESSION_MANAGER: usize = 1;
+    pub const CAPABILITY_METADATA_MANAGER: usize = 2;
+    pub const PROFILE_MANAGER: usize = 3;
+    pub const COMPLIANCE_MANAGER: usize = 4;
+    pub const PLACEMENT_SOLVER: usize = 5;
+    pub const REPLICATION_MANAGER: usize = 6;
+    #[inline] pub fn about_info(&self) -> &views::PbmAboutInfo { self.as_object().read::<views::PbmAboutInfo>(0) }
+    #[inline] pub fn set_about_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmAboutInfo, _>(0, view); self }
+    #[inline] pub fn about_info_mut(&mut self) -> &mut views::PbmAboutInfo { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn session_manager(&self) -> Moref { self.as_object().read::<Moref>(1) }
+    #[inline] pub fn set_session_manager(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn capability_metadata_manager(&self) -> Moref { self.as_object().read::<Moref>(2) }
+    #[inline] pub fn set_capability_metadata_manager(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn profile_manager(&self) -> Moref { self.as_object().read::<Moref>(3) }
+    #[inline] pub fn set_profile_manager(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn compliance_manager(&self) -> Moref { self.as_object().read::<Moref>(4) }
+    #[inline] pub fn set_compliance_manager(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn placement_solver(&self) -> Moref { self.as_object().read::<Moref>(5) }
+    #[inline] pub fn set_placement_solver(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn replication_manager(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(6) }
+    #[inline] pub fn set_replication_manager(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(6, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl ClusterRuntimeInfo {
+    pub const CLUSTER_UUID: usize = 0;
+    pub const TOTAL_COMPONENTS_COUNT: usize = 1;
+    pub const CLUSTER: usize = 2;
+    #[inline] pub fn cluster_uuid(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_cluster_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn total_components_count(&self) -> i32 { self.as_object().read::<i32>(1) }
+    #[inline] pub fn set_total_components_count(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Int)); self }
+    #[inline] pub fn cluster(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(2) }
+    #[inline] pub fn set_cluster(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl CnsNFSAccessControlSpec {
+    pub const NET_PERMISSION: usize = 0;
+    pub const DELETE: usize = 1;
+    #[inline] pub fn net_permission(&self) -> &views::VsanFileShareNetPermission { self.as_object().read::<views::VsanFileShareNetPermission>(0) }
+    #[inline] pub fn set_net_permission(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanFileShareNetPermission, _>(0, view); self }
+    #[inline] pub fn net_permission_mut(&mut self) -> &mut views::VsanFileShareNetPermission { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn delete(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
+    #[inline] pub fn set_delete(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl CnsBackingObjectDetails {
+    pub const CAPACITY_IN_MB: usize = 0;
+    #[inline] pub fn capacity_in_mb(&self) -> Option<i64> { self.as_object().read_optional::<i64>(0) }
+    #[inline] pub fn set_capacity_in_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Long)); self }
+}
+
+impl CnsBlockBackingDetails {
+    pub const BACKING_DISK_ID: usize = 1;
+    pub const BACKING_DISK_URL_PATH: usize = 2;
+    pub const BACKING_DISK_PATH: usize = 3;
+    pub const BACKING_DISK_OBJECT_ID: usize = 4;
+    pub const USED_CAPACITY_IN_MB: usize = 5;
+    pub const AGGREGATED_SNAPSHOT_CAPACITY_IN_MB: usize = 6;
+    #[inline] pub fn backing_disk_id(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_backing_disk_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn backing_disk_url_path(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_backing_disk_url_path(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn backing_disk_path(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
+    #[inline] pub fn set_backing_disk_path(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+    #[inline] pub fn backing_disk_object_id(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
+    #[inline] pub fn set_backing_disk_object_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
+    #[inline] pub fn used_capacity_in_mb(&self) -> Option<i64> { self.as_object().read_optional::<i64>(5) }
+    #[inline] pub fn set_used_capacity_in_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn aggregated_snapshot_capacity_in_mb(&self) -> Option<i64> { self.as_object().read_optional::<i64>(6) }
+    #[inline] pub fn set_aggregated_snapshot_capacity_in_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(6, value.into().map_or(Value::Unset, Value::Long)); self }
+}
+
+impl CnsFileBackingDetails {
+    pub const BACKING_FILE_ID: usize = 1;
+    #[inline] pub fn backing_file_id(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_backing_file_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl CnsVsanFileShareBackingDetails {
+    pub const NAME: usize = 2;
+    pub const ACCESS_POINTS: usize = 3;
+    pub const PERMISSION: usize = 4;
+    #[inline] pub fn name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn access_points(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(3) }
+    #[inline] pub fn access_points_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(3, D(1518)) }
+    #[inline] pub fn set_access_points<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(1518), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn push_access_points<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.access_points_mut().values().push(value); self }
+    #[inline] pub fn permission(&self) -> Items<'_, views::VsanFileShareNetPermission> { self.as_object().read_list(4) }
+    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::VsanFileShareNetPermission> { self.as_object_mut().list_mut(4, D(3694)) }
+    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(3694), items.into_iter().map(|item| view_value::<views::VsanFileShareNetPermission, A>(item))); self }
+    #[inline] pub fn push_permission<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanFileShareNetPermission, A>(item); self.permission_mut().values().push(value); self }
+}
+
+impl CnsBlockCreateSpec {
+    pub const CRYPTO_SPEC: usize = 0;
+    #[inline] pub fn crypto_spec(&self) -> Option<&views::CryptoSpec> { self.as_object().read_optional::<views::CryptoSpec>(0) }
+    #[inline] pub fn set_crypto_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoSpec, _>(0, view); self }
+    #[inline] pub fn crypto_spec_mut(&mut self) -> &mut views::CryptoSpec { self.as_object_mut().view_mut(0) }
+}
+
+impl CnsVSANFileCreateSpec {
+    pub const SOFT_QUOTA_IN_MB: usize = 0;
+    pub const PERMISSION: usize = 1;
+    #[inline] pub fn soft_quota_in_mb(&self) -> Option<i64> { self.as_object().read_optional::<i64>(0) }
+    #[inline] pub fn set_soft_quota_in_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn permission(&self) -> Items<'_, views::VsanFileShareNetPermission> { self.as_object().read_list(1) }
+    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::VsanFileShareNetPermission> { self.as_object_mut().list_mut(1, D(3694)) }
+    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3694), items.into_iter().map(|item| view_value::<views::VsanFileShareNetPermission, A>(item))); self }
+    #[inline] pub fn push_permission<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanFileShareNetPermission, A>(item); self.permission_mut().values().push(value); self }
+}
+
+impl CnsContainerCluster {
+    pub const CLUSTER_TYPE: usize = 0;
+    pub const CLUSTER_ID: usize = 1;
+    pub const V_SPHERE_USER: usize = 2;
+    pub const CLUSTER_FLAVOR: usize = 3;
+    pub const CLUSTER_DISTRIBUTION: usize = 4;
+    pub const DELETE: usize = 5;
+    #[inline] pub fn cluster_type(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_cluster_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn cluster_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_cluster_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn v_sphere_user(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
+    #[inline] pub fn set_v_sphere_user(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn cluster_flavor(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
+    #[inline] pub fn set_cluster_flavor(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+    #[inline] pub fn cluster_distribution(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
+    #[inline] pub fn set_cluster_distribution(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
+    #[inline] pub fn delete(&self) -> Option<bool> { self.as_object().read_optional::<bool>(5) }
+    #[inline] pub fn set_delete(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl CnsCursor {
+    pub const OFFSET: usize = 0;
+    pub const LIMIT: usize = 1;
+    pub const TOTAL_RECORDS: usize = 2;
+    #[inline] pub fn offset(&self) -> i64 { self.as_object().read::<i64>(0) }
+    #[inline] pub fn set_offset(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn limit(&self) -> i64 { self.as_object().read::<i64>(1) }
+    #[inline] pub fn set_limit(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn total_records(&self) -> Option<i64> { self.as_object().read_optional::<i64>(2) }
+    #[inline] pub fn set_total_records(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Long)); self }
+}
+
+impl CnsEntityMetadata {
+    pub const ENTITY_NAME: usize = 0;
+    pub const LABELS: usize = 1;
+    pub const DELETE: usize = 2;
+    pub const CLUSTER_ID: usize = 3;
+    #[inline] pub fn entity_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_entity_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn labels(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(1) }
+    #[inline] pub fn labels_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(1, D(1518)) }
+    #[inline] pub fn set_labels<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1518), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn push_labels<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.labels_mut().values().push(value); self }
+    #[inline] pub fn delete(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
+    #[inline] pub fn set_delete(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn cluster_id(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
+    #[inline] pub fn set_cluster_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+}
+
+impl CnsKubernetesEntityMetadata {
+    pub const ENTITY_TYPE: usize = 4;
+    pub const NAMESPACE: usize = 5;
+    pub const REFERRED_ENTITY: usize = 6;
+    #[inline] pub fn entity_type(&self) -> &ArcStr { self.as_object().read::<ArcStr>(4) }
+    #[inline] pub fn set_entity_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
+    #[inline] pub fn namespace(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(5) }
+    #[inline] pub fn set_namespace(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(5, text); self }
+    #[inline] pub fn referred_entity(&self) -> Items<'_, views::CnsKubernetesEntityReference> { self.as_object().read_list(6) }
+    #[inline] pub fn referred_entity_mut(&mut self) -> ItemsMut<'_, views::CnsKubernetesEntityReference> { self.as_object_mut().list_mut(6, D(3472)) }
+    #[inline] pub fn set_referred_entity<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(3472), items.into_iter().map(|item| view_value::<views::CnsKubernetesEntityReference, A>(item))); self }
+    #[inline] pub fn push_referred_entity<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsKubernetesEntityReference, A>(item); self.referred_entity_mut().values().push(value); self }
+}
+
+impl CnsKubernetesEntityReference {
+    pub const ENTITY_TYPE: usize = 0;
+    pub const ENTITY_NAME: usize = 1;
+    pub const NAMESPACE: usize = 2;
+    pub const CLUSTER_ID: usize = 3;
+    #[inline] pub fn entity_type(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_entity_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn entity_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_entity_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn namespace(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_namespace(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn cluster_id(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
+    #[inline] pub fn set_cluster_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+}
+
+impl CnsQueryFilter {
+    pub const VOLUME_IDS: usize = 0;
+    pub const NAMES: usize = 1;
+    pub const CONTAINER_CLUSTER_IDS: usize = 2;
+    pub const STORAGE_POLICY_ID: usize = 3;
+    pub const DATASTORES: usize = 4;
+    pub const LABELS: usize = 5;
+    pub const COMPLIANCE_STATUS: usize = 6;
+    pub const DATASTORE_ACCESSIBILITY_STATUS: usize = 7;
+    pub const CURSOR: usize = 8;
+    pub const HEALTH_STATUS: usize = 9;
+    #[inline] pub fn volume_ids(&self) -> Items<'_, views::CnsVolumeId> { self.as_object().read_list(0) }
+    #[inline] pub fn volume_ids_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeId> { self.as_object_mut().list_mut(0, D(3489)) }
+    #[inline] pub fn set_volume_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3489), items.into_iter().map(|item| view_value::<views::CnsVolumeId, A>(item))); self }
+    #[inline] pub fn push_volume_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeId, A>(item); self.volume_ids_mut().values().push(value); self }
+    #[inline] pub fn names(&self) -> Items<'_, ArcStr> { self.as_object().read_list(1) }
+    #[inline] pub fn names_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(1, T::String) }
+    #[inline] pub fn set_names<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_names<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.names_mut().values().push(value); self }
+    #[inline] pub fn container_cluster_ids(&self) -> Items<'_, ArcStr> { self.as_object().read_list(2) }
+    #[inline] pub fn container_cluster_ids_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(2, T::String) }
+    #[inline] pub fn set_container_cluster_ids<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_container_cluster_ids<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.container_cluster_ids_mut().values().push(value); self }
+    #[inline] pub fn storage_policy_id(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
+    #[inline] pub fn set_storage_policy_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+    #[inline] pub fn datastores(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4031)) }
+    #[inline] pub fn set_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4031), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn push_datastores<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastores_mut().values().push(value); self }
+    #[inline] pub fn labels(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(5) }
+    #[inline] pub fn labels_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(5, D(1518)) }
+    #[inline] pub fn set_labels<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(1518), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn push_labels<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.labels_mut().values().push(value); self }
+    #[inline] pub fn compliance_status(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(6) }
+    #[inline] pub fn set_compliance_status(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
+    #[inline] pub fn datastore_accessibility_status(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(7) }
+    #[inline] pub fn set_datastore_accessibility_status(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(7, text); self }
+    #[inline] pub fn cursor(&self) -> Option<&views::CnsCursor> { self.as_object().read_optional::<views::CnsCursor>(8) }
+    #[inline] pub fn set_cursor(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsCursor, _>(8, view); self }
+    #[inline] pub fn cursor_mut(&mut self) -> &mut views::CnsCursor { self.as_object_mut().view_mut(8) }
+    #[inline] pub fn health_status(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(9) }
+    #[inline] pub fn set_health_status(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(9, text); self }
+}
+
+impl CnsKubernetesQueryFilter {
+    pub const NAMESPACES: usize = 10;
+    pub const POD_NAMES: usize = 11;
+    pub const PVC_NAMES: usize = 12;
+    pub const PV_NAMES: usize = 13;
+    #[inline] pub fn namespaces(&self) -> Items<'_, ArcStr> { self.as_object().read_list(10) }
+    #[inline] pub fn namespaces_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(10, T::String) }
+    #[inline] pub fn set_namespaces<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_namespaces<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.namespaces_mut().values().push(value); self }
+    #[inline] pub fn pod_names(&self) -> Items<'_, ArcStr> { self.as_object().read_list(11) }
+    #[inline] pub fn pod_names_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(11, T::String) }
+    #[inline] pub fn set_pod_names<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_pod_names<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.pod_names_mut().values().push(value); self }
+    #[inline] pub fn pvc_names(&self) -> Items<'_, ArcStr> { self.as_object().read_list(12) }
+    #[inline] pub fn pvc_names_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(12, T::String) }
+    #[inline] pub fn set_pvc_names<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(12, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_pvc_names<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.pvc_names_mut().values().push(value); self }
+    #[inline] pub fn pv_names(&self) -> Items<'_, ArcStr> { self.as_object().read_list(13) }
+    #[inline] pub fn pv_names_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(13, T::String) }
+    #[inline] pub fn set_pv_names<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(13, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_pv_names<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.pv_names_mut().values().push(value); self }
+}
+
+impl CnsQueryResult {
+    pub const VOLUMES: usize = 0;
+    pub const CURSOR: usize = 1;
+    #[inline] pub fn volumes(&self) -> Items<'_, views::CnsVolume> { self.as_object().read_list(0) }
+    #[inline] pub fn volumes_mut(&mut self) -> ItemsMut<'_, views::CnsVolume> { self.as_object_mut().list_mut(0, D(3483)) }
+    #[inline] pub fn set_volumes<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3483), items.into_iter().map(|item| view_value::<views::CnsVolume, A>(item))); self }
+    #[inline] pub fn push_volumes<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolume, A>(item); self.volumes_mut().values().push(value); self }
+    #[inline] pub fn cursor(&self) -> &views::CnsCursor { self.as_object().read::<views::CnsCursor>(1) }
+    #[inline] pub fn set_cursor(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsCursor, _>(1, view); self }
+    #[inline] pub fn cursor_mut(&mut self) -> &mut views::CnsCursor { self.as_object_mut().view_mut(1) }
+}
+
+impl CnsQuerySelection {
+    pub const NAMES: usize = 0;
+    #[inline] pub fn names(&self) -> Items<'_, ArcStr> { self.as_object().read_list(0) }
+    #[inline] pub fn names_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(0, T::String) }
+    #[inline] pub fn set_names<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_names<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.names_mut().values().push(value); self }
+}
+
+impl CnsSnapshotCreateSpec {
+    pub const VOLUME_ID: usize = 0;
+    pub const DESCRIPTION: usize = 1;
+    pub const SNAPSHOT_ID: usize = 2;
+    #[inline] pub fn volume_id(&self) -> &views::CnsVolumeId { self.as_object().read::<views::CnsVolumeId>(0) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(0, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn description(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn snapshot_id(&self) -> Option<&views::CnsSnapshotId> { self.as_object().read_optional::<views::CnsSnapshotId>(2) }
+    #[inline] pub fn set_snapshot_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsSnapshotId, _>(2, view); self }
+    #[inline] pub fn snapshot_id_mut(&mut self) -> &mut views::CnsSnapshotId { self.as_object_mut().view_mut(2) }
+}
+
+impl CnsSnapshotDeleteSpec {
+    pub const VOLUME_ID: usize = 0;
+    pub const SNAPSHOT_ID: usize = 1;
+    #[inline] pub fn volume_id(&self) -> &views::CnsVolumeId { self.as_object().read::<views::CnsVolumeId>(0) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(0, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn snapshot_id(&self) -> &views::CnsSnapshotId { self.as_object().read::<views::CnsSnapshotId>(1) }
+    #[inline] pub fn set_snapshot_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsSnapshotId, _>(1, view); self }
+    #[inline] pub fn snapshot_id_mut(&mut self) -> &mut views::CnsSnapshotId { self.as_object_mut().view_mut(1) }
+}
+
+impl CnsSnapshotId {
+    pub const ID: usize = 0;
+    #[inline] pub fn id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl CnsSyncVolumeSpec {
+    pub const VOLUME_ID: usize = 0;
+    pub const DATASTORE: usize = 1;
+    pub const SYNC_MODE: usize = 2;
+    #[inline] pub fn volume_id(&self) -> &views::CnsVolumeId { self.as_object().read::<views::CnsVolumeId>(0) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(0, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn datastore(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(1) }
+    #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn sync_mode(&self) -> Items<'_, ArcStr> { self.as_object().read_list(2) }
+    #[inline] pub fn sync_mode_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(2, T::String) }
+    #[inline] pub fn set_sync_mode<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_sync_mode<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.sync_mode_mut().values().push(value); self }
+}
+
+impl CnsUnregisterVolumeSpec {
+    pub const VOLUME_ID: usize = 0;
+    pub const TARGET_VOLUME_TYPE: usize = 1;
+    #[inline] pub fn volume_id(&self) -> &views::CnsVolumeId { self.as_object().read::<views::CnsVolumeId>(0) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(0, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn target_volume_type(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_target_volume_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl CnsVolume {
+    pub const VOLUME_ID: usize = 0;
+    pub const DATASTORE_URL: usize = 1;
+    pub const NAME: usize = 2;
+    pub const VOLUME_TYPE: usize = 3;
+    pub const STORAGE_POLICY_ID: usize = 4;
+    pub const METADATA: usize = 5;
+    pub const BACKING_OBJECT_DETAILS: usize = 6;
+    pub const COMPLIANCE_STATUS: usize = 7;
+    pub const DATASTORE_ACCESSIBILITY_STATUS: usize = 8;
+    pub const HEALTH_STATUS: usize = 9;
+    #[inline] pub fn volume_id(&self) -> &views::CnsVolumeId { self.as_object().read::<views::CnsVolumeId>(0) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(0, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn datastore_url(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_datastore_url(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn volume_type(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
+    #[inline] pub fn set_volume_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+    #[inline] pub fn storage_policy_id(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
+    #[inline] pub fn set_storage_policy_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
+    #[inline] pub fn metadata(&self) -> Option<&views::CnsVolumeMetadata> { self.as_object().read_optional::<views::CnsVolumeMetadata>(5) }
+    #[inline] pub fn set_metadata(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeMetadata, _>(5, view); self }
+    #[inline] pub fn metadata_mut(&mut self) -> &mut views::CnsVolumeMetadata { self.as_object_mut().view_mut(5) }
+    #[inline] pub fn backing_object_details(&self) -> Option<&views::CnsBackingObjectDetails> { self.as_object().read_optional::<views::CnsBackingObjectDetails>(6) }
+    #[inline] pub fn set_backing_object_details(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsBackingObjectDetails, _>(6, view); self }
+    #[inline] pub fn backing_object_details_mut(&mut self) -> &mut views::CnsBackingObjectDetails { self.as_object_mut().view_mut(6) }
+    #[inline] pub fn compliance_status(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(7) }
+    #[inline] pub fn set_compliance_status(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(7, text); self }
+    #[inline] pub fn datastore_accessibility_status(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(8) }
+    #[inline] pub fn set_datastore_accessibility_status(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(8, text); self }
+    #[inline] pub fn health_status(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(9) }
+    #[inline] pub fn set_health_status(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(9, text); self }
+}
+
+impl CnsVolumeACLConfigureSpec {
+    pub const VOLUME_ID: usize = 0;
+    pub const ACCESS_CONTROL_SPEC_LIST: usize = 1;
+    #[inline] pub fn volume_id(&self) -> &views::CnsVolumeId { self.as_object().read::<views::CnsVolumeId>(0) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(0, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn access_control_spec_list(&self) -> Items<'_, views::CnsAccessControlSpec> { self.as_object().read_list(1) }
+    #[inline] pub fn access_control_spec_list_mut(&mut self) -> ItemsMut<'_, views::CnsAccessControlSpec> { self.as_object_mut().list_mut(1, D(3458)) }
+    #[inline] pub fn set_access_control_spec_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3458), items.into_iter().map(|item| view_value::<views::CnsAccessControlSpec, A>(item))); self }
+    #[inline] pub fn push_access_control_spec_list<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsAccessControlSpec, A>(item); self.access_control_spec_list_mut().values().push(value); self }
+}
+
+impl CnsVolumeAttachDetachSpec {
+    pub const VOLUME_ID: usize = 0;
+    pub const VM: usize = 1;
+    pub const DISK_MODE: usize = 2;
+    pub const SHARING: usize = 3;
+    pub const CONTROLLER_KEY: usize = 4;
+    pub const UNIT_NUMBER: usize = 5;
+    pub const BACKING_TYPE_NAME: usize = 6;
+    pub const VOLUME_ENCRYPTED: usize = 7;
+    #[inline] pub fn volume_id(&self) -> &views::CnsVolumeId { self.as_object().read::<views::CnsVolumeId>(0) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(0, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn vm(&self) -> Moref { self.as_object().read::<Moref>(1) }
+    #[inline] pub fn set_vm(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn disk_mode(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_disk_mode(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn sharing(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
+    #[inline] pub fn set_sharing(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+    #[inline] pub fn controller_key(&self) -> Option<i32> { self.as_object().read_optional::<i32>(4) }
+    #[inline] pub fn set_controller_key(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Int)); self }
+    #[inline] pub fn unit_number(&self) -> Option<i32> { self.as_object().read_optional::<i32>(5) }
+    #[inline] pub fn set_unit_number(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::Int)); self }
+    #[inline] pub fn backing_type_name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(6) }
+    #[inline] pub fn set_backing_type_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
+    #[inline] pub fn volume_encrypted(&self) -> Option<bool> { self.as_object().read_optional::<bool>(7) }
+    #[inline] pub fn set_volume_encrypted(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(7, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl CnsVolumeCreateSpec {
+    pub const NAME: usize = 0;
+    pub const VOLUME_TYPE: usize = 1;
+    pub const VOLUME_ID: usize = 2;
+    pub const DATASTORES: usize = 3;
+    pub const METADATA: usize = 4;
+    pub const BACKING_OBJECT_DETAILS: usize = 5;
+    pub const PROFILE: usize = 6;
+    pub const ACTIVE_CLUSTERS: usize = 7;
+    pub const CREATE_SPEC: usize = 8;
+    pub const VOLUME_SOURCE: usize = 9;
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn volume_type(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_volume_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn volume_id(&self) -> Option<&views::CnsVolumeId> { self.as_object().read_optional::<views::CnsVolumeId>(2) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(2, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(2) }
+    #[inline] pub fn datastores(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4031)) }
+    #[inline] pub fn set_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4031), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn push_datastores<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastores_mut().values().push(value); self }
+    #[inline] pub fn metadata(&self) -> Option<&views::CnsVolumeMetadata> { self.as_object().read_optional::<views::CnsVolumeMetadata>(4) }
+    #[inline] pub fn set_metadata(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeMetadata, _>(4, view); self }
+    #[inline] pub fn metadata_mut(&mut self) -> &mut views::CnsVolumeMetadata { self.as_object_mut().view_mut(4) }
+    #[inline] pub fn backing_object_details(&self) -> &views::CnsBackingObjectDetails { self.as_object().read::<views::CnsBackingObjectDetails>(5) }
+    #[inline] pub fn set_backing_object_details(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsBackingObjectDetails, _>(5, view); self }
+    #[inline] pub fn backing_object_details_mut(&mut self) -> &mut views::CnsBackingObjectDetails { self.as_object_mut().view_mut(5) }
+    #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(6) }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(6, D(2981)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
+    #[inline] pub fn active_clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(7) }
+    #[inline] pub fn active_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(7, M(4029)) }
+    #[inline] pub fn set_active_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, M(4029), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn push_active_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.active_clusters_mut().values().push(value); self }
+    #[inline] pub fn create_spec(&self) -> Option<&views::CnsBaseCreateSpec> { self.as_object().read_optional::<views::CnsBaseCreateSpec>(8) }
+    #[inline] pub fn set_create_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsBaseCreateSpec, _>(8, view); self }
+    #[inline] pub fn create_spec_mut(&mut self) -> &mut views::CnsBaseCreateSpec { self.as_object_mut().view_mut(8) }
+    #[inline] pub fn volume_source(&self) -> Option<&views::CnsVolumeSource> { self.as_object().read_optional::<views::CnsVolumeSource>(9) }
+    #[inline] pub fn set_volume_source(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeSource, _>(9, view); self }
+    #[inline] pub fn volume_source_mut(&mut self) -> &mut views::CnsVolumeSource { self.as_object_mut().view_mut(9) }
+}
+
+impl CnsVolumeCryptoUpdateSpec {
+    pub const VOLUME_ID: usize = 0;
+    pub const PROFILE: usize = 1;
+    pub const DISKS_CRYPTO: usize = 2;
+    #[inline] pub fn volume_id(&self) -> &views::CnsVolumeId { self.as_object().read::<views::CnsVolumeId>(0) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(0, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(1) }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(1, D(2981)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
+    #[inline] pub fn disks_crypto(&self) -> Option<&views::DiskCryptoSpec> { self.as_object().read_optional::<views::DiskCryptoSpec>(2) }
+    #[inline] pub fn set_disks_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DiskCryptoSpec, _>(2, view); self }
+    #[inline] pub fn disks_crypto_mut(&mut self) -> &mut views::DiskCryptoSpec { self.as_object_mut().view_mut(2) }
+}
+
+impl CnsVolumeExtendSpec {
+    pub const VOLUME_ID: usize = 0;
+    pub const CAPACITY_IN_MB: usize = 1;
+    #[inline] pub fn volume_id(&self) -> &views::CnsVolumeId { self.as_object().read::<views::CnsVolumeId>(0) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(0, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn capacity_in_mb(&self) -> i64 { self.as_object().read::<i64>(1) }
+    #[inline] pub fn set_capacity_in_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Long)); self }
+}
+
+impl CnsVolumeId {
+    pub const ID: usize = 0;
+    #[inline] pub fn id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl CnsVolumeMetadata {
+    pub const CONTAINER_CLUSTER: usize = 0;
+    pub const ENTITY_METADATA: usize = 1;
+    pub const CONTAINER_CLUSTER_ARRAY: usize = 2;
+    #[inline] pub fn container_cluster(&self) -> &views::CnsContainerCluster { self.as_object().read::<views::CnsContainerCluster>(0) }
+    #[inline] pub fn set_container_cluster(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsContainerCluster, _>(0, view); self }
+    #[inline] pub fn container_cluster_mut(&mut self) -> &mut views::CnsContainerCluster { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn entity_metadata(&self) -> Items<'_, views::CnsEntityMetadata> { self.as_object().read_list(1) }
+    #[inline] pub fn entity_metadata_mut(&mut self) -> ItemsMut<'_, views::CnsEntityMetadata> { self.as_object_mut().list_mut(1, D(3470)) }
+    #[inline] pub fn set_entity_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3470), items.into_iter().map(|item| view_value::<views::CnsEntityMetadata, A>(item))); self }
+    #[inline] pub fn push_entity_metadata<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsEntityMetadata, A>(item); self.entity_metadata_mut().values().push(value); self }
+    #[inline] pub fn container_cluster_array(&self) -> Items<'_, views::CnsContainerCluster> { self.as_object().read_list(2) }
+    #[inline] pub fn container_cluster_array_mut(&mut self) -> ItemsMut<'_, views::CnsContainerCluster> { self.as_object_mut().list_mut(2, D(3468)) }
+    #[inline] pub fn set_container_cluster_array<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3468), items.into_iter().map(|item| view_value::<views::CnsContainerCluster, A>(item))); self }
+    #[inline] pub fn push_container_cluster_array<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsContainerCluster, A>(item); self.container_cluster_array_mut().values().push(value); self }
+}
+
+impl CnsVolumeMetadataUpdateSpec {
+    pub const VOLUME_ID: usize = 0;
+    pub const METADATA: usize = 1;
+    #[inline] pub fn volume_id(&self) -> &views::CnsVolumeId { self.as_object().read::<views::CnsVolumeId>(0) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(0, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn metadata(&self) -> &views::CnsVolumeMetadata { self.as_object().read::<views::CnsVolumeMetadata>(1) }
+    #[inline] pub fn set_metadata(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeMetadata, _>(1, view); self }
+    #[inline] pub fn metadata_mut(&mut self) -> &mut views::CnsVolumeMetadata { self.as_object_mut().view_mut(1) }
+}
+
+impl CnsVolumePolicyReconfigSpec {
+    pub const VOLUME_ID: usize = 0;
+    pub const PROFILE: usize = 1;
+    #[inline] pub fn volume_id(&self) -> &views::CnsVolumeId { self.as_object().read::<views::CnsVolumeId>(0) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(0, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(1) }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(1, D(2981)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
+}
+
+impl CnsVolumeRelocateSpec {
+    pub const VOLUME_ID: usize = 0;
+    pub const DATASTORE: usize = 1;
+    pub const PROFILE: usize = 2;
+    #[inline] pub fn volume_id(&self) -> &views::CnsVolumeId { self.as_object().read::<views::CnsVolumeId>(0) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(0, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(1) }
+    #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(2) }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(2, D(2981)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
+}
+
+impl CnsCloneVolumeSource {
+    pub const VOLUME_ID: usize = 0;
+    pub const KEEP_AFTER_DELETE_VM: usize = 1;
+    #[inline] pub fn volume_id(&self) -> &views::CnsVolumeId { self.as_object().read::<views::CnsVolumeId>(0) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(0, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn keep_after_delete_vm(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
+    #[inline] pub fn set_keep_after_delete_vm(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl CnsSnapshotVolumeSource {
+    pub const VOLUME_ID: usize = 0;
+    pub const SNAPSHOT_ID: usize = 1;
+    pub const LINKED_CLONE: usize = 2;
+    #[inline] pub fn volume_id(&self) -> Option<&views::CnsVolumeId> { self.as_object().read_optional::<views::CnsVolumeId>(0) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(0, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn snapshot_id(&self) -> Option<&views::CnsSnapshotId> { self.as_object().read_optional::<views::CnsSnapshotId>(1) }
+    #[inline] pub fn set_snapshot_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsSnapshotId, _>(1, view); self }
+    #[inline] pub fn snapshot_id_mut(&mut self) -> &mut views::CnsSnapshotId { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn linked_clone(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
+    #[inline] pub fn set_linked_clone(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl VSANEntityCompatibilityResult {
+    pub const ENTITY: usize = 0;
+    pub const COMPATIBLE: usize = 1;
+    pub const INCOMPATIBLE_REASONS: usize = 2;
+    pub const EXTENDED_ATTRIBUTES: usize = 3;
+    #[inline] pub fn entity(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_entity(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn compatible(&self) -> bool { self.as_object().read::<bool>(1) }
+    #[inline] pub fn set_compatible(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn incompatible_reasons(&self) -> Items<'_, views::LocalizableMessage> { self.as_object().read_list(2) }
+    #[inline] pub fn incompatible_reasons_mut(&mut self) -> ItemsMut<'_, views::LocalizableMessage> { self.as_object_mut().list_mut(2, D(1544)) }
+    #[inline] pub fn set_incompatible_reasons<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(1544), items.into_iter().map(|item| view_value::<views::LocalizableMessage, A>(item))); self }
+    #[inline] pub fn push_incompatible_reasons<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::LocalizableMessage, A>(item); self.incompatible_reasons_mut().values().push(value); self }
+    #[inline] pub fn extended_attributes(&self) -> Items<'_, views::KeyAnyValue> { self.as_object().read_list(3) }
+    #[inline] pub fn extended_attributes_mut(&mut self) -> ItemsMut<'_, views::KeyAnyValue> { self.as_object_mut().list_mut(3, D(1516)) }
+    #[inline] pub fn set_extended_attributes<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(1516), items.into_iter().map(|item| view_value::<views::KeyAnyValue, A>(item))); self }
+    #[inline] pub fn push_extended_attributes<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyAnyValue, A>(item); self.extended_attributes_mut().values().push(value); self }
+}
+
+impl VSANSharedWitnessCompatibilityResult {
+    pub const WITNESS_HOST_COMPATIBILITY: usize = 0;
+    pub const ROBO_CLUSTER_COMPATIBILITY: usize = 1;
+    #[inline] pub fn witness_host_compatibility(&self) -> &views::VSANEntityCompatibilityResult { self.as_object().read::<views::VSANEntityCompatibilityResult>(0) }
+    #[inline] pub fn set_witness_host_compatibility(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VSANEntityCompatibilityResult, _>(0, view); self }
+    #[inline] pub fn witness_host_compatibility_mut(&mut self) -> &mut views::VSANEntityCompatibilityResult { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn robo_cluster_compatibility(&self) -> Items<'_, views::VSANEntityCompatibilityResult> { self.as_object().read_list(1) }
+    #[inline] pub fn robo_cluster_compatibility_mut(&mut self) -> ItemsMut<'_, views::VSANEntityCompatibilityResult> { self.as_object_mut().list_mut(1, D(3542)) }
+    #[inline] pub fn set_robo_cluster_compatibility<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3542), items.into_iter().map(|item| view_value::<views::VSANEntityCompatibilityResult, A>(item))); self }
+    #[inline] pub fn push_robo_cluster_compatibility<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VSANEntityCompatibilityResult, A>(item); self.robo_cluster_compatibility_mut().values().push(value); self }
+}
+
+impl VimClusterVSANPreferredFaultDomainInfo {
+    pub const PREFERRED_FAULT_DOMAIN_NAME: usize = 0;
+    pub const PREFERRED_FAULT_DOMAIN_ID: usize = 1;
+    #[inline] pub fn preferred_fault_domain_name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
+    #[inline] pub fn set_preferred_fault_domain_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn preferred_fault_domain_id(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_preferred_fault_domain_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl VimClusterVSANStretchedClusterCapability {
+    pub const HOST_MO_ID: usize = 0;
+    pub const CONN_STATUS: usize = 1;
+    pub const IS_SUPPORTED: usize = 2;
+    pub const HOST_CAPABILITY: usize = 3;
+    #[inline] pub fn host_mo_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_host_mo_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn conn_status(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_conn_status(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn is_supported(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
+    #[inline] pub fn set_is_supported(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn host_capability(&self) -> Option<&views::VimHostVSANStretchedClusterHostCapability> { self.as_object().read_optional::<views::VimHostVSANStretchedClusterHostCapability>(3) }
+    #[inline] pub fn set_host_capability(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VimHostVSANStretchedClusterHostCapability, _>(3, view); self }
+    #[inline] pub fn host_capability_mut(&mut self) -> &mut views::VimHostVSANStretchedClusterHostCapability { self.as_object_mut().view_mut(3) }
+}
+
+impl VimClusterVSANStretchedClusterFaultDomainConfig {
+    pub const FIRST_FD_NAME: usize = 0;
+    pub const FIRST_FD_HOSTS: usize = 1;
+    pub const SECOND_FD_NAME: usize = 2;
+    pub const SECOND_FD_HOSTS: usize = 3;
+    #[inline] pub fn first_fd_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_first_fd_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn first_fd_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
+    #[inline] pub fn first_fd_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4036)) }
+    #[inline] pub fn set_first_fd_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn push_first_fd_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.first_fd_hosts_mut().values().push(value); self }
+    #[inline] pub fn second_fd_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
+    #[inline] pub fn set_second_fd_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn second_fd_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
+    #[inline] pub fn second_fd_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4036)) }
+    #[inline] pub fn set_second_fd_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn push_second_fd_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.second_fd_hosts_mut().values().push(value); self }
+}
+
+impl VimClusterVSANWitnessHostInfo {
+    pub const NODE_UUID: usize = 0;
+    pub const FAULT_DOMAIN_NAME: usize = 1;
+    pub const PREFERRED_FD_NAME: usize = 2;
+    pub const PREFERRED_FD_UUID: usize = 3;
+    pub const UNICAST_AGENT_ADDR: usize = 4;
+    pub const HOST: usize = 5;
+    pub const METADATA_MODE: usize = 6;
+    #[inline] pub fn node_uuid(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_node_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn fault_domain_name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_fault_domain_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn preferred_fd_name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_preferred_fd_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn preferred_fd_uuid(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
+    #[inline] pub fn set_preferred_fd_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+    #[inline] pub fn unicast_agent_addr(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
+    #[inline] pub fn set_unicast_agent_addr(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
+    #[inline] pub fn host(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(5) }
+    #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn metadata_mode(&self) -> Option<bool> { self.as_object().read_optional::<bool>(6) }
+    #[inline] pub fn set_metadata_mode(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(6, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl VimHostVSANStretchedClusterHostCapability {
+    pub const FEATURE_VERSION: usize = 0;
+    #[inline] pub fn feature_version(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_feature_version(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl VsanAddStoragePoolDiskSpec {
+    pub const HOST: usize = 0;
+    pub const DISKS: usize = 1;
+    #[inline] pub fn host(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn disks(&self) -> Items<'_, views::VsanStoragePoolDisk> { self.as_object().read_list(1) }
+    #[inline] pub fn disks_mut(&mut self) -> ItemsMut<'_, views::VsanStoragePoolDisk> { self.as_object_mut().list_mut(1, D(3937)) }
+    #[inline] pub fn set_disks<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3937), items.into_iter().map(|item| view_value::<views::VsanStoragePoolDisk, A>(item))); self }
+    #[inline] pub fn push_disks<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanStoragePoolDisk, A>(item); self.disks_mut().values().push(value); self }
+}
+
+impl VsanFileShareNetPermission {
+    pub const IPS: usize = 0;
+    pub const PERMISSIONS: usize = 1;
+    pub const ALLOW_ROOT: usize = 2;
+    #[inline] pub fn ips(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_ips(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn permissions(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_permissions(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn allow_root(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
+    #[inline] pub fn set_allow_root(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl VsanHostVirtualApplianceInfo {
+    pub const HOST_KEY: usize = 0;
+    pub const IS_VIRTUAL_APP: usize = 1;
+    pub const IS_DEPLOYED_FROM_OVF: usize = 2;
+    #[inline] pub fn host_key(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_host_key(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn is_virtual_app(&self) -> bool { self.as_object().read::<bool>(1) }
+    #[inline] pub fn set_is_virtual_app(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn is_deployed_from_ovf(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
+    #[inline] pub fn set_is_deployed_from_ovf(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl VsanStoragePoolDisk {
+    pub const DISK_NAME: usize = 0;
+    pub const DISK_TYPE: usize = 1;
+    #[inline] pub fn disk_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_disk_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn disk_type(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_disk_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl VsanStretchedClusterConfig {
+    pub const CLUSTER: usize = 0;
+    pub const PREFERRED_FD_NAME: usize = 1;
+    pub const FAULT_DOMAIN_CONFIG: usize = 2;
+    #[inline] pub fn cluster(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_cluster(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn preferred_fd_name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_preferred_fd_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn fault_domain_config(&self) -> Option<&views::VimClusterVSANStretchedClusterFaultDomainConfig> { self.as_object().read_optional::<views::VimClusterVSANStretchedClusterFaultDomainConfig>(2) }
+    #[inline] pub fn set_fault_domain_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VimClusterVSANStretchedClusterFaultDomainConfig, _>(2, view); self }
+    #[inline] pub fn fault_domain_config_mut(&mut self) -> &mut views::VimClusterVSANStretchedClusterFaultDomainConfig { self.as_object_mut().view_mut(2) }
+}
+
+impl VsanVcStretchedClusterConfigSpec {
+    pub const WITNESS_HOST: usize = 0;
+    pub const CLUSTERS: usize = 1;
+    pub const WITNESS_DISK_MAPPINGS: usize = 2;
+    pub const WITNESS_STORAGE_POOL_SPECS: usize = 3;
+    #[inline] pub fn witness_host(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_witness_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn clusters(&self) -> Items<'_, views::VsanStretchedClusterConfig> { self.as_object().read_list(1) }
+    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, views::VsanStretchedClusterConfig> { self.as_object_mut().list_mut(1, D(3939)) }
+    #[inline] pub fn set_clusters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3939), items.into_iter().map(|item| view_value::<views::VsanStretchedClusterConfig, A>(item))); self }
+    #[inline] pub fn push_clusters<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanStretchedClusterConfig, A>(item); self.clusters_mut().values().push(value); self }
+    #[inline] pub fn witness_disk_mappings(&self) -> Items<'_, views::VsanHostDiskMapping> { self.as_object().read_list(2) }
+    #[inline] pub fn witness_disk_mappings_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(2, D(3097)) }
+    #[inline] pub fn set_witness_disk_mappings<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3097), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
+    #[inline] pub fn push_witness_disk_mappings<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskMapping, A>(item); self.witness_disk_mappings_mut().values().push(value); self }
+    #[inline] pub fn witness_storage_pool_specs(&self) -> Items<'_, views::VsanAddStoragePoolDiskSpec> { self.as_object().read_list(3) }
+    #[inline] pub fn witness_storage_pool_specs_mut(&mut self) -> ItemsMut<'_, views::VsanAddStoragePoolDiskSpec> { self.as_object_mut().list_mut(3, D(3575)) }
+    #[inline] pub fn set_witness_storage_pool_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(3575), items.into_iter().map(|item| view_value::<views::VsanAddStoragePoolDiskSpec, A>(item))); self }
+    #[inline] pub fn push_witness_storage_pool_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanAddStoragePoolDiskSpec, A>(item); self.witness_storage_pool_specs_mut().values().push(value); self }
+}
+
+impl LookupServiceContent {
+    pub const LOOKUP_SERVICE: usize = 0;
+    pub const SERVICE_REGISTRATION: usize = 1;
+    pub const DEPLOYMENT_INFORMATION_SERVICE: usize = 2;
+    pub const L10N: usize = 3;
+    #[inline] pub fn lookup_service(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_lookup_service(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn service_registration(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(1) }
+    #[inline] pub fn set_service_registration(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn deployment_information_service(&self) -> Moref { self.as_object().read::<Moref>(2) }
+    #[inline] pub fn set_deployment_information_service(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn l10n(&self) -> Moref { self.as_object().read::<Moref>(3) }
+    #[inline] pub fn set_l10n(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl LookupServiceRegistrationAttribute {
+    pub const KEY: usize = 0;
+    pub const VALUE: usize = 1;
+    #[inline] pub fn key(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_key(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn value(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_value(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl LookupServiceRegistrationEndpoint {
+    pub const URL: usize = 0;
+    pub const ENDPOINT_TYPE: usize = 1;
+    pub const SSL_TRUST: usize = 2;
+    pub const ENDPOINT_ATTRIBUTES: usize = 3;
+    #[inline] pub fn url(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_url(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn endpoint_type(&self) -> &views::LookupServiceRegistrationEndpointType { self.as_object().read::<views::LookupServiceRegistrationEndpointType>(1) }
+    #[inline] pub fn set_endpoint_type(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LookupServiceRegistrationEndpointType, _>(1, view); self }
+    #[inline] pub fn endpoint_type_mut(&mut self) -> &mut views::LookupServiceRegistrationEndpointType { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn ssl_trust(&self) -> Items<'_, ArcStr> { self.as_object().read_list(2) }
+    #[inline] pub fn ssl_trust_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(2, T::String) }
+    #[inline] pub fn set_ssl_trust<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_ssl_trust<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.ssl_trust_mut().values().push(value); self }
+    #[inline] pub fn endpoint_attributes(&self) -> Items<'_, views::LookupServiceRegistrationAttribute> { self.as_object().read_list(3) }
+    #[inline] pub fn endpoint_attributes_mut(&mut self) -> ItemsMut<'_, views::LookupServiceRegistrationAttribute> { self.as_object_mut().list_mut(3, D(3989)) }
+    #[inline] pub fn set_endpoint_attributes<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(3989), items.into_iter().map(|item| view_value::<views::LookupServiceRegistrationAttribute, A>(item))); self }
+    #[inline] pub fn push_endpoint_attributes<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::LookupServiceRegistrationAttribute, A>(item); self.endpoint_attributes_mut().values().push(value); self }
+}
+
+impl LookupServiceRegistrationEndpointType {
+    pub const PROTOCOL: usize = 0;
+    pub const TYPE: usize = 1;
+    #[inline] pub fn protocol(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
+    #[inline] pub fn set_protocol(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn type_(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl LookupServiceRegistrationFilter {
+    pub const SITE_ID: usize = 0;
+    pub const NODE_ID: usize = 1;
+    pub const SERVICE_TYPE: usize = 2;
+    pub const ENDPOINT_TYPE: usize = 3;
+    #[inline] pub fn site_id(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
+    #[inline] pub fn set_site_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn node_id(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_node_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn service_type(&self) -> Option<&views::LookupServiceRegistrationServiceType> { self.as_object().read_optional::<views::LookupServiceRegistrationServiceType>(2) }
+    #[inline] pub fn set_service_type(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LookupServiceRegistrationServiceType, _>(2, view); self }
+    #[inline] pub fn service_type_mut(&mut self) -> &mut views::LookupServiceRegistrationServiceType { self.as_object_mut().view_mut(2) }
+    #[inline] pub fn endpoint_type(&self) -> Option<&views::LookupServiceRegistrationEndpointType> { self.as_object().read_optional::<views::LookupServiceRegistrationEndpointType>(3) }
+    #[inline] pub fn set_endpoint_type(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LookupServiceRegistrationEndpointType, _>(3, view); self }
+    #[inline] pub fn endpoint_type_mut(&mut self) -> &mut views::LookupServiceRegistrationEndpointType { self.as_object_mut().view_mut(3) }
+}
+
+impl LookupServiceRegistrationMutableServiceInfo {
+    pub const SERVICE_VERSION: usize = 0;
+    pub const VENDOR_NAME_RESOURCE_KEY: usize = 1;
+    pub const VENDOR_NAME_DEFAULT: usize = 2;
+    pub const VENDOR_PRODUCT_INFO_RESOURCE_KEY: usize = 3;
+    pub const VENDOR_PRODUCT_INFO_DEFAULT: usize = 4;
+    pub const SERVICE_ENDPOINTS: usize = 5;
+    pub const SERVICE_ATTRIBUTES: usize = 6;
+    pub const SERVICE_NAME_RESOURCE_KEY: usize = 7;
+    pub const SERVICE_NAME_DEFAULT: usize = 8;
+    pub const SERVICE_DESCRIPTION_RESOURCE_KEY: usize = 9;
+    pub const SERVICE_DESCRIPTION_DEFAULT: usize = 10;
+    #[inline] pub fn service_version(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_service_version(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn vendor_name_resource_key(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_vendor_name_resource_key(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn vendor_name_default(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_vendor_name_default(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn vendor_product_info_resource_key(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
+    #[inline] pub fn set_vendor_product_info_resource_key(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+    #[inline] pub fn vendor_product_info_default(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
+    #[inline] pub fn set_vendor_product_info_default(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
+    #[inline] pub fn service_endpoints(&self) -> Items<'_, views::LookupServiceRegistrationEndpoint> { self.as_object().read_list(5) }
+    #[inline] pub fn service_endpoints_mut(&mut self) -> ItemsMut<'_, views::LookupServiceRegistrationEndpoint> { self.as_object_mut().list_mut(5, D(3990)) }
+    #[inline] pub fn set_service_endpoints<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(3990), items.into_iter().map(|item| view_value::<views::LookupServiceRegistrationEndpoint, A>(item))); self }
+    #[inline] pub fn push_service_endpoints<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::LookupServiceRegistrationEndpoint, A>(item); self.service_endpoints_mut().values().push(value); self }
+    #[inline] pub fn service_attributes(&self) -> Items<'_, views::LookupServiceRegistrationAttribute> { self.as_object().read_list(6) }
+    #[inline] pub fn service_attributes_mut(&mut self) -> ItemsMut<'_, views::LookupServiceRegistrationAttribute> { self.as_object_mut().list_mut(6, D(3989)) }
+    #[inline] pub fn set_service_attributes<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(3989), items.into_iter().map(|item| view_value::<views::LookupServiceRegistrationAttribute, A>(item))); self }
+    #[inline] pub fn push_service_attributes<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::LookupServiceRegistrationAttribute, A>(item); self.service_attributes_mut().values().push(value); self }
+    #[inline] pub fn service_name_resource_key(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(7) }
+    #[inline] pub fn set_service_name_resource_key(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(7, text); self }
+    #[inline] pub fn service_name_default(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(8) }
+    #[inline] pub fn set_service_name_default(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(8, text); self }
+    #[inline] pub fn service_description_resource_key(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(9) }
+    #[inline] pub fn set_service_description_resource_key(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(9, text); self }
+    #[inline] pub fn service_description_default(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(10) }
+    #[inline] pub fn set_service_description_default(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(10, text); self }
+}
+
+impl LookupServiceRegistrationCommonServiceInfo {
+    pub const OWNER_ID: usize = 11;
+    pub const SERVICE_TYPE: usize = 12;
+    pub const NODE_ID: usize = 13;
+    #[inline] pub fn owner_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(11) }
+    #[inline] pub fn set_owner_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(11, text); self }
+    #[inline] pub fn service_type(&self) -> &views::LookupServiceRegistrationServiceType { self.as_object().read::<views::LookupServiceRegistrationServiceType>(12) }
+    #[inline] pub fn set_service_type(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LookupServiceRegistrationServiceType, _>(12, view); self }
+    #[inline] pub fn service_type_mut(&mut self) -> &mut views::LookupServiceRegistrationServiceType { self.as_object_mut().view_mut(12) }
+    #[inline] pub fn node_id(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(13) }
+    #[inline] pub fn set_node_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(13, text); self }
+}
+
+impl LookupServiceRegistrationInfo {
+    pub const SERVICE_ID: usize = 14;
+    pub const SITE_ID: usize = 15;
+    #[inline] pub fn service_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(14) }
+    #[inline] pub fn set_service_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(14, text); self }
+    #[inline] pub fn site_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(15) }
+    #[inline] pub fn set_site_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(15, text); self }
+}
+
+impl LookupServiceRegistrationServiceType {
+    pub const PRODUCT: usize = 0;
+    pub const TYPE: usize = 1;
+    #[inline] pub fn product(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_product(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn type_(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
 }
 
 impl DynamicProperty {
@@ -37301,8 +39154,8 @@ impl ManagedEntity {
     #[inline] pub fn set_effective_role<A: Into<i32>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, T::Int, items.into_iter().map(|item| Value::Int(item.into()))); self }
     #[inline] pub fn push_effective_role<A: Into<i32>>(&mut self, item: A) -> &mut Self { let value = Value::Int(item.into()); self.effective_role_mut().values().push(value); self }
     #[inline] pub fn permission(&self) -> Items<'_, views::Permission> { self.as_object().read_list(8) }
-    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(8, D(2444)) }
-    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, D(2444), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
+    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(8, D(2446)) }
+    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, D(2446), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
     #[inline] pub fn push_permission<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::Permission, A>(item); self.permission_mut().values().push(value); self }
     #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(9) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(9, text); self }
@@ -37311,8 +39164,8 @@ impl ManagedEntity {
     #[inline] pub fn set_disabled_method<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_disabled_method<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.disabled_method_mut().values().push(value); self }
     #[inline] pub fn recent_task(&self) -> Items<'_, Moref> { self.as_object().read_list(11) }
-    #[inline] pub fn recent_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(11, M(4034)) }
-    #[inline] pub fn set_recent_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, M(4034), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn recent_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(11, M(4045)) }
+    #[inline] pub fn set_recent_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, M(4045), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_recent_task<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.recent_task_mut().values().push(value); self }
     #[inline] pub fn declared_alarm_state(&self) -> Items<'_, views::AlarmState> { self.as_object().read_list(12) }
     #[inline] pub fn declared_alarm_state_mut(&mut self) -> ItemsMut<'_, views::AlarmState> { self.as_object_mut().list_mut(12, D(24)) }
@@ -37325,8 +39178,8 @@ impl ManagedEntity {
     #[inline] pub fn alarm_actions_enabled(&self) -> Option<bool> { self.as_object().read_optional::<bool>(14) }
     #[inline] pub fn set_alarm_actions_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(14, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn tag(&self) -> Items<'_, views::Tag> { self.as_object().read_list(15) }
-    #[inline] pub fn tag_mut(&mut self) -> ItemsMut<'_, views::Tag> { self.as_object_mut().list_mut(15, D(2601)) }
-    #[inline] pub fn set_tag<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(15, D(2601), items.into_iter().map(|item| view_value::<views::Tag, A>(item))); self }
+    #[inline] pub fn tag_mut(&mut self) -> ItemsMut<'_, views::Tag> { self.as_object_mut().list_mut(15, D(2603)) }
+    #[inline] pub fn set_tag<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(15, D(2603), items.into_iter().map(|item| view_value::<views::Tag, A>(item))); self }
     #[inline] pub fn push_tag<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::Tag, A>(item); self.tag_mut().values().push(value); self }
 }
 
@@ -37344,16 +39197,16 @@ impl ComputeResource {
     #[inline] pub fn resource_pool(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(16) }
     #[inline] pub fn set_resource_pool(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(16, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(17) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(18) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(18, M(4020)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(18, M(4031)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, M(4031), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, Moref> { self.as_object().read_list(19) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4026)) }
-    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4026), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4037)) }
+    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4037), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_network<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.network_mut().values().push(value); self }
     #[inline] pub fn summary(&self) -> &views::ComputeResourceSummary { self.as_object().read::<views::ComputeResourceSummary>(20) }
     #[inline] pub fn set_summary(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ComputeResourceSummary, _>(20, view); self }
@@ -37428,12 +39281,12 @@ impl Datacenter {
     #[inline] pub fn network_folder(&self) -> Moref { self.as_object().read::<Moref>(19) }
     #[inline] pub fn set_network_folder(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(19, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(20) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(20, M(4020)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(20, M(4031)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, M(4031), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, Moref> { self.as_object().read_list(21) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(21, M(4026)) }
-    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(21, M(4026), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(21, M(4037)) }
+    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(21, M(4037), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_network<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.network_mut().values().push(value); self }
     #[inline] pub fn configuration(&self) -> &views::DatacenterConfigInfo { self.as_object().read::<views::DatacenterConfigInfo>(22) }
     #[inline] pub fn set_configuration(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DatacenterConfigInfo, _>(22, view); self }
@@ -37459,8 +39312,8 @@ impl Datastore {
     #[inline] pub fn set_host<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, D(354), items.into_iter().map(|item| view_value::<views::DatastoreHostMount, A>(item))); self }
     #[inline] pub fn push_host<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DatastoreHostMount, A>(item); self.host_mut().values().push(value); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(19) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4032)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4043)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4043), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn browser(&self) -> Moref { self.as_object().read::<Moref>(20) }
     #[inline] pub fn set_browser(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(20, value.into().map_or(Value::Unset, Value::from)); self }
@@ -37496,8 +39349,8 @@ impl DistributedVirtualSwitch {
     #[inline] pub fn set_network_resource_pool<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, D(336), items.into_iter().map(|item| view_value::<views::DVSNetworkResourcePool, A>(item))); self }
     #[inline] pub fn push_network_resource_pool<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DVSNetworkResourcePool, A>(item); self.network_resource_pool_mut().values().push(value); self }
     #[inline] pub fn portgroup(&self) -> Items<'_, Moref> { self.as_object().read_list(21) }
-    #[inline] pub fn portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(21, M(4027)) }
-    #[inline] pub fn set_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(21, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(21, M(4038)) }
+    #[inline] pub fn set_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(21, M(4038), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_portgroup<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.portgroup_mut().values().push(value); self }
     #[inline] pub fn runtime(&self) -> Option<&views::DVSRuntimeInfo> { self.as_object().read_optional::<views::DVSRuntimeInfo>(22) }
     #[inline] pub fn set_runtime(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVSRuntimeInfo, _>(22, view); self }
@@ -37514,8 +39367,8 @@ impl Folder {
     #[inline] pub fn set_child_type<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(16, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_child_type<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.child_type_mut().values().push(value); self }
     #[inline] pub fn child_entity(&self) -> Items<'_, Moref> { self.as_object().read_list(17) }
-    #[inline] pub fn child_entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4016)) }
-    #[inline] pub fn set_child_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn child_entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4027)) }
+    #[inline] pub fn set_child_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_child_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.child_entity_mut().values().push(value); self }
     #[inline] pub fn namespace(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(18) }
     #[inline] pub fn set_namespace(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(18, text); self }
@@ -37592,16 +39445,16 @@ impl HostSystem {
     #[inline] pub fn set_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostConfigInfo, _>(27, view); self }
     #[inline] pub fn config_mut(&mut self) -> &mut views::HostConfigInfo { self.as_object_mut().view_mut(27) }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(28) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(28, M(4032)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(28, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(28, M(4043)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(28, M(4043), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(29) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(29, M(4020)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(29, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(29, M(4031)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(29, M(4031), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, Moref> { self.as_object().read_list(30) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(30, M(4026)) }
-    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(30, M(4026), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(30, M(4037)) }
+    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(30, M(4037), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_network<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.network_mut().values().push(value); self }
     #[inline] pub fn datastore_browser(&self) -> Moref { self.as_object().read::<Moref>(31) }
     #[inline] pub fn set_datastore_browser(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(31, value.into().map_or(Value::Unset, Value::from)); self }
@@ -37624,12 +39477,12 @@ impl Network {
     #[inline] pub fn set_summary(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::NetworkSummary, _>(16, view); self }
     #[inline] pub fn summary_mut(&mut self) -> &mut views::NetworkSummary { self.as_object_mut().view_mut(16) }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(17) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4025)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4025), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4036)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(18) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(18, M(4032)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(18, M(4043)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, M(4043), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
@@ -37655,8 +39508,8 @@ impl OpaqueNetwork {
     #[inline] pub fn set_capability(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::OpaqueNetworkCapability, _>(19, view); self }
     #[inline] pub fn capability_mut(&mut self) -> &mut views::OpaqueNetworkCapability { self.as_object_mut().view_mut(19) }
     #[inline] pub fn extra_config(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(20) }
-    #[inline] pub fn extra_config_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(20, D(2404)) }
-    #[inline] pub fn set_extra_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn extra_config_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(20, D(2406)) }
+    #[inline] pub fn set_extra_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_extra_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.extra_config_mut().values().push(value); self }
 }
 
@@ -37678,12 +39531,12 @@ impl ResourcePool {
     #[inline] pub fn owner(&self) -> Moref { self.as_object().read::<Moref>(18) }
     #[inline] pub fn set_owner(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(18, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn resource_pool(&self) -> Items<'_, Moref> { self.as_object().read_list(19) }
-    #[inline] pub fn resource_pool_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4029)) }
-    #[inline] pub fn set_resource_pool<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4029), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn resource_pool_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4040)) }
+    #[inline] pub fn set_resource_pool<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4040), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_resource_pool<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.resource_pool_mut().values().push(value); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(20) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(20, M(4032)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, M(4032), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(20, M(4043)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, M(4043), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn config(&self) -> &views::ResourceConfigSpec { self.as_object().read::<views::ResourceConfigSpec>(21) }
     #[inline] pub fn set_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ResourceConfigSpec, _>(21, view); self }
@@ -37691,8 +39544,8 @@ impl ResourcePool {
     #[inline] pub fn namespace(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(22) }
     #[inline] pub fn set_namespace(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(22, text); self }
     #[inline] pub fn child_configuration(&self) -> Items<'_, views::ResourceConfigSpec> { self.as_object().read_list(23) }
-    #[inline] pub fn child_configuration_mut(&mut self) -> ItemsMut<'_, views::ResourceConfigSpec> { self.as_object_mut().list_mut(23, D(2529)) }
-    #[inline] pub fn set_child_configuration<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(23, D(2529), items.into_iter().map(|item| view_value::<views::ResourceConfigSpec, A>(item))); self }
+    #[inline] pub fn child_configuration_mut(&mut self) -> ItemsMut<'_, views::ResourceConfigSpec> { self.as_object_mut().list_mut(23, D(2531)) }
+    #[inline] pub fn set_child_configuration<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(23, D(2531), items.into_iter().map(|item| view_value::<views::ResourceConfigSpec, A>(item))); self }
     #[inline] pub fn push_child_configuration<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ResourceConfigSpec, A>(item); self.child_configuration_mut().values().push(value); self }
 }
 
@@ -37706,12 +39559,12 @@ impl VirtualApp {
     #[inline] pub fn parent_folder(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(24) }
     #[inline] pub fn set_parent_folder(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(24, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(25) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(25, M(4020)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(25, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(25, M(4031)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(25, M(4031), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, Moref> { self.as_object().read_list(26) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(26, M(4026)) }
-    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(26, M(4026), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(26, M(4037)) }
+    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(26, M(4037), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_network<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.network_mut().values().push(value); self }
     #[inline] pub fn v_app_config(&self) -> Option<&views::VAppConfigInfo> { self.as_object().read_optional::<views::VAppConfigInfo>(27) }
     #[inline] pub fn set_v_app_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VAppConfigInfo, _>(27, view); self }
@@ -37719,8 +39572,8 @@ impl VirtualApp {
     #[inline] pub fn parent_v_app(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(28) }
     #[inline] pub fn set_parent_v_app(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(28, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn child_link(&self) -> Items<'_, views::VirtualAppLinkInfo> { self.as_object().read_list(29) }
-    #[inline] pub fn child_link_mut(&mut self) -> ItemsMut<'_, views::VirtualAppLinkInfo> { self.as_object_mut().list_mut(29, D(2702)) }
-    #[inline] pub fn set_child_link<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(29, D(2702), items.into_iter().map(|item| view_value::<views::VirtualAppLinkInfo, A>(item))); self }
+    #[inline] pub fn child_link_mut(&mut self) -> ItemsMut<'_, views::VirtualAppLinkInfo> { self.as_object_mut().list_mut(29, D(2704)) }
+    #[inline] pub fn set_child_link<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(29, D(2704), items.into_iter().map(|item| view_value::<views::VirtualAppLinkInfo, A>(item))); self }
     #[inline] pub fn push_child_link<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualAppLinkInfo, A>(item); self.child_link_mut().values().push(value); self }
 }
 
@@ -37783,19 +39636,19 @@ impl VirtualMachine {
     #[inline] pub fn set_summary(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineSummary, _>(27, view); self }
     #[inline] pub fn summary_mut(&mut self) -> &mut views::VirtualMachineSummary { self.as_object_mut().view_mut(27) }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(28) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(28, M(4020)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(28, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(28, M(4031)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(28, M(4031), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, Moref> { self.as_object().read_list(29) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(29, M(4026)) }
-    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(29, M(4026), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(29, M(4037)) }
+    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(29, M(4037), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_network<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.network_mut().values().push(value); self }
     #[inline] pub fn snapshot(&self) -> Option<&views::VirtualMachineSnapshotInfo> { self.as_object().read_optional::<views::VirtualMachineSnapshotInfo>(30) }
     #[inline] pub fn set_snapshot(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineSnapshotInfo, _>(30, view); self }
     #[inline] pub fn snapshot_mut(&mut self) -> &mut views::VirtualMachineSnapshotInfo { self.as_object_mut().view_mut(30) }
     #[inline] pub fn root_snapshot(&self) -> Items<'_, Moref> { self.as_object().read_list(31) }
-    #[inline] pub fn root_snapshot_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(31, M(4035)) }
-    #[inline] pub fn set_root_snapshot<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(31, M(4035), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn root_snapshot_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(31, M(4046)) }
+    #[inline] pub fn set_root_snapshot<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(31, M(4046), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_root_snapshot<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.root_snapshot_mut().values().push(value); self }
     #[inline] pub fn guest_heartbeat_status(&self) -> enums::ManagedEntityStatus { self.as_object().read::<Choice<enums::ManagedEntityStatus>>(32) }
     #[inline] pub fn set_guest_heartbeat_status(&mut self, value: impl Into<Option<enums::ManagedEntityStatus>>) -> &mut Self { self.as_object_mut().write_enum(32, value.into()); self }
@@ -37823,8 +39676,8 @@ impl VirtualMachineSnapshot {
     #[inline] pub fn set_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineConfigInfo, _>(2, view); self }
     #[inline] pub fn config_mut(&mut self) -> &mut views::VirtualMachineConfigInfo { self.as_object_mut().view_mut(2) }
     #[inline] pub fn child_snapshot(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn child_snapshot_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4035)) }
-    #[inline] pub fn set_child_snapshot<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4035), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn child_snapshot_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4046)) }
+    #[inline] pub fn set_child_snapshot<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4046), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_child_snapshot<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.child_snapshot_mut().values().push(value); self }
     #[inline] pub fn vm(&self) -> Moref { self.as_object().read::<Moref>(4) }
     #[inline] pub fn set_vm(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::from)); self }
@@ -37892,8 +39745,8 @@ impl EventHistoryCollector {
 impl TaskHistoryCollector {
     pub const LATEST_PAGE: usize = 1;
     #[inline] pub fn latest_page(&self) -> Items<'_, views::TaskInfo> { self.as_object().read_list(1) }
-    #[inline] pub fn latest_page_mut(&mut self) -> ItemsMut<'_, views::TaskInfo> { self.as_object_mut().list_mut(1, D(2609)) }
-    #[inline] pub fn set_latest_page<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2609), items.into_iter().map(|item| view_value::<views::TaskInfo, A>(item))); self }
+    #[inline] pub fn latest_page_mut(&mut self) -> ItemsMut<'_, views::TaskInfo> { self.as_object_mut().list_mut(1, D(2611)) }
+    #[inline] pub fn set_latest_page<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2611), items.into_iter().map(|item| view_value::<views::TaskInfo, A>(item))); self }
     #[inline] pub fn push_latest_page<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::TaskInfo, A>(item); self.latest_page_mut().values().push(value); self }
 }
 
@@ -37922,8 +39775,8 @@ impl HostAuthenticationManager {
     #[inline] pub fn set_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostAuthenticationManagerInfo, _>(0, view); self }
     #[inline] pub fn info_mut(&mut self) -> &mut views::HostAuthenticationManagerInfo { self.as_object_mut().view_mut(0) }
     #[inline] pub fn supported_store(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn supported_store_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4053)) }
-    #[inline] pub fn set_supported_store<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4053), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn supported_store_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4064)) }
+    #[inline] pub fn set_supported_store<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_supported_store<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.supported_store_mut().values().push(value); self }
 }
 
@@ -37960,8 +39813,8 @@ impl HostDatastoreBrowser {
     pub const DATASTORE: usize = 0;
     pub const SUPPORTED_TYPE: usize = 1;
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4020)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4031)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4031), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn supported_type(&self) -> Items<'_, views::FileQuery> { self.as_object().read_list(1) }
     #[inline] pub fn supported_type_mut(&mut self) -> ItemsMut<'_, views::FileQuery> { self.as_object_mut().list_mut(1, D(988)) }
@@ -37973,8 +39826,8 @@ impl HostDatastoreSystem {
     pub const DATASTORE: usize = 0;
     pub const CAPABILITIES: usize = 1;
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4020)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4020), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4031)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4031), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn capabilities(&self) -> &views::HostDatastoreSystemCapabilities { self.as_object().read::<views::HostDatastoreSystemCapabilities>(1) }
     #[inline] pub fn set_capabilities(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostDatastoreSystemCapabilities, _>(1, view); self }
@@ -38129,8 +39982,8 @@ impl OptionManager {
     #[inline] pub fn set_supported_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(372), items.into_iter().map(|item| view_value::<views::OptionDef, A>(item))); self }
     #[inline] pub fn push_supported_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionDef, A>(item); self.supported_option_mut().values().push(value); self }
     #[inline] pub fn setting(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(1) }
-    #[inline] pub fn setting_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2404)) }
-    #[inline] pub fn set_setting<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2404), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn setting_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2406)) }
+    #[inline] pub fn set_setting<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_setting<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.setting_mut().values().push(value); self }
 }
 
@@ -38138,12 +39991,12 @@ impl OvfManager {
     pub const OVF_IMPORT_OPTION: usize = 0;
     pub const OVF_EXPORT_OPTION: usize = 1;
     #[inline] pub fn ovf_import_option(&self) -> Items<'_, views::OvfOptionInfo> { self.as_object().read_list(0) }
-    #[inline] pub fn ovf_import_option_mut(&mut self) -> ItemsMut<'_, views::OvfOptionInfo> { self.as_object_mut().list_mut(0, D(2422)) }
-    #[inline] pub fn set_ovf_import_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2422), items.into_iter().map(|item| view_value::<views::OvfOptionInfo, A>(item))); self }
+    #[inline] pub fn ovf_import_option_mut(&mut self) -> ItemsMut<'_, views::OvfOptionInfo> { self.as_object_mut().list_mut(0, D(2424)) }
+    #[inline] pub fn set_ovf_import_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2424), items.into_iter().map(|item| view_value::<views::OvfOptionInfo, A>(item))); self }
     #[inline] pub fn push_ovf_import_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OvfOptionInfo, A>(item); self.ovf_import_option_mut().values().push(value); self }
     #[inline] pub fn ovf_export_option(&self) -> Items<'_, views::OvfOptionInfo> { self.as_object().read_list(1) }
-    #[inline] pub fn ovf_export_option_mut(&mut self) -> ItemsMut<'_, views::OvfOptionInfo> { self.as_object_mut().list_mut(1, D(2422)) }
-    #[inline] pub fn set_ovf_export_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2422), items.into_iter().map(|item| view_value::<views::OvfOptionInfo, A>(item))); self }
+    #[inline] pub fn ovf_export_option_mut(&mut self) -> ItemsMut<'_, views::OvfOptionInfo> { self.as_object_mut().list_mut(1, D(2424)) }
+    #[inline] pub fn set_ovf_export_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2424), items.into_iter().map(|item| view_value::<views::OvfOptionInfo, A>(item))); self }
     #[inline] pub fn push_ovf_export_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OvfOptionInfo, A>(item); self.ovf_export_option_mut().values().push(value); self }
 }
 
@@ -38155,12 +40008,12 @@ impl PerformanceManager {
     #[inline] pub fn set_description(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PerformanceDescription, _>(0, view); self }
     #[inline] pub fn description_mut(&mut self) -> &mut views::PerformanceDescription { self.as_object_mut().view_mut(0) }
     #[inline] pub fn historical_interval(&self) -> Items<'_, views::PerfInterval> { self.as_object().read_list(1) }
-    #[inline] pub fn historical_interval_mut(&mut self) -> ItemsMut<'_, views::PerfInterval> { self.as_object_mut().list_mut(1, D(2433)) }
-    #[inline] pub fn set_historical_interval<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2433), items.into_iter().map(|item| view_value::<views::PerfInterval, A>(item))); self }
+    #[inline] pub fn historical_interval_mut(&mut self) -> ItemsMut<'_, views::PerfInterval> { self.as_object_mut().list_mut(1, D(2435)) }
+    #[inline] pub fn set_historical_interval<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2435), items.into_iter().map(|item| view_value::<views::PerfInterval, A>(item))); self }
     #[inline] pub fn push_historical_interval<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PerfInterval, A>(item); self.historical_interval_mut().values().push(value); self }
     #[inline] pub fn perf_counter(&self) -> Items<'_, views::PerfCounterInfo> { self.as_object().read_list(2) }
-    #[inline] pub fn perf_counter_mut(&mut self) -> ItemsMut<'_, views::PerfCounterInfo> { self.as_object_mut().list_mut(2, D(2429)) }
-    #[inline] pub fn set_perf_counter<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2429), items.into_iter().map(|item| view_value::<views::PerfCounterInfo, A>(item))); self }
+    #[inline] pub fn perf_counter_mut(&mut self) -> ItemsMut<'_, views::PerfCounterInfo> { self.as_object_mut().list_mut(2, D(2431)) }
+    #[inline] pub fn set_perf_counter<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2431), items.into_iter().map(|item| view_value::<views::PerfCounterInfo, A>(item))); self }
     #[inline] pub fn push_perf_counter<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PerfCounterInfo, A>(item); self.perf_counter_mut().values().push(value); self }
 }
 
@@ -38185,8 +40038,8 @@ impl Profile {
     #[inline] pub fn modified_time(&self) -> DateTime { self.as_object().read::<DateTime>(4) }
     #[inline] pub fn set_modified_time(&mut self, value: impl Into<Option<DateTime>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::DateTime)); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4016)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4016), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4027)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
     #[inline] pub fn compliance_status(&self) -> &ArcStr { self.as_object().read::<ArcStr>(6) }
     #[inline] pub fn set_compliance_status(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
@@ -38214,16 +40067,16 @@ impl HostProfile {
 impl ProfileManager {
     pub const PROFILE: usize = 0;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4091)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4091), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4102)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4102), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
 }
 
 impl PropertyCollector {
     pub const FILTER: usize = 0;
     #[inline] pub fn filter(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn filter_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4099)) }
-    #[inline] pub fn set_filter<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4099), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn filter_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4110)) }
+    #[inline] pub fn set_filter<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4110), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_filter<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.filter_mut().values().push(value); self }
 }
 
@@ -38241,8 +40094,8 @@ impl ScheduledTaskManager {
     pub const SCHEDULED_TASK: usize = 0;
     pub const DESCRIPTION: usize = 1;
     #[inline] pub fn scheduled_task(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn scheduled_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4033)) }
-    #[inline] pub fn set_scheduled_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4033), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scheduled_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4044)) }
+    #[inline] pub fn set_scheduled_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4044), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scheduled_task<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scheduled_task_mut().values().push(value); self }
     #[inline] pub fn description(&self) -> &views::ScheduledTaskDescription { self.as_object().read::<views::ScheduledTaskDescription>(1) }
     #[inline] pub fn set_description(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ScheduledTaskDescription, _>(1, view); self }
@@ -38266,8 +40119,8 @@ impl ServiceInstance {
 impl ServiceManager {
     pub const SERVICE: usize = 0;
     #[inline] pub fn service(&self) -> Items<'_, views::ServiceManagerServiceInfo> { self.as_object().read_list(0) }
-    #[inline] pub fn service_mut(&mut self) -> ItemsMut<'_, views::ServiceManagerServiceInfo> { self.as_object_mut().list_mut(0, D(2565)) }
-    #[inline] pub fn set_service<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2565), items.into_iter().map(|item| view_value::<views::ServiceManagerServiceInfo, A>(item))); self }
+    #[inline] pub fn service_mut(&mut self) -> ItemsMut<'_, views::ServiceManagerServiceInfo> { self.as_object_mut().list_mut(0, D(2567)) }
+    #[inline] pub fn set_service<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2567), items.into_iter().map(|item| view_value::<views::ServiceManagerServiceInfo, A>(item))); self }
     #[inline] pub fn push_service<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ServiceManagerServiceInfo, A>(item); self.service_mut().values().push(value); self }
 }
 
@@ -38279,8 +40132,8 @@ impl SessionManager {
     pub const SUPPORTED_LOCALE_LIST: usize = 4;
     pub const DEFAULT_LOCALE: usize = 5;
     #[inline] pub fn session_list(&self) -> Items<'_, views::UserSession> { self.as_object().read_list(0) }
-    #[inline] pub fn session_list_mut(&mut self) -> ItemsMut<'_, views::UserSession> { self.as_object_mut().list_mut(0, D(2643)) }
-    #[inline] pub fn set_session_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2643), items.into_iter().map(|item| view_value::<views::UserSession, A>(item))); self }
+    #[inline] pub fn session_list_mut(&mut self) -> ItemsMut<'_, views::UserSession> { self.as_object_mut().list_mut(0, D(2645)) }
+    #[inline] pub fn set_session_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2645), items.into_iter().map(|item| view_value::<views::UserSession, A>(item))); self }
     #[inline] pub fn push_session_list<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::UserSession, A>(item); self.session_list_mut().values().push(value); self }
     #[inline] pub fn current_session(&self) -> Option<&views::UserSession> { self.as_object().read_optional::<views::UserSession>(1) }
     #[inline] pub fn set_current_session(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::UserSession, _>(1, view); self }
@@ -38314,8 +40167,8 @@ impl TaskManager {
     pub const DESCRIPTION: usize = 1;
     pub const MAX_COLLECTOR: usize = 2;
     #[inline] pub fn recent_task(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn recent_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4034)) }
-    #[inline] pub fn set_recent_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4034), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn recent_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4045)) }
+    #[inline] pub fn set_recent_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4045), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_recent_task<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.recent_task_mut().values().push(value); self }
     #[inline] pub fn description(&self) -> &views::TaskDescription { self.as_object().read::<views::TaskDescription>(1) }
     #[inline] pub fn set_description(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::TaskDescription, _>(1, view); self }
@@ -38335,8 +40188,8 @@ impl UserDirectory {
 impl ManagedObjectView {
     pub const VIEW: usize = 0;
     #[inline] pub fn view(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn view_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3987)) }
-    #[inline] pub fn set_view<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3987), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn view_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3998)) }
+    #[inline] pub fn set_view<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3998), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_view<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.view_mut().values().push(value); self }
 }
 
@@ -38357,7 +40210,14 @@ impl ContainerView {
 impl ViewManager {
     pub const VIEW_LIST: usize = 0;
     #[inline] pub fn view_list(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn view_list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4116)) }
-    #[inline] pub fn set_view_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4116), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn view_list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4127)) }
+    #[inline] pub fn set_view_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4127), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_view_list<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.view_list_mut().values().push(value); self }
+}
+
+impl PbmServiceInstance {
+    pub const CONTENT: usize = 0;
+    #[inline] pub fn content(&self) -> &views::PbmServiceInstanceContent { self.as_object().read::<views::PbmServiceInstanceContent>(0) }
+    #[inline] pub fn set_content(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmServiceInstanceContent, _>(0, view); self }
+    #[inline] pub fn content_mut(&mut self) -> &mut views::PbmServiceInstanceContent { self.as_object_mut().view_mut(0) }
 }

@@ -10,8 +10,9 @@ use vimsim_types::views::{
 use vimsim_types::{Fault, Moref, Object, TypeId, View};
 
 use super::{
-    alarm_manager, authorization_manager, custom_fields_manager, customization_spec_manager, event_manager,
-    extension_manager, license_manager, option_settings, performance_manager, task_manager, user_directory,
+    alarm_manager, authorization_manager, cns_volume_manager, custom_fields_manager, customization_spec_manager,
+    event_manager, extension_manager, license_manager, lookup_service_instance, option_settings, pbm_profile_manager,
+    pbm_service_instance, performance_manager, task_manager, user_directory, vsan_stretched_cluster_system,
 };
 use crate::call::Context;
 
@@ -55,6 +56,10 @@ pub(crate) fn extra(context: &Context) -> Vec<(Moref, Object)> {
         plain.into_iter().map(|moref| (moref.clone(), Object::new(moref.kind()))).collect();
     if context.is_virtual_center() {
         objects.push((license_manager::assignment_manager(), LicenseAssignmentManager::new().into()));
+        objects.extend(pbm_service_instance::objects(context));
+        objects.extend(lookup_service_instance::objects());
+        let others = [vsan_stretched_cluster_system::moref(), cns_volume_manager::moref()];
+        objects.extend(others.map(|moref| (moref.clone(), Object::new(moref.kind()))));
         let alarms = alarm_manager::built_in(context);
         objects.extend(alarms.into_iter().map(|(moref, alarm): (Moref, Alarm)| (moref, alarm.into())));
     }
@@ -66,6 +71,7 @@ pub(crate) fn begin(transaction: &mut Transaction, context: &Context) -> Result<
     let is_virtual_center = context.is_virtual_center();
     authorization_manager::begin(transaction, is_virtual_center)?;
     if is_virtual_center {
+        pbm_profile_manager::begin(transaction, context.now)?;
         let alarms = alarm_manager::built_in(context);
         alarm_manager::begin(transaction, alarms.into_iter().map(|(moref, _)| moref).collect())?;
     }
