@@ -168,7 +168,7 @@ fn place<T>(
             create::check_host(call.get::<HostSystem>(&host)?)?;
             host
         }
-        None => destination::choose_host(call, &owner, machine, &owner, None, &[datastore.clone()])?,
+        None => destination::choose_host(call, &owner, machine, &owner, None, std::slice::from_ref(datastore))?,
     };
     let is_mounted = call.get::<HostSystem>(&host)?.datastore().contains(datastore);
     if !is_mounted {
