@@ -190,7 +190,7 @@ async fn the_lookup_service_tells_everybody_where_the_services_are() {
     assert_eq!(all.items().len(), 3);
     let vmomi = lookup.call(&registration, list(Some("vmomi"))).await.unwrap();
     let endpoint = vmomi.items()[0].object().unwrap().field("serviceEndpoints").items()[0].clone();
-    assert_eq!((vmomi.items().len(), text(&endpoint, "url")), (1, "https://127.0.0.1:8989/sdk".into()));
+    assert_eq!((vmomi.items().len(), text(&endpoint, "url")), (1, "http://127.0.0.1:8989/sdk".into()));
     let id = text(&vmomi.items()[0], "serviceId");
     let get = |id: &str| LookupGet::with(|request| _ = request.set_service_id(id));
     assert_eq!(text(&lookup.call(&registration, get(&id)).await.unwrap(), "serviceId"), id);

@@ -121,6 +121,19 @@ async fn a_container_that_is_gone_is_made_anew() {
     assert!(lab.engine.left().is_empty(), "{:?}", lab.engine.left());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_made_anew_is_not_taken_for_the_one_that_is_gone() {
+    let (lab, host, _) = backed("DC0_H0").await;
+    for _ in 0..50 {
+        let container = lab.container().await;
+        // What is told of the old one may be looked at after the new one was made.
+        lab.engine.remove_outside(&container.name).unwrap();
+        lab.until(&host, "not responding", is(Connection::NotResponding)).await;
+        lab.client.run(&host, ReconnectHostTask::new()).await.unwrap();
+        assert_eq!(lab.seen(&host).runtime().connection_state(), Connection::Connected);
+    }
+}
+
 #[tokio::test]
 async fn the_power_of_a_host_is_its_container_s() {
     let (lab, host, _) = backed("DC0_H0").await;

@@ -219,6 +219,19 @@ fn references_take_the_type_of_their_object() {
     assert_eq!(contents[0].obj(), moref::<VirtualMachine>("vm-0"));
 }
 
+/// Which vCenter refuses, and govc counts on.
+#[test]
+fn a_path_of_derived_types_is_read_of_those_that_have_it() {
+    let spec = filter(moref::<Folder>(ROOT), false, [tree()], [properties::<ManagedEntity>(&["name", "childEntity"])]);
+    let toy = inventory();
+    let contents = retrieve(&toy, &[compile(&spec)]).expect("retrieved");
+    let has = |content: &ObjectContent| content.prop_set().iter().any(|property| *property.name() == "childEntity");
+    assert!(
+        contents.iter().all(|content| has(content) == content.obj().is::<Folder>() && content.missing_set().is_empty())
+    );
+    assert!(contents.iter().any(has) && !contents.iter().all(has));
+}
+
 #[test]
 fn bad_filters_are_refused() {
     fn fault(spec: &PropertyFilterSpec) -> Fault {
@@ -228,7 +241,7 @@ fn bad_filters_are_refused() {
     let good = || [properties::<VirtualMachine>(&["name"])];
 
     assert!(fault(&filter(start(), false, [], [properties::<VirtualMachine>(&["nope"])])).is::<InvalidProperty>());
-    assert!(fault(&filter(start(), false, [], [properties::<ManagedEntity>(&["config"])])).is::<InvalidProperty>());
+    assert!(fault(&filter(start(), false, [], [properties::<Folder>(&["config"])])).is::<InvalidProperty>());
     let bad_path = traversal::<Folder>("tree", "children", &[]);
     assert!(fault(&filter(start(), false, [bad_path], good())).is::<InvalidProperty>());
 

@@ -18,7 +18,8 @@ use crate::service::Service;
 /// What was seen of a container.
 enum Seen {
     Container(Box<Container>),
-    Gone,
+    /// There is no container of this identifier.
+    Gone(String),
     /// The engine does not answer, or not what it should.
     Hidden(RuntimeError),
 }
@@ -74,7 +75,7 @@ async fn look(service: &Arc<Service>, host: &Moref) {
     let Ok(runtime) = service.engine().runtime() else { return };
     let seen = match runtime.inspect_container(&backed.container).await {
         Ok(seen) => Seen::Container(Box::new(seen)),
-        Err(error) if error.is_not_found() => Seen::Gone,
+        Err(error) if error.is_not_found() => Seen::Gone(backed.container.clone()),
         Err(error) => Seen::Hidden(error),
     };
     note(service, host, seen);
@@ -96,6 +97,15 @@ fn apply(call: &mut Call<'_, HostSystem>, host: &Moref, backed: &Backed, seen: &
     if is_disconnected(call.this()?) {
         return Ok(());
     }
+    // The host may have another one since, if what was looked at came from the version before.
+    let is_its_own = match seen {
+        Seen::Container(seen) => seen.id == backed.container,
+        Seen::Gone(container) => *container == backed.container,
+        Seen::Hidden(_) => true,
+    };
+    if !is_its_own {
+        return Ok(());
+    }
     match seen {
         Seen::Container(seen) if seen.is_running() => {
             if call.this()?.runtime().connection_state() != HostSystemConnectionState::Connected {
@@ -105,8 +115,8 @@ fn apply(call: &mut Call<'_, HostSystem>, host: &Moref, backed: &Backed, seen: &
         }
         Seen::Container(seen) => lost(call, host, &ended(seen)),
         Seen::Hidden(error) => lost(call, host, &format!("the container engine does not answer: {error}")),
-        Seen::Gone if backed.is_gone => Ok(()),
-        Seen::Gone => {
+        Seen::Gone(_) if backed.is_gone => Ok(()),
+        Seen::Gone(_) => {
             let why = format!("its container {} was removed; ReconnectHost_Task makes it anew", backed.name);
             backing::set(call, host, Some(Backed { is_gone: true, ..backed.clone() }))?;
             if call.this()?.runtime().connection_state() != HostSystemConnectionState::NotResponding {
