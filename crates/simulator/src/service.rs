@@ -154,6 +154,16 @@ impl Service {
         self.registry.snapshot()
     }
 
+    /// What time it is for the service.
+    pub fn now(&self) -> DateTime {
+        self.clock.now()
+    }
+
+    /// Changes with each version of the inventory.
+    pub fn versions(&self) -> watch::Receiver<u64> {
+        self.registry.subscribe()
+    }
+
     /// The number of sessions.
     pub fn session_count(&self) -> usize {
         self.sessions.all().len()

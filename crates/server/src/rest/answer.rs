@@ -66,11 +66,19 @@ pub(super) struct RestError {
     /// The identifier of the message, by which programs know it.
     id: &'static str,
     message: String,
+    /// Whether it is written without messages, and as a bad request, as vcsim does.
+    bare: bool,
 }
 
 impl RestError {
     pub(super) fn new(kind: ErrorKind, id: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, id, message: message.into() }
+        Self { kind, id, message: message.into(), bare: false }
+    }
+
+    /// The same, as vcsim writes it: without messages, and as a bad request if it is about permissions.
+    pub(super) fn bare(mut self) -> Self {
+        self.bare = true;
+        self
     }
 
     /// There is no session.
@@ -141,6 +149,14 @@ pub(super) async fn render(State(style): State<Style>, mut response: Response) -
             if error.kind == ErrorKind::Unauthenticated {
                 let basic = HeaderValue::from_static("Basic realm=\"VAPI endpoint\"");
                 response.headers_mut().insert(WWW_AUTHENTICATE, basic);
+            }
+            if error.bare && style == Style::Api {
+                let status = if status == StatusCode::FORBIDDEN { StatusCode::BAD_REQUEST } else { status };
+                *response.status_mut() = status;
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                let body = format!("{{\"error_type\":\"{}\", \"messages\":[]}}", name.to_ascii_uppercase());
+                *response.body_mut() = body.into();
+                return response;
             }
             (status, Some(render_error(style, name, &error)))
         }

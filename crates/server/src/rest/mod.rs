@@ -4,10 +4,14 @@
 //! changed in the one inventory.
 
 mod answer;
+mod appliance;
+mod call;
 mod certificate_authority;
 mod cluster_modules;
 mod content_library;
+mod data_sets;
 mod json_rpc;
+mod kept;
 mod session;
 mod tagging;
 
@@ -21,6 +25,7 @@ use axum::http::header::COOKIE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Uri};
 use axum::middleware;
+use axum::routing::any;
 use serde::de::DeserializeOwned;
 use vimsim_simulator::{Service, Session};
 use vimsim_types::ArcStr;
@@ -61,6 +66,9 @@ pub(crate) fn routes(service: &Arc<Service>, secure_cookies: bool) -> Router {
     let old = content_library::routes(certificate_authority::routes(cluster_modules::routes(old)));
     let new = Router::new().route("/", json_rpc::routes()).route("/session", session::routes());
     [(Style::Rest, old), (Style::Api, new)].into_iter().fold(Router::new(), |all, (style, routes)| {
+        let routes = ["/appliance/{*path}", "/vcenter/{*path}"]
+            .into_iter()
+            .fold(routes, |routes, path| routes.route(path, any(call::dispatch)));
         let routes = tagging::routes(routes, style)
             .fallback(not_found)
             .method_not_allowed_fallback(method_not_allowed)

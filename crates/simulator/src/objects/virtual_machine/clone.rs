@@ -17,6 +17,7 @@ use super::device::{self, Site};
 use super::disk::{self, DatastorePath};
 use super::{chain, config, create, customize, ethernet, places, power, summary, template};
 use crate::call::Call;
+use crate::data_sets;
 use crate::objects::{folder, managed_entity};
 use crate::rules::{instance_uuid_key, uuid_key};
 
@@ -191,6 +192,7 @@ fn copy(call: &mut Call<'_, VirtualMachine>, wanted: &Wanted<'_>) -> Result<More
         event.set_source_vm(argument);
     });
     call.post(&moref, event)?;
+    data_sets::copy(call, wanted.snapshot.as_ref().unwrap_or(&this), &moref)?;
     if let Some(spec) = wanted.customization {
         customize::apply(call, &moref, spec)?;
     }

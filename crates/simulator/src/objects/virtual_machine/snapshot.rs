@@ -22,6 +22,7 @@ use super::device::Site;
 use super::disk::DatastorePath;
 use super::{chain, config, guest, places, power, summary};
 use crate::call::Call;
+use crate::data_sets;
 
 /// The deepest tree that vSphere allows.
 const DEEPEST: usize = 32;
@@ -110,6 +111,7 @@ fn create(call: &mut Call<'_, VirtualMachine>, wanted: &Wanted) -> Result<Moref,
     chain::extend(machine.config_mut(), &mut taken);
     config::touch(machine.config_mut(), now);
     store(call, &this, machine)?;
+    data_sets::copy(call, &this, &snapshot)?;
     Ok(snapshot)
 }
 
@@ -369,6 +371,7 @@ pub(crate) fn revert<T>(
     chain::extend(machine.config_mut(), &mut taken);
     config::touch(machine.config_mut(), call.now());
     store(call, &this, machine)?;
+    data_sets::restore(call, snapshot, &this)?;
     match state {
         Power::PoweredOff => Ok(()),
         Power::Suspended => power::set_state(call, &this, state),
