@@ -11,6 +11,7 @@ mod cluster_modules;
 mod config;
 mod containers;
 mod data_sets;
+mod esxcli;
 mod files;
 mod kind;
 mod kinds;

@@ -42,6 +42,7 @@ pub(crate) mod host_storage_system;
 pub(crate) mod host_system;
 pub(crate) mod host_virtual_nic_manager;
 pub(crate) mod http_nfc_lease;
+pub(crate) mod internal_dynamic_type_manager;
 pub(crate) mod inventory_view;
 pub(crate) mod ip_pool_manager;
 pub(crate) mod license_assignment_manager;
@@ -62,6 +63,7 @@ pub(crate) mod performance_manager;
 pub(crate) mod placement;
 pub(crate) mod property_collector;
 pub(crate) mod property_filter;
+pub(crate) mod reflect_managed_method_executer;
 pub(crate) mod resource_pool;
 pub(crate) mod search_index;
 pub(crate) mod service_instance;
@@ -123,6 +125,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         host_system::kind().into_table(),
         host_virtual_nic_manager::kind().into_table(),
         http_nfc_lease::kind().into_table(),
+        internal_dynamic_type_manager::kind().into_table(),
         inventory_view::kind().into_table(),
         ip_pool_manager::kind().into_table(),
         license_assignment_manager::kind().into_table(),
@@ -140,6 +143,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         performance_manager::kind().into_table(),
         property_collector::kind().into_table(),
         property_filter::kind().into_table(),
+        reflect_managed_method_executer::kind().into_table(),
         resource_pool::kind().into_table(),
         search_index::kind().into_table(),
         service_instance::kind().into_table(),

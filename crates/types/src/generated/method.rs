@@ -20,1050 +20,1055 @@ const fn D(id: u16) -> T { T::Data(I(id)) }
 use crate::view::MethodView;
 
 views! {
-    AbandonHciWorkflow: Object, 4878, 4878;
-    AbdicateDomOwnership: Object, 5467, 5467;
-    AbortCustomizationTask: Object, 5813, 5813;
-    AcknowledgeAlarm: Object, 4855, 4855;
-    AcquireCimServicesTicket: Object, 5415, 5415;
-    AcquireCloneTicket: Object, 5638, 5638;
-    AcquireCredentialsInGuest: Object, 5083, 5083;
-    AcquireGenericServiceTicket: Object, 5631, 5631;
-    AcquireLocalTicket: Object, 5630, 5630;
-    AcquireMksTicket: Object, 5775, 5775;
-    AcquireTicket: Object, 5778, 5778;
-    AddAuthorizationRole: Object, 4859, 4859;
-    AddCustomFieldDef: Object, 4940, 4940;
-    AddDVPortgroupTask: Object, 4993, 4993;
-    AddDisksTask: Object, 5479, 5479;
-    AddFilter: Object, 5119, 5119;
-    AddFilterEntities: Object, 5124, 5124;
-    AddGuestAlias: Object, 5077, 5077;
-    AddHostTask: Object, 4884, 4884;
-    AddInternetScsiSendTargets: Object, 5346, 5346;
-    AddInternetScsiStaticTargets: Object, 5348, 5348;
-    AddKey: Object, 4905, 4905;
-    AddKeys: Object, 4906, 4906;
-    AddLicense: Object, 5533, 5533;
-    AddMonitoredEntities: Object, 5112, 5112;
-    AddNetworkResourcePool: Object, 5000, 5000;
-    AddPortGroup: Object, 5251, 5251;
-    AddServiceConsoleVirtualNic: Object, 5259, 5259;
-    AddStandaloneHostTask: Object, 5069, 5069;
-    AddVirtualNic: Object, 5256, 5256;
-    AddVirtualSwitch: Object, 5248, 5248;
-    AllocateIpv4Address: Object, 5510, 5510;
-    AllocateIpv6Address: Object, 5511, 5511;
-    AnswerVM: Object, 5760, 5760;
-    ApplyEntitiesConfigTask: Object, 5299, 5299;
-    ApplyEvcModeVMTask: Object, 5805, 5805;
-    ApplyHostConfigTask: Object, 5284, 5284;
-    ApplyRecommendation: Object, 4881, 4881;
-    ApplyStorageDrsRecommendationToPodTask: Object, 5646, 5646;
-    ApplyStorageDrsRecommendationTask: Object, 5647, 5647;
-    AreAlarmActionsEnabled: Object, 4852, 4852;
-    AssignUserToGroup: Object, 5238, 5238;
-    AssociateProfile: Object, 5566, 5566;
-    AttachDiskTask: Object, 5803, 5803;
-    AttachScsiLun: Object, 5360, 5360;
-    AttachScsiLunExTask: Object, 5361, 5361;
-    AttachTagToVStorageObject: Object, 5694, 5694;
-    AttachVmfsExtent: Object, 5328, 5328;
-    AutoStartPowerOff: Object, 5156, 5156;
-    AutoStartPowerOn: Object, 5155, 5155;
-    BackupFirmwareConfiguration: Object, 5213, 5213;
-    BatchAddHostsToClusterTask: Object, 5075, 5075;
-    BatchAddStandaloneHostsTask: Object, 5074, 5074;
-    BatchQueryConnectInfo: Object, 4955, 4955;
-    BindVnic: Object, 5518, 5518;
-    BrowseDiagnosticLog: Object, 4976, 4976;
-    CanProvisionObjects: Object, 5474, 5474;
-    CancelRecommendation: Object, 4882, 4882;
-    CancelRetrievePropertiesEx: Object, 5585, 5585;
-    CancelStorageDrsRecommendation: Object, 5648, 5648;
-    CancelTask: Object, 5654, 5654;
-    CancelWaitForUpdates: Object, 5581, 5581;
-    CertMgrRefreshCACertificatesAndCRLsTask: Object, 4873, 4873;
-    CertMgrRefreshCertificatesTask: Object, 4874, 4874;
-    CertMgrRevokeCertificatesTask: Object, 4875, 4875;
-    ChangeAccessMode: Object, 5132, 5132;
-    ChangeFileAttributesInGuest: Object, 5093, 5093;
-    ChangeKeyTask: Object, 4912, 4912;
-    ChangeLockdownMode: Object, 5137, 5137;
-    ChangeNFSUserPassword: Object, 5374, 5374;
-    ChangeOwner: Object, 5061, 5061;
-    ChangePassword: Object, 5240, 5240;
-    CheckAddHostEvcTask: Object, 4900, 4900;
-    CheckAnswerFileStatusTask: Object, 5294, 5294;
-    CheckCloneTask: Object, 5817, 5817;
-    CheckCompatibilityTask: Object, 5808, 5808;
-    CheckComplianceTask: Object, 5570, 5570;
-    CheckConfigureEvcModeTask: Object, 4899, 4899;
-    CheckCustomizationResources: Object, 4953, 4953;
-    CheckCustomizationSpec: Object, 5762, 5762;
-    CheckForUpdates: Object, 5579, 5579;
-    CheckHostPatchTask: Object, 5269, 5269;
-    CheckInstantCloneTask: Object, 5818, 5818;
-    CheckLicenseFeature: Object, 5528, 5528;
-    CheckMigrateTask: Object, 5815, 5815;
-    CheckPowerOnTask: Object, 5810, 5810;
-    CheckProfileComplianceTask: Object, 5568, 5568;
-    CheckRelocateTask: Object, 5816, 5816;
-    CheckVmConfigTask: Object, 5809, 5809;
-    ClearComplianceStatus: Object, 5572, 5572;
-    ClearNFSUser: Object, 5376, 5376;
-    ClearSystemEventLog: Object, 5223, 5223;
-    ClearTriggeredAlarms: Object, 4856, 4856;
-    ClearVStorageObjectControlFlags: Object, 5693, 5693;
-    CloneSession: Object, 5639, 5639;
-    CloneVAppTask: Object, 5719, 5719;
-    CloneVMTask: Object, 5765, 5765;
-    CloneVStorageObjectTask: Object, 5690, 5690;
-    CloseInventoryViewFolder: Object, 5496, 5496;
-    ClusterEnterMaintenanceMode: Object, 4890, 4890;
-    CompositeHostProfileTask: Object, 5301, 5301;
-    ComputeDiskPartitionInfo: Object, 5317, 5317;
-    ComputeDiskPartitionInfoForResize: Object, 5318, 5318;
-    ConfigureCryptoKey: Object, 5420, 5420;
-    ConfigureDatastoreIORMTask: Object, 5643, 5643;
-    ConfigureDatastorePrincipal: Object, 5192, 5192;
-    ConfigureEvcModeTask: Object, 4897, 4897;
-    ConfigureHCITask: Object, 4876, 4876;
-    ConfigureHostCacheTask: Object, 5159, 5159;
-    ConfigureLicenseSource: Object, 5531, 5531;
-    ConfigurePowerPolicy: Object, 5279, 5279;
-    ConfigureStorageDrsForPodTask: Object, 5651, 5651;
-    ConfigureVFlashResourceExTask: Object, 5424, 5424;
-    ConnectNvmeController: Object, 5393, 5393;
-    ConnectNvmeControllerExTask: Object, 5395, 5395;
-    ConsolidateVMDisksTask: Object, 5748, 5748;
-    ContinueRetrievePropertiesEx: Object, 5584, 5584;
-    ConvertNamespacePathToUuidPath: Object, 4972, 4972;
-    CopyDatastoreFileTask: Object, 5058, 5058;
-    CopyVirtualDiskTask: Object, 5728, 5728;
-    CreateAlarm: Object, 4850, 4850;
-    CreateChildDiskTask: Object, 5742, 5742;
-    CreateChildVMTask: Object, 5596, 5596;
-    CreateCluster: Object, 5067, 5067;
-    CreateClusterEx: Object, 5068, 5068;
-    CreateCollectorForEvents: Object, 5031, 5031;
-    CreateCollectorForTasks: Object, 5660, 5660;
-    CreateCollectorWithInfoFilterForTasks: Object, 5661, 5661;
-    CreateContainerView: Object, 5714, 5714;
-    CreateCustomizationSpec: Object, 4946, 4946;
-    CreateDVPortgroupTask: Object, 5005, 5005;
-    CreateDVSTask: Object, 5072, 5072;
-    CreateDatacenter: Object, 5070, 5070;
-    CreateDefaultProfile: Object, 5289, 5289;
-    CreateDescriptor: Object, 5552, 5552;
-    CreateDiagnosticPartition: Object, 5205, 5205;
-    CreateDirectory: Object, 4970, 4970;
-    CreateDiskFromSnapshotTask: Object, 5703, 5703;
-    CreateDiskTask: Object, 5676, 5676;
-    CreateFilter: Object, 5577, 5577;
-    CreateFolder: Object, 5063, 5063;
-    CreateGroup: Object, 5235, 5235;
-    CreateImportSpec: Object, 5551, 5551;
-    CreateInventoryView: Object, 5713, 5713;
-    CreateIpPool: Object, 5507, 5507;
-    CreateListView: Object, 5715, 5715;
-    CreateListViewFromView: Object, 5716, 5716;
-    CreateLocalDatastore: Object, 5185, 5185;
-    CreateNasDatastore: Object, 5184, 5184;
-    CreateNvdimmNamespaceTask: Object, 5265, 5265;
-    CreateNvdimmPMemNamespaceTask: Object, 5266, 5266;
-    CreateNvmeOverRdmaAdapter: Object, 5388, 5388;
-    CreateObjectScheduledTask: Object, 5606, 5606;
-    CreatePerfInterval: Object, 5559, 5559;
-    CreateProfile: Object, 5574, 5574;
-    CreatePropertyCollector: Object, 5586, 5586;
-    CreateRegistryKeyInGuest: Object, 5100, 5100;
-    CreateResourcePool: Object, 5593, 5593;
-    CreateScheduledTask: Object, 5604, 5604;
-    CreateScreenshotTask: Object, 5794, 5794;
-    CreateSecondaryVMExTask: Object, 5782, 5782;
-    CreateSecondaryVMTask: Object, 5781, 5781;
-    CreateSnapshotExTask: Object, 5745, 5745;
-    CreateSnapshotTask: Object, 5744, 5744;
-    CreateSoftwareAdapter: Object, 5390, 5390;
-    CreateStoragePod: Object, 5073, 5073;
-    CreateTask: Object, 5662, 5662;
-    CreateTemporaryDirectoryInGuest: Object, 5091, 5091;
-    CreateTemporaryFileInGuest: Object, 5090, 5090;
-    CreateUser: Object, 5233, 5233;
-    CreateVApp: Object, 5595, 5595;
-    CreateVMTask: Object, 5065, 5065;
-    CreateVirtualDiskTask: Object, 5725, 5725;
-    CreateVmfsDatastore: Object, 5177, 5177;
-    CreateVvolDatastore: Object, 5186, 5186;
-    CryptoManagerHostDisable: Object, 4913, 4913;
-    CryptoManagerHostEnable: Object, 4911, 4911;
-    CryptoManagerHostPrepare: Object, 4910, 4910;
-    CryptoUnlockTask: Object, 5806, 5806;
-    CurrentTime: Object, 5619, 5619;
-    CustomizationSpecItemToXml: Object, 4951, 4951;
-    CustomizeGuestTask: Object, 5811, 5811;
-    CustomizeVMTask: Object, 5761, 5761;
-    DVPortgroupRollbackTask: Object, 4986, 4986;
-    DVSManagerExportEntityTask: Object, 5019, 5019;
-    DVSManagerImportEntityTask: Object, 5020, 5020;
-    DVSManagerLookupDvPortGroup: Object, 5021, 5021;
-    DVSRollbackTask: Object, 5004, 5004;
-    DatastoreEnterMaintenanceMode: Object, 4966, 4966;
-    DatastoreExitMaintenanceModeTask: Object, 4967, 4967;
-    DecodeLicense: Object, 5535, 5535;
-    DefragmentAllDisks: Object, 5780, 5780;
-    DefragmentVirtualDiskTask: Object, 5731, 5731;
-    DeleteCustomizationSpec: Object, 4948, 4948;
-    DeleteDatastoreFileTask: Object, 5059, 5059;
-    DeleteDirectory: Object, 4971, 4971;
-    DeleteDirectoryInGuest: Object, 5087, 5087;
-    DeleteFile: Object, 5173, 5173;
-    DeleteFileInGuest: Object, 5086, 5086;
-    DeleteHostSpecification: Object, 5314, 5314;
-    DeleteHostSubSpecification: Object, 5313, 5313;
-    DeleteNvdimmBlockNamespacesTask: Object, 5268, 5268;
-    DeleteNvdimmNamespaceTask: Object, 5267, 5267;
-    DeleteRegistryKeyInGuest: Object, 5102, 5102;
-    DeleteRegistryValueInGuest: Object, 5105, 5105;
-    DeleteScsiLunState: Object, 5359, 5359;
-    DeleteSnapshotTask: Object, 5701, 5701;
-    DeleteVStorageObjectExTask: Object, 5707, 5707;
-    DeleteVStorageObjectTask: Object, 5685, 5685;
-    DeleteVffsVolumeState: Object, 5370, 5370;
-    DeleteVirtualDiskTask: Object, 5726, 5726;
-    DeleteVmfsVolumeState: Object, 5326, 5326;
-    DeleteVsanObjects: Object, 5475, 5475;
-    DeselectVnic: Object, 5431, 5431;
-    DeselectVnicForNicType: Object, 5462, 5462;
-    DestroyChildren: Object, 5594, 5594;
-    DestroyCollector: Object, 5130, 5130;
-    DestroyDatastore: Object, 4965, 4965;
-    DestroyIpPool: Object, 5509, 5509;
-    DestroyNetwork: Object, 5545, 5545;
-    DestroyProfile: Object, 5565, 5565;
-    DestroyPropertyCollector: Object, 5587, 5587;
-    DestroyPropertyFilter: Object, 5588, 5588;
-    DestroyVffs: Object, 5367, 5367;
-    DestroyView: Object, 5712, 5712;
-    DestroyTask: Object, 5543, 5543;
-    DetachDiskTask: Object, 5804, 5804;
-    DetachScsiLun: Object, 5357, 5357;
-    DetachScsiLunExTask: Object, 5358, 5358;
-    DetachTagFromVStorageObject: Object, 5695, 5695;
-    DirectPathProfileManagerCreate: Object, 4980, 4980;
-    DirectPathProfileManagerDelete: Object, 4982, 4982;
-    DirectPathProfileManagerList: Object, 4983, 4983;
-    DirectPathProfileManagerQueryCapacity: Object, 4984, 4984;
-    DirectPathProfileManagerUpdate: Object, 4981, 4981;
-    DisableAlarm: Object, 4857, 4857;
-    DisableClusteredVmdkSupport: Object, 5182, 5182;
-    DisableEvcModeTask: Object, 4898, 4898;
-    DisableFeature: Object, 5530, 5530;
-    DisableHyperThreading: Object, 5170, 5170;
-    DisableMultipathPath: Object, 5351, 5351;
-    DisableNetworkBootTask: Object, 4903, 4903;
-    DisableRuleset: Object, 5209, 5209;
-    DisableSecondaryVMTask: Object, 5786, 5786;
-    DisableSmartCardAuthentication: Object, 5149, 5149;
-    DisconnectHostTask: Object, 5402, 5402;
-    DisconnectNvmeController: Object, 5394, 5394;
-    DisconnectNvmeControllerExTask: Object, 5396, 5396;
-    DiscoverFcoeHbas: Object, 5363, 5363;
-    DiscoverNvmeControllers: Object, 5392, 5392;
-    DissociateProfile: Object, 5567, 5567;
-    DoesCustomizationSpecExist: Object, 4944, 4944;
-    DownloadDescriptionTree: Object, 5150, 5150;
-    DropConnections: Object, 5777, 5777;
-    DuplicateCustomizationSpec: Object, 4949, 4949;
-    DvsReconfigureVmVnicNetworkResourcePoolTask: Object, 5002, 5002;
-    EagerZeroVirtualDiskTask: Object, 5734, 5734;
-    EmitSyslogMark: Object, 4979, 4979;
-    EnableAlarm: Object, 4858, 4858;
-    EnableAlarmActions: Object, 4853, 4853;
-    EnableClusteredVmdkSupport: Object, 5181, 5181;
-    EnableCrypto: Object, 5419, 5419;
-    EnableFeature: Object, 5529, 5529;
-    EnableHyperThreading: Object, 5169, 5169;
-    EnableMultipathPath: Object, 5350, 5350;
-    EnableNetworkBootTask: Object, 4902, 4902;
-    EnableNetworkResourceManagement: Object, 5003, 5003;
-    EnableRuleset: Object, 5208, 5208;
-    EnableSecondaryVMTask: Object, 5787, 5787;
-    EnableSmartCardAuthentication: Object, 5142, 5142;
-    EnterLockdownMode: Object, 5413, 5413;
-    EnterMaintenanceModeTask: Object, 5403, 5403;
-    EstimateDatabaseSize: Object, 5589, 5589;
-    EstimateStorageForConsolidateSnapshotsTask: Object, 5749, 5749;
-    EsxAgentHostManagerUpdateConfig: Object, 5206, 5206;
-    EvacuateVsanNodeTask: Object, 5486, 5486;
-    EvcManager: Object, 4888, 4888;
-    ExecuteHostProfile: Object, 5283, 5283;
-    ExecuteSimpleCommand: Object, 5640, 5640;
-    ExitLockdownMode: Object, 5414, 5414;
-    ExitMaintenanceModeTask: Object, 5404, 5404;
-    ExpandVmfsDatastore: Object, 5183, 5183;
-    ExpandVmfsExtent: Object, 5329, 5329;
-    ExportAnswerFileTask: Object, 5293, 5293;
-    ExportProfile: Object, 5569, 5569;
-    ExportSnapshot: Object, 5822, 5822;
-    ExportVApp: Object, 5720, 5720;
-    ExportVm: Object, 5767, 5767;
-    ExtendDiskTask: Object, 5678, 5678;
-    ExtendHCITask: Object, 4877, 4877;
-    ExtendVffs: Object, 5366, 5366;
-    ExtendVirtualDiskTask: Object, 5729, 5729;
-    ExtendVmfsDatastore: Object, 5180, 5180;
-    ExtractOvfEnvironment: Object, 5752, 5752;
-    Fetch: Object, 5544, 5544;
-    FetchAuditRecords: Object, 4978, 4978;
-    FetchDVPortKeys: Object, 4987, 4987;
-    FetchDVPorts: Object, 4988, 4988;
-    FetchSystemEventLog: Object, 5224, 5224;
-    FetchUserPrivilegeOnEntities: Object, 4872, 4872;
-    FindAllByDnsName: Object, 5615, 5615;
-    FindAllByIp: Object, 5616, 5616;
-    FindAllByUuid: Object, 5614, 5614;
-    FindAssociatedProfile: Object, 5576, 5576;
-    FindByDatastorePath: Object, 5609, 5609;
-    FindByDnsName: Object, 5610, 5610;
-    FindByInventoryPath: Object, 5612, 5612;
-    FindByIp: Object, 5611, 5611;
-    FindByUuid: Object, 5608, 5608;
-    FindChild: Object, 5613, 5613;
-    FindExtension: Object, 5037, 5037;
-    FindRulesForVm: Object, 4892, 4892;
-    FormatVffs: Object, 5365, 5365;
-    FormatVmfs: Object, 5320, 5320;
-    GenerateCertificateSigningRequest: Object, 5161, 5161;
-    GenerateCertificateSigningRequestByDn: Object, 5162, 5162;
-    GenerateClientCsr: Object, 4925, 4925;
-    GenerateConfigTaskList: Object, 5285, 5285;
-    GenerateHostConfigTaskSpecTask: Object, 5298, 5298;
-    GenerateHostProfileTaskListTask: Object, 5286, 5286;
-    GenerateKey: Object, 4921, 4921;
-    GenerateLogBundlesTask: Object, 4977, 4977;
-    GenerateSelfSignedClientCert: Object, 4924, 4924;
-    GetAlarm: Object, 4851, 4851;
-    GetAlarmState: Object, 4854, 4854;
-    GetCryptoKeyStatus: Object, 4914, 4914;
-    GetCustomizationSpec: Object, 4945, 4945;
-    GetDefaultKmsCluster: Object, 4934, 4934;
-    GetPublicKey: Object, 5040, 5040;
-    GetResourceUsage: Object, 4894, 4894;
-    GetSiteInfo: Object, 5641, 5641;
-    GetSystemVMsRestrictedDatastores: Object, 4896, 4896;
-    GetVchaClusterHealth: Object, 5055, 5055;
-    GetVpcNetworkSpan: Object, 5022, 5022;
-    GetVsanObjExtAttrs: Object, 5472, 5472;
-    HasMonitoredEntity: Object, 5115, 5115;
-    HasPrivilegeOnEntities: Object, 4870, 4870;
-    HasPrivilegeOnEntity: Object, 4869, 4869;
-    HasProvider: Object, 5109, 5109;
-    HasUserPrivilegeOnEntities: Object, 4871, 4871;
-    HostClearVStorageObjectControlFlags: Object, 5445, 5445;
-    HostCloneVStorageObjectTask: Object, 5442, 5442;
-    HostConfigVFlashCache: Object, 5427, 5427;
-    HostConfigureVFlashResource: Object, 5425, 5425;
-    HostCreateDiskTask: Object, 5432, 5432;
-    HostDeleteVStorageObjectExTask: Object, 5456, 5456;
-    HostDeleteVStorageObjectTask: Object, 5438, 5438;
-    HostExtendDiskTask: Object, 5434, 5434;
-    HostGetVFlashModuleDefaultConfig: Object, 5428, 5428;
-    HostImageConfigGetAcceptance: Object, 5225, 5225;
-    HostImageConfigGetProfile: Object, 5226, 5226;
-    HostInflateDiskTask: Object, 5435, 5435;
-    HostListVStorageObject: Object, 5441, 5441;
-    HostProfileResetValidationState: Object, 5280, 5280;
-    HostQueryVirtualDiskUuid: Object, 5459, 5459;
-    HostReconcileDatastoreInventoryTask: Object, 5446, 5446;
-    HostRegisterDisk: Object, 5433, 5433;
-    HostRelocateVStorageObjectTask: Object, 5443, 5443;
-    HostRemoveVFlashResource: Object, 5426, 5426;
-    HostRenameVStorageObject: Object, 5436, 5436;
-    HostRetrieveVStorageInfrastructureObjectPolicy: Object, 5437, 5437;
-    HostRetrieveVStorageObject: Object, 5439, 5439;
-    HostRetrieveVStorageObjectMetadata: Object, 5454, 5454;
-    HostRetrieveVStorageObjectMetadataValue: Object, 5455, 5455;
-    HostRetrieveVStorageObjectState: Object, 5440, 5440;
-    HostScheduleReconcileDatastoreInventory: Object, 5447, 5447;
-    HostSetVStorageObjectControlFlags: Object, 5444, 5444;
-    HostSetVirtualDiskUuidTask: Object, 5458, 5458;
-    HostSpecGetUpdatedHosts: Object, 5315, 5315;
-    HostUpdateVStorageObjectMetadataExTask: Object, 5457, 5457;
-    HostUpdateVStorageObjectMetadataTask: Object, 5453, 5453;
-    HostVStorageObjectCreateDiskFromSnapshotTask: Object, 5451, 5451;
-    HostVStorageObjectCreateSnapshotTask: Object, 5448, 5448;
-    HostVStorageObjectDeleteSnapshotTask: Object, 5449, 5449;
-    HostVStorageObjectRetrieveSnapshotInfo: Object, 5450, 5450;
-    HostVStorageObjectRevertTask: Object, 5452, 5452;
-    HttpNfcLeaseAbort: Object, 5491, 5491;
-    HttpNfcLeaseComplete: Object, 5490, 5490;
-    HttpNfcLeaseGetManifest: Object, 5488, 5488;
-    HttpNfcLeaseProbeUrls: Object, 5494, 5494;
-    HttpNfcLeaseProgress: Object, 5492, 5492;
-    HttpNfcLeasePullFromUrlsTask: Object, 5493, 5493;
-    HttpNfcLeaseSetManifestChecksumType: Object, 5489, 5489;
-    ImpersonateUser: Object, 5636, 5636;
-    ImportCertificateForCAMTask: Object, 5140, 5140;
-    ImportUnmanagedSnapshot: Object, 5739, 5739;
-    ImportVApp: Object, 5598, 5598;
-    IncreaseDirectorySize: Object, 4973, 4973;
-    InflateDiskTask: Object, 5679, 5679;
-    InflateVirtualDiskTask: Object, 5733, 5733;
-    InitializeDisksTask: Object, 5480, 5480;
-    InitiateFileTransferFromGuest: Object, 5094, 5094;
-    InitiateFileTransferToGuest: Object, 5095, 5095;
-    InitiateTransitionToVLCMTask: Object, 5505, 5505;
-    InstallHostPatchV2Task: Object, 5274, 5274;
-    InstallHostPatchTask: Object, 5273, 5273;
-    InstallIoFilterTask: Object, 5497, 5497;
-    InstallServerCertificate: Object, 5164, 5164;
-    InstallSmartCardTrustAnchor: Object, 5143, 5143;
-    InstantCloneTask: Object, 5766, 5766;
-    IsClusteredVmdkEnabled: Object, 4968, 4968;
-    IsGuestOsCustomizable: Object, 4954, 4954;
-    IsKmsClusterActive: Object, 4932, 4932;
-    IsSharedGraphicsActive: Object, 5219, 5219;
-    JoinDomainWithCAMTask: Object, 5139, 5139;
-    JoinDomainTask: Object, 5138, 5138;
-    LeaveCurrentDomainTask: Object, 5141, 5141;
-    ListCACertificateRevocationLists: Object, 5168, 5168;
-    ListCACertificates: Object, 5167, 5167;
-    ListFilesInGuest: Object, 5092, 5092;
-    ListGuestAliases: Object, 5080, 5080;
-    ListGuestMappedAliases: Object, 5081, 5081;
-    ListKeys: Object, 4909, 4909;
-    ListKmipServers: Object, 4919, 4919;
-    ListKmsClusters: Object, 4938, 4938;
-    ListProcessesInGuest: Object, 5097, 5097;
-    ListRegistryKeysInGuest: Object, 5101, 5101;
-    ListRegistryValuesInGuest: Object, 5104, 5104;
-    ListSmartCardTrustAnchors: Object, 5148, 5148;
-    ListTagsAttachedToVStorageObject: Object, 5697, 5697;
-    ListVStorageObject: Object, 5689, 5689;
-    ListVStorageObjectsAttachedToTag: Object, 5696, 5696;
-    LogUserEvent: Object, 5032, 5032;
-    Login: Object, 5627, 5627;
-    LoginBySSPI: Object, 5628, 5628;
-    LoginByToken: Object, 5626, 5626;
-    LoginExtensionByCertificate: Object, 5635, 5635;
-    LoginExtensionBySubjectName: Object, 5634, 5634;
-    Logout: Object, 5629, 5629;
-    LookupDvPortGroup: Object, 5007, 5007;
-    LookupVmOverheadMemory: Object, 5548, 5548;
-    MakeDirectory: Object, 5060, 5060;
-    MakeDirectoryInGuest: Object, 5085, 5085;
-    MakePrimaryVMTask: Object, 5784, 5784;
-    MarkAsLocalTask: Object, 5381, 5381;
-    MarkAsNonLocalTask: Object, 5382, 5382;
-    MarkAsNonSsdTask: Object, 5380, 5380;
-    MarkAsSsdTask: Object, 5379, 5379;
-    MarkAsTemplate: Object, 5768, 5768;
-    MarkAsVirtualMachine: Object, 5769, 5769;
-    MarkDefault: Object, 4916, 4916;
-    MarkForRemoval: Object, 5364, 5364;
-    MarkPerenniallyReserved: Object, 5386, 5386;
-    MarkPerenniallyReservedExTask: Object, 5387, 5387;
-    MarkServiceProviderEntities: Object, 5664, 5664;
-    MergeDvsTask: Object, 4992, 4992;
-    MergePermissions: Object, 4862, 4862;
-    MigrateVMTask: Object, 5763, 5763;
-    ModifyListView: Object, 5538, 5538;
-    MountToolsInstaller: Object, 5772, 5772;
-    MountVffsVolume: Object, 5368, 5368;
-    MountVmfsVolume: Object, 5321, 5321;
-    MountVmfsVolumeExTask: Object, 5324, 5324;
-    MoveDVPortTask: Object, 4994, 4994;
-    MoveDatastoreFileTask: Object, 5057, 5057;
-    MoveDirectoryInGuest: Object, 5088, 5088;
-    MoveFileInGuest: Object, 5089, 5089;
-    MoveHostIntoTask: Object, 4886, 4886;
-    MoveIntoFolderTask: Object, 5064, 5064;
-    MoveIntoResourcePool: Object, 5591, 5591;
-    MoveIntoTask: Object, 4885, 4885;
-    MoveVirtualDiskTask: Object, 5727, 5727;
-    NotifyAffectedServices: Object, 5166, 5166;
-    OpenInventoryViewFolder: Object, 5495, 5495;
-    OverwriteCustomizationSpec: Object, 4947, 4947;
-    ParseDescriptor: Object, 5550, 5550;
-    PerformDvsProductSpecOperationTask: Object, 4991, 4991;
-    PerformVsanUpgradePreflightCheck: Object, 5824, 5824;
-    PerformVsanUpgradeTask: Object, 5826, 5826;
-    PlaceVm: Object, 4891, 4891;
-    PlaceVmsXCluster: Object, 5076, 5076;
-    PostEvent: Object, 5034, 5034;
-    PostHealthUpdates: Object, 5117, 5117;
-    PowerDownHostToStandByTask: Object, 5407, 5407;
-    PowerOffVAppTask: Object, 5722, 5722;
-    PowerOffVMTask: Object, 5754, 5754;
-    PowerOnMultiVMTask: Object, 4958, 4958;
-    PowerOnVAppTask: Object, 5721, 5721;
-    PowerOnVMTask: Object, 5753, 5753;
-    PowerUpHostFromStandByTask: Object, 5408, 5408;
-    PrepareCrypto: Object, 5418, 5418;
-    PromoteDisksTask: Object, 5793, 5793;
-    ProvisionServerPrivateKey: Object, 5163, 5163;
-    PutUsbScanCodes: Object, 5795, 5795;
-    Query: Object, 5617, 5617;
-    QueryAnswerFileStatus: Object, 5295, 5295;
-    QueryAssignedLicenses: Object, 5523, 5523;
-    QueryAvailableDisksForVmfs: Object, 5175, 5175;
-    QueryAvailableDvsSpec: Object, 5008, 5008;
-    QueryAvailablePartition: Object, 5201, 5201;
-    QueryAvailablePerfMetric: Object, 5554, 5554;
-    QueryAvailableSsds: Object, 5372, 5372;
-    QueryAvailableTimeZones: Object, 5196, 5196;
-    QueryBootDevices: Object, 5157, 5157;
-    QueryBoundVnics: Object, 5516, 5516;
-    QueryCandidateNics: Object, 5517, 5517;
-    QueryChangedDiskAreas: Object, 5796, 5796;
-    QueryCmmds: Object, 5463, 5463;
-    QueryCompatibleHostForExistingDvs: Object, 5012, 5012;
-    QueryCompatibleHostForNewDvs: Object, 5011, 5011;
-    QueryCompatibleVmnicsFromHosts: Object, 5010, 5010;
-    QueryComplianceStatus: Object, 5571, 5571;
-    QueryConfigOption: Object, 5024, 5024;
-    QueryConfigOptionDescriptor: Object, 5023, 5023;
-    QueryConfigOptionEx: Object, 5025, 5025;
-    QueryConfigTarget: Object, 5026, 5026;
-    QueryConfiguredModuleOptionString: Object, 5232, 5232;
-    QueryConnectionInfo: Object, 4956, 4956;
-    QueryConnectionInfoViaSpec: Object, 4957, 4957;
-    QueryConnections: Object, 5776, 5776;
-    QueryCryptoKeyStatus: Object, 4935, 4935;
-    QueryDatastorePerformanceSummary: Object, 5645, 5645;
-    QueryDateTime: Object, 5197, 5197;
-    QueryDescriptions: Object, 4975, 4975;
-    QueryDirectoryInfo: Object, 4974, 4974;
-    QueryDisksForVsan: Object, 5478, 5478;
-    QueryDisksUsingFilter: Object, 5504, 5504;
-    QueryDvsByUuid: Object, 5015, 5015;
-    QueryDvsCheckCompatibility: Object, 5017, 5017;
-    QueryDvsCompatibleHostSpec: Object, 5013, 5013;
-    QueryDvsConfigTarget: Object, 5016, 5016;
-    QueryDvsFeatureCapability: Object, 5014, 5014;
-    QueryEvents: Object, 5033, 5033;
-    QueryExpressionMetadata: Object, 5573, 5573;
-    QueryExtensionIpAllocationUsage: Object, 5045, 5045;
-    QueryFaultToleranceCompatibility: Object, 5799, 5799;
-    QueryFaultToleranceCompatibilityEx: Object, 5800, 5800;
-    QueryFileLockInfo: Object, 5062, 5062;
-    QueryFilterEntities: Object, 5123, 5123;
-    QueryFilterInfoIds: Object, 5122, 5122;
-    QueryFilterList: Object, 5120, 5120;
-    QueryFilterName: Object, 5121, 5121;
-    QueryFirmwareConfigUploadURL: Object, 5214, 5214;
-    QueryHealthUpdateInfos: Object, 5111, 5111;
-    QueryHealthUpdates: Object, 5118, 5118;
-    QueryHostConnectionInfo: Object, 5398, 5398;
-    QueryHostPatchTask: Object, 5276, 5276;
-    QueryHostProfileMetadata: Object, 5287, 5287;
-    QueryHostStatus: Object, 5485, 5485;
-    QueryHostsWithAttachedLun: Object, 5642, 5642;
-    QueryIORMConfigOption: Object, 5644, 5644;
-    QueryIPAllocations: Object, 5513, 5513;
-    QueryIoFilterInfo: Object, 5501, 5501;
-    QueryIoFilterIssues: Object, 5500, 5500;
-    QueryIpPools: Object, 5506, 5506;
-    QueryLicenseSourceAvailability: Object, 5525, 5525;
-    QueryLicenseUsage: Object, 5526, 5526;
-    QueryLockdownExceptions: Object, 5135, 5135;
-    QueryManagedBy: Object, 5044, 5044;
-    QueryMaxQueueDepth: Object, 5190, 5190;
-    QueryMemoryOverhead: Object, 5409, 5409;
-    QueryMemoryOverheadEx: Object, 5410, 5410;
-    QueryMigrationDependencies: Object, 5520, 5520;
-    QueryModules: Object, 5230, 5230;
-    QueryMonitoredEntities: Object, 5114, 5114;
-    QueryNFSUser: Object, 5375, 5375;
-    QueryNetConfig: Object, 5460, 5460;
-    QueryNetworkHint: Object, 5255, 5255;
-    QueryNext: Object, 5618, 5618;
-    QueryObjectsOnPhysicalVsanDisk: Object, 5466, 5466;
-    QueryOptions: Object, 5546, 5546;
-    QueryPartitionCreateDesc: Object, 5204, 5204;
-    QueryPartitionCreateOptions: Object, 5203, 5203;
-    QueryPathSelectionPolicyOptions: Object, 5354, 5354;
-    QueryPerf: Object, 5557, 5557;
-    QueryPerfComposite: Object, 5558, 5558;
-    QueryPerfCounter: Object, 5555, 5555;
-    QueryPerfCounterByLevel: Object, 5556, 5556;
-    QueryPerfProviderSummary: Object, 5553, 5553;
-    QueryPhysicalVsanDisks: Object, 5464, 5464;
-    QueryPnicStatus: Object, 5515, 5515;
-    QueryPolicyMetadata: Object, 5575, 5575;
-    QueryProductLockerLocation: Object, 5421, 5421;
-    QueryProfileStructure: Object, 5288, 5288;
-    QueryProviderList: Object, 5108, 5108;
-    QueryProviderName: Object, 5110, 5110;
-    QueryResourceConfigOption: Object, 5599, 5599;
-    QueryServiceList: Object, 5624, 5624;
-    QueryStorageArrayTypePolicyOptions: Object, 5355, 5355;
-    QuerySupportedFeatures: Object, 5524, 5524;
-    QuerySupportedNetworkOffloadSpec: Object, 5009, 5009;
-    QuerySyncingVsanObjects: Object, 5470, 5470;
-    QuerySystemUsers: Object, 5133, 5133;
-    QueryTargetCapabilities: Object, 5027, 5027;
-    QueryTpmAttestationReport: Object, 5397, 5397;
-    QueryUnmonitoredHosts: Object, 5116, 5116;
-    QueryUnownedFiles: Object, 5797, 5797;
-    QueryUnresolvedVmfsVolume: Object, 5332, 5332;
-    QueryUnresolvedVmfsVolumes: Object, 5193, 5193;
-    QueryUsedVlanIdInDvs: Object, 4989, 4989;
-    QueryVMotionCompatibility: Object, 5622, 5622;
-    QueryVMotionCompatibilityExTask: Object, 5814, 5814;
-    QueryVirtualDiskFragmentation: Object, 5730, 5730;
-    QueryVirtualDiskGeometry: Object, 5738, 5738;
-    QueryVirtualDiskInfoTask: Object, 5741, 5741;
-    QueryVirtualDiskUuid: Object, 5737, 5737;
-    QueryVirtualDiskUuidEx: Object, 5710, 5710;
-    QueryVmfsConfigOption: Object, 5385, 5385;
-    QueryVmfsDatastoreCreateOptions: Object, 5176, 5176;
-    QueryVmfsDatastoreExpandOptions: Object, 5179, 5179;
-    QueryVmfsDatastoreExtendOptions: Object, 5178, 5178;
-    QueryVnicStatus: Object, 5514, 5514;
-    QueryVsanObjectUuidsByFilter: Object, 5477, 5477;
-    QueryVsanObjects: Object, 5465, 5465;
-    QueryVsanStatistics: Object, 5468, 5468;
-    QueryVsanUpgradeStatus: Object, 5825, 5825;
-    ReadEnvironmentVariableInGuest: Object, 5099, 5099;
-    ReadNextEvents: Object, 5028, 5028;
-    ReadNextTasks: Object, 5658, 5658;
-    ReadNextTasksByViewSpec: Object, 5663, 5663;
-    ReadPreviousEvents: Object, 5029, 5029;
-    ReadPreviousTasks: Object, 5659, 5659;
-    RebootGuest: Object, 5758, 5758;
-    RebootHostTask: Object, 5405, 5405;
-    RecommendDatastores: Object, 5653, 5653;
-    RecommendHostsForVm: Object, 4883, 4883;
-    RecommissionVsanNodeTask: Object, 5487, 5487;
-    ReconcileDatastoreInventoryExTask: Object, 5711, 5711;
-    ReconcileDatastoreInventoryTask: Object, 5698, 5698;
-    ReconfigVMTask: Object, 5750, 5750;
-    ReconfigurationSatisfiable: Object, 5473, 5473;
-    ReconfigureAlarm: Object, 4849, 4849;
-    ReconfigureAutostart: Object, 5154, 5154;
-    ReconfigureClusterTask: Object, 4880, 4880;
-    ReconfigureComputeResourceTask: Object, 4904, 4904;
-    ReconfigureDVPortTask: Object, 4996, 4996;
-    ReconfigureDVPortgroupTask: Object, 4985, 4985;
-    ReconfigureDatacenterTask: Object, 4960, 4960;
-    ReconfigureDomObject: Object, 5469, 5469;
-    ReconfigureDvsTask: Object, 4990, 4990;
-    ReconfigureHostForDASTask: Object, 5411, 5411;
-    ReconfigureScheduledTask: Object, 5602, 5602;
-    ReconfigureServiceConsoleReservation: Object, 5241, 5241;
-    ReconfigureSnmpAgent: Object, 5308, 5308;
-    ReconfigureVirtualMachineReservation: Object, 5242, 5242;
-    ReconnectHostTask: Object, 5401, 5401;
-    RectifyDvsHostTask: Object, 4998, 4998;
-    RectifyDvsOnHostTask: Object, 5018, 5018;
-    Refresh: Object, 5277, 5277;
-    RefreshDVPortState: Object, 4997, 4997;
-    RefreshDatastore: Object, 4961, 4961;
-    RefreshDatastoreStorageInfo: Object, 4962, 4962;
-    RefreshDateTimeSystem: Object, 5199, 5199;
-    RefreshFirewall: Object, 5211, 5211;
-    RefreshGraphicsManager: Object, 5218, 5218;
-    RefreshHealthStatusSystem: Object, 5221, 5221;
-    RefreshNetworkSystem: Object, 5263, 5263;
-    RefreshRecommendation: Object, 4887, 4887;
-    RefreshRuntime: Object, 5600, 5600;
-    RefreshServices: Object, 5307, 5307;
-    RefreshStorageDrsRecommendation: Object, 5649, 5649;
-    RefreshStorageDrsRecommendationsForPodTask: Object, 5650, 5650;
-    RefreshStorageInfo: Object, 5743, 5743;
-    RefreshStorageSystem: Object, 5362, 5362;
-    RegisterChildVMTask: Object, 5597, 5597;
-    RegisterDisk: Object, 5677, 5677;
-    RegisterExtension: Object, 5038, 5038;
-    RegisterHealthUpdateProvider: Object, 5106, 5106;
-    RegisterKmipServer: Object, 4915, 4915;
-    RegisterKmsCluster: Object, 4936, 4936;
-    RegisterVMTask: Object, 5066, 5066;
-    ReleaseCredentialsInGuest: Object, 5084, 5084;
-    ReleaseIpAllocation: Object, 5512, 5512;
-    ReleaseManagedSnapshot: Object, 5740, 5740;
-    Reload: Object, 5541, 5541;
-    RelocateVMTask: Object, 5764, 5764;
-    RelocateVStorageObjectTask: Object, 5691, 5691;
-    RemoveAlarm: Object, 4848, 4848;
-    RemoveAllSnapshotsTask: Object, 5747, 5747;
-    RemoveAssignedLicense: Object, 5522, 5522;
-    RemoveAuthorizationRole: Object, 4860, 4860;
-    RemoveCustomFieldDef: Object, 4941, 4941;
-    RemoveDatastore: Object, 5187, 5187;
-    RemoveDatastoreExTask: Object, 5191, 5191;
-    RemoveDiskMappingTask: Object, 5482, 5482;
-    RemoveDiskTask: Object, 5481, 5481;
-    RemoveEntityPermission: Object, 4868, 4868;
-    RemoveFilter: Object, 5126, 5126;
-    RemoveFilterEntities: Object, 5125, 5125;
-    RemoveGroup: Object, 5237, 5237;
-    RemoveGuestAlias: Object, 5078, 5078;
-    RemoveGuestAliasByCert: Object, 5079, 5079;
-    RemoveInternetScsiSendTargets: Object, 5347, 5347;
-    RemoveInternetScsiStaticTargets: Object, 5349, 5349;
-    RemoveKey: Object, 4907, 4907;
-    RemoveKeys: Object, 4908, 4908;
-    RemoveKmipServer: Object, 4918, 4918;
-    RemoveLicense: Object, 5534, 5534;
-    RemoveLicenseLabel: Object, 5537, 5537;
-    RemoveMonitoredEntities: Object, 5113, 5113;
-    RemoveNetworkResourcePool: Object, 5001, 5001;
-    RemoveNvmeOverRdmaAdapter: Object, 5389, 5389;
-    RemovePerfInterval: Object, 5560, 5560;
-    RemovePortGroup: Object, 5252, 5252;
-    RemoveScheduledTask: Object, 5601, 5601;
-    RemoveServiceConsoleVirtualNic: Object, 5260, 5260;
-    RemoveSmartCardTrustAnchor: Object, 5145, 5145;
-    RemoveSmartCardTrustAnchorByFingerprint: Object, 5146, 5146;
-    RemoveSmartCardTrustAnchorCertificate: Object, 5147, 5147;
-    RemoveSnapshotTask: Object, 5820, 5820;
-    RemoveSoftwareAdapter: Object, 5391, 5391;
-    RemoveUser: Object, 5236, 5236;
-    RemoveVirtualNic: Object, 5257, 5257;
-    RemoveVirtualSwitch: Object, 5249, 5249;
-    RenameCustomFieldDef: Object, 4942, 4942;
-    RenameCustomizationSpec: Object, 4950, 4950;
-    RenameDatastore: Object, 4964, 4964;
-    RenameSnapshot: Object, 5821, 5821;
-    RenameVStorageObject: Object, 5680, 5680;
-    RenameVStorageObjectEx: Object, 5669, 5669;
-    RenameTask: Object, 5542, 5542;
-    RepairVStorageObjectChainTask: Object, 5674, 5674;
-    RepairVmDiskChainsTask: Object, 5807, 5807;
-    ReplaceCACertificatesAndCRLs: Object, 5165, 5165;
-    ReplaceSmartCardTrustAnchors: Object, 5144, 5144;
-    RescanAllHba: Object, 5337, 5337;
-    RescanHba: Object, 5336, 5336;
-    RescanVffs: Object, 5371, 5371;
-    RescanVmfs: Object, 5327, 5327;
-    ResetCollector: Object, 5129, 5129;
-    ResetCounterLevelMapping: Object, 5563, 5563;
-    ResetEntityPermissions: Object, 4867, 4867;
-    ResetFirmwareToFactoryDefaults: Object, 5212, 5212;
-    ResetGuestInformation: Object, 5771, 5771;
-    ResetListView: Object, 5539, 5539;
-    ResetListViewFromView: Object, 5540, 5540;
-    ResetSystemHealthInfo: Object, 5222, 5222;
-    ResetVMTask: Object, 5756, 5756;
-    ResignatureUnresolvedVmfsVolumeTask: Object, 5194, 5194;
-    ResolveInstallationErrorsOnClusterTask: Object, 5503, 5503;
-    ResolveInstallationErrorsOnHostTask: Object, 5502, 5502;
-    ResolveMultipleUnresolvedVmfsVolumes: Object, 5333, 5333;
-    ResolveMultipleUnresolvedVmfsVolumesExTask: Object, 5334, 5334;
-    ResolveNfsServerHostName: Object, 5189, 5189;
-    RestartService: Object, 5305, 5305;
-    RestartServiceConsoleVirtualNic: Object, 5262, 5262;
-    RestoreFirmwareConfiguration: Object, 5215, 5215;
-    RetrieveAllPermissions: Object, 4865, 4865;
-    RetrieveAnswerFile: Object, 5291, 5291;
-    RetrieveAnswerFileForProfile: Object, 5292, 5292;
-    RetrieveArgumentDescription: Object, 5030, 5030;
-    RetrieveCertificateInfoList: Object, 5160, 5160;
-    RetrieveClientCert: Object, 4928, 4928;
-    RetrieveClientCsr: Object, 4927, 4927;
-    RetrieveDasAdvancedRuntimeInfo: Object, 4889, 4889;
-    RetrieveDescription: Object, 5564, 5564;
-    RetrieveDiskPartitionInfo: Object, 5316, 5316;
-    RetrieveDynamicPassthroughInfo: Object, 5151, 5151;
-    RetrieveEntityPermissions: Object, 4864, 4864;
-    RetrieveEntityScheduledTask: Object, 5605, 5605;
-    RetrieveFreeEpcMemory: Object, 5423, 5423;
-    RetrieveHardwareUptime: Object, 5417, 5417;
-    RetrieveHostAccessControlEntries: Object, 5131, 5131;
-    RetrieveHostCustomizations: Object, 5296, 5296;
-    RetrieveHostCustomizationsForProfile: Object, 5297, 5297;
-    RetrieveHostSpecification: Object, 5312, 5312;
-    RetrieveKmipServerCert: Object, 4922, 4922;
-    RetrieveKmipServersStatusTask: Object, 4920, 4920;
-    RetrieveObjectScheduledTask: Object, 5607, 5607;
-    RetrieveProductComponents: Object, 5623, 5623;
-    RetrieveProperties: Object, 5578, 5578;
-    RetrievePropertiesEx: Object, 5583, 5583;
-    RetrieveRolePermissions: Object, 4863, 4863;
-    RetrieveSelfSignedClientCert: Object, 4926, 4926;
-    RetrieveServiceContent: Object, 5620, 5620;
-    RetrieveServiceProviderEntities: Object, 5666, 5666;
-    RetrieveSnapshotDetails: Object, 5705, 5705;
-    RetrieveSnapshotInfo: Object, 5702, 5702;
-    RetrieveUserGroups: Object, 5667, 5667;
-    RetrieveVStorageInfrastructureObjectPolicy: Object, 5684, 5684;
-    RetrieveVStorageObject: Object, 5686, 5686;
-    RetrieveVStorageObjectAssociations: Object, 5688, 5688;
-    RetrieveVStorageObjectState: Object, 5687, 5687;
-    RetrieveVendorDeviceGroupInfo: Object, 5152, 5152;
-    RetrieveVgpuDeviceInfo: Object, 5216, 5216;
-    RetrieveVgpuProfileInfo: Object, 5217, 5217;
-    RevertToCurrentSnapshotTask: Object, 5746, 5746;
-    RevertToSnapshotTask: Object, 5819, 5819;
-    RevertVStorageObjectExTask: Object, 5673, 5673;
-    RevertVStorageObjectTask: Object, 5704, 5704;
-    RewindCollector: Object, 5128, 5128;
-    RunScheduledTask: Object, 5603, 5603;
-    RunVsanPhysicalDiskDiagnostics: Object, 5471, 5471;
-    ScanHostPatchV2Task: Object, 5271, 5271;
-    ScanHostPatchTask: Object, 5270, 5270;
-    ScheduleReconcileDatastoreInventory: Object, 5699, 5699;
-    SearchDatastoreSubFoldersTask: Object, 5172, 5172;
-    SearchDatastoreTask: Object, 5171, 5171;
-    SelectActivePartition: Object, 5202, 5202;
-    SelectVnic: Object, 5430, 5430;
-    SelectVnicForNicType: Object, 5461, 5461;
-    SendNMI: Object, 5802, 5802;
-    SendTestNotification: Object, 5309, 5309;
-    SessionIsActive: Object, 5637, 5637;
-    SetCollectorPageSize: Object, 5127, 5127;
-    SetCryptoMode: Object, 4895, 4895;
-    SetDefaultKmsCluster: Object, 4933, 4933;
-    SetDisplayTopology: Object, 5788, 5788;
-    SetEntityPermissions: Object, 4866, 4866;
-    SetExtensionCertificate: Object, 5042, 5042;
-    SetField: Object, 4943, 4943;
-    SetKeyCustomAttributes: Object, 4939, 4939;
-    SetLicenseEdition: Object, 5527, 5527;
-    SetLocale: Object, 5633, 5633;
-    SetMaxQueueDepth: Object, 5188, 5188;
-    SetMultipathLunPolicy: Object, 5352, 5352;
-    SetNFSUser: Object, 5373, 5373;
-    SetPublicKey: Object, 5041, 5041;
-    SetRegistryValueInGuest: Object, 5103, 5103;
-    SetScreenResolution: Object, 5779, 5779;
-    SetServiceAccount: Object, 5043, 5043;
-    SetTaskDescription: Object, 5657, 5657;
-    SetTaskState: Object, 5656, 5656;
-    SetVStorageObjectControlFlags: Object, 5692, 5692;
-    SetVirtualDiskUuid: Object, 5736, 5736;
-    SetVirtualDiskUuidExTask: Object, 5709, 5709;
-    ShrinkVirtualDiskTask: Object, 5732, 5732;
-    ShutdownGuest: Object, 5757, 5757;
-    ShutdownHostTask: Object, 5406, 5406;
-    StageHostPatchTask: Object, 5272, 5272;
-    StampAllRulesWithUuidTask: Object, 4893, 4893;
-    StandbyGuest: Object, 5759, 5759;
-    StartGuestNetworkTask: Object, 5812, 5812;
-    StartProgramInGuest: Object, 5096, 5096;
-    StartRecordingTask: Object, 5789, 5789;
-    StartReplayingTask: Object, 5791, 5791;
-    StartService: Object, 5303, 5303;
-    StopRecordingTask: Object, 5790, 5790;
-    StopReplayingTask: Object, 5792, 5792;
-    StopService: Object, 5304, 5304;
-    SuspendVAppTask: Object, 5723, 5723;
-    SuspendVMTask: Object, 5755, 5755;
-    TerminateFaultTolerantVMTask: Object, 5785, 5785;
-    TerminateProcessInGuest: Object, 5098, 5098;
-    TerminateSession: Object, 5632, 5632;
-    TerminateVM: Object, 5801, 5801;
-    TestTimeService: Object, 5200, 5200;
-    TurnDiskLocatorLedOffTask: Object, 5378, 5378;
-    TurnDiskLocatorLedOnTask: Object, 5377, 5377;
-    TurnOffFaultToleranceForVMTask: Object, 5783, 5783;
-    UnassignUserFromGroup: Object, 5239, 5239;
-    UnbindVnic: Object, 5519, 5519;
-    UninstallHostPatchTask: Object, 5275, 5275;
-    UninstallIoFilterTask: Object, 5498, 5498;
-    UninstallService: Object, 5306, 5306;
-    UnmapVmfsVolumeExTask: Object, 5325, 5325;
-    UnmarkServiceProviderEntities: Object, 5665, 5665;
-    UnmountDiskMappingTask: Object, 5483, 5483;
-    UnmountForceMountedVmfsVolume: Object, 5335, 5335;
-    UnmountToolsInstaller: Object, 5773, 5773;
-    UnmountVffsVolume: Object, 5369, 5369;
-    UnmountVmfsVolume: Object, 5322, 5322;
-    UnmountVmfsVolumeExTask: Object, 5323, 5323;
-    UnregisterAndDestroyTask: Object, 5071, 5071;
-    UnregisterDiskTask: Object, 5675, 5675;
-    UnregisterExtension: Object, 5036, 5036;
-    UnregisterHealthUpdateProvider: Object, 5107, 5107;
-    UnregisterKmsCluster: Object, 4937, 4937;
-    UnregisterVM: Object, 5770, 5770;
-    UpdateAnswerFileTask: Object, 5290, 5290;
-    UpdateAssignableHardwareConfig: Object, 5153, 5153;
-    UpdateAssignedLicense: Object, 5521, 5521;
-    UpdateAuthorizationRole: Object, 4861, 4861;
-    UpdateBootDevice: Object, 5158, 5158;
-    UpdateChildResourceConfiguration: Object, 5592, 5592;
-    UpdateClusterProfile: Object, 4901, 4901;
-    UpdateConfig: Object, 5590, 5590;
-    UpdateConsoleIpRouteConfig: Object, 5246, 5246;
-    UpdateCounterLevelMapping: Object, 5562, 5562;
-    UpdateDVSHealthCheckConfigTask: Object, 5006, 5006;
-    UpdateDVSLacpGroupConfigTask: Object, 5823, 5823;
-    UpdateDateTime: Object, 5198, 5198;
-    UpdateDateTimeConfig: Object, 5195, 5195;
-    UpdateDefaultPolicy: Object, 5207, 5207;
-    UpdateDiskPartitions: Object, 5319, 5319;
-    UpdateDnsConfig: Object, 5244, 5244;
-    UpdateDvsCapability: Object, 4995, 4995;
-    UpdateExtension: Object, 5039, 5039;
-    UpdateFlags: Object, 5412, 5412;
-    UpdateGraphicsConfig: Object, 5220, 5220;
-    UpdateHostImageAcceptanceLevel: Object, 5227, 5227;
-    UpdateHostProfile: Object, 5282, 5282;
-    UpdateHostSpecification: Object, 5310, 5310;
-    UpdateHostSubSpecification: Object, 5311, 5311;
-    UpdateHppMultipathLunPolicy: Object, 5353, 5353;
-    UpdateInternetScsiAdvancedOptions: Object, 5342, 5342;
-    UpdateInternetScsiAlias: Object, 5345, 5345;
-    UpdateInternetScsiAuthenticationProperties: Object, 5340, 5340;
-    UpdateInternetScsiDigestProperties: Object, 5341, 5341;
-    UpdateInternetScsiDiscoveryProperties: Object, 5339, 5339;
-    UpdateInternetScsiIPProperties: Object, 5343, 5343;
-    UpdateInternetScsiName: Object, 5344, 5344;
-    UpdateIpConfig: Object, 5429, 5429;
-    UpdateIpPool: Object, 5508, 5508;
-    UpdateIpRouteConfig: Object, 5245, 5245;
-    UpdateIpRouteTableConfig: Object, 5247, 5247;
-    UpdateIpmi: Object, 5416, 5416;
-    UpdateKmipServer: Object, 4917, 4917;
-    UpdateKmsSignedCsrClientCert: Object, 4930, 4930;
-    UpdateLicense: Object, 5532, 5532;
-    UpdateLicenseLabel: Object, 5536, 5536;
-    UpdateLinkedChildren: Object, 5718, 5718;
-    UpdateLocalSwapDatastore: Object, 5174, 5174;
-    UpdateLockdownExceptions: Object, 5136, 5136;
-    UpdateModuleOptionString: Object, 5231, 5231;
-    UpdateNetworkConfig: Object, 5243, 5243;
-    UpdateNetworkResourcePool: Object, 4999, 4999;
-    UpdateOptions: Object, 5547, 5547;
-    UpdatePassthruConfig: Object, 5278, 5278;
-    UpdatePerfInterval: Object, 5561, 5561;
-    UpdatePhysicalNicLinkSpeed: Object, 5254, 5254;
-    UpdatePortGroup: Object, 5253, 5253;
-    UpdateProductLockerLocationTask: Object, 5422, 5422;
-    UpdateProgress: Object, 5655, 5655;
-    UpdateReferenceHost: Object, 5281, 5281;
-    UpdateRuleset: Object, 5210, 5210;
-    UpdateScsiLunDisplayName: Object, 5356, 5356;
-    UpdateSelfSignedClientCert: Object, 4929, 4929;
-    UpdateServiceConsoleVirtualNic: Object, 5261, 5261;
-    UpdateServiceMessage: Object, 5625, 5625;
-    UpdateServicePolicy: Object, 5302, 5302;
-    UpdateSoftwareInternetScsiEnabled: Object, 5338, 5338;
-    UpdateSystemResources: Object, 5399, 5399;
-    UpdateSystemSwapConfiguration: Object, 5400, 5400;
-    UpdateSystemUsers: Object, 5134, 5134;
-    UpdateUser: Object, 5234, 5234;
-    UpdateVAppConfig: Object, 5717, 5717;
-    UpdateVStorageInfrastructureObjectPolicyTask: Object, 5683, 5683;
-    UpdateVStorageObjectCryptoTask: Object, 5682, 5682;
-    UpdateVStorageObjectPolicyTask: Object, 5681, 5681;
-    UpdateVVolVirtualMachineFilesTask: Object, 4969, 4969;
-    UpdateVirtualMachineFilesTask: Object, 4963, 4963;
-    UpdateVirtualNic: Object, 5258, 5258;
-    UpdateVirtualSwitch: Object, 5250, 5250;
-    UpdateVmfsUnmapBandwidth: Object, 5384, 5384;
-    UpdateVmfsUnmapPriority: Object, 5383, 5383;
-    UpdateVsanTask: Object, 5484, 5484;
-    UpgradeIoFilterTask: Object, 5499, 5499;
-    UpgradeToolsTask: Object, 5774, 5774;
-    UpgradeVMTask: Object, 5751, 5751;
-    UpgradeVmLayout: Object, 5331, 5331;
-    UpgradeVmfs: Object, 5330, 5330;
-    UpgradeVsanObjects: Object, 5476, 5476;
-    UploadClientCert: Object, 4931, 4931;
-    UploadKmipServerCert: Object, 4923, 4923;
-    VCenterUpdateVStorageObjectMetadataExTask: Object, 5708, 5708;
-    VStorageObjectCreateSnapshotExTask: Object, 5670, 5670;
-    VStorageObjectCreateSnapshotTask: Object, 5700, 5700;
-    VStorageObjectDeleteSnapshotEx2Task: Object, 5672, 5672;
-    VStorageObjectDeleteSnapshotExTask: Object, 5671, 5671;
-    VStorageObjectExtendDiskExTask: Object, 5668, 5668;
-    ValidateCredentialsInGuest: Object, 5082, 5082;
-    ValidateHCIConfiguration: Object, 4879, 4879;
-    ValidateHost: Object, 5549, 5549;
-    ValidateHostProfileCompositionTask: Object, 5300, 5300;
-    ValidateMigration: Object, 5621, 5621;
-    ValidateStoragePodConfig: Object, 5652, 5652;
-    VstorageObjectVCenterQueryChangedDiskAreas: Object, 5706, 5706;
-    WaitForUpdates: Object, 5580, 5580;
-    WaitForUpdatesEx: Object, 5582, 5582;
-    XmlToCustomizationSpecItem: Object, 4952, 4952;
-    ZeroFillVirtualDiskTask: Object, 5735, 5735;
-    ConfigureVchaTask: Object, 5048, 5048;
-    CreatePassiveNodeTask: Object, 5049, 5049;
-    CreateWitnessNodeTask: Object, 5050, 5050;
-    DeployVchaTask: Object, 5047, 5047;
-    DestroyVchaTask: Object, 5052, 5052;
-    FetchSoftwarePackages: Object, 5228, 5228;
-    GetClusterMode: Object, 5054, 5054;
-    GetVchaConfig: Object, 5051, 5051;
-    InitiateFailoverTask: Object, 5056, 5056;
-    InstallDate: Object, 5229, 5229;
-    PrepareVchaTask: Object, 5046, 5046;
-    QueryDatacenterConfigOptionDescriptor: Object, 4959, 4959;
-    ReloadVirtualMachineFromPathTask: Object, 5798, 5798;
-    SetClusterModeTask: Object, 5053, 5053;
-    SetCustomValue: Object, 5035, 5035;
-    StartDpuFailover: Object, 5264, 5264;
-    UnregisterVAppTask: Object, 5724, 5724;
-    PbmAssignDefaultRequirementProfile: Object, 5851, 5851;
-    PbmCheckCompatibility: Object, 5834, 5834;
-    PbmCheckCompatibilityWithSpec: Object, 5835, 5835;
-    PbmCheckCompliance: Object, 5827, 5827;
-    PbmCheckRequirements: Object, 5836, 5836;
-    PbmCheckRollupCompliance: Object, 5829, 5829;
-    PbmCreate: Object, 5841, 5841;
-    PbmDelete: Object, 5843, 5843;
-    PbmFetchCapabilityMetadata: Object, 5839, 5839;
-    PbmFetchCapabilitySchema: Object, 5840, 5840;
-    PbmFetchComplianceResult: Object, 5828, 5828;
-    PbmFetchResourceType: Object, 5837, 5837;
-    PbmFetchRollupComplianceResult: Object, 5830, 5830;
-    PbmFetchVendorInfo: Object, 5838, 5838;
-    PbmFindApplicableDefaultProfile: Object, 5852, 5852;
-    PbmQueryAssociatedEntities: Object, 5856, 5856;
-    PbmQueryAssociatedEntity: Object, 5848, 5848;
-    PbmQueryAssociatedProfile: Object, 5847, 5847;
-    PbmQueryAssociatedProfiles: Object, 5846, 5846;
-    PbmQueryByRollupComplianceStatus: Object, 5831, 5831;
-    PbmQueryDefaultRequirementProfile: Object, 5849, 5849;
-    PbmQueryDefaultRequirementProfiles: Object, 5853, 5853;
-    PbmQueryMatchingHub: Object, 5832, 5832;
-    PbmQueryMatchingHubWithSpec: Object, 5833, 5833;
-    PbmQueryProfile: Object, 5844, 5844;
-    PbmQueryReplicationGroups: Object, 5857, 5857;
-    PbmQuerySpaceStatsForStorageContainer: Object, 5855, 5855;
-    PbmResetDefaultRequirementProfile: Object, 5850, 5850;
-    PbmResetVSanDefaultProfile: Object, 5854, 5854;
-    PbmRetrieveContent: Object, 5845, 5845;
-    PbmRetrieveServiceContent: Object, 5858, 5858;
-    PbmUpdate: Object, 5842, 5842;
-    CnsAttachVolume: Object, 5977, 5977;
-    CnsConfigureVolumeACLs: Object, 5981, 5981;
-    CnsCreateSnapshots: Object, 5983, 5983;
-    CnsCreateVolume: Object, 5974, 5974;
-    CnsDeleteSnapshots: Object, 5984, 5984;
-    CnsDeleteVolume: Object, 5976, 5976;
-    CnsDetachVolume: Object, 5978, 5978;
-    CnsExtendVolume: Object, 5982, 5982;
-    CnsQueryAsync: Object, 5979, 5979;
-    CnsQueryVolume: Object, 5980, 5980;
-    CnsReconfigVolumePolicy: Object, 5986, 5986;
-    CnsRelocateVolume: Object, 5985, 5985;
-    CnsSyncVolume: Object, 5989, 5989;
-    CnsUnregisterVolume: Object, 5988, 5988;
-    CnsUpdateVolumeCrypto: Object, 5987, 5987;
-    CnsUpdateVolumeMetadata: Object, 5975, 5975;
-    QuerySharedWitnessClusterInfo: Object, 6042, 6042;
-    QuerySharedWitnessCompatibility: Object, 6041, 6041;
-    VSANIsWitnessVirtualAppliance: Object, 6040, 6040;
-    VSANVcAddWitnessHost: Object, 6032, 6032;
-    VSANVcConvertToStretchedCluster: Object, 6034, 6034;
-    VSANVcGetPreferredFaultDomain: Object, 6036, 6036;
-    VSANVcGetWitnessHosts: Object, 6038, 6038;
-    VSANVcIsWitnessHost: Object, 6037, 6037;
-    VSANVcRemoveWitnessHost: Object, 6033, 6033;
-    VSANVcRetrieveStretchedClusterVcCapability: Object, 6039, 6039;
-    VSANVcSetPreferredFaultDomain: Object, 6035, 6035;
-    VsanVcAddWitnessHostForClusters: Object, 6044, 6044;
-    VsanVcReplaceWitnessHostForClusters: Object, 6043, 6043;
-    LookupGet: Object, 6263, 6263;
-    LookupGetSiteId: Object, 6264, 6264;
-    LookupList: Object, 6262, 6262;
-    LookupRetrieveServiceContent: Object, 6261, 6261;
+    AbandonHciWorkflow: Object, 4895, 4895;
+    AbdicateDomOwnership: Object, 5486, 5486;
+    AbortCustomizationTask: Object, 5835, 5835;
+    AcknowledgeAlarm: Object, 4872, 4872;
+    AcquireCimServicesTicket: Object, 5432, 5432;
+    AcquireCloneTicket: Object, 5660, 5660;
+    AcquireCredentialsInGuest: Object, 5100, 5100;
+    AcquireGenericServiceTicket: Object, 5653, 5653;
+    AcquireLocalTicket: Object, 5652, 5652;
+    AcquireMksTicket: Object, 5797, 5797;
+    AcquireTicket: Object, 5800, 5800;
+    AddAuthorizationRole: Object, 4876, 4876;
+    AddCustomFieldDef: Object, 4957, 4957;
+    AddDVPortgroupTask: Object, 5010, 5010;
+    AddDisksTask: Object, 5498, 5498;
+    AddFilter: Object, 5136, 5136;
+    AddFilterEntities: Object, 5141, 5141;
+    AddGuestAlias: Object, 5094, 5094;
+    AddHostTask: Object, 4901, 4901;
+    AddInternetScsiSendTargets: Object, 5363, 5363;
+    AddInternetScsiStaticTargets: Object, 5365, 5365;
+    AddKey: Object, 4922, 4922;
+    AddKeys: Object, 4923, 4923;
+    AddLicense: Object, 5554, 5554;
+    AddMonitoredEntities: Object, 5129, 5129;
+    AddNetworkResourcePool: Object, 5017, 5017;
+    AddPortGroup: Object, 5268, 5268;
+    AddServiceConsoleVirtualNic: Object, 5276, 5276;
+    AddStandaloneHostTask: Object, 5086, 5086;
+    AddVirtualNic: Object, 5273, 5273;
+    AddVirtualSwitch: Object, 5265, 5265;
+    AllocateIpv4Address: Object, 5531, 5531;
+    AllocateIpv6Address: Object, 5532, 5532;
+    AnswerVM: Object, 5782, 5782;
+    ApplyEntitiesConfigTask: Object, 5316, 5316;
+    ApplyEvcModeVMTask: Object, 5827, 5827;
+    ApplyHostConfigTask: Object, 5301, 5301;
+    ApplyRecommendation: Object, 4898, 4898;
+    ApplyStorageDrsRecommendationToPodTask: Object, 5668, 5668;
+    ApplyStorageDrsRecommendationTask: Object, 5669, 5669;
+    AreAlarmActionsEnabled: Object, 4869, 4869;
+    AssignUserToGroup: Object, 5255, 5255;
+    AssociateProfile: Object, 5587, 5587;
+    AttachDiskTask: Object, 5825, 5825;
+    AttachScsiLun: Object, 5377, 5377;
+    AttachScsiLunExTask: Object, 5378, 5378;
+    AttachTagToVStorageObject: Object, 5716, 5716;
+    AttachVmfsExtent: Object, 5345, 5345;
+    AutoStartPowerOff: Object, 5173, 5173;
+    AutoStartPowerOn: Object, 5172, 5172;
+    BackupFirmwareConfiguration: Object, 5230, 5230;
+    BatchAddHostsToClusterTask: Object, 5092, 5092;
+    BatchAddStandaloneHostsTask: Object, 5091, 5091;
+    BatchQueryConnectInfo: Object, 4972, 4972;
+    BindVnic: Object, 5539, 5539;
+    BrowseDiagnosticLog: Object, 4993, 4993;
+    CanProvisionObjects: Object, 5493, 5493;
+    CancelRecommendation: Object, 4899, 4899;
+    CancelRetrievePropertiesEx: Object, 5606, 5606;
+    CancelStorageDrsRecommendation: Object, 5670, 5670;
+    CancelTask: Object, 5676, 5676;
+    CancelWaitForUpdates: Object, 5602, 5602;
+    CertMgrRefreshCACertificatesAndCRLsTask: Object, 4890, 4890;
+    CertMgrRefreshCertificatesTask: Object, 4891, 4891;
+    CertMgrRevokeCertificatesTask: Object, 4892, 4892;
+    ChangeAccessMode: Object, 5149, 5149;
+    ChangeFileAttributesInGuest: Object, 5110, 5110;
+    ChangeKeyTask: Object, 4929, 4929;
+    ChangeLockdownMode: Object, 5154, 5154;
+    ChangeNFSUserPassword: Object, 5391, 5391;
+    ChangeOwner: Object, 5078, 5078;
+    ChangePassword: Object, 5257, 5257;
+    CheckAddHostEvcTask: Object, 4917, 4917;
+    CheckAnswerFileStatusTask: Object, 5311, 5311;
+    CheckCloneTask: Object, 5839, 5839;
+    CheckCompatibilityTask: Object, 5830, 5830;
+    CheckComplianceTask: Object, 5591, 5591;
+    CheckConfigureEvcModeTask: Object, 4916, 4916;
+    CheckCustomizationResources: Object, 4970, 4970;
+    CheckCustomizationSpec: Object, 5784, 5784;
+    CheckForUpdates: Object, 5600, 5600;
+    CheckHostPatchTask: Object, 5286, 5286;
+    CheckInstantCloneTask: Object, 5840, 5840;
+    CheckLicenseFeature: Object, 5549, 5549;
+    CheckMigrateTask: Object, 5837, 5837;
+    CheckPowerOnTask: Object, 5832, 5832;
+    CheckProfileComplianceTask: Object, 5589, 5589;
+    CheckRelocateTask: Object, 5838, 5838;
+    CheckVmConfigTask: Object, 5831, 5831;
+    ClearComplianceStatus: Object, 5593, 5593;
+    ClearNFSUser: Object, 5393, 5393;
+    ClearSystemEventLog: Object, 5240, 5240;
+    ClearTriggeredAlarms: Object, 4873, 4873;
+    ClearVStorageObjectControlFlags: Object, 5715, 5715;
+    CloneSession: Object, 5661, 5661;
+    CloneVAppTask: Object, 5741, 5741;
+    CloneVMTask: Object, 5787, 5787;
+    CloneVStorageObjectTask: Object, 5712, 5712;
+    CloseInventoryViewFolder: Object, 5517, 5517;
+    ClusterEnterMaintenanceMode: Object, 4907, 4907;
+    CompositeHostProfileTask: Object, 5318, 5318;
+    ComputeDiskPartitionInfo: Object, 5334, 5334;
+    ComputeDiskPartitionInfoForResize: Object, 5335, 5335;
+    ConfigureCryptoKey: Object, 5437, 5437;
+    ConfigureDatastoreIORMTask: Object, 5665, 5665;
+    ConfigureDatastorePrincipal: Object, 5209, 5209;
+    ConfigureEvcModeTask: Object, 4914, 4914;
+    ConfigureHCITask: Object, 4893, 4893;
+    ConfigureHostCacheTask: Object, 5176, 5176;
+    ConfigureLicenseSource: Object, 5552, 5552;
+    ConfigurePowerPolicy: Object, 5296, 5296;
+    ConfigureStorageDrsForPodTask: Object, 5673, 5673;
+    ConfigureVFlashResourceExTask: Object, 5443, 5443;
+    ConnectNvmeController: Object, 5410, 5410;
+    ConnectNvmeControllerExTask: Object, 5412, 5412;
+    ConsolidateVMDisksTask: Object, 5770, 5770;
+    ContinueRetrievePropertiesEx: Object, 5605, 5605;
+    ConvertNamespacePathToUuidPath: Object, 4989, 4989;
+    CopyDatastoreFileTask: Object, 5075, 5075;
+    CopyVirtualDiskTask: Object, 5750, 5750;
+    CreateAlarm: Object, 4867, 4867;
+    CreateChildDiskTask: Object, 5764, 5764;
+    CreateChildVMTask: Object, 5618, 5618;
+    CreateCluster: Object, 5084, 5084;
+    CreateClusterEx: Object, 5085, 5085;
+    CreateCollectorForEvents: Object, 5048, 5048;
+    CreateCollectorForTasks: Object, 5682, 5682;
+    CreateCollectorWithInfoFilterForTasks: Object, 5683, 5683;
+    CreateContainerView: Object, 5736, 5736;
+    CreateCustomizationSpec: Object, 4963, 4963;
+    CreateDVPortgroupTask: Object, 5022, 5022;
+    CreateDVSTask: Object, 5089, 5089;
+    CreateDatacenter: Object, 5087, 5087;
+    CreateDefaultProfile: Object, 5306, 5306;
+    CreateDescriptor: Object, 5573, 5573;
+    CreateDiagnosticPartition: Object, 5222, 5222;
+    CreateDirectory: Object, 4987, 4987;
+    CreateDiskFromSnapshotTask: Object, 5725, 5725;
+    CreateDiskTask: Object, 5698, 5698;
+    CreateFilter: Object, 5598, 5598;
+    CreateFolder: Object, 5080, 5080;
+    CreateGroup: Object, 5252, 5252;
+    CreateImportSpec: Object, 5572, 5572;
+    CreateInventoryView: Object, 5735, 5735;
+    CreateIpPool: Object, 5528, 5528;
+    CreateListView: Object, 5737, 5737;
+    CreateListViewFromView: Object, 5738, 5738;
+    CreateLocalDatastore: Object, 5202, 5202;
+    CreateNasDatastore: Object, 5201, 5201;
+    CreateNvdimmNamespaceTask: Object, 5282, 5282;
+    CreateNvdimmPMemNamespaceTask: Object, 5283, 5283;
+    CreateNvmeOverRdmaAdapter: Object, 5405, 5405;
+    CreateObjectScheduledTask: Object, 5628, 5628;
+    CreatePerfInterval: Object, 5580, 5580;
+    CreateProfile: Object, 5595, 5595;
+    CreatePropertyCollector: Object, 5607, 5607;
+    CreateRegistryKeyInGuest: Object, 5117, 5117;
+    CreateResourcePool: Object, 5615, 5615;
+    CreateScheduledTask: Object, 5626, 5626;
+    CreateScreenshotTask: Object, 5816, 5816;
+    CreateSecondaryVMExTask: Object, 5804, 5804;
+    CreateSecondaryVMTask: Object, 5803, 5803;
+    CreateSnapshotExTask: Object, 5767, 5767;
+    CreateSnapshotTask: Object, 5766, 5766;
+    CreateSoftwareAdapter: Object, 5407, 5407;
+    CreateStoragePod: Object, 5090, 5090;
+    CreateTask: Object, 5684, 5684;
+    CreateTemporaryDirectoryInGuest: Object, 5108, 5108;
+    CreateTemporaryFileInGuest: Object, 5107, 5107;
+    CreateUser: Object, 5250, 5250;
+    CreateVApp: Object, 5617, 5617;
+    CreateVMTask: Object, 5082, 5082;
+    CreateVirtualDiskTask: Object, 5747, 5747;
+    CreateVmfsDatastore: Object, 5194, 5194;
+    CreateVvolDatastore: Object, 5203, 5203;
+    CryptoManagerHostDisable: Object, 4930, 4930;
+    CryptoManagerHostEnable: Object, 4928, 4928;
+    CryptoManagerHostPrepare: Object, 4927, 4927;
+    CryptoUnlockTask: Object, 5828, 5828;
+    CurrentTime: Object, 5641, 5641;
+    CustomizationSpecItemToXml: Object, 4968, 4968;
+    CustomizeGuestTask: Object, 5833, 5833;
+    CustomizeVMTask: Object, 5783, 5783;
+    DVPortgroupRollbackTask: Object, 5003, 5003;
+    DVSManagerExportEntityTask: Object, 5036, 5036;
+    DVSManagerImportEntityTask: Object, 5037, 5037;
+    DVSManagerLookupDvPortGroup: Object, 5038, 5038;
+    DVSRollbackTask: Object, 5021, 5021;
+    DatastoreEnterMaintenanceMode: Object, 4983, 4983;
+    DatastoreExitMaintenanceModeTask: Object, 4984, 4984;
+    DecodeLicense: Object, 5556, 5556;
+    DefragmentAllDisks: Object, 5802, 5802;
+    DefragmentVirtualDiskTask: Object, 5753, 5753;
+    DeleteCustomizationSpec: Object, 4965, 4965;
+    DeleteDatastoreFileTask: Object, 5076, 5076;
+    DeleteDirectory: Object, 4988, 4988;
+    DeleteDirectoryInGuest: Object, 5104, 5104;
+    DeleteFile: Object, 5190, 5190;
+    DeleteFileInGuest: Object, 5103, 5103;
+    DeleteHostSpecification: Object, 5331, 5331;
+    DeleteHostSubSpecification: Object, 5330, 5330;
+    DeleteNvdimmBlockNamespacesTask: Object, 5285, 5285;
+    DeleteNvdimmNamespaceTask: Object, 5284, 5284;
+    DeleteRegistryKeyInGuest: Object, 5119, 5119;
+    DeleteRegistryValueInGuest: Object, 5122, 5122;
+    DeleteScsiLunState: Object, 5376, 5376;
+    DeleteSnapshotTask: Object, 5723, 5723;
+    DeleteVStorageObjectExTask: Object, 5729, 5729;
+    DeleteVStorageObjectTask: Object, 5707, 5707;
+    DeleteVffsVolumeState: Object, 5387, 5387;
+    DeleteVirtualDiskTask: Object, 5748, 5748;
+    DeleteVmfsVolumeState: Object, 5343, 5343;
+    DeleteVsanObjects: Object, 5494, 5494;
+    DeselectVnic: Object, 5450, 5450;
+    DeselectVnicForNicType: Object, 5481, 5481;
+    DestroyChildren: Object, 5616, 5616;
+    DestroyCollector: Object, 5147, 5147;
+    DestroyDatastore: Object, 4982, 4982;
+    DestroyIpPool: Object, 5530, 5530;
+    DestroyNetwork: Object, 5566, 5566;
+    DestroyProfile: Object, 5586, 5586;
+    DestroyPropertyCollector: Object, 5608, 5608;
+    DestroyPropertyFilter: Object, 5609, 5609;
+    DestroyVffs: Object, 5384, 5384;
+    DestroyView: Object, 5734, 5734;
+    DestroyTask: Object, 5564, 5564;
+    DetachDiskTask: Object, 5826, 5826;
+    DetachScsiLun: Object, 5374, 5374;
+    DetachScsiLunExTask: Object, 5375, 5375;
+    DetachTagFromVStorageObject: Object, 5717, 5717;
+    DirectPathProfileManagerCreate: Object, 4997, 4997;
+    DirectPathProfileManagerDelete: Object, 4999, 4999;
+    DirectPathProfileManagerList: Object, 5000, 5000;
+    DirectPathProfileManagerQueryCapacity: Object, 5001, 5001;
+    DirectPathProfileManagerUpdate: Object, 4998, 4998;
+    DisableAlarm: Object, 4874, 4874;
+    DisableClusteredVmdkSupport: Object, 5199, 5199;
+    DisableEvcModeTask: Object, 4915, 4915;
+    DisableFeature: Object, 5551, 5551;
+    DisableHyperThreading: Object, 5187, 5187;
+    DisableMultipathPath: Object, 5368, 5368;
+    DisableNetworkBootTask: Object, 4920, 4920;
+    DisableRuleset: Object, 5226, 5226;
+    DisableSecondaryVMTask: Object, 5808, 5808;
+    DisableSmartCardAuthentication: Object, 5166, 5166;
+    DisconnectHostTask: Object, 5419, 5419;
+    DisconnectNvmeController: Object, 5411, 5411;
+    DisconnectNvmeControllerExTask: Object, 5413, 5413;
+    DiscoverFcoeHbas: Object, 5380, 5380;
+    DiscoverNvmeControllers: Object, 5409, 5409;
+    DissociateProfile: Object, 5588, 5588;
+    DoesCustomizationSpecExist: Object, 4961, 4961;
+    DownloadDescriptionTree: Object, 5167, 5167;
+    DropConnections: Object, 5799, 5799;
+    DuplicateCustomizationSpec: Object, 4966, 4966;
+    DvsReconfigureVmVnicNetworkResourcePoolTask: Object, 5019, 5019;
+    DynamicTypeMgrQueryMoInstances: Object, 5514, 5514;
+    DynamicTypeMgrQueryTypeInfo: Object, 5515, 5515;
+    EagerZeroVirtualDiskTask: Object, 5756, 5756;
+    EmitSyslogMark: Object, 4996, 4996;
+    EnableAlarm: Object, 4875, 4875;
+    EnableAlarmActions: Object, 4870, 4870;
+    EnableClusteredVmdkSupport: Object, 5198, 5198;
+    EnableCrypto: Object, 5436, 5436;
+    EnableFeature: Object, 5550, 5550;
+    EnableHyperThreading: Object, 5186, 5186;
+    EnableMultipathPath: Object, 5367, 5367;
+    EnableNetworkBootTask: Object, 4919, 4919;
+    EnableNetworkResourceManagement: Object, 5020, 5020;
+    EnableRuleset: Object, 5225, 5225;
+    EnableSecondaryVMTask: Object, 5809, 5809;
+    EnableSmartCardAuthentication: Object, 5159, 5159;
+    EnterLockdownMode: Object, 5430, 5430;
+    EnterMaintenanceModeTask: Object, 5420, 5420;
+    EstimateDatabaseSize: Object, 5611, 5611;
+    EstimateStorageForConsolidateSnapshotsTask: Object, 5771, 5771;
+    EsxAgentHostManagerUpdateConfig: Object, 5223, 5223;
+    EvacuateVsanNodeTask: Object, 5505, 5505;
+    EvcManager: Object, 4905, 4905;
+    ExecuteHostProfile: Object, 5300, 5300;
+    ExecuteSimpleCommand: Object, 5662, 5662;
+    ExecuteSoap: Object, 5610, 5610;
+    ExitLockdownMode: Object, 5431, 5431;
+    ExitMaintenanceModeTask: Object, 5421, 5421;
+    ExpandVmfsDatastore: Object, 5200, 5200;
+    ExpandVmfsExtent: Object, 5346, 5346;
+    ExportAnswerFileTask: Object, 5310, 5310;
+    ExportProfile: Object, 5590, 5590;
+    ExportSnapshot: Object, 5844, 5844;
+    ExportVApp: Object, 5742, 5742;
+    ExportVm: Object, 5789, 5789;
+    ExtendDiskTask: Object, 5700, 5700;
+    ExtendHCITask: Object, 4894, 4894;
+    ExtendVffs: Object, 5383, 5383;
+    ExtendVirtualDiskTask: Object, 5751, 5751;
+    ExtendVmfsDatastore: Object, 5197, 5197;
+    ExtractOvfEnvironment: Object, 5774, 5774;
+    Fetch: Object, 5565, 5565;
+    FetchAuditRecords: Object, 4995, 4995;
+    FetchDVPortKeys: Object, 5004, 5004;
+    FetchDVPorts: Object, 5005, 5005;
+    FetchSystemEventLog: Object, 5241, 5241;
+    FetchUserPrivilegeOnEntities: Object, 4889, 4889;
+    FindAllByDnsName: Object, 5637, 5637;
+    FindAllByIp: Object, 5638, 5638;
+    FindAllByUuid: Object, 5636, 5636;
+    FindAssociatedProfile: Object, 5597, 5597;
+    FindByDatastorePath: Object, 5631, 5631;
+    FindByDnsName: Object, 5632, 5632;
+    FindByInventoryPath: Object, 5634, 5634;
+    FindByIp: Object, 5633, 5633;
+    FindByUuid: Object, 5630, 5630;
+    FindChild: Object, 5635, 5635;
+    FindExtension: Object, 5054, 5054;
+    FindRulesForVm: Object, 4909, 4909;
+    FormatVffs: Object, 5382, 5382;
+    FormatVmfs: Object, 5337, 5337;
+    GenerateCertificateSigningRequest: Object, 5178, 5178;
+    GenerateCertificateSigningRequestByDn: Object, 5179, 5179;
+    GenerateClientCsr: Object, 4942, 4942;
+    GenerateConfigTaskList: Object, 5302, 5302;
+    GenerateHostConfigTaskSpecTask: Object, 5315, 5315;
+    GenerateHostProfileTaskListTask: Object, 5303, 5303;
+    GenerateKey: Object, 4938, 4938;
+    GenerateLogBundlesTask: Object, 4994, 4994;
+    GenerateSelfSignedClientCert: Object, 4941, 4941;
+    GetAlarm: Object, 4868, 4868;
+    GetAlarmState: Object, 4871, 4871;
+    GetCryptoKeyStatus: Object, 4931, 4931;
+    GetCustomizationSpec: Object, 4962, 4962;
+    GetDefaultKmsCluster: Object, 4951, 4951;
+    GetPublicKey: Object, 5057, 5057;
+    GetResourceUsage: Object, 4911, 4911;
+    GetSiteInfo: Object, 5663, 5663;
+    GetSystemVMsRestrictedDatastores: Object, 4913, 4913;
+    GetVchaClusterHealth: Object, 5072, 5072;
+    GetVpcNetworkSpan: Object, 5039, 5039;
+    GetVsanObjExtAttrs: Object, 5491, 5491;
+    HasMonitoredEntity: Object, 5132, 5132;
+    HasPrivilegeOnEntities: Object, 4887, 4887;
+    HasPrivilegeOnEntity: Object, 4886, 4886;
+    HasProvider: Object, 5126, 5126;
+    HasUserPrivilegeOnEntities: Object, 4888, 4888;
+    HostClearVStorageObjectControlFlags: Object, 5464, 5464;
+    HostCloneVStorageObjectTask: Object, 5461, 5461;
+    HostConfigVFlashCache: Object, 5446, 5446;
+    HostConfigureVFlashResource: Object, 5444, 5444;
+    HostCreateDiskTask: Object, 5451, 5451;
+    HostDeleteVStorageObjectExTask: Object, 5475, 5475;
+    HostDeleteVStorageObjectTask: Object, 5457, 5457;
+    HostExtendDiskTask: Object, 5453, 5453;
+    HostGetVFlashModuleDefaultConfig: Object, 5447, 5447;
+    HostImageConfigGetAcceptance: Object, 5242, 5242;
+    HostImageConfigGetProfile: Object, 5243, 5243;
+    HostInflateDiskTask: Object, 5454, 5454;
+    HostListVStorageObject: Object, 5460, 5460;
+    HostProfileResetValidationState: Object, 5297, 5297;
+    HostQueryVirtualDiskUuid: Object, 5478, 5478;
+    HostReconcileDatastoreInventoryTask: Object, 5465, 5465;
+    HostRegisterDisk: Object, 5452, 5452;
+    HostRelocateVStorageObjectTask: Object, 5462, 5462;
+    HostRemoveVFlashResource: Object, 5445, 5445;
+    HostRenameVStorageObject: Object, 5455, 5455;
+    HostRetrieveVStorageInfrastructureObjectPolicy: Object, 5456, 5456;
+    HostRetrieveVStorageObject: Object, 5458, 5458;
+    HostRetrieveVStorageObjectMetadata: Object, 5473, 5473;
+    HostRetrieveVStorageObjectMetadataValue: Object, 5474, 5474;
+    HostRetrieveVStorageObjectState: Object, 5459, 5459;
+    HostScheduleReconcileDatastoreInventory: Object, 5466, 5466;
+    HostSetVStorageObjectControlFlags: Object, 5463, 5463;
+    HostSetVirtualDiskUuidTask: Object, 5477, 5477;
+    HostSpecGetUpdatedHosts: Object, 5332, 5332;
+    HostUpdateVStorageObjectMetadataExTask: Object, 5476, 5476;
+    HostUpdateVStorageObjectMetadataTask: Object, 5472, 5472;
+    HostVStorageObjectCreateDiskFromSnapshotTask: Object, 5470, 5470;
+    HostVStorageObjectCreateSnapshotTask: Object, 5467, 5467;
+    HostVStorageObjectDeleteSnapshotTask: Object, 5468, 5468;
+    HostVStorageObjectRetrieveSnapshotInfo: Object, 5469, 5469;
+    HostVStorageObjectRevertTask: Object, 5471, 5471;
+    HttpNfcLeaseAbort: Object, 5510, 5510;
+    HttpNfcLeaseComplete: Object, 5509, 5509;
+    HttpNfcLeaseGetManifest: Object, 5507, 5507;
+    HttpNfcLeaseProbeUrls: Object, 5513, 5513;
+    HttpNfcLeaseProgress: Object, 5511, 5511;
+    HttpNfcLeasePullFromUrlsTask: Object, 5512, 5512;
+    HttpNfcLeaseSetManifestChecksumType: Object, 5508, 5508;
+    ImpersonateUser: Object, 5658, 5658;
+    ImportCertificateForCAMTask: Object, 5157, 5157;
+    ImportUnmanagedSnapshot: Object, 5761, 5761;
+    ImportVApp: Object, 5620, 5620;
+    IncreaseDirectorySize: Object, 4990, 4990;
+    InflateDiskTask: Object, 5701, 5701;
+    InflateVirtualDiskTask: Object, 5755, 5755;
+    InitializeDisksTask: Object, 5499, 5499;
+    InitiateFileTransferFromGuest: Object, 5111, 5111;
+    InitiateFileTransferToGuest: Object, 5112, 5112;
+    InitiateTransitionToVLCMTask: Object, 5526, 5526;
+    InstallHostPatchV2Task: Object, 5291, 5291;
+    InstallHostPatchTask: Object, 5290, 5290;
+    InstallIoFilterTask: Object, 5518, 5518;
+    InstallServerCertificate: Object, 5181, 5181;
+    InstallSmartCardTrustAnchor: Object, 5160, 5160;
+    InstantCloneTask: Object, 5788, 5788;
+    IsClusteredVmdkEnabled: Object, 4985, 4985;
+    IsGuestOsCustomizable: Object, 4971, 4971;
+    IsKmsClusterActive: Object, 4949, 4949;
+    IsSharedGraphicsActive: Object, 5236, 5236;
+    JoinDomainWithCAMTask: Object, 5156, 5156;
+    JoinDomainTask: Object, 5155, 5155;
+    LeaveCurrentDomainTask: Object, 5158, 5158;
+    ListCACertificateRevocationLists: Object, 5185, 5185;
+    ListCACertificates: Object, 5184, 5184;
+    ListFilesInGuest: Object, 5109, 5109;
+    ListGuestAliases: Object, 5097, 5097;
+    ListGuestMappedAliases: Object, 5098, 5098;
+    ListKeys: Object, 4926, 4926;
+    ListKmipServers: Object, 4936, 4936;
+    ListKmsClusters: Object, 4955, 4955;
+    ListProcessesInGuest: Object, 5114, 5114;
+    ListRegistryKeysInGuest: Object, 5118, 5118;
+    ListRegistryValuesInGuest: Object, 5121, 5121;
+    ListSmartCardTrustAnchors: Object, 5165, 5165;
+    ListTagsAttachedToVStorageObject: Object, 5719, 5719;
+    ListVStorageObject: Object, 5711, 5711;
+    ListVStorageObjectsAttachedToTag: Object, 5718, 5718;
+    LogUserEvent: Object, 5049, 5049;
+    Login: Object, 5649, 5649;
+    LoginBySSPI: Object, 5650, 5650;
+    LoginByToken: Object, 5648, 5648;
+    LoginExtensionByCertificate: Object, 5657, 5657;
+    LoginExtensionBySubjectName: Object, 5656, 5656;
+    Logout: Object, 5651, 5651;
+    LookupDvPortGroup: Object, 5024, 5024;
+    LookupVmOverheadMemory: Object, 5569, 5569;
+    MakeDirectory: Object, 5077, 5077;
+    MakeDirectoryInGuest: Object, 5102, 5102;
+    MakePrimaryVMTask: Object, 5806, 5806;
+    MarkAsLocalTask: Object, 5398, 5398;
+    MarkAsNonLocalTask: Object, 5399, 5399;
+    MarkAsNonSsdTask: Object, 5397, 5397;
+    MarkAsSsdTask: Object, 5396, 5396;
+    MarkAsTemplate: Object, 5790, 5790;
+    MarkAsVirtualMachine: Object, 5791, 5791;
+    MarkDefault: Object, 4933, 4933;
+    MarkForRemoval: Object, 5381, 5381;
+    MarkPerenniallyReserved: Object, 5403, 5403;
+    MarkPerenniallyReservedExTask: Object, 5404, 5404;
+    MarkServiceProviderEntities: Object, 5686, 5686;
+    MergeDvsTask: Object, 5009, 5009;
+    MergePermissions: Object, 4879, 4879;
+    MigrateVMTask: Object, 5785, 5785;
+    ModifyListView: Object, 5559, 5559;
+    MountToolsInstaller: Object, 5794, 5794;
+    MountVffsVolume: Object, 5385, 5385;
+    MountVmfsVolume: Object, 5338, 5338;
+    MountVmfsVolumeExTask: Object, 5341, 5341;
+    MoveDVPortTask: Object, 5011, 5011;
+    MoveDatastoreFileTask: Object, 5074, 5074;
+    MoveDirectoryInGuest: Object, 5105, 5105;
+    MoveFileInGuest: Object, 5106, 5106;
+    MoveHostIntoTask: Object, 4903, 4903;
+    MoveIntoFolderTask: Object, 5081, 5081;
+    MoveIntoResourcePool: Object, 5613, 5613;
+    MoveIntoTask: Object, 4902, 4902;
+    MoveVirtualDiskTask: Object, 5749, 5749;
+    NotifyAffectedServices: Object, 5183, 5183;
+    OpenInventoryViewFolder: Object, 5516, 5516;
+    OverwriteCustomizationSpec: Object, 4964, 4964;
+    ParseDescriptor: Object, 5571, 5571;
+    PerformDvsProductSpecOperationTask: Object, 5008, 5008;
+    PerformVsanUpgradePreflightCheck: Object, 5846, 5846;
+    PerformVsanUpgradeTask: Object, 5848, 5848;
+    PlaceVm: Object, 4908, 4908;
+    PlaceVmsXCluster: Object, 5093, 5093;
+    PostEvent: Object, 5051, 5051;
+    PostHealthUpdates: Object, 5134, 5134;
+    PowerDownHostToStandByTask: Object, 5424, 5424;
+    PowerOffVAppTask: Object, 5744, 5744;
+    PowerOffVMTask: Object, 5776, 5776;
+    PowerOnMultiVMTask: Object, 4975, 4975;
+    PowerOnVAppTask: Object, 5743, 5743;
+    PowerOnVMTask: Object, 5775, 5775;
+    PowerUpHostFromStandByTask: Object, 5425, 5425;
+    PrepareCrypto: Object, 5435, 5435;
+    PromoteDisksTask: Object, 5815, 5815;
+    ProvisionServerPrivateKey: Object, 5180, 5180;
+    PutUsbScanCodes: Object, 5817, 5817;
+    Query: Object, 5639, 5639;
+    QueryAnswerFileStatus: Object, 5312, 5312;
+    QueryAssignedLicenses: Object, 5544, 5544;
+    QueryAvailableDisksForVmfs: Object, 5192, 5192;
+    QueryAvailableDvsSpec: Object, 5025, 5025;
+    QueryAvailablePartition: Object, 5218, 5218;
+    QueryAvailablePerfMetric: Object, 5575, 5575;
+    QueryAvailableSsds: Object, 5389, 5389;
+    QueryAvailableTimeZones: Object, 5213, 5213;
+    QueryBootDevices: Object, 5174, 5174;
+    QueryBoundVnics: Object, 5537, 5537;
+    QueryCandidateNics: Object, 5538, 5538;
+    QueryChangedDiskAreas: Object, 5818, 5818;
+    QueryCmmds: Object, 5482, 5482;
+    QueryCompatibleHostForExistingDvs: Object, 5029, 5029;
+    QueryCompatibleHostForNewDvs: Object, 5028, 5028;
+    QueryCompatibleVmnicsFromHosts: Object, 5027, 5027;
+    QueryComplianceStatus: Object, 5592, 5592;
+    QueryConfigOption: Object, 5041, 5041;
+    QueryConfigOptionDescriptor: Object, 5040, 5040;
+    QueryConfigOptionEx: Object, 5042, 5042;
+    QueryConfigTarget: Object, 5043, 5043;
+    QueryConfiguredModuleOptionString: Object, 5249, 5249;
+    QueryConnectionInfo: Object, 4973, 4973;
+    QueryConnectionInfoViaSpec: Object, 4974, 4974;
+    QueryConnections: Object, 5798, 5798;
+    QueryCryptoKeyStatus: Object, 4952, 4952;
+    QueryDatastorePerformanceSummary: Object, 5667, 5667;
+    QueryDateTime: Object, 5214, 5214;
+    QueryDescriptions: Object, 4992, 4992;
+    QueryDirectoryInfo: Object, 4991, 4991;
+    QueryDisksForVsan: Object, 5497, 5497;
+    QueryDisksUsingFilter: Object, 5525, 5525;
+    QueryDvsByUuid: Object, 5032, 5032;
+    QueryDvsCheckCompatibility: Object, 5034, 5034;
+    QueryDvsCompatibleHostSpec: Object, 5030, 5030;
+    QueryDvsConfigTarget: Object, 5033, 5033;
+    QueryDvsFeatureCapability: Object, 5031, 5031;
+    QueryEvents: Object, 5050, 5050;
+    QueryExpressionMetadata: Object, 5594, 5594;
+    QueryExtensionIpAllocationUsage: Object, 5062, 5062;
+    QueryFaultToleranceCompatibility: Object, 5821, 5821;
+    QueryFaultToleranceCompatibilityEx: Object, 5822, 5822;
+    QueryFileLockInfo: Object, 5079, 5079;
+    QueryFilterEntities: Object, 5140, 5140;
+    QueryFilterInfoIds: Object, 5139, 5139;
+    QueryFilterList: Object, 5137, 5137;
+    QueryFilterName: Object, 5138, 5138;
+    QueryFirmwareConfigUploadURL: Object, 5231, 5231;
+    QueryHealthUpdateInfos: Object, 5128, 5128;
+    QueryHealthUpdates: Object, 5135, 5135;
+    QueryHostConnectionInfo: Object, 5415, 5415;
+    QueryHostPatchTask: Object, 5293, 5293;
+    QueryHostProfileMetadata: Object, 5304, 5304;
+    QueryHostStatus: Object, 5504, 5504;
+    QueryHostsWithAttachedLun: Object, 5664, 5664;
+    QueryIORMConfigOption: Object, 5666, 5666;
+    QueryIPAllocations: Object, 5534, 5534;
+    QueryIoFilterInfo: Object, 5522, 5522;
+    QueryIoFilterIssues: Object, 5521, 5521;
+    QueryIpPools: Object, 5527, 5527;
+    QueryLicenseSourceAvailability: Object, 5546, 5546;
+    QueryLicenseUsage: Object, 5547, 5547;
+    QueryLockdownExceptions: Object, 5152, 5152;
+    QueryManagedBy: Object, 5061, 5061;
+    QueryMaxQueueDepth: Object, 5207, 5207;
+    QueryMemoryOverhead: Object, 5426, 5426;
+    QueryMemoryOverheadEx: Object, 5427, 5427;
+    QueryMigrationDependencies: Object, 5541, 5541;
+    QueryModules: Object, 5247, 5247;
+    QueryMonitoredEntities: Object, 5131, 5131;
+    QueryNFSUser: Object, 5392, 5392;
+    QueryNetConfig: Object, 5479, 5479;
+    QueryNetworkHint: Object, 5272, 5272;
+    QueryNext: Object, 5640, 5640;
+    QueryObjectsOnPhysicalVsanDisk: Object, 5485, 5485;
+    QueryOptions: Object, 5567, 5567;
+    QueryPartitionCreateDesc: Object, 5221, 5221;
+    QueryPartitionCreateOptions: Object, 5220, 5220;
+    QueryPathSelectionPolicyOptions: Object, 5371, 5371;
+    QueryPerf: Object, 5578, 5578;
+    QueryPerfComposite: Object, 5579, 5579;
+    QueryPerfCounter: Object, 5576, 5576;
+    QueryPerfCounterByLevel: Object, 5577, 5577;
+    QueryPerfProviderSummary: Object, 5574, 5574;
+    QueryPhysicalVsanDisks: Object, 5483, 5483;
+    QueryPnicStatus: Object, 5536, 5536;
+    QueryPolicyMetadata: Object, 5596, 5596;
+    QueryProductLockerLocation: Object, 5438, 5438;
+    QueryProfileStructure: Object, 5305, 5305;
+    QueryProviderList: Object, 5125, 5125;
+    QueryProviderName: Object, 5127, 5127;
+    QueryResourceConfigOption: Object, 5621, 5621;
+    QueryServiceList: Object, 5646, 5646;
+    QueryStorageArrayTypePolicyOptions: Object, 5372, 5372;
+    QuerySupportedFeatures: Object, 5545, 5545;
+    QuerySupportedNetworkOffloadSpec: Object, 5026, 5026;
+    QuerySyncingVsanObjects: Object, 5489, 5489;
+    QuerySystemUsers: Object, 5150, 5150;
+    QueryTargetCapabilities: Object, 5044, 5044;
+    QueryTpmAttestationReport: Object, 5414, 5414;
+    QueryUnmonitoredHosts: Object, 5133, 5133;
+    QueryUnownedFiles: Object, 5819, 5819;
+    QueryUnresolvedVmfsVolume: Object, 5349, 5349;
+    QueryUnresolvedVmfsVolumes: Object, 5210, 5210;
+    QueryUsedVlanIdInDvs: Object, 5006, 5006;
+    QueryVMotionCompatibility: Object, 5644, 5644;
+    QueryVMotionCompatibilityExTask: Object, 5836, 5836;
+    QueryVirtualDiskFragmentation: Object, 5752, 5752;
+    QueryVirtualDiskGeometry: Object, 5760, 5760;
+    QueryVirtualDiskInfoTask: Object, 5763, 5763;
+    QueryVirtualDiskUuid: Object, 5759, 5759;
+    QueryVirtualDiskUuidEx: Object, 5732, 5732;
+    QueryVmfsConfigOption: Object, 5402, 5402;
+    QueryVmfsDatastoreCreateOptions: Object, 5193, 5193;
+    QueryVmfsDatastoreExpandOptions: Object, 5196, 5196;
+    QueryVmfsDatastoreExtendOptions: Object, 5195, 5195;
+    QueryVnicStatus: Object, 5535, 5535;
+    QueryVsanObjectUuidsByFilter: Object, 5496, 5496;
+    QueryVsanObjects: Object, 5484, 5484;
+    QueryVsanStatistics: Object, 5487, 5487;
+    QueryVsanUpgradeStatus: Object, 5847, 5847;
+    ReadEnvironmentVariableInGuest: Object, 5116, 5116;
+    ReadNextEvents: Object, 5045, 5045;
+    ReadNextTasks: Object, 5680, 5680;
+    ReadNextTasksByViewSpec: Object, 5685, 5685;
+    ReadPreviousEvents: Object, 5046, 5046;
+    ReadPreviousTasks: Object, 5681, 5681;
+    RebootGuest: Object, 5780, 5780;
+    RebootHostTask: Object, 5422, 5422;
+    RecommendDatastores: Object, 5675, 5675;
+    RecommendHostsForVm: Object, 4900, 4900;
+    RecommissionVsanNodeTask: Object, 5506, 5506;
+    ReconcileDatastoreInventoryExTask: Object, 5733, 5733;
+    ReconcileDatastoreInventoryTask: Object, 5720, 5720;
+    ReconfigVMTask: Object, 5772, 5772;
+    ReconfigurationSatisfiable: Object, 5492, 5492;
+    ReconfigureAlarm: Object, 4866, 4866;
+    ReconfigureAutostart: Object, 5171, 5171;
+    ReconfigureClusterTask: Object, 4897, 4897;
+    ReconfigureComputeResourceTask: Object, 4921, 4921;
+    ReconfigureDVPortTask: Object, 5013, 5013;
+    ReconfigureDVPortgroupTask: Object, 5002, 5002;
+    ReconfigureDatacenterTask: Object, 4977, 4977;
+    ReconfigureDomObject: Object, 5488, 5488;
+    ReconfigureDvsTask: Object, 5007, 5007;
+    ReconfigureHostForDASTask: Object, 5428, 5428;
+    ReconfigureScheduledTask: Object, 5624, 5624;
+    ReconfigureServiceConsoleReservation: Object, 5258, 5258;
+    ReconfigureSnmpAgent: Object, 5325, 5325;
+    ReconfigureVirtualMachineReservation: Object, 5259, 5259;
+    ReconnectHostTask: Object, 5418, 5418;
+    RectifyDvsHostTask: Object, 5015, 5015;
+    RectifyDvsOnHostTask: Object, 5035, 5035;
+    Refresh: Object, 5294, 5294;
+    RefreshDVPortState: Object, 5014, 5014;
+    RefreshDatastore: Object, 4978, 4978;
+    RefreshDatastoreStorageInfo: Object, 4979, 4979;
+    RefreshDateTimeSystem: Object, 5216, 5216;
+    RefreshFirewall: Object, 5228, 5228;
+    RefreshGraphicsManager: Object, 5235, 5235;
+    RefreshHealthStatusSystem: Object, 5238, 5238;
+    RefreshNetworkSystem: Object, 5280, 5280;
+    RefreshRecommendation: Object, 4904, 4904;
+    RefreshRuntime: Object, 5622, 5622;
+    RefreshServices: Object, 5324, 5324;
+    RefreshStorageDrsRecommendation: Object, 5671, 5671;
+    RefreshStorageDrsRecommendationsForPodTask: Object, 5672, 5672;
+    RefreshStorageInfo: Object, 5765, 5765;
+    RefreshStorageSystem: Object, 5379, 5379;
+    RegisterChildVMTask: Object, 5619, 5619;
+    RegisterDisk: Object, 5699, 5699;
+    RegisterExtension: Object, 5055, 5055;
+    RegisterHealthUpdateProvider: Object, 5123, 5123;
+    RegisterKmipServer: Object, 4932, 4932;
+    RegisterKmsCluster: Object, 4953, 4953;
+    RegisterVMTask: Object, 5083, 5083;
+    ReleaseCredentialsInGuest: Object, 5101, 5101;
+    ReleaseIpAllocation: Object, 5533, 5533;
+    ReleaseManagedSnapshot: Object, 5762, 5762;
+    Reload: Object, 5562, 5562;
+    RelocateVMTask: Object, 5786, 5786;
+    RelocateVStorageObjectTask: Object, 5713, 5713;
+    RemoveAlarm: Object, 4865, 4865;
+    RemoveAllSnapshotsTask: Object, 5769, 5769;
+    RemoveAssignedLicense: Object, 5543, 5543;
+    RemoveAuthorizationRole: Object, 4877, 4877;
+    RemoveCustomFieldDef: Object, 4958, 4958;
+    RemoveDatastore: Object, 5204, 5204;
+    RemoveDatastoreExTask: Object, 5208, 5208;
+    RemoveDiskMappingTask: Object, 5501, 5501;
+    RemoveDiskTask: Object, 5500, 5500;
+    RemoveEntityPermission: Object, 4885, 4885;
+    RemoveFilter: Object, 5143, 5143;
+    RemoveFilterEntities: Object, 5142, 5142;
+    RemoveGroup: Object, 5254, 5254;
+    RemoveGuestAlias: Object, 5095, 5095;
+    RemoveGuestAliasByCert: Object, 5096, 5096;
+    RemoveInternetScsiSendTargets: Object, 5364, 5364;
+    RemoveInternetScsiStaticTargets: Object, 5366, 5366;
+    RemoveKey: Object, 4924, 4924;
+    RemoveKeys: Object, 4925, 4925;
+    RemoveKmipServer: Object, 4935, 4935;
+    RemoveLicense: Object, 5555, 5555;
+    RemoveLicenseLabel: Object, 5558, 5558;
+    RemoveMonitoredEntities: Object, 5130, 5130;
+    RemoveNetworkResourcePool: Object, 5018, 5018;
+    RemoveNvmeOverRdmaAdapter: Object, 5406, 5406;
+    RemovePerfInterval: Object, 5581, 5581;
+    RemovePortGroup: Object, 5269, 5269;
+    RemoveScheduledTask: Object, 5623, 5623;
+    RemoveServiceConsoleVirtualNic: Object, 5277, 5277;
+    RemoveSmartCardTrustAnchor: Object, 5162, 5162;
+    RemoveSmartCardTrustAnchorByFingerprint: Object, 5163, 5163;
+    RemoveSmartCardTrustAnchorCertificate: Object, 5164, 5164;
+    RemoveSnapshotTask: Object, 5842, 5842;
+    RemoveSoftwareAdapter: Object, 5408, 5408;
+    RemoveUser: Object, 5253, 5253;
+    RemoveVirtualNic: Object, 5274, 5274;
+    RemoveVirtualSwitch: Object, 5266, 5266;
+    RenameCustomFieldDef: Object, 4959, 4959;
+    RenameCustomizationSpec: Object, 4967, 4967;
+    RenameDatastore: Object, 4981, 4981;
+    RenameSnapshot: Object, 5843, 5843;
+    RenameVStorageObject: Object, 5702, 5702;
+    RenameVStorageObjectEx: Object, 5691, 5691;
+    RenameTask: Object, 5563, 5563;
+    RepairVStorageObjectChainTask: Object, 5696, 5696;
+    RepairVmDiskChainsTask: Object, 5829, 5829;
+    ReplaceCACertificatesAndCRLs: Object, 5182, 5182;
+    ReplaceSmartCardTrustAnchors: Object, 5161, 5161;
+    RescanAllHba: Object, 5354, 5354;
+    RescanHba: Object, 5353, 5353;
+    RescanVffs: Object, 5388, 5388;
+    RescanVmfs: Object, 5344, 5344;
+    ResetCollector: Object, 5146, 5146;
+    ResetCounterLevelMapping: Object, 5584, 5584;
+    ResetEntityPermissions: Object, 4884, 4884;
+    ResetFirmwareToFactoryDefaults: Object, 5229, 5229;
+    ResetGuestInformation: Object, 5793, 5793;
+    ResetListView: Object, 5560, 5560;
+    ResetListViewFromView: Object, 5561, 5561;
+    ResetSystemHealthInfo: Object, 5239, 5239;
+    ResetVMTask: Object, 5778, 5778;
+    ResignatureUnresolvedVmfsVolumeTask: Object, 5211, 5211;
+    ResolveInstallationErrorsOnClusterTask: Object, 5524, 5524;
+    ResolveInstallationErrorsOnHostTask: Object, 5523, 5523;
+    ResolveMultipleUnresolvedVmfsVolumes: Object, 5350, 5350;
+    ResolveMultipleUnresolvedVmfsVolumesExTask: Object, 5351, 5351;
+    ResolveNfsServerHostName: Object, 5206, 5206;
+    RestartService: Object, 5322, 5322;
+    RestartServiceConsoleVirtualNic: Object, 5279, 5279;
+    RestoreFirmwareConfiguration: Object, 5232, 5232;
+    RetrieveAllPermissions: Object, 4882, 4882;
+    RetrieveAnswerFile: Object, 5308, 5308;
+    RetrieveAnswerFileForProfile: Object, 5309, 5309;
+    RetrieveArgumentDescription: Object, 5047, 5047;
+    RetrieveCertificateInfoList: Object, 5177, 5177;
+    RetrieveClientCert: Object, 4945, 4945;
+    RetrieveClientCsr: Object, 4944, 4944;
+    RetrieveDasAdvancedRuntimeInfo: Object, 4906, 4906;
+    RetrieveDescription: Object, 5585, 5585;
+    RetrieveDiskPartitionInfo: Object, 5333, 5333;
+    RetrieveDynamicPassthroughInfo: Object, 5168, 5168;
+    RetrieveDynamicTypeManager: Object, 5441, 5441;
+    RetrieveEntityPermissions: Object, 4881, 4881;
+    RetrieveEntityScheduledTask: Object, 5627, 5627;
+    RetrieveFreeEpcMemory: Object, 5440, 5440;
+    RetrieveHardwareUptime: Object, 5434, 5434;
+    RetrieveHostAccessControlEntries: Object, 5148, 5148;
+    RetrieveHostCustomizations: Object, 5313, 5313;
+    RetrieveHostCustomizationsForProfile: Object, 5314, 5314;
+    RetrieveHostSpecification: Object, 5329, 5329;
+    RetrieveKmipServerCert: Object, 4939, 4939;
+    RetrieveKmipServersStatusTask: Object, 4937, 4937;
+    RetrieveManagedMethodExecuter: Object, 5442, 5442;
+    RetrieveObjectScheduledTask: Object, 5629, 5629;
+    RetrieveProductComponents: Object, 5645, 5645;
+    RetrieveProperties: Object, 5599, 5599;
+    RetrievePropertiesEx: Object, 5604, 5604;
+    RetrieveRolePermissions: Object, 4880, 4880;
+    RetrieveSelfSignedClientCert: Object, 4943, 4943;
+    RetrieveServiceContent: Object, 5642, 5642;
+    RetrieveServiceProviderEntities: Object, 5688, 5688;
+    RetrieveSnapshotDetails: Object, 5727, 5727;
+    RetrieveSnapshotInfo: Object, 5724, 5724;
+    RetrieveUserGroups: Object, 5689, 5689;
+    RetrieveVStorageInfrastructureObjectPolicy: Object, 5706, 5706;
+    RetrieveVStorageObject: Object, 5708, 5708;
+    RetrieveVStorageObjectAssociations: Object, 5710, 5710;
+    RetrieveVStorageObjectState: Object, 5709, 5709;
+    RetrieveVendorDeviceGroupInfo: Object, 5169, 5169;
+    RetrieveVgpuDeviceInfo: Object, 5233, 5233;
+    RetrieveVgpuProfileInfo: Object, 5234, 5234;
+    RevertToCurrentSnapshotTask: Object, 5768, 5768;
+    RevertToSnapshotTask: Object, 5841, 5841;
+    RevertVStorageObjectExTask: Object, 5695, 5695;
+    RevertVStorageObjectTask: Object, 5726, 5726;
+    RewindCollector: Object, 5145, 5145;
+    RunScheduledTask: Object, 5625, 5625;
+    RunVsanPhysicalDiskDiagnostics: Object, 5490, 5490;
+    ScanHostPatchV2Task: Object, 5288, 5288;
+    ScanHostPatchTask: Object, 5287, 5287;
+    ScheduleReconcileDatastoreInventory: Object, 5721, 5721;
+    SearchDatastoreSubFoldersTask: Object, 5189, 5189;
+    SearchDatastoreTask: Object, 5188, 5188;
+    SelectActivePartition: Object, 5219, 5219;
+    SelectVnic: Object, 5449, 5449;
+    SelectVnicForNicType: Object, 5480, 5480;
+    SendNMI: Object, 5824, 5824;
+    SendTestNotification: Object, 5326, 5326;
+    SessionIsActive: Object, 5659, 5659;
+    SetCollectorPageSize: Object, 5144, 5144;
+    SetCryptoMode: Object, 4912, 4912;
+    SetDefaultKmsCluster: Object, 4950, 4950;
+    SetDisplayTopology: Object, 5810, 5810;
+    SetEntityPermissions: Object, 4883, 4883;
+    SetExtensionCertificate: Object, 5059, 5059;
+    SetField: Object, 4960, 4960;
+    SetKeyCustomAttributes: Object, 4956, 4956;
+    SetLicenseEdition: Object, 5548, 5548;
+    SetLocale: Object, 5655, 5655;
+    SetMaxQueueDepth: Object, 5205, 5205;
+    SetMultipathLunPolicy: Object, 5369, 5369;
+    SetNFSUser: Object, 5390, 5390;
+    SetPublicKey: Object, 5058, 5058;
+    SetRegistryValueInGuest: Object, 5120, 5120;
+    SetScreenResolution: Object, 5801, 5801;
+    SetServiceAccount: Object, 5060, 5060;
+    SetTaskDescription: Object, 5679, 5679;
+    SetTaskState: Object, 5678, 5678;
+    SetVStorageObjectControlFlags: Object, 5714, 5714;
+    SetVirtualDiskUuid: Object, 5758, 5758;
+    SetVirtualDiskUuidExTask: Object, 5731, 5731;
+    ShrinkVirtualDiskTask: Object, 5754, 5754;
+    ShutdownGuest: Object, 5779, 5779;
+    ShutdownHostTask: Object, 5423, 5423;
+    StageHostPatchTask: Object, 5289, 5289;
+    StampAllRulesWithUuidTask: Object, 4910, 4910;
+    StandbyGuest: Object, 5781, 5781;
+    StartGuestNetworkTask: Object, 5834, 5834;
+    StartProgramInGuest: Object, 5113, 5113;
+    StartRecordingTask: Object, 5811, 5811;
+    StartReplayingTask: Object, 5813, 5813;
+    StartService: Object, 5320, 5320;
+    StopRecordingTask: Object, 5812, 5812;
+    StopReplayingTask: Object, 5814, 5814;
+    StopService: Object, 5321, 5321;
+    SuspendVAppTask: Object, 5745, 5745;
+    SuspendVMTask: Object, 5777, 5777;
+    TerminateFaultTolerantVMTask: Object, 5807, 5807;
+    TerminateProcessInGuest: Object, 5115, 5115;
+    TerminateSession: Object, 5654, 5654;
+    TerminateVM: Object, 5823, 5823;
+    TestTimeService: Object, 5217, 5217;
+    TurnDiskLocatorLedOffTask: Object, 5395, 5395;
+    TurnDiskLocatorLedOnTask: Object, 5394, 5394;
+    TurnOffFaultToleranceForVMTask: Object, 5805, 5805;
+    UnassignUserFromGroup: Object, 5256, 5256;
+    UnbindVnic: Object, 5540, 5540;
+    UninstallHostPatchTask: Object, 5292, 5292;
+    UninstallIoFilterTask: Object, 5519, 5519;
+    UninstallService: Object, 5323, 5323;
+    UnmapVmfsVolumeExTask: Object, 5342, 5342;
+    UnmarkServiceProviderEntities: Object, 5687, 5687;
+    UnmountDiskMappingTask: Object, 5502, 5502;
+    UnmountForceMountedVmfsVolume: Object, 5352, 5352;
+    UnmountToolsInstaller: Object, 5795, 5795;
+    UnmountVffsVolume: Object, 5386, 5386;
+    UnmountVmfsVolume: Object, 5339, 5339;
+    UnmountVmfsVolumeExTask: Object, 5340, 5340;
+    UnregisterAndDestroyTask: Object, 5088, 5088;
+    UnregisterDiskTask: Object, 5697, 5697;
+    UnregisterExtension: Object, 5053, 5053;
+    UnregisterHealthUpdateProvider: Object, 5124, 5124;
+    UnregisterKmsCluster: Object, 4954, 4954;
+    UnregisterVM: Object, 5792, 5792;
+    UpdateAnswerFileTask: Object, 5307, 5307;
+    UpdateAssignableHardwareConfig: Object, 5170, 5170;
+    UpdateAssignedLicense: Object, 5542, 5542;
+    UpdateAuthorizationRole: Object, 4878, 4878;
+    UpdateBootDevice: Object, 5175, 5175;
+    UpdateChildResourceConfiguration: Object, 5614, 5614;
+    UpdateClusterProfile: Object, 4918, 4918;
+    UpdateConfig: Object, 5612, 5612;
+    UpdateConsoleIpRouteConfig: Object, 5263, 5263;
+    UpdateCounterLevelMapping: Object, 5583, 5583;
+    UpdateDVSHealthCheckConfigTask: Object, 5023, 5023;
+    UpdateDVSLacpGroupConfigTask: Object, 5845, 5845;
+    UpdateDateTime: Object, 5215, 5215;
+    UpdateDateTimeConfig: Object, 5212, 5212;
+    UpdateDefaultPolicy: Object, 5224, 5224;
+    UpdateDiskPartitions: Object, 5336, 5336;
+    UpdateDnsConfig: Object, 5261, 5261;
+    UpdateDvsCapability: Object, 5012, 5012;
+    UpdateExtension: Object, 5056, 5056;
+    UpdateFlags: Object, 5429, 5429;
+    UpdateGraphicsConfig: Object, 5237, 5237;
+    UpdateHostImageAcceptanceLevel: Object, 5244, 5244;
+    UpdateHostProfile: Object, 5299, 5299;
+    UpdateHostSpecification: Object, 5327, 5327;
+    UpdateHostSubSpecification: Object, 5328, 5328;
+    UpdateHppMultipathLunPolicy: Object, 5370, 5370;
+    UpdateInternetScsiAdvancedOptions: Object, 5359, 5359;
+    UpdateInternetScsiAlias: Object, 5362, 5362;
+    UpdateInternetScsiAuthenticationProperties: Object, 5357, 5357;
+    UpdateInternetScsiDigestProperties: Object, 5358, 5358;
+    UpdateInternetScsiDiscoveryProperties: Object, 5356, 5356;
+    UpdateInternetScsiIPProperties: Object, 5360, 5360;
+    UpdateInternetScsiName: Object, 5361, 5361;
+    UpdateIpConfig: Object, 5448, 5448;
+    UpdateIpPool: Object, 5529, 5529;
+    UpdateIpRouteConfig: Object, 5262, 5262;
+    UpdateIpRouteTableConfig: Object, 5264, 5264;
+    UpdateIpmi: Object, 5433, 5433;
+    UpdateKmipServer: Object, 4934, 4934;
+    UpdateKmsSignedCsrClientCert: Object, 4947, 4947;
+    UpdateLicense: Object, 5553, 5553;
+    UpdateLicenseLabel: Object, 5557, 5557;
+    UpdateLinkedChildren: Object, 5740, 5740;
+    UpdateLocalSwapDatastore: Object, 5191, 5191;
+    UpdateLockdownExceptions: Object, 5153, 5153;
+    UpdateModuleOptionString: Object, 5248, 5248;
+    UpdateNetworkConfig: Object, 5260, 5260;
+    UpdateNetworkResourcePool: Object, 5016, 5016;
+    UpdateOptions: Object, 5568, 5568;
+    UpdatePassthruConfig: Object, 5295, 5295;
+    UpdatePerfInterval: Object, 5582, 5582;
+    UpdatePhysicalNicLinkSpeed: Object, 5271, 5271;
+    UpdatePortGroup: Object, 5270, 5270;
+    UpdateProductLockerLocationTask: Object, 5439, 5439;
+    UpdateProgress: Object, 5677, 5677;
+    UpdateReferenceHost: Object, 5298, 5298;
+    UpdateRuleset: Object, 5227, 5227;
+    UpdateScsiLunDisplayName: Object, 5373, 5373;
+    UpdateSelfSignedClientCert: Object, 4946, 4946;
+    UpdateServiceConsoleVirtualNic: Object, 5278, 5278;
+    UpdateServiceMessage: Object, 5647, 5647;
+    UpdateServicePolicy: Object, 5319, 5319;
+    UpdateSoftwareInternetScsiEnabled: Object, 5355, 5355;
+    UpdateSystemResources: Object, 5416, 5416;
+    UpdateSystemSwapConfiguration: Object, 5417, 5417;
+    UpdateSystemUsers: Object, 5151, 5151;
+    UpdateUser: Object, 5251, 5251;
+    UpdateVAppConfig: Object, 5739, 5739;
+    UpdateVStorageInfrastructureObjectPolicyTask: Object, 5705, 5705;
+    UpdateVStorageObjectCryptoTask: Object, 5704, 5704;
+    UpdateVStorageObjectPolicyTask: Object, 5703, 5703;
+    UpdateVVolVirtualMachineFilesTask: Object, 4986, 4986;
+    UpdateVirtualMachineFilesTask: Object, 4980, 4980;
+    UpdateVirtualNic: Object, 5275, 5275;
+    UpdateVirtualSwitch: Object, 5267, 5267;
+    UpdateVmfsUnmapBandwidth: Object, 5401, 5401;
+    UpdateVmfsUnmapPriority: Object, 5400, 5400;
+    UpdateVsanTask: Object, 5503, 5503;
+    UpgradeIoFilterTask: Object, 5520, 5520;
+    UpgradeToolsTask: Object, 5796, 5796;
+    UpgradeVMTask: Object, 5773, 5773;
+    UpgradeVmLayout: Object, 5348, 5348;
+    UpgradeVmfs: Object, 5347, 5347;
+    UpgradeVsanObjects: Object, 5495, 5495;
+    UploadClientCert: Object, 4948, 4948;
+    UploadKmipServerCert: Object, 4940, 4940;
+    VCenterUpdateVStorageObjectMetadataExTask: Object, 5730, 5730;
+    VStorageObjectCreateSnapshotExTask: Object, 5692, 5692;
+    VStorageObjectCreateSnapshotTask: Object, 5722, 5722;
+    VStorageObjectDeleteSnapshotEx2Task: Object, 5694, 5694;
+    VStorageObjectDeleteSnapshotExTask: Object, 5693, 5693;
+    VStorageObjectExtendDiskExTask: Object, 5690, 5690;
+    ValidateCredentialsInGuest: Object, 5099, 5099;
+    ValidateHCIConfiguration: Object, 4896, 4896;
+    ValidateHost: Object, 5570, 5570;
+    ValidateHostProfileCompositionTask: Object, 5317, 5317;
+    ValidateMigration: Object, 5643, 5643;
+    ValidateStoragePodConfig: Object, 5674, 5674;
+    VstorageObjectVCenterQueryChangedDiskAreas: Object, 5728, 5728;
+    WaitForUpdates: Object, 5601, 5601;
+    WaitForUpdatesEx: Object, 5603, 5603;
+    XmlToCustomizationSpecItem: Object, 4969, 4969;
+    ZeroFillVirtualDiskTask: Object, 5757, 5757;
+    ConfigureVchaTask: Object, 5065, 5065;
+    CreatePassiveNodeTask: Object, 5066, 5066;
+    CreateWitnessNodeTask: Object, 5067, 5067;
+    DeployVchaTask: Object, 5064, 5064;
+    DestroyVchaTask: Object, 5069, 5069;
+    FetchSoftwarePackages: Object, 5245, 5245;
+    GetClusterMode: Object, 5071, 5071;
+    GetVchaConfig: Object, 5068, 5068;
+    InitiateFailoverTask: Object, 5073, 5073;
+    InstallDate: Object, 5246, 5246;
+    PrepareVchaTask: Object, 5063, 5063;
+    QueryDatacenterConfigOptionDescriptor: Object, 4976, 4976;
+    ReloadVirtualMachineFromPathTask: Object, 5820, 5820;
+    SetClusterModeTask: Object, 5070, 5070;
+    SetCustomValue: Object, 5052, 5052;
+    StartDpuFailover: Object, 5281, 5281;
+    UnregisterVAppTask: Object, 5746, 5746;
+    PbmAssignDefaultRequirementProfile: Object, 5873, 5873;
+    PbmCheckCompatibility: Object, 5856, 5856;
+    PbmCheckCompatibilityWithSpec: Object, 5857, 5857;
+    PbmCheckCompliance: Object, 5849, 5849;
+    PbmCheckRequirements: Object, 5858, 5858;
+    PbmCheckRollupCompliance: Object, 5851, 5851;
+    PbmCreate: Object, 5863, 5863;
+    PbmDelete: Object, 5865, 5865;
+    PbmFetchCapabilityMetadata: Object, 5861, 5861;
+    PbmFetchCapabilitySchema: Object, 5862, 5862;
+    PbmFetchComplianceResult: Object, 5850, 5850;
+    PbmFetchResourceType: Object, 5859, 5859;
+    PbmFetchRollupComplianceResult: Object, 5852, 5852;
+    PbmFetchVendorInfo: Object, 5860, 5860;
+    PbmFindApplicableDefaultProfile: Object, 5874, 5874;
+    PbmQueryAssociatedEntities: Object, 5878, 5878;
+    PbmQueryAssociatedEntity: Object, 5870, 5870;
+    PbmQueryAssociatedProfile: Object, 5869, 5869;
+    PbmQueryAssociatedProfiles: Object, 5868, 5868;
+    PbmQueryByRollupComplianceStatus: Object, 5853, 5853;
+    PbmQueryDefaultRequirementProfile: Object, 5871, 5871;
+    PbmQueryDefaultRequirementProfiles: Object, 5875, 5875;
+    PbmQueryMatchingHub: Object, 5854, 5854;
+    PbmQueryMatchingHubWithSpec: Object, 5855, 5855;
+    PbmQueryProfile: Object, 5866, 5866;
+    PbmQueryReplicationGroups: Object, 5879, 5879;
+    PbmQuerySpaceStatsForStorageContainer: Object, 5877, 5877;
+    PbmResetDefaultRequirementProfile: Object, 5872, 5872;
+    PbmResetVSanDefaultProfile: Object, 5876, 5876;
+    PbmRetrieveContent: Object, 5867, 5867;
+    PbmRetrieveServiceContent: Object, 5880, 5880;
+    PbmUpdate: Object, 5864, 5864;
+    CnsAttachVolume: Object, 5999, 5999;
+    CnsConfigureVolumeACLs: Object, 6003, 6003;
+    CnsCreateSnapshots: Object, 6005, 6005;
+    CnsCreateVolume: Object, 5996, 5996;
+    CnsDeleteSnapshots: Object, 6006, 6006;
+    CnsDeleteVolume: Object, 5998, 5998;
+    CnsDetachVolume: Object, 6000, 6000;
+    CnsExtendVolume: Object, 6004, 6004;
+    CnsQueryAsync: Object, 6001, 6001;
+    CnsQueryVolume: Object, 6002, 6002;
+    CnsReconfigVolumePolicy: Object, 6008, 6008;
+    CnsRelocateVolume: Object, 6007, 6007;
+    CnsSyncVolume: Object, 6011, 6011;
+    CnsUnregisterVolume: Object, 6010, 6010;
+    CnsUpdateVolumeCrypto: Object, 6009, 6009;
+    CnsUpdateVolumeMetadata: Object, 5997, 5997;
+    QuerySharedWitnessClusterInfo: Object, 6064, 6064;
+    QuerySharedWitnessCompatibility: Object, 6063, 6063;
+    VSANIsWitnessVirtualAppliance: Object, 6062, 6062;
+    VSANVcAddWitnessHost: Object, 6054, 6054;
+    VSANVcConvertToStretchedCluster: Object, 6056, 6056;
+    VSANVcGetPreferredFaultDomain: Object, 6058, 6058;
+    VSANVcGetWitnessHosts: Object, 6060, 6060;
+    VSANVcIsWitnessHost: Object, 6059, 6059;
+    VSANVcRemoveWitnessHost: Object, 6055, 6055;
+    VSANVcRetrieveStretchedClusterVcCapability: Object, 6061, 6061;
+    VSANVcSetPreferredFaultDomain: Object, 6057, 6057;
+    VsanVcAddWitnessHostForClusters: Object, 6066, 6066;
+    VsanVcReplaceWitnessHostForClusters: Object, 6065, 6065;
+    LookupGet: Object, 6285, 6285;
+    LookupGetSiteId: Object, 6286, 6286;
+    LookupList: Object, 6284, 6284;
+    LookupRetrieveServiceContent: Object, 6283, 6283;
 }
 
 macro_rules! names {
@@ -1327,6 +1332,8 @@ names! {
     DropConnections "DropConnections";
     DuplicateCustomizationSpec "DuplicateCustomizationSpec";
     DvsReconfigureVmVnicNetworkResourcePoolTask "DvsReconfigureVmVnicNetworkResourcePool_Task";
+    DynamicTypeMgrQueryMoInstances "DynamicTypeMgrQueryMoInstances";
+    DynamicTypeMgrQueryTypeInfo "DynamicTypeMgrQueryTypeInfo";
     EagerZeroVirtualDiskTask "EagerZeroVirtualDisk_Task";
     EmitSyslogMark "EmitSyslogMark";
     EnableAlarm "EnableAlarm";
@@ -1350,6 +1357,7 @@ names! {
     EvcManager "EvcManager";
     ExecuteHostProfile "ExecuteHostProfile";
     ExecuteSimpleCommand "ExecuteSimpleCommand";
+    ExecuteSoap "ExecuteSoap";
     ExitLockdownMode "ExitLockdownMode";
     ExitMaintenanceModeTask "ExitMaintenanceMode_Task";
     ExpandVmfsDatastore "ExpandVmfsDatastore";
@@ -1819,6 +1827,7 @@ names! {
     RetrieveDescription "RetrieveDescription";
     RetrieveDiskPartitionInfo "RetrieveDiskPartitionInfo";
     RetrieveDynamicPassthroughInfo "RetrieveDynamicPassthroughInfo";
+    RetrieveDynamicTypeManager "RetrieveDynamicTypeManager";
     RetrieveEntityPermissions "RetrieveEntityPermissions";
     RetrieveEntityScheduledTask "RetrieveEntityScheduledTask";
     RetrieveFreeEpcMemory "RetrieveFreeEpcMemory";
@@ -1829,6 +1838,7 @@ names! {
     RetrieveHostSpecification "RetrieveHostSpecification";
     RetrieveKmipServerCert "RetrieveKmipServerCert";
     RetrieveKmipServersStatusTask "RetrieveKmipServersStatus_Task";
+    RetrieveManagedMethodExecuter "RetrieveManagedMethodExecuter";
     RetrieveObjectScheduledTask "RetrieveObjectScheduledTask";
     RetrieveProductComponents "RetrieveProductComponents";
     RetrieveProperties "RetrieveProperties";
@@ -2215,8 +2225,8 @@ impl AddDVPortgroupTask {
 impl AddDisksTask {
     pub const DISK: usize = 0;
     #[inline] pub fn disk(&self) -> Items<'_, views::HostScsiDisk> { self.as_object().read_list(0) }
-    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::HostScsiDisk> { self.as_object_mut().list_mut(0, D(1107)) }
-    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1107), items.into_iter().map(|item| view_value::<views::HostScsiDisk, A>(item))); self }
+    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::HostScsiDisk> { self.as_object_mut().list_mut(0, D(1119)) }
+    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1119), items.into_iter().map(|item| view_value::<views::HostScsiDisk, A>(item))); self }
     #[inline] pub fn push_disk<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostScsiDisk, A>(item); self.disk_mut().values().push(value); self }
 }
 
@@ -2240,8 +2250,8 @@ impl AddFilterEntities {
     #[inline] pub fn filter_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_filter_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4027)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4042)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -2290,8 +2300,8 @@ impl AddInternetScsiSendTargets {
     #[inline] pub fn i_scsi_hba_device(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_i_scsi_hba_device(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn targets(&self) -> Items<'_, views::HostInternetScsiHbaSendTarget> { self.as_object().read_list(1) }
-    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaSendTarget> { self.as_object_mut().list_mut(1, D(1197)) }
-    #[inline] pub fn set_targets<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1197), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaSendTarget, A>(item))); self }
+    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaSendTarget> { self.as_object_mut().list_mut(1, D(1209)) }
+    #[inline] pub fn set_targets<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1209), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaSendTarget, A>(item))); self }
     #[inline] pub fn push_targets<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostInternetScsiHbaSendTarget, A>(item); self.targets_mut().values().push(value); self }
 }
 
@@ -2301,8 +2311,8 @@ impl AddInternetScsiStaticTargets {
     #[inline] pub fn i_scsi_hba_device(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_i_scsi_hba_device(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn targets(&self) -> Items<'_, views::HostInternetScsiHbaStaticTarget> { self.as_object().read_list(1) }
-    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaStaticTarget> { self.as_object_mut().list_mut(1, D(1198)) }
-    #[inline] pub fn set_targets<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1198), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaStaticTarget, A>(item))); self }
+    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaStaticTarget> { self.as_object_mut().list_mut(1, D(1210)) }
+    #[inline] pub fn set_targets<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1210), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaStaticTarget, A>(item))); self }
     #[inline] pub fn push_targets<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostInternetScsiHbaStaticTarget, A>(item); self.targets_mut().values().push(value); self }
 }
 
@@ -2327,8 +2337,8 @@ impl AddLicense {
     #[inline] pub fn license_key(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_license_key(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn labels(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(1) }
-    #[inline] pub fn labels_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(1, D(1518)) }
-    #[inline] pub fn set_labels<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1518), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn labels_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(1, D(1530)) }
+    #[inline] pub fn set_labels<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1530), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_labels<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.labels_mut().values().push(value); self }
 }
 
@@ -2338,8 +2348,8 @@ impl AddMonitoredEntities {
     #[inline] pub fn provider_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_provider_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4027)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4042)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -2441,8 +2451,8 @@ impl AnswerVM {
 impl ApplyEntitiesConfigTask {
     pub const APPLY_CONFIG_SPECS: usize = 0;
     #[inline] pub fn apply_config_specs(&self) -> Items<'_, views::ApplyHostProfileConfigurationSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn apply_config_specs_mut(&mut self) -> ItemsMut<'_, views::ApplyHostProfileConfigurationSpec> { self.as_object_mut().list_mut(0, D(2499)) }
-    #[inline] pub fn set_apply_config_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2499), items.into_iter().map(|item| view_value::<views::ApplyHostProfileConfigurationSpec, A>(item))); self }
+    #[inline] pub fn apply_config_specs_mut(&mut self) -> ItemsMut<'_, views::ApplyHostProfileConfigurationSpec> { self.as_object_mut().list_mut(0, D(2511)) }
+    #[inline] pub fn set_apply_config_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2511), items.into_iter().map(|item| view_value::<views::ApplyHostProfileConfigurationSpec, A>(item))); self }
     #[inline] pub fn push_apply_config_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ApplyHostProfileConfigurationSpec, A>(item); self.apply_config_specs_mut().values().push(value); self }
 }
 
@@ -2450,8 +2460,8 @@ impl ApplyEvcModeVMTask {
     pub const MASK: usize = 0;
     pub const COMPLETE_MASKS: usize = 1;
     #[inline] pub fn mask(&self) -> Items<'_, views::HostFeatureMask> { self.as_object().read_list(0) }
-    #[inline] pub fn mask_mut(&mut self) -> ItemsMut<'_, views::HostFeatureMask> { self.as_object_mut().list_mut(0, D(1137)) }
-    #[inline] pub fn set_mask<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1137), items.into_iter().map(|item| view_value::<views::HostFeatureMask, A>(item))); self }
+    #[inline] pub fn mask_mut(&mut self) -> ItemsMut<'_, views::HostFeatureMask> { self.as_object_mut().list_mut(0, D(1149)) }
+    #[inline] pub fn set_mask<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1149), items.into_iter().map(|item| view_value::<views::HostFeatureMask, A>(item))); self }
     #[inline] pub fn push_mask<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostFeatureMask, A>(item); self.mask_mut().values().push(value); self }
     #[inline] pub fn complete_masks(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
     #[inline] pub fn set_complete_masks(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -2467,8 +2477,8 @@ impl ApplyHostConfigTask {
     #[inline] pub fn set_config_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostConfigSpec, _>(1, view); self }
     #[inline] pub fn config_spec_mut(&mut self) -> &mut views::HostConfigSpec { self.as_object_mut().view_mut(1) }
     #[inline] pub fn user_input(&self) -> Items<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object().read_list(2) }
-    #[inline] pub fn user_input_mut(&mut self) -> ItemsMut<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object_mut().list_mut(2, D(2494)) }
-    #[inline] pub fn set_user_input<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2494), items.into_iter().map(|item| view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item))); self }
+    #[inline] pub fn user_input_mut(&mut self) -> ItemsMut<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object_mut().list_mut(2, D(2506)) }
+    #[inline] pub fn set_user_input<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2506), items.into_iter().map(|item| view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item))); self }
     #[inline] pub fn push_user_input<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item); self.user_input_mut().values().push(value); self }
 }
 
@@ -2513,8 +2523,8 @@ impl AssignUserToGroup {
 impl AssociateProfile {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4042)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2580,12 +2590,12 @@ impl BatchAddHostsToClusterTask {
     #[inline] pub fn cluster(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_cluster(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn new_hosts(&self) -> Items<'_, views::FolderNewHostSpec> { self.as_object().read_list(1) }
-    #[inline] pub fn new_hosts_mut(&mut self) -> ItemsMut<'_, views::FolderNewHostSpec> { self.as_object_mut().list_mut(1, D(1004)) }
-    #[inline] pub fn set_new_hosts<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1004), items.into_iter().map(|item| view_value::<views::FolderNewHostSpec, A>(item))); self }
+    #[inline] pub fn new_hosts_mut(&mut self) -> ItemsMut<'_, views::FolderNewHostSpec> { self.as_object_mut().list_mut(1, D(1016)) }
+    #[inline] pub fn set_new_hosts<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1016), items.into_iter().map(|item| view_value::<views::FolderNewHostSpec, A>(item))); self }
     #[inline] pub fn push_new_hosts<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::FolderNewHostSpec, A>(item); self.new_hosts_mut().values().push(value); self }
     #[inline] pub fn existing_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn existing_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4036)) }
-    #[inline] pub fn set_existing_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn existing_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4051)) }
+    #[inline] pub fn set_existing_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_existing_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.existing_hosts_mut().values().push(value); self }
     #[inline] pub fn comp_res_spec(&self) -> Option<&views::ComputeResourceConfigSpec> { self.as_object().read_optional::<views::ComputeResourceConfigSpec>(3) }
     #[inline] pub fn set_comp_res_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ComputeResourceConfigSpec, _>(3, view); self }
@@ -2599,8 +2609,8 @@ impl BatchAddStandaloneHostsTask {
     pub const COMP_RES_SPEC: usize = 1;
     pub const ADD_CONNECTED: usize = 2;
     #[inline] pub fn new_hosts(&self) -> Items<'_, views::FolderNewHostSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn new_hosts_mut(&mut self) -> ItemsMut<'_, views::FolderNewHostSpec> { self.as_object_mut().list_mut(0, D(1004)) }
-    #[inline] pub fn set_new_hosts<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1004), items.into_iter().map(|item| view_value::<views::FolderNewHostSpec, A>(item))); self }
+    #[inline] pub fn new_hosts_mut(&mut self) -> ItemsMut<'_, views::FolderNewHostSpec> { self.as_object_mut().list_mut(0, D(1016)) }
+    #[inline] pub fn set_new_hosts<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1016), items.into_iter().map(|item| view_value::<views::FolderNewHostSpec, A>(item))); self }
     #[inline] pub fn push_new_hosts<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::FolderNewHostSpec, A>(item); self.new_hosts_mut().values().push(value); self }
     #[inline] pub fn comp_res_spec(&self) -> Option<&views::ComputeResourceConfigSpec> { self.as_object().read_optional::<views::ComputeResourceConfigSpec>(1) }
     #[inline] pub fn set_comp_res_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ComputeResourceConfigSpec, _>(1, view); self }
@@ -2612,8 +2622,8 @@ impl BatchAddStandaloneHostsTask {
 impl BatchQueryConnectInfo {
     pub const HOST_SPECS: usize = 0;
     #[inline] pub fn host_specs(&self) -> Items<'_, views::HostConnectSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn host_specs_mut(&mut self) -> ItemsMut<'_, views::HostConnectSpec> { self.as_object_mut().list_mut(0, D(1084)) }
-    #[inline] pub fn set_host_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1084), items.into_iter().map(|item| view_value::<views::HostConnectSpec, A>(item))); self }
+    #[inline] pub fn host_specs_mut(&mut self) -> ItemsMut<'_, views::HostConnectSpec> { self.as_object_mut().list_mut(0, D(1096)) }
+    #[inline] pub fn set_host_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1096), items.into_iter().map(|item| view_value::<views::HostConnectSpec, A>(item))); self }
     #[inline] pub fn push_host_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostConnectSpec, A>(item); self.host_specs_mut().values().push(value); self }
 }
 
@@ -2645,8 +2655,8 @@ impl CanProvisionObjects {
     pub const NPBS: usize = 0;
     pub const IGNORE_SATISFIABILITY: usize = 1;
     #[inline] pub fn npbs(&self) -> Items<'_, views::VsanNewPolicyBatch> { self.as_object().read_list(0) }
-    #[inline] pub fn npbs_mut(&mut self) -> ItemsMut<'_, views::VsanNewPolicyBatch> { self.as_object_mut().list_mut(0, D(3107)) }
-    #[inline] pub fn set_npbs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3107), items.into_iter().map(|item| view_value::<views::VsanNewPolicyBatch, A>(item))); self }
+    #[inline] pub fn npbs_mut(&mut self) -> ItemsMut<'_, views::VsanNewPolicyBatch> { self.as_object_mut().list_mut(0, D(3122)) }
+    #[inline] pub fn set_npbs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3122), items.into_iter().map(|item| view_value::<views::VsanNewPolicyBatch, A>(item))); self }
     #[inline] pub fn push_npbs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanNewPolicyBatch, A>(item); self.npbs_mut().values().push(value); self }
     #[inline] pub fn ignore_satisfiability(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
     #[inline] pub fn set_ignore_satisfiability(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -2675,24 +2685,24 @@ impl CancelStorageDrsRecommendation {
 impl CertMgrRefreshCACertificatesAndCRLsTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
 impl CertMgrRefreshCertificatesTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
 impl CertMgrRevokeCertificatesTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -2778,8 +2788,8 @@ impl CheckAddHostEvcTask {
 impl CheckAnswerFileStatusTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -2825,12 +2835,12 @@ impl CheckComplianceTask {
     pub const PROFILE: usize = 0;
     pub const ENTITY: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4102)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4102), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4118)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4118), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4027)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4042)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2943,8 +2953,8 @@ impl CheckPowerOnTask {
 impl CheckProfileComplianceTask {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4042)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2988,12 +2998,12 @@ impl ClearComplianceStatus {
     pub const PROFILE: usize = 0;
     pub const ENTITY: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4102)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4102), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4118)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4118), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4027)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4042)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -3068,8 +3078,8 @@ impl CloneVStorageObjectTask {
 impl CloseInventoryViewFolder {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4042)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -3078,12 +3088,12 @@ impl ClusterEnterMaintenanceMode {
     pub const OPTION: usize = 1;
     pub const INFO: usize = 2;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn option(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(1) }
-    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2406)) }
-    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2418)) }
+    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2418), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.option_mut().values().push(value); self }
     #[inline] pub fn info(&self) -> Option<&views::ClusterComputeResourceMaintenanceInfo> { self.as_object().read_optional::<views::ClusterComputeResourceMaintenanceInfo>(2) }
     #[inline] pub fn set_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ClusterComputeResourceMaintenanceInfo, _>(2, view); self }
@@ -3100,8 +3110,8 @@ impl CompositeHostProfileTask {
     #[inline] pub fn source(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_source(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn targets(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4102)) }
-    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4102), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4118)) }
+    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4118), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_targets<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.targets_mut().values().push(value); self }
     #[inline] pub fn to_be_merged(&self) -> Option<&views::HostApplyProfile> { self.as_object().read_optional::<views::HostApplyProfile>(2) }
     #[inline] pub fn set_to_be_merged(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostApplyProfile, _>(2, view); self }
@@ -3245,8 +3255,8 @@ impl ConnectNvmeController {
 impl ConnectNvmeControllerExTask {
     pub const CONNECT_SPEC: usize = 0;
     #[inline] pub fn connect_spec(&self) -> Items<'_, views::HostNvmeConnectSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn connect_spec_mut(&mut self) -> ItemsMut<'_, views::HostNvmeConnectSpec> { self.as_object_mut().list_mut(0, D(1278)) }
-    #[inline] pub fn set_connect_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1278), items.into_iter().map(|item| view_value::<views::HostNvmeConnectSpec, A>(item))); self }
+    #[inline] pub fn connect_spec_mut(&mut self) -> ItemsMut<'_, views::HostNvmeConnectSpec> { self.as_object_mut().list_mut(0, D(1290)) }
+    #[inline] pub fn set_connect_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1290), items.into_iter().map(|item| view_value::<views::HostNvmeConnectSpec, A>(item))); self }
     #[inline] pub fn push_connect_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostNvmeConnectSpec, A>(item); self.connect_spec_mut().values().push(value); self }
 }
 
@@ -3495,8 +3505,8 @@ impl CreateDiskFromSnapshotTask {
     #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(4) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(2981)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(2996)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2996), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn crypto(&self) -> Option<&views::CryptoSpec> { self.as_object().read_optional::<views::CryptoSpec>(5) }
     #[inline] pub fn set_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoSpec, _>(5, view); self }
@@ -3571,8 +3581,8 @@ impl CreateIpPool {
 impl CreateListView {
     pub const OBJ: usize = 0;
     #[inline] pub fn obj(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3998)) }
-    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3998), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4013)) }
+    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4013), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_obj<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.obj_mut().values().push(value); self }
 }
 
@@ -3893,8 +3903,8 @@ impl CustomizeGuestTask {
     #[inline] pub fn set_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CustomizationSpec, _>(2, view); self }
     #[inline] pub fn spec_mut(&mut self) -> &mut views::CustomizationSpec { self.as_object_mut().view_mut(2) }
     #[inline] pub fn config_params(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(3) }
-    #[inline] pub fn config_params_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(3, D(2406)) }
-    #[inline] pub fn set_config_params<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn config_params_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(3, D(2418)) }
+    #[inline] pub fn set_config_params<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2418), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_config_params<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.config_params_mut().values().push(value); self }
 }
 
@@ -3915,8 +3925,8 @@ impl DVPortgroupRollbackTask {
 impl DVSManagerExportEntityTask {
     pub const SELECTION_SET: usize = 0;
     #[inline] pub fn selection_set(&self) -> Items<'_, views::SelectionSet> { self.as_object().read_list(0) }
-    #[inline] pub fn selection_set_mut(&mut self) -> ItemsMut<'_, views::SelectionSet> { self.as_object_mut().list_mut(0, D(2556)) }
-    #[inline] pub fn set_selection_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2556), items.into_iter().map(|item| view_value::<views::SelectionSet, A>(item))); self }
+    #[inline] pub fn selection_set_mut(&mut self) -> ItemsMut<'_, views::SelectionSet> { self.as_object_mut().list_mut(0, D(2571)) }
+    #[inline] pub fn set_selection_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2571), items.into_iter().map(|item| view_value::<views::SelectionSet, A>(item))); self }
     #[inline] pub fn push_selection_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SelectionSet, A>(item); self.selection_set_mut().values().push(value); self }
 }
 
@@ -3924,8 +3934,8 @@ impl DVSManagerImportEntityTask {
     pub const ENTITY_BACKUP: usize = 0;
     pub const IMPORT_TYPE: usize = 1;
     #[inline] pub fn entity_backup(&self) -> Items<'_, views::EntityBackupConfig> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_backup_mut(&mut self) -> ItemsMut<'_, views::EntityBackupConfig> { self.as_object_mut().list_mut(0, D(469)) }
-    #[inline] pub fn set_entity_backup<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(469), items.into_iter().map(|item| view_value::<views::EntityBackupConfig, A>(item))); self }
+    #[inline] pub fn entity_backup_mut(&mut self) -> ItemsMut<'_, views::EntityBackupConfig> { self.as_object_mut().list_mut(0, D(481)) }
+    #[inline] pub fn set_entity_backup<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(481), items.into_iter().map(|item| view_value::<views::EntityBackupConfig, A>(item))); self }
     #[inline] pub fn push_entity_backup<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::EntityBackupConfig, A>(item); self.entity_backup_mut().values().push(value); self }
     #[inline] pub fn import_type(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_import_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -4301,8 +4311,8 @@ impl DisconnectNvmeController {
 impl DisconnectNvmeControllerExTask {
     pub const DISCONNECT_SPEC: usize = 0;
     #[inline] pub fn disconnect_spec(&self) -> Items<'_, views::HostNvmeDisconnectSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn disconnect_spec_mut(&mut self) -> ItemsMut<'_, views::HostNvmeDisconnectSpec> { self.as_object_mut().list_mut(0, D(1273)) }
-    #[inline] pub fn set_disconnect_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1273), items.into_iter().map(|item| view_value::<views::HostNvmeDisconnectSpec, A>(item))); self }
+    #[inline] pub fn disconnect_spec_mut(&mut self) -> ItemsMut<'_, views::HostNvmeDisconnectSpec> { self.as_object_mut().list_mut(0, D(1285)) }
+    #[inline] pub fn set_disconnect_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1285), items.into_iter().map(|item| view_value::<views::HostNvmeDisconnectSpec, A>(item))); self }
     #[inline] pub fn push_disconnect_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostNvmeDisconnectSpec, A>(item); self.disconnect_spec_mut().values().push(value); self }
 }
 
@@ -4323,8 +4333,8 @@ impl DiscoverNvmeControllers {
 impl DissociateProfile {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4042)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -4337,8 +4347,8 @@ impl DoesCustomizationSpecExist {
 impl DropConnections {
     pub const LIST_OF_CONNECTIONS: usize = 0;
     #[inline] pub fn list_of_connections(&self) -> Items<'_, views::VirtualMachineConnection> { self.as_object().read_list(0) }
-    #[inline] pub fn list_of_connections_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineConnection> { self.as_object_mut().list_mut(0, D(2937)) }
-    #[inline] pub fn set_list_of_connections<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2937), items.into_iter().map(|item| view_value::<views::VirtualMachineConnection, A>(item))); self }
+    #[inline] pub fn list_of_connections_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineConnection> { self.as_object_mut().list_mut(0, D(2952)) }
+    #[inline] pub fn set_list_of_connections<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2952), items.into_iter().map(|item| view_value::<views::VirtualMachineConnection, A>(item))); self }
     #[inline] pub fn push_list_of_connections<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineConnection, A>(item); self.list_of_connections_mut().values().push(value); self }
 }
 
@@ -4357,6 +4367,20 @@ impl DvsReconfigureVmVnicNetworkResourcePoolTask {
     #[inline] pub fn config_spec_mut(&mut self) -> ItemsMut<'_, views::DvsVmVnicResourcePoolConfigSpec> { self.as_object_mut().list_mut(0, D(466)) }
     #[inline] pub fn set_config_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(466), items.into_iter().map(|item| view_value::<views::DvsVmVnicResourcePoolConfigSpec, A>(item))); self }
     #[inline] pub fn push_config_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DvsVmVnicResourcePoolConfigSpec, A>(item); self.config_spec_mut().values().push(value); self }
+}
+
+impl DynamicTypeMgrQueryMoInstances {
+    pub const FILTER_SPEC: usize = 0;
+    #[inline] pub fn filter_spec(&self) -> Option<&views::DynamicTypeMgrFilterSpec> { self.as_object().read_optional::<views::DynamicTypeMgrFilterSpec>(0) }
+    #[inline] pub fn set_filter_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DynamicTypeMgrFilterSpec, _>(0, view); self }
+    #[inline] pub fn filter_spec_mut(&mut self) -> &mut views::DynamicTypeMgrFilterSpec { self.as_object_mut().view_mut(0) }
+}
+
+impl DynamicTypeMgrQueryTypeInfo {
+    pub const FILTER_SPEC: usize = 0;
+    #[inline] pub fn filter_spec(&self) -> Option<&views::DynamicTypeMgrFilterSpec> { self.as_object().read_optional::<views::DynamicTypeMgrFilterSpec>(0) }
+    #[inline] pub fn set_filter_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DynamicTypeMgrFilterSpec, _>(0, view); self }
+    #[inline] pub fn filter_spec_mut(&mut self) -> &mut views::DynamicTypeMgrFilterSpec { self.as_object_mut().view_mut(0) }
 }
 
 impl EagerZeroVirtualDiskTask {
@@ -4490,8 +4514,8 @@ impl ExecuteHostProfile {
     #[inline] pub fn host(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn deferred_param(&self) -> Items<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object().read_list(1) }
-    #[inline] pub fn deferred_param_mut(&mut self) -> ItemsMut<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object_mut().list_mut(1, D(2494)) }
-    #[inline] pub fn set_deferred_param<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2494), items.into_iter().map(|item| view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item))); self }
+    #[inline] pub fn deferred_param_mut(&mut self) -> ItemsMut<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object_mut().list_mut(1, D(2506)) }
+    #[inline] pub fn set_deferred_param<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2506), items.into_iter().map(|item| view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item))); self }
     #[inline] pub fn push_deferred_param<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item); self.deferred_param_mut().values().push(value); self }
 }
 
@@ -4501,6 +4525,23 @@ impl ExecuteSimpleCommand {
     #[inline] pub fn arguments_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(0, T::String) }
     #[inline] pub fn set_arguments<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_arguments<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.arguments_mut().values().push(value); self }
+}
+
+impl ExecuteSoap {
+    pub const MOID: usize = 0;
+    pub const VERSION: usize = 1;
+    pub const METHOD: usize = 2;
+    pub const ARGUMENT: usize = 3;
+    #[inline] pub fn moid(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_moid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn version(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_version(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn method(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
+    #[inline] pub fn set_method(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn argument(&self) -> Items<'_, views::ReflectManagedMethodExecuterSoapArgument> { self.as_object().read_list(3) }
+    #[inline] pub fn argument_mut(&mut self) -> ItemsMut<'_, views::ReflectManagedMethodExecuterSoapArgument> { self.as_object_mut().list_mut(3, D(2534)) }
+    #[inline] pub fn set_argument<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2534), items.into_iter().map(|item| view_value::<views::ReflectManagedMethodExecuterSoapArgument, A>(item))); self }
+    #[inline] pub fn push_argument<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ReflectManagedMethodExecuterSoapArgument, A>(item); self.argument_mut().values().push(value); self }
 }
 
 impl ExitMaintenanceModeTask {
@@ -4628,8 +4669,8 @@ impl FetchUserPrivilegeOnEntities {
     pub const ENTITIES: usize = 0;
     pub const USER_NAME: usize = 1;
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4042)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
     #[inline] pub fn user_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_user_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -4813,8 +4854,8 @@ impl GenerateConfigTaskList {
 impl GenerateHostConfigTaskSpecTask {
     pub const HOSTS_INFO: usize = 0;
     #[inline] pub fn hosts_info(&self) -> Items<'_, views::StructuredCustomizations> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_info_mut(&mut self) -> ItemsMut<'_, views::StructuredCustomizations> { self.as_object_mut().list_mut(0, D(1326)) }
-    #[inline] pub fn set_hosts_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1326), items.into_iter().map(|item| view_value::<views::StructuredCustomizations, A>(item))); self }
+    #[inline] pub fn hosts_info_mut(&mut self) -> ItemsMut<'_, views::StructuredCustomizations> { self.as_object_mut().list_mut(0, D(1338)) }
+    #[inline] pub fn set_hosts_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1338), items.into_iter().map(|item| view_value::<views::StructuredCustomizations, A>(item))); self }
     #[inline] pub fn push_hosts_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::StructuredCustomizations, A>(item); self.hosts_info_mut().values().push(value); self }
 }
 
@@ -4849,8 +4890,8 @@ impl GenerateLogBundlesTask {
     #[inline] pub fn include_default(&self) -> bool { self.as_object().read::<bool>(0) }
     #[inline] pub fn set_include_default(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4036)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4051)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -4928,8 +4969,8 @@ impl HasPrivilegeOnEntities {
     pub const SESSION_ID: usize = 1;
     pub const PRIV_ID: usize = 2;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4042)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
     #[inline] pub fn session_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_session_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -4964,8 +5005,8 @@ impl HasUserPrivilegeOnEntities {
     pub const USER_NAME: usize = 1;
     pub const PRIV_ID: usize = 2;
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3998)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3998), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4013)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4013), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
     #[inline] pub fn user_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_user_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -5265,8 +5306,8 @@ impl HostUpdateVStorageObjectMetadataExTask {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn metadata(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(2) }
-    #[inline] pub fn metadata_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(2, D(1518)) }
-    #[inline] pub fn set_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(1518), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn metadata_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(2, D(1530)) }
+    #[inline] pub fn set_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(1530), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_metadata<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.metadata_mut().values().push(value); self }
     #[inline] pub fn delete_keys(&self) -> Items<'_, ArcStr> { self.as_object().read_list(3) }
     #[inline] pub fn delete_keys_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(3, T::String) }
@@ -5285,8 +5326,8 @@ impl HostUpdateVStorageObjectMetadataTask {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn metadata(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(2) }
-    #[inline] pub fn metadata_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(2, D(1518)) }
-    #[inline] pub fn set_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(1518), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn metadata_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(2, D(1530)) }
+    #[inline] pub fn set_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(1530), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_metadata<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.metadata_mut().values().push(value); self }
     #[inline] pub fn delete_keys(&self) -> Items<'_, ArcStr> { self.as_object().read_list(3) }
     #[inline] pub fn delete_keys_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(3, T::String) }
@@ -5317,8 +5358,8 @@ impl HostVStorageObjectCreateDiskFromSnapshotTask {
     #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(4) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(2981)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(2996)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2996), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn crypto(&self) -> Option<&views::CryptoSpec> { self.as_object().read_optional::<views::CryptoSpec>(5) }
     #[inline] pub fn set_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoSpec, _>(5, view); self }
@@ -5398,8 +5439,8 @@ impl HttpNfcLeaseProbeUrls {
     pub const FILES: usize = 0;
     pub const TIMEOUT: usize = 1;
     #[inline] pub fn files(&self) -> Items<'_, views::HttpNfcLeaseSourceFile> { self.as_object().read_list(0) }
-    #[inline] pub fn files_mut(&mut self) -> ItemsMut<'_, views::HttpNfcLeaseSourceFile> { self.as_object_mut().list_mut(0, D(1468)) }
-    #[inline] pub fn set_files<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1468), items.into_iter().map(|item| view_value::<views::HttpNfcLeaseSourceFile, A>(item))); self }
+    #[inline] pub fn files_mut(&mut self) -> ItemsMut<'_, views::HttpNfcLeaseSourceFile> { self.as_object_mut().list_mut(0, D(1480)) }
+    #[inline] pub fn set_files<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1480), items.into_iter().map(|item| view_value::<views::HttpNfcLeaseSourceFile, A>(item))); self }
     #[inline] pub fn push_files<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HttpNfcLeaseSourceFile, A>(item); self.files_mut().values().push(value); self }
     #[inline] pub fn timeout(&self) -> Option<i32> { self.as_object().read_optional::<i32>(1) }
     #[inline] pub fn set_timeout(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -5414,16 +5455,16 @@ impl HttpNfcLeaseProgress {
 impl HttpNfcLeasePullFromUrlsTask {
     pub const FILES: usize = 0;
     #[inline] pub fn files(&self) -> Items<'_, views::HttpNfcLeaseSourceFile> { self.as_object().read_list(0) }
-    #[inline] pub fn files_mut(&mut self) -> ItemsMut<'_, views::HttpNfcLeaseSourceFile> { self.as_object_mut().list_mut(0, D(1468)) }
-    #[inline] pub fn set_files<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1468), items.into_iter().map(|item| view_value::<views::HttpNfcLeaseSourceFile, A>(item))); self }
+    #[inline] pub fn files_mut(&mut self) -> ItemsMut<'_, views::HttpNfcLeaseSourceFile> { self.as_object_mut().list_mut(0, D(1480)) }
+    #[inline] pub fn set_files<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1480), items.into_iter().map(|item| view_value::<views::HttpNfcLeaseSourceFile, A>(item))); self }
     #[inline] pub fn push_files<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HttpNfcLeaseSourceFile, A>(item); self.files_mut().values().push(value); self }
 }
 
 impl HttpNfcLeaseSetManifestChecksumType {
     pub const DEVICE_URLS_TO_CHECKSUM_TYPES: usize = 0;
     #[inline] pub fn device_urls_to_checksum_types(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(0) }
-    #[inline] pub fn device_urls_to_checksum_types_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(0, D(1518)) }
-    #[inline] pub fn set_device_urls_to_checksum_types<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1518), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn device_urls_to_checksum_types_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(0, D(1530)) }
+    #[inline] pub fn set_device_urls_to_checksum_types<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1530), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_device_urls_to_checksum_types<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.device_urls_to_checksum_types_mut().values().push(value); self }
 }
 
@@ -5504,8 +5545,8 @@ impl InflateVirtualDiskTask {
 impl InitializeDisksTask {
     pub const MAPPING: usize = 0;
     #[inline] pub fn mapping(&self) -> Items<'_, views::VsanHostDiskMapping> { self.as_object().read_list(0) }
-    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3097)) }
-    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3097), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
+    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3112)) }
+    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3112), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
     #[inline] pub fn push_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskMapping, A>(item); self.mapping_mut().values().push(value); self }
 }
 
@@ -5979,8 +6020,8 @@ impl MarkPerenniallyReservedExTask {
 impl MarkServiceProviderEntities {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4042)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -6018,12 +6059,12 @@ impl ModifyListView {
     pub const ADD: usize = 0;
     pub const REMOVE: usize = 1;
     #[inline] pub fn add(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn add_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3998)) }
-    #[inline] pub fn set_add<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3998), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn add_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4013)) }
+    #[inline] pub fn set_add<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4013), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_add<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.add_mut().values().push(value); self }
     #[inline] pub fn remove(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn remove_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(3998)) }
-    #[inline] pub fn set_remove<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(3998), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn remove_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4013)) }
+    #[inline] pub fn set_remove<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4013), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_remove<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.remove_mut().values().push(value); self }
 }
 
@@ -6123,24 +6164,24 @@ impl MoveHostIntoTask {
 impl MoveIntoFolderTask {
     pub const LIST: usize = 0;
     #[inline] pub fn list(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
-    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4042)) }
+    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_list<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.list_mut().values().push(value); self }
 }
 
 impl MoveIntoResourcePool {
     pub const LIST: usize = 0;
     #[inline] pub fn list(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
-    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4042)) }
+    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_list<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.list_mut().values().push(value); self }
 }
 
 impl MoveIntoTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -6162,8 +6203,8 @@ impl MoveVirtualDiskTask {
     #[inline] pub fn force(&self) -> Option<bool> { self.as_object().read_optional::<bool>(4) }
     #[inline] pub fn set_force(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(5) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(5, D(2981)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(5, D(2996)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2996), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
 }
 
@@ -6178,8 +6219,8 @@ impl NotifyAffectedServices {
 impl OpenInventoryViewFolder {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4042)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -6234,8 +6275,8 @@ impl PerformVsanUpgradeTask {
     #[inline] pub fn allow_reduced_redundancy(&self) -> Option<bool> { self.as_object().read_optional::<bool>(3) }
     #[inline] pub fn set_allow_reduced_redundancy(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn exclude_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn exclude_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4036)) }
-    #[inline] pub fn set_exclude_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn exclude_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4051)) }
+    #[inline] pub fn set_exclude_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_exclude_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.exclude_hosts_mut().values().push(value); self }
 }
 
@@ -6270,8 +6311,8 @@ impl PostHealthUpdates {
     #[inline] pub fn provider_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_provider_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn updates(&self) -> Items<'_, views::HealthUpdate> { self.as_object().read_list(1) }
-    #[inline] pub fn updates_mut(&mut self) -> ItemsMut<'_, views::HealthUpdate> { self.as_object_mut().list_mut(1, D(1051)) }
-    #[inline] pub fn set_updates<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1051), items.into_iter().map(|item| view_value::<views::HealthUpdate, A>(item))); self }
+    #[inline] pub fn updates_mut(&mut self) -> ItemsMut<'_, views::HealthUpdate> { self.as_object_mut().list_mut(1, D(1063)) }
+    #[inline] pub fn set_updates<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1063), items.into_iter().map(|item| view_value::<views::HealthUpdate, A>(item))); self }
     #[inline] pub fn push_updates<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HealthUpdate, A>(item); self.updates_mut().values().push(value); self }
 }
 
@@ -6294,12 +6335,12 @@ impl PowerOnMultiVMTask {
     pub const VM: usize = 0;
     pub const OPTION: usize = 1;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4043)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4043), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4058)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4058), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn option(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(1) }
-    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2406)) }
-    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2418)) }
+    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2418), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.option_mut().values().push(value); self }
 }
 
@@ -6321,8 +6362,8 @@ impl PromoteDisksTask {
     #[inline] pub fn unlink(&self) -> bool { self.as_object().read::<bool>(0) }
     #[inline] pub fn set_unlink(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn disks(&self) -> Items<'_, views::VirtualDisk> { self.as_object().read_list(1) }
-    #[inline] pub fn disks_mut(&mut self) -> ItemsMut<'_, views::VirtualDisk> { self.as_object_mut().list_mut(1, D(2723)) }
-    #[inline] pub fn set_disks<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2723), items.into_iter().map(|item| view_value::<views::VirtualDisk, A>(item))); self }
+    #[inline] pub fn disks_mut(&mut self) -> ItemsMut<'_, views::VirtualDisk> { self.as_object_mut().list_mut(1, D(2738)) }
+    #[inline] pub fn set_disks<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2738), items.into_iter().map(|item| view_value::<views::VirtualDisk, A>(item))); self }
     #[inline] pub fn push_disks<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualDisk, A>(item); self.disks_mut().values().push(value); self }
 }
 
@@ -6349,8 +6390,8 @@ impl Query {
 impl QueryAnswerFileStatus {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -6423,8 +6464,8 @@ impl QueryChangedDiskAreas {
 impl QueryCmmds {
     pub const QUERIES: usize = 0;
     #[inline] pub fn queries(&self) -> Items<'_, views::HostVsanInternalSystemCmmdsQuery> { self.as_object().read_list(0) }
-    #[inline] pub fn queries_mut(&mut self) -> ItemsMut<'_, views::HostVsanInternalSystemCmmdsQuery> { self.as_object_mut().list_mut(0, D(1454)) }
-    #[inline] pub fn set_queries<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1454), items.into_iter().map(|item| view_value::<views::HostVsanInternalSystemCmmdsQuery, A>(item))); self }
+    #[inline] pub fn queries_mut(&mut self) -> ItemsMut<'_, views::HostVsanInternalSystemCmmdsQuery> { self.as_object_mut().list_mut(0, D(1466)) }
+    #[inline] pub fn set_queries<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1466), items.into_iter().map(|item| view_value::<views::HostVsanInternalSystemCmmdsQuery, A>(item))); self }
     #[inline] pub fn push_queries<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostVsanInternalSystemCmmdsQuery, A>(item); self.queries_mut().values().push(value); self }
 }
 
@@ -6457,8 +6498,8 @@ impl QueryCompatibleVmnicsFromHosts {
     pub const HOSTS: usize = 0;
     pub const DVS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
     #[inline] pub fn dvs(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_dvs(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
@@ -6468,12 +6509,12 @@ impl QueryComplianceStatus {
     pub const PROFILE: usize = 0;
     pub const ENTITY: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4102)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4102), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4118)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4118), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4027)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4042)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -6884,8 +6925,8 @@ impl QueryPartitionCreateOptions {
 impl QueryPerf {
     pub const QUERY_SPEC: usize = 0;
     #[inline] pub fn query_spec(&self) -> Items<'_, views::PerfQuerySpec> { self.as_object().read_list(0) }
-    #[inline] pub fn query_spec_mut(&mut self) -> ItemsMut<'_, views::PerfQuerySpec> { self.as_object_mut().list_mut(0, D(2441)) }
-    #[inline] pub fn set_query_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2441), items.into_iter().map(|item| view_value::<views::PerfQuerySpec, A>(item))); self }
+    #[inline] pub fn query_spec_mut(&mut self) -> ItemsMut<'_, views::PerfQuerySpec> { self.as_object_mut().list_mut(0, D(2453)) }
+    #[inline] pub fn set_query_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2453), items.into_iter().map(|item| view_value::<views::PerfQuerySpec, A>(item))); self }
     #[inline] pub fn push_query_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PerfQuerySpec, A>(item); self.query_spec_mut().values().push(value); self }
 }
 
@@ -7007,8 +7048,8 @@ impl QueryVMotionCompatibility {
     #[inline] pub fn vm(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_vm(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4036)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4051)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn compatibility(&self) -> Items<'_, ArcStr> { self.as_object().read_list(2) }
     #[inline] pub fn compatibility_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(2, T::String) }
@@ -7020,12 +7061,12 @@ impl QueryVMotionCompatibilityExTask {
     pub const VM: usize = 0;
     pub const HOST: usize = 1;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4043)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4043), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4058)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4058), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4036)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4051)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -7249,8 +7290,8 @@ impl ReconfigurationSatisfiable {
     pub const PCBS: usize = 0;
     pub const IGNORE_SATISFIABILITY: usize = 1;
     #[inline] pub fn pcbs(&self) -> Items<'_, views::VsanPolicyChangeBatch> { self.as_object().read_list(0) }
-    #[inline] pub fn pcbs_mut(&mut self) -> ItemsMut<'_, views::VsanPolicyChangeBatch> { self.as_object_mut().list_mut(0, D(3108)) }
-    #[inline] pub fn set_pcbs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3108), items.into_iter().map(|item| view_value::<views::VsanPolicyChangeBatch, A>(item))); self }
+    #[inline] pub fn pcbs_mut(&mut self) -> ItemsMut<'_, views::VsanPolicyChangeBatch> { self.as_object_mut().list_mut(0, D(3123)) }
+    #[inline] pub fn set_pcbs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3123), items.into_iter().map(|item| view_value::<views::VsanPolicyChangeBatch, A>(item))); self }
     #[inline] pub fn push_pcbs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanPolicyChangeBatch, A>(item); self.pcbs_mut().values().push(value); self }
     #[inline] pub fn ignore_satisfiability(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
     #[inline] pub fn set_ignore_satisfiability(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -7372,16 +7413,16 @@ impl ReconnectHostTask {
 impl RectifyDvsHostTask {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
 impl RectifyDvsOnHostTask {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -7443,8 +7484,8 @@ impl RegisterHealthUpdateProvider {
     #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn health_update_info(&self) -> Items<'_, views::HealthUpdateInfo> { self.as_object().read_list(1) }
-    #[inline] pub fn health_update_info_mut(&mut self) -> ItemsMut<'_, views::HealthUpdateInfo> { self.as_object_mut().list_mut(1, D(1052)) }
-    #[inline] pub fn set_health_update_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1052), items.into_iter().map(|item| view_value::<views::HealthUpdateInfo, A>(item))); self }
+    #[inline] pub fn health_update_info_mut(&mut self) -> ItemsMut<'_, views::HealthUpdateInfo> { self.as_object_mut().list_mut(1, D(1064)) }
+    #[inline] pub fn set_health_update_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1064), items.into_iter().map(|item| view_value::<views::HealthUpdateInfo, A>(item))); self }
     #[inline] pub fn push_health_update_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HealthUpdateInfo, A>(item); self.health_update_info_mut().values().push(value); self }
 }
 
@@ -7578,8 +7619,8 @@ impl RemoveDatastore {
 impl RemoveDatastoreExTask {
     pub const DATASTORE: usize = 0;
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4031)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4031), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4046)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4046), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
 }
 
@@ -7588,8 +7629,8 @@ impl RemoveDiskMappingTask {
     pub const MAINTENANCE_SPEC: usize = 1;
     pub const TIMEOUT: usize = 2;
     #[inline] pub fn mapping(&self) -> Items<'_, views::VsanHostDiskMapping> { self.as_object().read_list(0) }
-    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3097)) }
-    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3097), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
+    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3112)) }
+    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3112), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
     #[inline] pub fn push_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskMapping, A>(item); self.mapping_mut().values().push(value); self }
     #[inline] pub fn maintenance_spec(&self) -> Option<&views::HostMaintenanceSpec> { self.as_object().read_optional::<views::HostMaintenanceSpec>(1) }
     #[inline] pub fn set_maintenance_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostMaintenanceSpec, _>(1, view); self }
@@ -7603,8 +7644,8 @@ impl RemoveDiskTask {
     pub const MAINTENANCE_SPEC: usize = 1;
     pub const TIMEOUT: usize = 2;
     #[inline] pub fn disk(&self) -> Items<'_, views::HostScsiDisk> { self.as_object().read_list(0) }
-    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::HostScsiDisk> { self.as_object_mut().list_mut(0, D(1107)) }
-    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1107), items.into_iter().map(|item| view_value::<views::HostScsiDisk, A>(item))); self }
+    #[inline] pub fn disk_mut(&mut self) -> ItemsMut<'_, views::HostScsiDisk> { self.as_object_mut().list_mut(0, D(1119)) }
+    #[inline] pub fn set_disk<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1119), items.into_iter().map(|item| view_value::<views::HostScsiDisk, A>(item))); self }
     #[inline] pub fn push_disk<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostScsiDisk, A>(item); self.disk_mut().values().push(value); self }
     #[inline] pub fn maintenance_spec(&self) -> Option<&views::HostMaintenanceSpec> { self.as_object().read_optional::<views::HostMaintenanceSpec>(1) }
     #[inline] pub fn set_maintenance_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostMaintenanceSpec, _>(1, view); self }
@@ -7637,8 +7678,8 @@ impl RemoveFilterEntities {
     #[inline] pub fn filter_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_filter_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4027)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4042)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -7691,8 +7732,8 @@ impl RemoveInternetScsiSendTargets {
     #[inline] pub fn i_scsi_hba_device(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_i_scsi_hba_device(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn targets(&self) -> Items<'_, views::HostInternetScsiHbaSendTarget> { self.as_object().read_list(1) }
-    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaSendTarget> { self.as_object_mut().list_mut(1, D(1197)) }
-    #[inline] pub fn set_targets<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1197), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaSendTarget, A>(item))); self }
+    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaSendTarget> { self.as_object_mut().list_mut(1, D(1209)) }
+    #[inline] pub fn set_targets<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1209), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaSendTarget, A>(item))); self }
     #[inline] pub fn push_targets<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostInternetScsiHbaSendTarget, A>(item); self.targets_mut().values().push(value); self }
     #[inline] pub fn force(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
     #[inline] pub fn set_force(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -7704,8 +7745,8 @@ impl RemoveInternetScsiStaticTargets {
     #[inline] pub fn i_scsi_hba_device(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_i_scsi_hba_device(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn targets(&self) -> Items<'_, views::HostInternetScsiHbaStaticTarget> { self.as_object().read_list(1) }
-    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaStaticTarget> { self.as_object_mut().list_mut(1, D(1198)) }
-    #[inline] pub fn set_targets<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1198), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaStaticTarget, A>(item))); self }
+    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaStaticTarget> { self.as_object_mut().list_mut(1, D(1210)) }
+    #[inline] pub fn set_targets<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1210), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaStaticTarget, A>(item))); self }
     #[inline] pub fn push_targets<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostInternetScsiHbaStaticTarget, A>(item); self.targets_mut().values().push(value); self }
 }
 
@@ -7761,8 +7802,8 @@ impl RemoveMonitoredEntities {
     #[inline] pub fn provider_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_provider_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4027)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4042)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -7971,16 +8012,16 @@ impl ResetEntityPermissions {
     #[inline] pub fn entity(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_entity(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn permission(&self) -> Items<'_, views::Permission> { self.as_object().read_list(1) }
-    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(1, D(2446)) }
-    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2446), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
+    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(1, D(2458)) }
+    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2458), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
     #[inline] pub fn push_permission<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::Permission, A>(item); self.permission_mut().values().push(value); self }
 }
 
 impl ResetListView {
     pub const OBJ: usize = 0;
     #[inline] pub fn obj(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(3998)) }
-    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(3998), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4013)) }
+    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4013), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_obj<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.obj_mut().values().push(value); self }
 }
 
@@ -8018,16 +8059,16 @@ impl ResolveInstallationErrorsOnHostTask {
 impl ResolveMultipleUnresolvedVmfsVolumes {
     pub const RESOLUTION_SPEC: usize = 0;
     #[inline] pub fn resolution_spec(&self) -> Items<'_, views::HostUnresolvedVmfsResolutionSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn resolution_spec_mut(&mut self) -> ItemsMut<'_, views::HostUnresolvedVmfsResolutionSpec> { self.as_object_mut().list_mut(0, D(1417)) }
-    #[inline] pub fn set_resolution_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1417), items.into_iter().map(|item| view_value::<views::HostUnresolvedVmfsResolutionSpec, A>(item))); self }
+    #[inline] pub fn resolution_spec_mut(&mut self) -> ItemsMut<'_, views::HostUnresolvedVmfsResolutionSpec> { self.as_object_mut().list_mut(0, D(1429)) }
+    #[inline] pub fn set_resolution_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1429), items.into_iter().map(|item| view_value::<views::HostUnresolvedVmfsResolutionSpec, A>(item))); self }
     #[inline] pub fn push_resolution_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostUnresolvedVmfsResolutionSpec, A>(item); self.resolution_spec_mut().values().push(value); self }
 }
 
 impl ResolveMultipleUnresolvedVmfsVolumesExTask {
     pub const RESOLUTION_SPEC: usize = 0;
     #[inline] pub fn resolution_spec(&self) -> Items<'_, views::HostUnresolvedVmfsResolutionSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn resolution_spec_mut(&mut self) -> ItemsMut<'_, views::HostUnresolvedVmfsResolutionSpec> { self.as_object_mut().list_mut(0, D(1417)) }
-    #[inline] pub fn set_resolution_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1417), items.into_iter().map(|item| view_value::<views::HostUnresolvedVmfsResolutionSpec, A>(item))); self }
+    #[inline] pub fn resolution_spec_mut(&mut self) -> ItemsMut<'_, views::HostUnresolvedVmfsResolutionSpec> { self.as_object_mut().list_mut(0, D(1429)) }
+    #[inline] pub fn set_resolution_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1429), items.into_iter().map(|item| view_value::<views::HostUnresolvedVmfsResolutionSpec, A>(item))); self }
     #[inline] pub fn push_resolution_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostUnresolvedVmfsResolutionSpec, A>(item); self.resolution_spec_mut().values().push(value); self }
 }
 
@@ -8126,8 +8167,8 @@ impl RetrieveEntityScheduledTask {
 impl RetrieveHostCustomizations {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -8135,8 +8176,8 @@ impl RetrieveHostCustomizationsForProfile {
     pub const HOSTS: usize = 0;
     pub const APPLY_PROFILE: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
     #[inline] pub fn apply_profile(&self) -> &views::HostApplyProfile { self.as_object().read::<views::HostApplyProfile>(1) }
     #[inline] pub fn set_apply_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostApplyProfile, _>(1, view); self }
@@ -8166,8 +8207,8 @@ impl RetrieveKmipServerCert {
 impl RetrieveKmipServersStatusTask {
     pub const CLUSTERS: usize = 0;
     #[inline] pub fn clusters(&self) -> Items<'_, views::KmipClusterInfo> { self.as_object().read_list(0) }
-    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, views::KmipClusterInfo> { self.as_object_mut().list_mut(0, D(1519)) }
-    #[inline] pub fn set_clusters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1519), items.into_iter().map(|item| view_value::<views::KmipClusterInfo, A>(item))); self }
+    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, views::KmipClusterInfo> { self.as_object_mut().list_mut(0, D(1531)) }
+    #[inline] pub fn set_clusters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1531), items.into_iter().map(|item| view_value::<views::KmipClusterInfo, A>(item))); self }
     #[inline] pub fn push_clusters<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KmipClusterInfo, A>(item); self.clusters_mut().values().push(value); self }
 }
 
@@ -8180,8 +8221,8 @@ impl RetrieveObjectScheduledTask {
 impl RetrieveProperties {
     pub const SPEC_SET: usize = 0;
     #[inline] pub fn spec_set(&self) -> Items<'_, views::PropertyFilterSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn spec_set_mut(&mut self) -> ItemsMut<'_, views::PropertyFilterSpec> { self.as_object_mut().list_mut(0, D(2519)) }
-    #[inline] pub fn set_spec_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2519), items.into_iter().map(|item| view_value::<views::PropertyFilterSpec, A>(item))); self }
+    #[inline] pub fn spec_set_mut(&mut self) -> ItemsMut<'_, views::PropertyFilterSpec> { self.as_object_mut().list_mut(0, D(2531)) }
+    #[inline] pub fn set_spec_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2531), items.into_iter().map(|item| view_value::<views::PropertyFilterSpec, A>(item))); self }
     #[inline] pub fn push_spec_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PropertyFilterSpec, A>(item); self.spec_set_mut().values().push(value); self }
 }
 
@@ -8189,8 +8230,8 @@ impl RetrievePropertiesEx {
     pub const SPEC_SET: usize = 0;
     pub const OPTIONS: usize = 1;
     #[inline] pub fn spec_set(&self) -> Items<'_, views::PropertyFilterSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn spec_set_mut(&mut self) -> ItemsMut<'_, views::PropertyFilterSpec> { self.as_object_mut().list_mut(0, D(2519)) }
-    #[inline] pub fn set_spec_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2519), items.into_iter().map(|item| view_value::<views::PropertyFilterSpec, A>(item))); self }
+    #[inline] pub fn spec_set_mut(&mut self) -> ItemsMut<'_, views::PropertyFilterSpec> { self.as_object_mut().list_mut(0, D(2531)) }
+    #[inline] pub fn set_spec_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2531), items.into_iter().map(|item| view_value::<views::PropertyFilterSpec, A>(item))); self }
     #[inline] pub fn push_spec_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PropertyFilterSpec, A>(item); self.spec_set_mut().values().push(value); self }
     #[inline] pub fn options(&self) -> &views::RetrieveOptions { self.as_object().read::<views::RetrieveOptions>(1) }
     #[inline] pub fn set_options(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::RetrieveOptions, _>(1, view); self }
@@ -8282,8 +8323,8 @@ impl RetrieveVStorageObject {
 impl RetrieveVStorageObjectAssociations {
     pub const IDS: usize = 0;
     #[inline] pub fn ids(&self) -> Items<'_, views::RetrieveVStorageObjSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn ids_mut(&mut self) -> ItemsMut<'_, views::RetrieveVStorageObjSpec> { self.as_object_mut().list_mut(0, D(2539)) }
-    #[inline] pub fn set_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2539), items.into_iter().map(|item| view_value::<views::RetrieveVStorageObjSpec, A>(item))); self }
+    #[inline] pub fn ids_mut(&mut self) -> ItemsMut<'_, views::RetrieveVStorageObjSpec> { self.as_object_mut().list_mut(0, D(2554)) }
+    #[inline] pub fn set_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2554), items.into_iter().map(|item| view_value::<views::RetrieveVStorageObjSpec, A>(item))); self }
     #[inline] pub fn push_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::RetrieveVStorageObjSpec, A>(item); self.ids_mut().values().push(value); self }
 }
 
@@ -8469,8 +8510,8 @@ impl SetDefaultKmsCluster {
 impl SetDisplayTopology {
     pub const DISPLAYS: usize = 0;
     #[inline] pub fn displays(&self) -> Items<'_, views::VirtualMachineDisplayTopology> { self.as_object().read_list(0) }
-    #[inline] pub fn displays_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDisplayTopology> { self.as_object_mut().list_mut(0, D(2946)) }
-    #[inline] pub fn set_displays<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2946), items.into_iter().map(|item| view_value::<views::VirtualMachineDisplayTopology, A>(item))); self }
+    #[inline] pub fn displays_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDisplayTopology> { self.as_object_mut().list_mut(0, D(2961)) }
+    #[inline] pub fn set_displays<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2961), items.into_iter().map(|item| view_value::<views::VirtualMachineDisplayTopology, A>(item))); self }
     #[inline] pub fn push_displays<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineDisplayTopology, A>(item); self.displays_mut().values().push(value); self }
 }
 
@@ -8480,8 +8521,8 @@ impl SetEntityPermissions {
     #[inline] pub fn entity(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_entity(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn permission(&self) -> Items<'_, views::Permission> { self.as_object().read_list(1) }
-    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(1, D(2446)) }
-    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2446), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
+    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(1, D(2458)) }
+    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2458), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
     #[inline] pub fn push_permission<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::Permission, A>(item); self.permission_mut().values().push(value); self }
 }
 
@@ -8853,16 +8894,16 @@ impl UnmapVmfsVolumeExTask {
 impl UnmarkServiceProviderEntities {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4027)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4042)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
 impl UnmountDiskMappingTask {
     pub const MAPPING: usize = 0;
     #[inline] pub fn mapping(&self) -> Items<'_, views::VsanHostDiskMapping> { self.as_object().read_list(0) }
-    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3097)) }
-    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3097), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
+    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3112)) }
+    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3112), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
     #[inline] pub fn push_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskMapping, A>(item); self.mapping_mut().values().push(value); self }
 }
 
@@ -8973,8 +9014,8 @@ impl UpdateBootDevice {
 impl UpdateChildResourceConfiguration {
     pub const SPEC: usize = 0;
     #[inline] pub fn spec(&self) -> Items<'_, views::ResourceConfigSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn spec_mut(&mut self) -> ItemsMut<'_, views::ResourceConfigSpec> { self.as_object_mut().list_mut(0, D(2531)) }
-    #[inline] pub fn set_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2531), items.into_iter().map(|item| view_value::<views::ResourceConfigSpec, A>(item))); self }
+    #[inline] pub fn spec_mut(&mut self) -> ItemsMut<'_, views::ResourceConfigSpec> { self.as_object_mut().list_mut(0, D(2546)) }
+    #[inline] pub fn set_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2546), items.into_iter().map(|item| view_value::<views::ResourceConfigSpec, A>(item))); self }
     #[inline] pub fn push_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ResourceConfigSpec, A>(item); self.spec_mut().values().push(value); self }
 }
 
@@ -9005,8 +9046,8 @@ impl UpdateConsoleIpRouteConfig {
 impl UpdateCounterLevelMapping {
     pub const COUNTER_LEVEL_MAP: usize = 0;
     #[inline] pub fn counter_level_map(&self) -> Items<'_, views::PerformanceManagerCounterLevelMapping> { self.as_object().read_list(0) }
-    #[inline] pub fn counter_level_map_mut(&mut self) -> ItemsMut<'_, views::PerformanceManagerCounterLevelMapping> { self.as_object_mut().list_mut(0, D(2444)) }
-    #[inline] pub fn set_counter_level_map<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2444), items.into_iter().map(|item| view_value::<views::PerformanceManagerCounterLevelMapping, A>(item))); self }
+    #[inline] pub fn counter_level_map_mut(&mut self) -> ItemsMut<'_, views::PerformanceManagerCounterLevelMapping> { self.as_object_mut().list_mut(0, D(2456)) }
+    #[inline] pub fn set_counter_level_map<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2456), items.into_iter().map(|item| view_value::<views::PerformanceManagerCounterLevelMapping, A>(item))); self }
     #[inline] pub fn push_counter_level_map<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PerformanceManagerCounterLevelMapping, A>(item); self.counter_level_map_mut().values().push(value); self }
 }
 
@@ -9021,8 +9062,8 @@ impl UpdateDVSHealthCheckConfigTask {
 impl UpdateDVSLacpGroupConfigTask {
     pub const LACP_GROUP_SPEC: usize = 0;
     #[inline] pub fn lacp_group_spec(&self) -> Items<'_, views::VMwareDvsLacpGroupSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn lacp_group_spec_mut(&mut self) -> ItemsMut<'_, views::VMwareDvsLacpGroupSpec> { self.as_object_mut().list_mut(0, D(2666)) }
-    #[inline] pub fn set_lacp_group_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2666), items.into_iter().map(|item| view_value::<views::VMwareDvsLacpGroupSpec, A>(item))); self }
+    #[inline] pub fn lacp_group_spec_mut(&mut self) -> ItemsMut<'_, views::VMwareDvsLacpGroupSpec> { self.as_object_mut().list_mut(0, D(2681)) }
+    #[inline] pub fn set_lacp_group_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2681), items.into_iter().map(|item| view_value::<views::VMwareDvsLacpGroupSpec, A>(item))); self }
     #[inline] pub fn push_lacp_group_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VMwareDvsLacpGroupSpec, A>(item); self.lacp_group_spec_mut().values().push(value); self }
 }
 
@@ -9144,8 +9185,8 @@ impl UpdateInternetScsiAdvancedOptions {
     #[inline] pub fn set_target_set(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostInternetScsiHbaTargetSet, _>(1, view); self }
     #[inline] pub fn target_set_mut(&mut self) -> &mut views::HostInternetScsiHbaTargetSet { self.as_object_mut().view_mut(1) }
     #[inline] pub fn options(&self) -> Items<'_, views::HostInternetScsiHbaParamValue> { self.as_object().read_list(2) }
-    #[inline] pub fn options_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaParamValue> { self.as_object_mut().list_mut(2, D(2407)) }
-    #[inline] pub fn set_options<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2407), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaParamValue, A>(item))); self }
+    #[inline] pub fn options_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaParamValue> { self.as_object_mut().list_mut(2, D(2419)) }
+    #[inline] pub fn set_options<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2419), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaParamValue, A>(item))); self }
     #[inline] pub fn push_options<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostInternetScsiHbaParamValue, A>(item); self.options_mut().values().push(value); self }
 }
 
@@ -9276,8 +9317,8 @@ impl UpdateLicense {
     #[inline] pub fn license_key(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_license_key(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn labels(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(1) }
-    #[inline] pub fn labels_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(1, D(1518)) }
-    #[inline] pub fn set_labels<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1518), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn labels_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(1, D(1530)) }
+    #[inline] pub fn set_labels<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1530), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_labels<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.labels_mut().values().push(value); self }
 }
 
@@ -9297,12 +9338,12 @@ impl UpdateLinkedChildren {
     pub const ADD_CHANGE_SET: usize = 0;
     pub const REMOVE_SET: usize = 1;
     #[inline] pub fn add_change_set(&self) -> Items<'_, views::VirtualAppLinkInfo> { self.as_object().read_list(0) }
-    #[inline] pub fn add_change_set_mut(&mut self) -> ItemsMut<'_, views::VirtualAppLinkInfo> { self.as_object_mut().list_mut(0, D(2704)) }
-    #[inline] pub fn set_add_change_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2704), items.into_iter().map(|item| view_value::<views::VirtualAppLinkInfo, A>(item))); self }
+    #[inline] pub fn add_change_set_mut(&mut self) -> ItemsMut<'_, views::VirtualAppLinkInfo> { self.as_object_mut().list_mut(0, D(2719)) }
+    #[inline] pub fn set_add_change_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2719), items.into_iter().map(|item| view_value::<views::VirtualAppLinkInfo, A>(item))); self }
     #[inline] pub fn push_add_change_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualAppLinkInfo, A>(item); self.add_change_set_mut().values().push(value); self }
     #[inline] pub fn remove_set(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn remove_set_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4027)) }
-    #[inline] pub fn set_remove_set<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4027), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn remove_set_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4042)) }
+    #[inline] pub fn set_remove_set<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_remove_set<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.remove_set_mut().values().push(value); self }
 }
 
@@ -9350,16 +9391,16 @@ impl UpdateNetworkResourcePool {
 impl UpdateOptions {
     pub const CHANGED_VALUE: usize = 0;
     #[inline] pub fn changed_value(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(0) }
-    #[inline] pub fn changed_value_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(0, D(2406)) }
-    #[inline] pub fn set_changed_value<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2406), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn changed_value_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(0, D(2418)) }
+    #[inline] pub fn set_changed_value<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2418), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_changed_value<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.changed_value_mut().values().push(value); self }
 }
 
 impl UpdatePassthruConfig {
     pub const CONFIG: usize = 0;
     #[inline] pub fn config(&self) -> Items<'_, views::HostPciPassthruConfig> { self.as_object().read_list(0) }
-    #[inline] pub fn config_mut(&mut self) -> ItemsMut<'_, views::HostPciPassthruConfig> { self.as_object_mut().list_mut(0, D(1299)) }
-    #[inline] pub fn set_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1299), items.into_iter().map(|item| view_value::<views::HostPciPassthruConfig, A>(item))); self }
+    #[inline] pub fn config_mut(&mut self) -> ItemsMut<'_, views::HostPciPassthruConfig> { self.as_object_mut().list_mut(0, D(1311)) }
+    #[inline] pub fn set_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1311), items.into_iter().map(|item| view_value::<views::HostPciPassthruConfig, A>(item))); self }
     #[inline] pub fn push_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostPciPassthruConfig, A>(item); self.config_mut().values().push(value); self }
 }
 
@@ -9522,8 +9563,8 @@ impl UpdateVStorageObjectCryptoTask {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(2) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(2, D(2981)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(2, D(2996)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2996), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn disks_crypto(&self) -> Option<&views::DiskCryptoSpec> { self.as_object().read_optional::<views::DiskCryptoSpec>(3) }
     #[inline] pub fn set_disks_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DiskCryptoSpec, _>(3, view); self }
@@ -9540,8 +9581,8 @@ impl UpdateVStorageObjectPolicyTask {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(2) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(2, D(2981)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2981), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(2, D(2996)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2996), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
 }
 
@@ -9686,8 +9727,8 @@ impl VCenterUpdateVStorageObjectMetadataExTask {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn metadata(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(2) }
-    #[inline] pub fn metadata_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(2, D(1518)) }
-    #[inline] pub fn set_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(1518), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn metadata_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(2, D(1530)) }
+    #[inline] pub fn set_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(1530), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_metadata<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.metadata_mut().values().push(value); self }
     #[inline] pub fn delete_keys(&self) -> Items<'_, ArcStr> { self.as_object().read_list(3) }
     #[inline] pub fn delete_keys_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(3, T::String) }
@@ -9783,8 +9824,8 @@ impl ValidateHCIConfiguration {
     #[inline] pub fn set_hci_config_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ClusterComputeResourceHCIConfigSpec, _>(0, view); self }
     #[inline] pub fn hci_config_spec_mut(&mut self) -> &mut views::ClusterComputeResourceHCIConfigSpec { self.as_object_mut().view_mut(0) }
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4036)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4051)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -9812,8 +9853,8 @@ impl ValidateHostProfileCompositionTask {
     #[inline] pub fn source(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_source(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn targets(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4102)) }
-    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4102), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4118)) }
+    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4118), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_targets<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.targets_mut().values().push(value); self }
     #[inline] pub fn to_be_merged(&self) -> Option<&views::HostApplyProfile> { self.as_object().read_optional::<views::HostApplyProfile>(2) }
     #[inline] pub fn set_to_be_merged(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostApplyProfile, _>(2, view); self }
@@ -9838,8 +9879,8 @@ impl ValidateMigration {
     pub const POOL: usize = 3;
     pub const HOST: usize = 4;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4043)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4043), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4058)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4058), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn state(&self) -> Option<enums::VirtualMachinePowerState> { self.as_object().read_optional::<Choice<enums::VirtualMachinePowerState>>(1) }
     #[inline] pub fn set_state(&mut self, value: impl Into<Option<enums::VirtualMachinePowerState>>) -> &mut Self { self.as_object_mut().write_enum(1, value.into()); self }
@@ -10000,8 +10041,8 @@ impl PbmAssignDefaultRequirementProfile {
     #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(0, view); self }
     #[inline] pub fn profile_mut(&mut self) -> &mut views::PbmProfileId { self.as_object_mut().view_mut(0) }
     #[inline] pub fn datastores(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(1) }
-    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(1, D(3196)) }
-    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3196), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(1, D(3211)) }
+    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3211), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_datastores<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.datastores_mut().values().push(value); self }
 }
 
@@ -10009,8 +10050,8 @@ impl PbmCheckCompatibility {
     pub const HUBS_TO_SEARCH: usize = 0;
     pub const PROFILE: usize = 1;
     #[inline] pub fn hubs_to_search(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
-    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3196)) }
-    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3196), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3211)) }
+    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3211), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_hubs_to_search<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_to_search_mut().values().push(value); self }
     #[inline] pub fn profile(&self) -> &views::PbmProfileId { self.as_object().read::<views::PbmProfileId>(1) }
     #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(1, view); self }
@@ -10021,8 +10062,8 @@ impl PbmCheckCompatibilityWithSpec {
     pub const HUBS_TO_SEARCH: usize = 0;
     pub const PROFILE_SPEC: usize = 1;
     #[inline] pub fn hubs_to_search(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
-    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3196)) }
-    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3196), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3211)) }
+    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3211), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_hubs_to_search<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_to_search_mut().values().push(value); self }
     #[inline] pub fn profile_spec(&self) -> &views::PbmCapabilityProfileCreateSpec { self.as_object().read::<views::PbmCapabilityProfileCreateSpec>(1) }
     #[inline] pub fn set_profile_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityProfileCreateSpec, _>(1, view); self }
@@ -10033,8 +10074,8 @@ impl PbmCheckCompliance {
     pub const ENTITIES: usize = 0;
     pub const PROFILE: usize = 1;
     #[inline] pub fn entities(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3216)) }
-    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3216), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3231)) }
+    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3231), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
     #[inline] pub fn push_entities<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entities_mut().values().push(value); self }
     #[inline] pub fn profile(&self) -> Option<&views::PbmProfileId> { self.as_object().read_optional::<views::PbmProfileId>(1) }
     #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(1, view); self }
@@ -10046,23 +10087,23 @@ impl PbmCheckRequirements {
     pub const PLACEMENT_SUBJECT_REF: usize = 1;
     pub const PLACEMENT_SUBJECT_REQUIREMENT: usize = 2;
     #[inline] pub fn hubs_to_search(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
-    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3196)) }
-    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3196), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3211)) }
+    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3211), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_hubs_to_search<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_to_search_mut().values().push(value); self }
     #[inline] pub fn placement_subject_ref(&self) -> Option<&views::PbmServerObjectRef> { self.as_object().read_optional::<views::PbmServerObjectRef>(1) }
     #[inline] pub fn set_placement_subject_ref(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmServerObjectRef, _>(1, view); self }
     #[inline] pub fn placement_subject_ref_mut(&mut self) -> &mut views::PbmServerObjectRef { self.as_object_mut().view_mut(1) }
     #[inline] pub fn placement_subject_requirement(&self) -> Items<'_, views::PbmPlacementRequirement> { self.as_object().read_list(2) }
-    #[inline] pub fn placement_subject_requirement_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementRequirement> { self.as_object_mut().list_mut(2, D(3200)) }
-    #[inline] pub fn set_placement_subject_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3200), items.into_iter().map(|item| view_value::<views::PbmPlacementRequirement, A>(item))); self }
+    #[inline] pub fn placement_subject_requirement_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementRequirement> { self.as_object_mut().list_mut(2, D(3215)) }
+    #[inline] pub fn set_placement_subject_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3215), items.into_iter().map(|item| view_value::<views::PbmPlacementRequirement, A>(item))); self }
     #[inline] pub fn push_placement_subject_requirement<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementRequirement, A>(item); self.placement_subject_requirement_mut().values().push(value); self }
 }
 
 impl PbmCheckRollupCompliance {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3216)) }
-    #[inline] pub fn set_entity<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3216), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3231)) }
+    #[inline] pub fn set_entity<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3231), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
     #[inline] pub fn push_entity<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entity_mut().values().push(value); self }
 }
 
@@ -10076,8 +10117,8 @@ impl PbmCreate {
 impl PbmDelete {
     pub const PROFILE_ID: usize = 0;
     #[inline] pub fn profile_id(&self) -> Items<'_, views::PbmProfileId> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_id_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3208)) }
-    #[inline] pub fn set_profile_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3208), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
+    #[inline] pub fn profile_id_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3223)) }
+    #[inline] pub fn set_profile_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3223), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
     #[inline] pub fn push_profile_id<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmProfileId, A>(item); self.profile_id_mut().values().push(value); self }
 }
 
@@ -10106,8 +10147,8 @@ impl PbmFetchComplianceResult {
     pub const ENTITIES: usize = 0;
     pub const PROFILE: usize = 1;
     #[inline] pub fn entities(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3216)) }
-    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3216), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3231)) }
+    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3231), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
     #[inline] pub fn push_entities<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entities_mut().values().push(value); self }
     #[inline] pub fn profile(&self) -> Option<&views::PbmProfileId> { self.as_object().read_optional::<views::PbmProfileId>(1) }
     #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(1, view); self }
@@ -10117,8 +10158,8 @@ impl PbmFetchComplianceResult {
 impl PbmFetchRollupComplianceResult {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3216)) }
-    #[inline] pub fn set_entity<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3216), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3231)) }
+    #[inline] pub fn set_entity<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3231), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
     #[inline] pub fn push_entity<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entity_mut().values().push(value); self }
 }
 
@@ -10132,16 +10173,16 @@ impl PbmFetchVendorInfo {
 impl PbmFindApplicableDefaultProfile {
     pub const DATASTORES: usize = 0;
     #[inline] pub fn datastores(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
-    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3196)) }
-    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3196), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3211)) }
+    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3211), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_datastores<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.datastores_mut().values().push(value); self }
 }
 
 impl PbmQueryAssociatedEntities {
     pub const PROFILES: usize = 0;
     #[inline] pub fn profiles(&self) -> Items<'_, views::PbmProfileId> { self.as_object().read_list(0) }
-    #[inline] pub fn profiles_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3208)) }
-    #[inline] pub fn set_profiles<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3208), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
+    #[inline] pub fn profiles_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3223)) }
+    #[inline] pub fn set_profiles<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3223), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
     #[inline] pub fn push_profiles<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmProfileId, A>(item); self.profiles_mut().values().push(value); self }
 }
 
@@ -10165,8 +10206,8 @@ impl PbmQueryAssociatedProfile {
 impl PbmQueryAssociatedProfiles {
     pub const ENTITIES: usize = 0;
     #[inline] pub fn entities(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3216)) }
-    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3216), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3231)) }
+    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3231), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
     #[inline] pub fn push_entities<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entities_mut().values().push(value); self }
 }
 
@@ -10186,8 +10227,8 @@ impl PbmQueryDefaultRequirementProfile {
 impl PbmQueryDefaultRequirementProfiles {
     pub const DATASTORES: usize = 0;
     #[inline] pub fn datastores(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
-    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3196)) }
-    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3196), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3211)) }
+    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3211), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_datastores<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.datastores_mut().values().push(value); self }
 }
 
@@ -10195,8 +10236,8 @@ impl PbmQueryMatchingHub {
     pub const HUBS_TO_SEARCH: usize = 0;
     pub const PROFILE: usize = 1;
     #[inline] pub fn hubs_to_search(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
-    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3196)) }
-    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3196), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3211)) }
+    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3211), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_hubs_to_search<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_to_search_mut().values().push(value); self }
     #[inline] pub fn profile(&self) -> &views::PbmProfileId { self.as_object().read::<views::PbmProfileId>(1) }
     #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(1, view); self }
@@ -10207,8 +10248,8 @@ impl PbmQueryMatchingHubWithSpec {
     pub const HUBS_TO_SEARCH: usize = 0;
     pub const CREATE_SPEC: usize = 1;
     #[inline] pub fn hubs_to_search(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
-    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3196)) }
-    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3196), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3211)) }
+    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3211), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_hubs_to_search<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_to_search_mut().values().push(value); self }
     #[inline] pub fn create_spec(&self) -> &views::PbmCapabilityProfileCreateSpec { self.as_object().read::<views::PbmCapabilityProfileCreateSpec>(1) }
     #[inline] pub fn set_create_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityProfileCreateSpec, _>(1, view); self }
@@ -10228,8 +10269,8 @@ impl PbmQueryProfile {
 impl PbmQueryReplicationGroups {
     pub const ENTITIES: usize = 0;
     #[inline] pub fn entities(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3216)) }
-    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3216), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3231)) }
+    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3231), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
     #[inline] pub fn push_entities<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entities_mut().values().push(value); self }
 }
 
@@ -10240,8 +10281,8 @@ impl PbmQuerySpaceStatsForStorageContainer {
     #[inline] pub fn set_datastore(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmServerObjectRef, _>(0, view); self }
     #[inline] pub fn datastore_mut(&mut self) -> &mut views::PbmServerObjectRef { self.as_object_mut().view_mut(0) }
     #[inline] pub fn capability_profile_id(&self) -> Items<'_, views::PbmProfileId> { self.as_object().read_list(1) }
-    #[inline] pub fn capability_profile_id_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(1, D(3208)) }
-    #[inline] pub fn set_capability_profile_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3208), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
+    #[inline] pub fn capability_profile_id_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(1, D(3223)) }
+    #[inline] pub fn set_capability_profile_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3223), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
     #[inline] pub fn push_capability_profile_id<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmProfileId, A>(item); self.capability_profile_id_mut().values().push(value); self }
 }
 
@@ -10255,8 +10296,8 @@ impl PbmResetDefaultRequirementProfile {
 impl PbmRetrieveContent {
     pub const PROFILE_IDS: usize = 0;
     #[inline] pub fn profile_ids(&self) -> Items<'_, views::PbmProfileId> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_ids_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3208)) }
-    #[inline] pub fn set_profile_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3208), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
+    #[inline] pub fn profile_ids_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3223)) }
+    #[inline] pub fn set_profile_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3223), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
     #[inline] pub fn push_profile_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmProfileId, A>(item); self.profile_ids_mut().values().push(value); self }
 }
 
@@ -10274,40 +10315,40 @@ impl PbmUpdate {
 impl CnsAttachVolume {
     pub const ATTACH_SPECS: usize = 0;
     #[inline] pub fn attach_specs(&self) -> Items<'_, views::CnsVolumeAttachDetachSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn attach_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeAttachDetachSpec> { self.as_object_mut().list_mut(0, D(3485)) }
-    #[inline] pub fn set_attach_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3485), items.into_iter().map(|item| view_value::<views::CnsVolumeAttachDetachSpec, A>(item))); self }
+    #[inline] pub fn attach_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeAttachDetachSpec> { self.as_object_mut().list_mut(0, D(3500)) }
+    #[inline] pub fn set_attach_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3500), items.into_iter().map(|item| view_value::<views::CnsVolumeAttachDetachSpec, A>(item))); self }
     #[inline] pub fn push_attach_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeAttachDetachSpec, A>(item); self.attach_specs_mut().values().push(value); self }
 }
 
 impl CnsConfigureVolumeACLs {
     pub const ACL_CONFIG_SPECS: usize = 0;
     #[inline] pub fn acl_config_specs(&self) -> Items<'_, views::CnsVolumeACLConfigureSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn acl_config_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeACLConfigureSpec> { self.as_object_mut().list_mut(0, D(3484)) }
-    #[inline] pub fn set_acl_config_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3484), items.into_iter().map(|item| view_value::<views::CnsVolumeACLConfigureSpec, A>(item))); self }
+    #[inline] pub fn acl_config_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeACLConfigureSpec> { self.as_object_mut().list_mut(0, D(3499)) }
+    #[inline] pub fn set_acl_config_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3499), items.into_iter().map(|item| view_value::<views::CnsVolumeACLConfigureSpec, A>(item))); self }
     #[inline] pub fn push_acl_config_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeACLConfigureSpec, A>(item); self.acl_config_specs_mut().values().push(value); self }
 }
 
 impl CnsCreateSnapshots {
     pub const SNAPSHOT_SPECS: usize = 0;
     #[inline] pub fn snapshot_specs(&self) -> Items<'_, views::CnsSnapshotCreateSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn snapshot_specs_mut(&mut self) -> ItemsMut<'_, views::CnsSnapshotCreateSpec> { self.as_object_mut().list_mut(0, D(3478)) }
-    #[inline] pub fn set_snapshot_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3478), items.into_iter().map(|item| view_value::<views::CnsSnapshotCreateSpec, A>(item))); self }
+    #[inline] pub fn snapshot_specs_mut(&mut self) -> ItemsMut<'_, views::CnsSnapshotCreateSpec> { self.as_object_mut().list_mut(0, D(3493)) }
+    #[inline] pub fn set_snapshot_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3493), items.into_iter().map(|item| view_value::<views::CnsSnapshotCreateSpec, A>(item))); self }
     #[inline] pub fn push_snapshot_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsSnapshotCreateSpec, A>(item); self.snapshot_specs_mut().values().push(value); self }
 }
 
 impl CnsCreateVolume {
     pub const CREATE_SPECS: usize = 0;
     #[inline] pub fn create_specs(&self) -> Items<'_, views::CnsVolumeCreateSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn create_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeCreateSpec> { self.as_object_mut().list_mut(0, D(3486)) }
-    #[inline] pub fn set_create_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3486), items.into_iter().map(|item| view_value::<views::CnsVolumeCreateSpec, A>(item))); self }
+    #[inline] pub fn create_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeCreateSpec> { self.as_object_mut().list_mut(0, D(3501)) }
+    #[inline] pub fn set_create_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3501), items.into_iter().map(|item| view_value::<views::CnsVolumeCreateSpec, A>(item))); self }
     #[inline] pub fn push_create_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeCreateSpec, A>(item); self.create_specs_mut().values().push(value); self }
 }
 
 impl CnsDeleteSnapshots {
     pub const SNAPSHOT_DELETE_SPECS: usize = 0;
     #[inline] pub fn snapshot_delete_specs(&self) -> Items<'_, views::CnsSnapshotDeleteSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn snapshot_delete_specs_mut(&mut self) -> ItemsMut<'_, views::CnsSnapshotDeleteSpec> { self.as_object_mut().list_mut(0, D(3479)) }
-    #[inline] pub fn set_snapshot_delete_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3479), items.into_iter().map(|item| view_value::<views::CnsSnapshotDeleteSpec, A>(item))); self }
+    #[inline] pub fn snapshot_delete_specs_mut(&mut self) -> ItemsMut<'_, views::CnsSnapshotDeleteSpec> { self.as_object_mut().list_mut(0, D(3494)) }
+    #[inline] pub fn set_snapshot_delete_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3494), items.into_iter().map(|item| view_value::<views::CnsSnapshotDeleteSpec, A>(item))); self }
     #[inline] pub fn push_snapshot_delete_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsSnapshotDeleteSpec, A>(item); self.snapshot_delete_specs_mut().values().push(value); self }
 }
 
@@ -10315,8 +10356,8 @@ impl CnsDeleteVolume {
     pub const VOLUME_IDS: usize = 0;
     pub const DELETE_DISK: usize = 1;
     #[inline] pub fn volume_ids(&self) -> Items<'_, views::CnsVolumeId> { self.as_object().read_list(0) }
-    #[inline] pub fn volume_ids_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeId> { self.as_object_mut().list_mut(0, D(3489)) }
-    #[inline] pub fn set_volume_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3489), items.into_iter().map(|item| view_value::<views::CnsVolumeId, A>(item))); self }
+    #[inline] pub fn volume_ids_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeId> { self.as_object_mut().list_mut(0, D(3504)) }
+    #[inline] pub fn set_volume_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3504), items.into_iter().map(|item| view_value::<views::CnsVolumeId, A>(item))); self }
     #[inline] pub fn push_volume_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeId, A>(item); self.volume_ids_mut().values().push(value); self }
     #[inline] pub fn delete_disk(&self) -> bool { self.as_object().read::<bool>(1) }
     #[inline] pub fn set_delete_disk(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -10325,16 +10366,16 @@ impl CnsDeleteVolume {
 impl CnsDetachVolume {
     pub const DETACH_SPECS: usize = 0;
     #[inline] pub fn detach_specs(&self) -> Items<'_, views::CnsVolumeAttachDetachSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn detach_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeAttachDetachSpec> { self.as_object_mut().list_mut(0, D(3485)) }
-    #[inline] pub fn set_detach_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3485), items.into_iter().map(|item| view_value::<views::CnsVolumeAttachDetachSpec, A>(item))); self }
+    #[inline] pub fn detach_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeAttachDetachSpec> { self.as_object_mut().list_mut(0, D(3500)) }
+    #[inline] pub fn set_detach_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3500), items.into_iter().map(|item| view_value::<views::CnsVolumeAttachDetachSpec, A>(item))); self }
     #[inline] pub fn push_detach_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeAttachDetachSpec, A>(item); self.detach_specs_mut().values().push(value); self }
 }
 
 impl CnsExtendVolume {
     pub const EXTEND_SPECS: usize = 0;
     #[inline] pub fn extend_specs(&self) -> Items<'_, views::CnsVolumeExtendSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn extend_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeExtendSpec> { self.as_object_mut().list_mut(0, D(3488)) }
-    #[inline] pub fn set_extend_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3488), items.into_iter().map(|item| view_value::<views::CnsVolumeExtendSpec, A>(item))); self }
+    #[inline] pub fn extend_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeExtendSpec> { self.as_object_mut().list_mut(0, D(3503)) }
+    #[inline] pub fn set_extend_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3503), items.into_iter().map(|item| view_value::<views::CnsVolumeExtendSpec, A>(item))); self }
     #[inline] pub fn push_extend_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeExtendSpec, A>(item); self.extend_specs_mut().values().push(value); self }
 }
 
@@ -10363,48 +10404,48 @@ impl CnsQueryVolume {
 impl CnsReconfigVolumePolicy {
     pub const VOLUME_POLICY_RECONFIG_SPECS: usize = 0;
     #[inline] pub fn volume_policy_reconfig_specs(&self) -> Items<'_, views::CnsVolumePolicyReconfigSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn volume_policy_reconfig_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumePolicyReconfigSpec> { self.as_object_mut().list_mut(0, D(3497)) }
-    #[inline] pub fn set_volume_policy_reconfig_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3497), items.into_iter().map(|item| view_value::<views::CnsVolumePolicyReconfigSpec, A>(item))); self }
+    #[inline] pub fn volume_policy_reconfig_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumePolicyReconfigSpec> { self.as_object_mut().list_mut(0, D(3512)) }
+    #[inline] pub fn set_volume_policy_reconfig_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3512), items.into_iter().map(|item| view_value::<views::CnsVolumePolicyReconfigSpec, A>(item))); self }
     #[inline] pub fn push_volume_policy_reconfig_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumePolicyReconfigSpec, A>(item); self.volume_policy_reconfig_specs_mut().values().push(value); self }
 }
 
 impl CnsRelocateVolume {
     pub const RELOCATE_SPECS: usize = 0;
     #[inline] pub fn relocate_specs(&self) -> Items<'_, views::CnsVolumeRelocateSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn relocate_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeRelocateSpec> { self.as_object_mut().list_mut(0, D(3498)) }
-    #[inline] pub fn set_relocate_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3498), items.into_iter().map(|item| view_value::<views::CnsVolumeRelocateSpec, A>(item))); self }
+    #[inline] pub fn relocate_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeRelocateSpec> { self.as_object_mut().list_mut(0, D(3513)) }
+    #[inline] pub fn set_relocate_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3513), items.into_iter().map(|item| view_value::<views::CnsVolumeRelocateSpec, A>(item))); self }
     #[inline] pub fn push_relocate_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeRelocateSpec, A>(item); self.relocate_specs_mut().values().push(value); self }
 }
 
 impl CnsSyncVolume {
     pub const SYNC_SPECS: usize = 0;
     #[inline] pub fn sync_specs(&self) -> Items<'_, views::CnsSyncVolumeSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn sync_specs_mut(&mut self) -> ItemsMut<'_, views::CnsSyncVolumeSpec> { self.as_object_mut().list_mut(0, D(3481)) }
-    #[inline] pub fn set_sync_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3481), items.into_iter().map(|item| view_value::<views::CnsSyncVolumeSpec, A>(item))); self }
+    #[inline] pub fn sync_specs_mut(&mut self) -> ItemsMut<'_, views::CnsSyncVolumeSpec> { self.as_object_mut().list_mut(0, D(3496)) }
+    #[inline] pub fn set_sync_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3496), items.into_iter().map(|item| view_value::<views::CnsSyncVolumeSpec, A>(item))); self }
     #[inline] pub fn push_sync_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsSyncVolumeSpec, A>(item); self.sync_specs_mut().values().push(value); self }
 }
 
 impl CnsUnregisterVolume {
     pub const UNREGISTER_SPEC: usize = 0;
     #[inline] pub fn unregister_spec(&self) -> Items<'_, views::CnsUnregisterVolumeSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn unregister_spec_mut(&mut self) -> ItemsMut<'_, views::CnsUnregisterVolumeSpec> { self.as_object_mut().list_mut(0, D(3482)) }
-    #[inline] pub fn set_unregister_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3482), items.into_iter().map(|item| view_value::<views::CnsUnregisterVolumeSpec, A>(item))); self }
+    #[inline] pub fn unregister_spec_mut(&mut self) -> ItemsMut<'_, views::CnsUnregisterVolumeSpec> { self.as_object_mut().list_mut(0, D(3497)) }
+    #[inline] pub fn set_unregister_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3497), items.into_iter().map(|item| view_value::<views::CnsUnregisterVolumeSpec, A>(item))); self }
     #[inline] pub fn push_unregister_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsUnregisterVolumeSpec, A>(item); self.unregister_spec_mut().values().push(value); self }
 }
 
 impl CnsUpdateVolumeCrypto {
     pub const UPDATE_SPECS: usize = 0;
     #[inline] pub fn update_specs(&self) -> Items<'_, views::CnsVolumeCryptoUpdateSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn update_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeCryptoUpdateSpec> { self.as_object_mut().list_mut(0, D(3487)) }
-    #[inline] pub fn set_update_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3487), items.into_iter().map(|item| view_value::<views::CnsVolumeCryptoUpdateSpec, A>(item))); self }
+    #[inline] pub fn update_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeCryptoUpdateSpec> { self.as_object_mut().list_mut(0, D(3502)) }
+    #[inline] pub fn set_update_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3502), items.into_iter().map(|item| view_value::<views::CnsVolumeCryptoUpdateSpec, A>(item))); self }
     #[inline] pub fn push_update_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeCryptoUpdateSpec, A>(item); self.update_specs_mut().values().push(value); self }
 }
 
 impl CnsUpdateVolumeMetadata {
     pub const UPDATE_SPECS: usize = 0;
     #[inline] pub fn update_specs(&self) -> Items<'_, views::CnsVolumeMetadataUpdateSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn update_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeMetadataUpdateSpec> { self.as_object_mut().list_mut(0, D(3491)) }
-    #[inline] pub fn set_update_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3491), items.into_iter().map(|item| view_value::<views::CnsVolumeMetadataUpdateSpec, A>(item))); self }
+    #[inline] pub fn update_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeMetadataUpdateSpec> { self.as_object_mut().list_mut(0, D(3506)) }
+    #[inline] pub fn set_update_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3506), items.into_iter().map(|item| view_value::<views::CnsVolumeMetadataUpdateSpec, A>(item))); self }
     #[inline] pub fn push_update_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeMetadataUpdateSpec, A>(item); self.update_specs_mut().values().push(value); self }
 }
 
@@ -10423,16 +10464,16 @@ impl QuerySharedWitnessCompatibility {
     #[inline] pub fn shared_witness_host(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_shared_witness_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn robo_clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn robo_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4029)) }
-    #[inline] pub fn set_robo_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4029), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn robo_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4044)) }
+    #[inline] pub fn set_robo_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4044), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_robo_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.robo_clusters_mut().values().push(value); self }
 }
 
 impl VSANIsWitnessVirtualAppliance {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4036)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4036), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 

@@ -30,7 +30,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Fault, Moref, View};
 
-use super::{compute_resource, managed_entity, virtual_machine};
+use super::{compute_resource, internal_dynamic_type_manager, managed_entity, virtual_machine};
 use crate::call::Call;
 use crate::containers;
 use crate::kind::Kind;
@@ -48,7 +48,7 @@ pub(crate) use storage::default_volumes;
 pub(crate) use summary::{derive, put};
 
 pub(crate) fn kind() -> Kind<HostSystem> {
-    query::add(managed_entity::kind())
+    internal_dynamic_type_manager::add_to_host(query::add(managed_entity::kind()))
         .write(connection::disconnect)
         .write(connection::reconnect)
         .write(power::shutdown)
@@ -202,6 +202,7 @@ pub(crate) fn remove(call: &mut Call<'_, HostSystem>) -> Result<(), Fault> {
     for manager in managers::of(&host) {
         call.remove(&manager);
     }
+    internal_dynamic_type_manager::remove_with_host(call, &this);
     call.remove(&this);
     Ok(())
 }

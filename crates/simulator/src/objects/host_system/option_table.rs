@@ -149,6 +149,7 @@ pub(super) const OPTIONS: &[(&str, Setting, &str)] = &[
     ("Net.DVSLargeHeapMaxSizeMB", Number(20, 80, 80), "Largest heap of distributed switches, in MB"),
     ("Net.E1000IntrCoalesce", Number(0, 1, 1), "Whether interrupts of E1000 adapters are gathered"),
     ("Net.FollowHardwareMac", Number(0, 1, 1), "Whether the management interface takes the address of its adapter"),
+    ("Net.GuestIPHack", Number(0, 1, 0), "Whether addresses of guests are learned from their ARP packets"),
     ("Net.MaxNetifTxQueueLen", Number(1, 10_000, 2_000), "Longest transmit queue of an adapter"),
     ("Net.NetTxWorldlet", Number(1, 3, 3), "How packets are sent"),
     ("Net.PVRDMAVmknic", Text(""), "Interface that paravirtual RDMA uses"),
