@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use vimsim_registry::{Registry, Snapshot};
 use vimsim_types::table::Kind as TypeKind;
-use vimsim_types::views::{LookupServiceInstance, PbmServiceInstance, SearchIndex};
+use vimsim_types::views::{LookupServiceInstance, PbmServiceInstance, SearchIndex, SsoGroupcheckServiceInstance};
 use vimsim_types::{
     ArcStr, DateTime, Fault, List, Method, Moref, Namespace, Object, Ty, TypeId, Value, Version, View, views,
 };
@@ -243,11 +243,13 @@ impl Service {
 
     /// Carries out one call. Never fails and never hangs for good: whatever is wrong becomes the fault in the reply.
     pub async fn call(self: &Arc<Self>, mut request: Request) -> Reply {
-        // Three endpoints have a `ServiceInstance`; the registry keeps one object of each identifier.
+        // Four endpoints have a `ServiceInstance`; the registry keeps one object of each identifier.
         if request.this.kind() == PbmServiceInstance::TYPE {
             request.this = objects::pbm_service_instance::moref();
         } else if request.this.kind() == LookupServiceInstance::TYPE {
             request.this = objects::lookup_service_instance::moref();
+        } else if request.this.kind() == SsoGroupcheckServiceInstance::TYPE {
+            request.this = objects::sso_groupcheck_service_instance::moref();
         }
         let now = self.clock.now();
         if request.method.name.starts_with("Login") {

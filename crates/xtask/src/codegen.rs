@@ -78,6 +78,22 @@ const VIEWED: &[(&str, &str)] = &[
     ("pbm", "PbmComplianceManager"),
     ("pbm", "PbmReplicationManager"),
     ("pbm", "PbmSessionManager"),
+    ("sso", "SsoAdminServiceInstance"),
+    ("sso", "SsoGroupcheckServiceInstance"),
+    ("sso", "SsoGroupcheckGroupCheckService"),
+    ("sso", "SsoSessionManager"),
+    ("sso", "SsoAdminConfigurationManagementService"),
+    ("sso", "SsoAdminSmtpManagementService"),
+    ("sso", "SsoAdminPrincipalDiscoveryService"),
+    ("sso", "SsoAdminPrincipalManagementService"),
+    ("sso", "SsoAdminRoleManagementService"),
+    ("sso", "SsoAdminPasswordPolicyService"),
+    ("sso", "SsoAdminLockoutPolicyService"),
+    ("sso", "SsoAdminDomainManagementService"),
+    ("sso", "SsoAdminIdentitySourceManagementService"),
+    ("sso", "SsoAdminSystemManagementService"),
+    ("sso", "SsoAdminDeploymentInformationService"),
+    ("sso", "SsoAdminReplicationService"),
     ("vsan", "CnsVolumeManager"),
     ("vsan", "VimClusterVsanVcStretchedClusterSystem"),
 ];
@@ -445,9 +461,15 @@ impl<'a> Model<'a> {
         Ok(out)
     }
 
-    /// The name of a method's type. The lookup service's methods are called as vSphere's own, or as much else.
+    /// The name of a method's type. The methods of the lookup service and of single sign-on are called as vSphere's own, or
+    /// as much else.
     fn request_name(&self, id: usize, method: &Method) -> String {
-        let prefix = if self.schema.namespaces[self.rows[id].namespace].name == "lookup" { "Lookup" } else { "" };
+        let prefix = match self.schema.namespaces[self.rows[id].namespace].name.as_str() {
+            "lookup" => "Lookup",
+            "sso" if !method.name.starts_with("Sso") => "Sso",
+            "sso" => "Call",
+            _ => "",
+        };
         format!("{prefix}{}", pascal(&method.name))
     }
 

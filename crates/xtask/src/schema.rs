@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 /// All namespaces, vim25 first.
-pub(crate) const NAMESPACES: [&str; 7] = ["vim25", "pbm", "sms", "eam", "vslm", "vsan", "lookup"];
+pub(crate) const NAMESPACES: [&str; 8] = ["vim25", "pbm", "sms", "eam", "vslm", "vsan", "lookup", "sso"];
 
 #[derive(Debug, Default)]
 pub(crate) struct Schema {

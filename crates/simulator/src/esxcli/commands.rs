@@ -175,7 +175,7 @@ fn packages(host: &HostSystem) -> Vec<Record> {
     let Some(product) = host.config().map(|config| config.product()) else { return Vec::new() };
     let version = format!("{}-{}", product.version(), product.build());
     let installed = host.hardware().and_then(|it| it.bios_info()?.release_date()).map(|date| date.to_string());
-    let installed = installed.map(|date| date.chars().take(10).collect()).unwrap_or_else(String::new);
+    let installed = installed.map(|date| date.chars().take(10).collect::<String>()).unwrap_or_default();
     let package = |(name, summary): &(&'static str, &'static str)| {
         vec![
             ("AcceptanceLevel", "VMwareCertified".into()),

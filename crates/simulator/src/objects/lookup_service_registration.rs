@@ -91,7 +91,7 @@ fn info(service: &Registered<'_>, kind: &str, owner: &str, trust: Option<&str>) 
 }
 
 /// A certificate as clients are told to trust it: PEM without its first and last line.
-fn base64(der: &[u8]) -> String {
+pub(crate) fn base64(der: &[u8]) -> String {
     let text = pem::encode(&pem::Pem::new("CERTIFICATE", der));
     text.lines().filter(|line| !line.starts_with("-----")).collect()
 }

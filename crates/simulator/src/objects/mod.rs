@@ -69,6 +69,16 @@ pub(crate) mod search_index;
 pub(crate) mod service_instance;
 pub(crate) mod service_managers;
 pub(crate) mod session_manager;
+pub(crate) mod sso_admin_service_instance;
+pub(crate) mod sso_configuration_management_service;
+pub(crate) mod sso_groupcheck_group_check_service;
+pub(crate) mod sso_groupcheck_service_instance;
+pub(crate) mod sso_identity_source_management_service;
+pub(crate) mod sso_password_policy_service;
+pub(crate) mod sso_principal_discovery_service;
+pub(crate) mod sso_principal_management_service;
+pub(crate) mod sso_role_management_service;
+pub(crate) mod sso_session_manager;
 pub(crate) mod storage_pod;
 pub(crate) mod storage_resource_manager;
 pub(crate) mod task;
@@ -148,6 +158,16 @@ pub(crate) fn kinds() -> Vec<Table> {
         search_index::kind().into_table(),
         service_instance::kind().into_table(),
         session_manager::kind().into_table(),
+        sso_admin_service_instance::kind().into_table(),
+        sso_configuration_management_service::kind().into_table(),
+        sso_groupcheck_group_check_service::kind().into_table(),
+        sso_groupcheck_service_instance::kind().into_table(),
+        sso_identity_source_management_service::kind().into_table(),
+        sso_password_policy_service::kind().into_table(),
+        sso_principal_discovery_service::kind().into_table(),
+        sso_principal_management_service::kind().into_table(),
+        sso_role_management_service::kind().into_table(),
+        sso_session_manager::kind().into_table(),
         storage_pod::kind().into_table(),
         storage_resource_manager::kind().into_table(),
         task::kind().into_table(),

@@ -7,13 +7,13 @@ use vimsim_types::method::{
     SetLocale, TerminateSession, UpdateServiceMessage,
 };
 use vimsim_types::views::{
-    ExtensionManager, InvalidLocale, InvalidLogin, NoClientCertificate, NoSubjectName, NotFound, NotSupported,
-    ServiceInstance, SessionManager, SessionManagerGenericServiceTicket, SessionManagerLocalTicket,
-    UserLoginSessionEvent, UserLogoutSessionEvent, UserSession,
+    ExtensionManager, InvalidLocale, InvalidLogin, LookupServiceRegistration, NoClientCertificate, NoSubjectName,
+    NotFound, NotSupported, ServiceInstance, SessionManager, SessionManagerGenericServiceTicket,
+    SessionManagerLocalTicket, UserLoginSessionEvent, UserLogoutSessionEvent, UserSession,
 };
 use vimsim_types::{ArcStr, DateTime, Fault, List, Method, Moref, Ty, Value, View};
 
-use super::{host_system, property_collector, service_instance};
+use super::{host_system, property_collector, service_instance, sso_principal_management_service};
 use crate::call::{Call, Context, Look};
 use crate::config::{Credentials, Product};
 use crate::kind::Kind;
@@ -77,11 +77,10 @@ pub(crate) fn open_to_all(method: &Method) -> bool {
             | "ContinueRetrievePropertiesEx"
             | "QueryServiceList"
             | "PbmRetrieveServiceContent"
-            // Of the lookup service, which is how one finds where to log in.
-            | "List"
-            | "Get"
-            | "GetSiteId"
-    )
+            | "SsoAdminServiceInstance"
+            | "SsoGroupcheckServiceInstance"
+            | "GetTrustedCertificates"
+    ) || method.owner == LookupServiceRegistration::TYPE
 }
 
 fn session_list(context: &Context, _: &Snapshot, _: &ManagedObject) -> Value {
@@ -112,7 +111,7 @@ fn login(call: &mut Call<'_, SessionManager>, request: Login) -> Result<UserSess
 ///
 /// - `InvalidLogin` without a token or a name in it, if it is not valid at this time or stands for somebody who may not
 ///   log in, or if the client has a session already.
-fn login_by_token(call: &mut Call<'_, SessionManager>, _: LoginByToken) -> Result<UserSession, Fault> {
+pub(crate) fn login_by_token(call: &mut Call<'_, SessionManager>, _: LoginByToken) -> Result<UserSession, Fault> {
     let context = call.context();
     let token = context.token.as_ref().filter(|token| trusts(&context.service, token));
     match token {
@@ -203,7 +202,9 @@ pub(crate) fn knows(service: &Service, user: &str, password: &str) -> bool {
     match &service.config().credentials {
         Credentials::Any => !user.is_empty() && !password.is_empty(),
         Credentials::Fixed { user: expected, password: secret } => {
-            bare_name(user) == bare_name(expected) && password == secret.as_str()
+            let in_directory = sso_principal_management_service::lets_in(&service.snapshot(), user, password);
+            let is_own = || bare_name(user) == bare_name(expected) && password == secret.as_str();
+            in_directory.unwrap_or_else(is_own)
         }
     }
 }
@@ -216,7 +217,10 @@ pub(crate) fn trusts(service: &Service, token: &Token) -> bool {
     let ended = token.not_on_or_after.is_some_and(|end| end.plus_seconds(CLOCK_TOLERANCE) <= now);
     let known = match &service.config().credentials {
         Credentials::Any => !token.subject.is_empty(),
-        Credentials::Fixed { user, .. } => bare_name(&token.subject) == bare_name(user),
+        Credentials::Fixed { user, .. } => {
+            let in_directory = || sso_principal_management_service::has_user(&service.snapshot(), &token.subject);
+            bare_name(&token.subject) == bare_name(user) || in_directory()
+        }
     };
     known && begun && !ended
 }

@@ -20,1055 +20,1100 @@ const fn D(id: u16) -> T { T::Data(I(id)) }
 use crate::view::MethodView;
 
 views! {
-    AbandonHciWorkflow: Object, 4895, 4895;
-    AbdicateDomOwnership: Object, 5486, 5486;
-    AbortCustomizationTask: Object, 5835, 5835;
-    AcknowledgeAlarm: Object, 4872, 4872;
-    AcquireCimServicesTicket: Object, 5432, 5432;
-    AcquireCloneTicket: Object, 5660, 5660;
-    AcquireCredentialsInGuest: Object, 5100, 5100;
-    AcquireGenericServiceTicket: Object, 5653, 5653;
-    AcquireLocalTicket: Object, 5652, 5652;
-    AcquireMksTicket: Object, 5797, 5797;
-    AcquireTicket: Object, 5800, 5800;
-    AddAuthorizationRole: Object, 4876, 4876;
-    AddCustomFieldDef: Object, 4957, 4957;
-    AddDVPortgroupTask: Object, 5010, 5010;
-    AddDisksTask: Object, 5498, 5498;
-    AddFilter: Object, 5136, 5136;
-    AddFilterEntities: Object, 5141, 5141;
-    AddGuestAlias: Object, 5094, 5094;
-    AddHostTask: Object, 4901, 4901;
-    AddInternetScsiSendTargets: Object, 5363, 5363;
-    AddInternetScsiStaticTargets: Object, 5365, 5365;
-    AddKey: Object, 4922, 4922;
-    AddKeys: Object, 4923, 4923;
-    AddLicense: Object, 5554, 5554;
-    AddMonitoredEntities: Object, 5129, 5129;
-    AddNetworkResourcePool: Object, 5017, 5017;
-    AddPortGroup: Object, 5268, 5268;
-    AddServiceConsoleVirtualNic: Object, 5276, 5276;
-    AddStandaloneHostTask: Object, 5086, 5086;
-    AddVirtualNic: Object, 5273, 5273;
-    AddVirtualSwitch: Object, 5265, 5265;
-    AllocateIpv4Address: Object, 5531, 5531;
-    AllocateIpv6Address: Object, 5532, 5532;
-    AnswerVM: Object, 5782, 5782;
-    ApplyEntitiesConfigTask: Object, 5316, 5316;
-    ApplyEvcModeVMTask: Object, 5827, 5827;
-    ApplyHostConfigTask: Object, 5301, 5301;
-    ApplyRecommendation: Object, 4898, 4898;
-    ApplyStorageDrsRecommendationToPodTask: Object, 5668, 5668;
-    ApplyStorageDrsRecommendationTask: Object, 5669, 5669;
-    AreAlarmActionsEnabled: Object, 4869, 4869;
-    AssignUserToGroup: Object, 5255, 5255;
-    AssociateProfile: Object, 5587, 5587;
-    AttachDiskTask: Object, 5825, 5825;
-    AttachScsiLun: Object, 5377, 5377;
-    AttachScsiLunExTask: Object, 5378, 5378;
-    AttachTagToVStorageObject: Object, 5716, 5716;
-    AttachVmfsExtent: Object, 5345, 5345;
-    AutoStartPowerOff: Object, 5173, 5173;
-    AutoStartPowerOn: Object, 5172, 5172;
-    BackupFirmwareConfiguration: Object, 5230, 5230;
-    BatchAddHostsToClusterTask: Object, 5092, 5092;
-    BatchAddStandaloneHostsTask: Object, 5091, 5091;
-    BatchQueryConnectInfo: Object, 4972, 4972;
-    BindVnic: Object, 5539, 5539;
-    BrowseDiagnosticLog: Object, 4993, 4993;
-    CanProvisionObjects: Object, 5493, 5493;
-    CancelRecommendation: Object, 4899, 4899;
-    CancelRetrievePropertiesEx: Object, 5606, 5606;
-    CancelStorageDrsRecommendation: Object, 5670, 5670;
-    CancelTask: Object, 5676, 5676;
-    CancelWaitForUpdates: Object, 5602, 5602;
-    CertMgrRefreshCACertificatesAndCRLsTask: Object, 4890, 4890;
-    CertMgrRefreshCertificatesTask: Object, 4891, 4891;
-    CertMgrRevokeCertificatesTask: Object, 4892, 4892;
-    ChangeAccessMode: Object, 5149, 5149;
-    ChangeFileAttributesInGuest: Object, 5110, 5110;
-    ChangeKeyTask: Object, 4929, 4929;
-    ChangeLockdownMode: Object, 5154, 5154;
-    ChangeNFSUserPassword: Object, 5391, 5391;
-    ChangeOwner: Object, 5078, 5078;
-    ChangePassword: Object, 5257, 5257;
-    CheckAddHostEvcTask: Object, 4917, 4917;
-    CheckAnswerFileStatusTask: Object, 5311, 5311;
-    CheckCloneTask: Object, 5839, 5839;
-    CheckCompatibilityTask: Object, 5830, 5830;
-    CheckComplianceTask: Object, 5591, 5591;
-    CheckConfigureEvcModeTask: Object, 4916, 4916;
-    CheckCustomizationResources: Object, 4970, 4970;
-    CheckCustomizationSpec: Object, 5784, 5784;
-    CheckForUpdates: Object, 5600, 5600;
-    CheckHostPatchTask: Object, 5286, 5286;
-    CheckInstantCloneTask: Object, 5840, 5840;
-    CheckLicenseFeature: Object, 5549, 5549;
-    CheckMigrateTask: Object, 5837, 5837;
-    CheckPowerOnTask: Object, 5832, 5832;
-    CheckProfileComplianceTask: Object, 5589, 5589;
-    CheckRelocateTask: Object, 5838, 5838;
-    CheckVmConfigTask: Object, 5831, 5831;
-    ClearComplianceStatus: Object, 5593, 5593;
-    ClearNFSUser: Object, 5393, 5393;
-    ClearSystemEventLog: Object, 5240, 5240;
-    ClearTriggeredAlarms: Object, 4873, 4873;
-    ClearVStorageObjectControlFlags: Object, 5715, 5715;
-    CloneSession: Object, 5661, 5661;
-    CloneVAppTask: Object, 5741, 5741;
-    CloneVMTask: Object, 5787, 5787;
-    CloneVStorageObjectTask: Object, 5712, 5712;
-    CloseInventoryViewFolder: Object, 5517, 5517;
-    ClusterEnterMaintenanceMode: Object, 4907, 4907;
-    CompositeHostProfileTask: Object, 5318, 5318;
-    ComputeDiskPartitionInfo: Object, 5334, 5334;
-    ComputeDiskPartitionInfoForResize: Object, 5335, 5335;
-    ConfigureCryptoKey: Object, 5437, 5437;
-    ConfigureDatastoreIORMTask: Object, 5665, 5665;
-    ConfigureDatastorePrincipal: Object, 5209, 5209;
-    ConfigureEvcModeTask: Object, 4914, 4914;
-    ConfigureHCITask: Object, 4893, 4893;
-    ConfigureHostCacheTask: Object, 5176, 5176;
-    ConfigureLicenseSource: Object, 5552, 5552;
-    ConfigurePowerPolicy: Object, 5296, 5296;
-    ConfigureStorageDrsForPodTask: Object, 5673, 5673;
-    ConfigureVFlashResourceExTask: Object, 5443, 5443;
-    ConnectNvmeController: Object, 5410, 5410;
-    ConnectNvmeControllerExTask: Object, 5412, 5412;
-    ConsolidateVMDisksTask: Object, 5770, 5770;
-    ContinueRetrievePropertiesEx: Object, 5605, 5605;
-    ConvertNamespacePathToUuidPath: Object, 4989, 4989;
-    CopyDatastoreFileTask: Object, 5075, 5075;
-    CopyVirtualDiskTask: Object, 5750, 5750;
-    CreateAlarm: Object, 4867, 4867;
-    CreateChildDiskTask: Object, 5764, 5764;
-    CreateChildVMTask: Object, 5618, 5618;
-    CreateCluster: Object, 5084, 5084;
-    CreateClusterEx: Object, 5085, 5085;
-    CreateCollectorForEvents: Object, 5048, 5048;
-    CreateCollectorForTasks: Object, 5682, 5682;
-    CreateCollectorWithInfoFilterForTasks: Object, 5683, 5683;
-    CreateContainerView: Object, 5736, 5736;
-    CreateCustomizationSpec: Object, 4963, 4963;
-    CreateDVPortgroupTask: Object, 5022, 5022;
-    CreateDVSTask: Object, 5089, 5089;
-    CreateDatacenter: Object, 5087, 5087;
-    CreateDefaultProfile: Object, 5306, 5306;
-    CreateDescriptor: Object, 5573, 5573;
-    CreateDiagnosticPartition: Object, 5222, 5222;
-    CreateDirectory: Object, 4987, 4987;
-    CreateDiskFromSnapshotTask: Object, 5725, 5725;
-    CreateDiskTask: Object, 5698, 5698;
-    CreateFilter: Object, 5598, 5598;
-    CreateFolder: Object, 5080, 5080;
-    CreateGroup: Object, 5252, 5252;
-    CreateImportSpec: Object, 5572, 5572;
-    CreateInventoryView: Object, 5735, 5735;
-    CreateIpPool: Object, 5528, 5528;
-    CreateListView: Object, 5737, 5737;
-    CreateListViewFromView: Object, 5738, 5738;
-    CreateLocalDatastore: Object, 5202, 5202;
-    CreateNasDatastore: Object, 5201, 5201;
-    CreateNvdimmNamespaceTask: Object, 5282, 5282;
-    CreateNvdimmPMemNamespaceTask: Object, 5283, 5283;
-    CreateNvmeOverRdmaAdapter: Object, 5405, 5405;
-    CreateObjectScheduledTask: Object, 5628, 5628;
-    CreatePerfInterval: Object, 5580, 5580;
-    CreateProfile: Object, 5595, 5595;
-    CreatePropertyCollector: Object, 5607, 5607;
-    CreateRegistryKeyInGuest: Object, 5117, 5117;
-    CreateResourcePool: Object, 5615, 5615;
-    CreateScheduledTask: Object, 5626, 5626;
-    CreateScreenshotTask: Object, 5816, 5816;
-    CreateSecondaryVMExTask: Object, 5804, 5804;
-    CreateSecondaryVMTask: Object, 5803, 5803;
-    CreateSnapshotExTask: Object, 5767, 5767;
-    CreateSnapshotTask: Object, 5766, 5766;
-    CreateSoftwareAdapter: Object, 5407, 5407;
-    CreateStoragePod: Object, 5090, 5090;
-    CreateTask: Object, 5684, 5684;
-    CreateTemporaryDirectoryInGuest: Object, 5108, 5108;
-    CreateTemporaryFileInGuest: Object, 5107, 5107;
-    CreateUser: Object, 5250, 5250;
-    CreateVApp: Object, 5617, 5617;
-    CreateVMTask: Object, 5082, 5082;
-    CreateVirtualDiskTask: Object, 5747, 5747;
-    CreateVmfsDatastore: Object, 5194, 5194;
-    CreateVvolDatastore: Object, 5203, 5203;
-    CryptoManagerHostDisable: Object, 4930, 4930;
-    CryptoManagerHostEnable: Object, 4928, 4928;
-    CryptoManagerHostPrepare: Object, 4927, 4927;
-    CryptoUnlockTask: Object, 5828, 5828;
-    CurrentTime: Object, 5641, 5641;
-    CustomizationSpecItemToXml: Object, 4968, 4968;
-    CustomizeGuestTask: Object, 5833, 5833;
-    CustomizeVMTask: Object, 5783, 5783;
-    DVPortgroupRollbackTask: Object, 5003, 5003;
-    DVSManagerExportEntityTask: Object, 5036, 5036;
-    DVSManagerImportEntityTask: Object, 5037, 5037;
-    DVSManagerLookupDvPortGroup: Object, 5038, 5038;
-    DVSRollbackTask: Object, 5021, 5021;
-    DatastoreEnterMaintenanceMode: Object, 4983, 4983;
-    DatastoreExitMaintenanceModeTask: Object, 4984, 4984;
-    DecodeLicense: Object, 5556, 5556;
-    DefragmentAllDisks: Object, 5802, 5802;
-    DefragmentVirtualDiskTask: Object, 5753, 5753;
-    DeleteCustomizationSpec: Object, 4965, 4965;
-    DeleteDatastoreFileTask: Object, 5076, 5076;
-    DeleteDirectory: Object, 4988, 4988;
-    DeleteDirectoryInGuest: Object, 5104, 5104;
-    DeleteFile: Object, 5190, 5190;
-    DeleteFileInGuest: Object, 5103, 5103;
-    DeleteHostSpecification: Object, 5331, 5331;
-    DeleteHostSubSpecification: Object, 5330, 5330;
-    DeleteNvdimmBlockNamespacesTask: Object, 5285, 5285;
-    DeleteNvdimmNamespaceTask: Object, 5284, 5284;
-    DeleteRegistryKeyInGuest: Object, 5119, 5119;
-    DeleteRegistryValueInGuest: Object, 5122, 5122;
-    DeleteScsiLunState: Object, 5376, 5376;
-    DeleteSnapshotTask: Object, 5723, 5723;
-    DeleteVStorageObjectExTask: Object, 5729, 5729;
-    DeleteVStorageObjectTask: Object, 5707, 5707;
-    DeleteVffsVolumeState: Object, 5387, 5387;
-    DeleteVirtualDiskTask: Object, 5748, 5748;
-    DeleteVmfsVolumeState: Object, 5343, 5343;
-    DeleteVsanObjects: Object, 5494, 5494;
-    DeselectVnic: Object, 5450, 5450;
-    DeselectVnicForNicType: Object, 5481, 5481;
-    DestroyChildren: Object, 5616, 5616;
-    DestroyCollector: Object, 5147, 5147;
-    DestroyDatastore: Object, 4982, 4982;
-    DestroyIpPool: Object, 5530, 5530;
-    DestroyNetwork: Object, 5566, 5566;
-    DestroyProfile: Object, 5586, 5586;
-    DestroyPropertyCollector: Object, 5608, 5608;
-    DestroyPropertyFilter: Object, 5609, 5609;
-    DestroyVffs: Object, 5384, 5384;
-    DestroyView: Object, 5734, 5734;
-    DestroyTask: Object, 5564, 5564;
-    DetachDiskTask: Object, 5826, 5826;
-    DetachScsiLun: Object, 5374, 5374;
-    DetachScsiLunExTask: Object, 5375, 5375;
-    DetachTagFromVStorageObject: Object, 5717, 5717;
-    DirectPathProfileManagerCreate: Object, 4997, 4997;
-    DirectPathProfileManagerDelete: Object, 4999, 4999;
-    DirectPathProfileManagerList: Object, 5000, 5000;
-    DirectPathProfileManagerQueryCapacity: Object, 5001, 5001;
-    DirectPathProfileManagerUpdate: Object, 4998, 4998;
-    DisableAlarm: Object, 4874, 4874;
-    DisableClusteredVmdkSupport: Object, 5199, 5199;
-    DisableEvcModeTask: Object, 4915, 4915;
-    DisableFeature: Object, 5551, 5551;
-    DisableHyperThreading: Object, 5187, 5187;
-    DisableMultipathPath: Object, 5368, 5368;
-    DisableNetworkBootTask: Object, 4920, 4920;
-    DisableRuleset: Object, 5226, 5226;
-    DisableSecondaryVMTask: Object, 5808, 5808;
-    DisableSmartCardAuthentication: Object, 5166, 5166;
-    DisconnectHostTask: Object, 5419, 5419;
-    DisconnectNvmeController: Object, 5411, 5411;
-    DisconnectNvmeControllerExTask: Object, 5413, 5413;
-    DiscoverFcoeHbas: Object, 5380, 5380;
-    DiscoverNvmeControllers: Object, 5409, 5409;
-    DissociateProfile: Object, 5588, 5588;
-    DoesCustomizationSpecExist: Object, 4961, 4961;
-    DownloadDescriptionTree: Object, 5167, 5167;
-    DropConnections: Object, 5799, 5799;
-    DuplicateCustomizationSpec: Object, 4966, 4966;
-    DvsReconfigureVmVnicNetworkResourcePoolTask: Object, 5019, 5019;
-    DynamicTypeMgrQueryMoInstances: Object, 5514, 5514;
-    DynamicTypeMgrQueryTypeInfo: Object, 5515, 5515;
-    EagerZeroVirtualDiskTask: Object, 5756, 5756;
-    EmitSyslogMark: Object, 4996, 4996;
-    EnableAlarm: Object, 4875, 4875;
-    EnableAlarmActions: Object, 4870, 4870;
-    EnableClusteredVmdkSupport: Object, 5198, 5198;
-    EnableCrypto: Object, 5436, 5436;
-    EnableFeature: Object, 5550, 5550;
-    EnableHyperThreading: Object, 5186, 5186;
-    EnableMultipathPath: Object, 5367, 5367;
-    EnableNetworkBootTask: Object, 4919, 4919;
-    EnableNetworkResourceManagement: Object, 5020, 5020;
-    EnableRuleset: Object, 5225, 5225;
-    EnableSecondaryVMTask: Object, 5809, 5809;
-    EnableSmartCardAuthentication: Object, 5159, 5159;
-    EnterLockdownMode: Object, 5430, 5430;
-    EnterMaintenanceModeTask: Object, 5420, 5420;
-    EstimateDatabaseSize: Object, 5611, 5611;
-    EstimateStorageForConsolidateSnapshotsTask: Object, 5771, 5771;
-    EsxAgentHostManagerUpdateConfig: Object, 5223, 5223;
-    EvacuateVsanNodeTask: Object, 5505, 5505;
-    EvcManager: Object, 4905, 4905;
-    ExecuteHostProfile: Object, 5300, 5300;
-    ExecuteSimpleCommand: Object, 5662, 5662;
-    ExecuteSoap: Object, 5610, 5610;
-    ExitLockdownMode: Object, 5431, 5431;
-    ExitMaintenanceModeTask: Object, 5421, 5421;
-    ExpandVmfsDatastore: Object, 5200, 5200;
-    ExpandVmfsExtent: Object, 5346, 5346;
-    ExportAnswerFileTask: Object, 5310, 5310;
-    ExportProfile: Object, 5590, 5590;
-    ExportSnapshot: Object, 5844, 5844;
-    ExportVApp: Object, 5742, 5742;
-    ExportVm: Object, 5789, 5789;
-    ExtendDiskTask: Object, 5700, 5700;
-    ExtendHCITask: Object, 4894, 4894;
-    ExtendVffs: Object, 5383, 5383;
-    ExtendVirtualDiskTask: Object, 5751, 5751;
-    ExtendVmfsDatastore: Object, 5197, 5197;
-    ExtractOvfEnvironment: Object, 5774, 5774;
-    Fetch: Object, 5565, 5565;
-    FetchAuditRecords: Object, 4995, 4995;
-    FetchDVPortKeys: Object, 5004, 5004;
-    FetchDVPorts: Object, 5005, 5005;
-    FetchSystemEventLog: Object, 5241, 5241;
-    FetchUserPrivilegeOnEntities: Object, 4889, 4889;
-    FindAllByDnsName: Object, 5637, 5637;
-    FindAllByIp: Object, 5638, 5638;
-    FindAllByUuid: Object, 5636, 5636;
-    FindAssociatedProfile: Object, 5597, 5597;
-    FindByDatastorePath: Object, 5631, 5631;
-    FindByDnsName: Object, 5632, 5632;
-    FindByInventoryPath: Object, 5634, 5634;
-    FindByIp: Object, 5633, 5633;
-    FindByUuid: Object, 5630, 5630;
-    FindChild: Object, 5635, 5635;
-    FindExtension: Object, 5054, 5054;
-    FindRulesForVm: Object, 4909, 4909;
-    FormatVffs: Object, 5382, 5382;
-    FormatVmfs: Object, 5337, 5337;
-    GenerateCertificateSigningRequest: Object, 5178, 5178;
-    GenerateCertificateSigningRequestByDn: Object, 5179, 5179;
-    GenerateClientCsr: Object, 4942, 4942;
-    GenerateConfigTaskList: Object, 5302, 5302;
-    GenerateHostConfigTaskSpecTask: Object, 5315, 5315;
-    GenerateHostProfileTaskListTask: Object, 5303, 5303;
-    GenerateKey: Object, 4938, 4938;
-    GenerateLogBundlesTask: Object, 4994, 4994;
-    GenerateSelfSignedClientCert: Object, 4941, 4941;
-    GetAlarm: Object, 4868, 4868;
-    GetAlarmState: Object, 4871, 4871;
-    GetCryptoKeyStatus: Object, 4931, 4931;
-    GetCustomizationSpec: Object, 4962, 4962;
-    GetDefaultKmsCluster: Object, 4951, 4951;
-    GetPublicKey: Object, 5057, 5057;
-    GetResourceUsage: Object, 4911, 4911;
-    GetSiteInfo: Object, 5663, 5663;
-    GetSystemVMsRestrictedDatastores: Object, 4913, 4913;
-    GetVchaClusterHealth: Object, 5072, 5072;
-    GetVpcNetworkSpan: Object, 5039, 5039;
-    GetVsanObjExtAttrs: Object, 5491, 5491;
-    HasMonitoredEntity: Object, 5132, 5132;
-    HasPrivilegeOnEntities: Object, 4887, 4887;
-    HasPrivilegeOnEntity: Object, 4886, 4886;
-    HasProvider: Object, 5126, 5126;
-    HasUserPrivilegeOnEntities: Object, 4888, 4888;
-    HostClearVStorageObjectControlFlags: Object, 5464, 5464;
-    HostCloneVStorageObjectTask: Object, 5461, 5461;
-    HostConfigVFlashCache: Object, 5446, 5446;
-    HostConfigureVFlashResource: Object, 5444, 5444;
-    HostCreateDiskTask: Object, 5451, 5451;
-    HostDeleteVStorageObjectExTask: Object, 5475, 5475;
-    HostDeleteVStorageObjectTask: Object, 5457, 5457;
-    HostExtendDiskTask: Object, 5453, 5453;
-    HostGetVFlashModuleDefaultConfig: Object, 5447, 5447;
-    HostImageConfigGetAcceptance: Object, 5242, 5242;
-    HostImageConfigGetProfile: Object, 5243, 5243;
-    HostInflateDiskTask: Object, 5454, 5454;
-    HostListVStorageObject: Object, 5460, 5460;
-    HostProfileResetValidationState: Object, 5297, 5297;
-    HostQueryVirtualDiskUuid: Object, 5478, 5478;
-    HostReconcileDatastoreInventoryTask: Object, 5465, 5465;
-    HostRegisterDisk: Object, 5452, 5452;
-    HostRelocateVStorageObjectTask: Object, 5462, 5462;
-    HostRemoveVFlashResource: Object, 5445, 5445;
-    HostRenameVStorageObject: Object, 5455, 5455;
-    HostRetrieveVStorageInfrastructureObjectPolicy: Object, 5456, 5456;
-    HostRetrieveVStorageObject: Object, 5458, 5458;
-    HostRetrieveVStorageObjectMetadata: Object, 5473, 5473;
-    HostRetrieveVStorageObjectMetadataValue: Object, 5474, 5474;
-    HostRetrieveVStorageObjectState: Object, 5459, 5459;
-    HostScheduleReconcileDatastoreInventory: Object, 5466, 5466;
-    HostSetVStorageObjectControlFlags: Object, 5463, 5463;
-    HostSetVirtualDiskUuidTask: Object, 5477, 5477;
-    HostSpecGetUpdatedHosts: Object, 5332, 5332;
-    HostUpdateVStorageObjectMetadataExTask: Object, 5476, 5476;
-    HostUpdateVStorageObjectMetadataTask: Object, 5472, 5472;
-    HostVStorageObjectCreateDiskFromSnapshotTask: Object, 5470, 5470;
-    HostVStorageObjectCreateSnapshotTask: Object, 5467, 5467;
-    HostVStorageObjectDeleteSnapshotTask: Object, 5468, 5468;
-    HostVStorageObjectRetrieveSnapshotInfo: Object, 5469, 5469;
-    HostVStorageObjectRevertTask: Object, 5471, 5471;
-    HttpNfcLeaseAbort: Object, 5510, 5510;
-    HttpNfcLeaseComplete: Object, 5509, 5509;
-    HttpNfcLeaseGetManifest: Object, 5507, 5507;
-    HttpNfcLeaseProbeUrls: Object, 5513, 5513;
-    HttpNfcLeaseProgress: Object, 5511, 5511;
-    HttpNfcLeasePullFromUrlsTask: Object, 5512, 5512;
-    HttpNfcLeaseSetManifestChecksumType: Object, 5508, 5508;
-    ImpersonateUser: Object, 5658, 5658;
-    ImportCertificateForCAMTask: Object, 5157, 5157;
-    ImportUnmanagedSnapshot: Object, 5761, 5761;
-    ImportVApp: Object, 5620, 5620;
-    IncreaseDirectorySize: Object, 4990, 4990;
-    InflateDiskTask: Object, 5701, 5701;
-    InflateVirtualDiskTask: Object, 5755, 5755;
-    InitializeDisksTask: Object, 5499, 5499;
-    InitiateFileTransferFromGuest: Object, 5111, 5111;
-    InitiateFileTransferToGuest: Object, 5112, 5112;
-    InitiateTransitionToVLCMTask: Object, 5526, 5526;
-    InstallHostPatchV2Task: Object, 5291, 5291;
-    InstallHostPatchTask: Object, 5290, 5290;
-    InstallIoFilterTask: Object, 5518, 5518;
-    InstallServerCertificate: Object, 5181, 5181;
-    InstallSmartCardTrustAnchor: Object, 5160, 5160;
-    InstantCloneTask: Object, 5788, 5788;
-    IsClusteredVmdkEnabled: Object, 4985, 4985;
-    IsGuestOsCustomizable: Object, 4971, 4971;
-    IsKmsClusterActive: Object, 4949, 4949;
-    IsSharedGraphicsActive: Object, 5236, 5236;
-    JoinDomainWithCAMTask: Object, 5156, 5156;
-    JoinDomainTask: Object, 5155, 5155;
-    LeaveCurrentDomainTask: Object, 5158, 5158;
-    ListCACertificateRevocationLists: Object, 5185, 5185;
-    ListCACertificates: Object, 5184, 5184;
-    ListFilesInGuest: Object, 5109, 5109;
-    ListGuestAliases: Object, 5097, 5097;
-    ListGuestMappedAliases: Object, 5098, 5098;
-    ListKeys: Object, 4926, 4926;
-    ListKmipServers: Object, 4936, 4936;
-    ListKmsClusters: Object, 4955, 4955;
-    ListProcessesInGuest: Object, 5114, 5114;
-    ListRegistryKeysInGuest: Object, 5118, 5118;
-    ListRegistryValuesInGuest: Object, 5121, 5121;
-    ListSmartCardTrustAnchors: Object, 5165, 5165;
-    ListTagsAttachedToVStorageObject: Object, 5719, 5719;
-    ListVStorageObject: Object, 5711, 5711;
-    ListVStorageObjectsAttachedToTag: Object, 5718, 5718;
-    LogUserEvent: Object, 5049, 5049;
-    Login: Object, 5649, 5649;
-    LoginBySSPI: Object, 5650, 5650;
-    LoginByToken: Object, 5648, 5648;
-    LoginExtensionByCertificate: Object, 5657, 5657;
-    LoginExtensionBySubjectName: Object, 5656, 5656;
-    Logout: Object, 5651, 5651;
-    LookupDvPortGroup: Object, 5024, 5024;
-    LookupVmOverheadMemory: Object, 5569, 5569;
-    MakeDirectory: Object, 5077, 5077;
-    MakeDirectoryInGuest: Object, 5102, 5102;
-    MakePrimaryVMTask: Object, 5806, 5806;
-    MarkAsLocalTask: Object, 5398, 5398;
-    MarkAsNonLocalTask: Object, 5399, 5399;
-    MarkAsNonSsdTask: Object, 5397, 5397;
-    MarkAsSsdTask: Object, 5396, 5396;
-    MarkAsTemplate: Object, 5790, 5790;
-    MarkAsVirtualMachine: Object, 5791, 5791;
-    MarkDefault: Object, 4933, 4933;
-    MarkForRemoval: Object, 5381, 5381;
-    MarkPerenniallyReserved: Object, 5403, 5403;
-    MarkPerenniallyReservedExTask: Object, 5404, 5404;
-    MarkServiceProviderEntities: Object, 5686, 5686;
-    MergeDvsTask: Object, 5009, 5009;
-    MergePermissions: Object, 4879, 4879;
-    MigrateVMTask: Object, 5785, 5785;
-    ModifyListView: Object, 5559, 5559;
-    MountToolsInstaller: Object, 5794, 5794;
-    MountVffsVolume: Object, 5385, 5385;
-    MountVmfsVolume: Object, 5338, 5338;
-    MountVmfsVolumeExTask: Object, 5341, 5341;
-    MoveDVPortTask: Object, 5011, 5011;
-    MoveDatastoreFileTask: Object, 5074, 5074;
-    MoveDirectoryInGuest: Object, 5105, 5105;
-    MoveFileInGuest: Object, 5106, 5106;
-    MoveHostIntoTask: Object, 4903, 4903;
-    MoveIntoFolderTask: Object, 5081, 5081;
-    MoveIntoResourcePool: Object, 5613, 5613;
-    MoveIntoTask: Object, 4902, 4902;
-    MoveVirtualDiskTask: Object, 5749, 5749;
-    NotifyAffectedServices: Object, 5183, 5183;
-    OpenInventoryViewFolder: Object, 5516, 5516;
-    OverwriteCustomizationSpec: Object, 4964, 4964;
-    ParseDescriptor: Object, 5571, 5571;
-    PerformDvsProductSpecOperationTask: Object, 5008, 5008;
-    PerformVsanUpgradePreflightCheck: Object, 5846, 5846;
-    PerformVsanUpgradeTask: Object, 5848, 5848;
-    PlaceVm: Object, 4908, 4908;
-    PlaceVmsXCluster: Object, 5093, 5093;
-    PostEvent: Object, 5051, 5051;
-    PostHealthUpdates: Object, 5134, 5134;
-    PowerDownHostToStandByTask: Object, 5424, 5424;
-    PowerOffVAppTask: Object, 5744, 5744;
-    PowerOffVMTask: Object, 5776, 5776;
-    PowerOnMultiVMTask: Object, 4975, 4975;
-    PowerOnVAppTask: Object, 5743, 5743;
-    PowerOnVMTask: Object, 5775, 5775;
-    PowerUpHostFromStandByTask: Object, 5425, 5425;
-    PrepareCrypto: Object, 5435, 5435;
-    PromoteDisksTask: Object, 5815, 5815;
-    ProvisionServerPrivateKey: Object, 5180, 5180;
-    PutUsbScanCodes: Object, 5817, 5817;
-    Query: Object, 5639, 5639;
-    QueryAnswerFileStatus: Object, 5312, 5312;
-    QueryAssignedLicenses: Object, 5544, 5544;
-    QueryAvailableDisksForVmfs: Object, 5192, 5192;
-    QueryAvailableDvsSpec: Object, 5025, 5025;
-    QueryAvailablePartition: Object, 5218, 5218;
-    QueryAvailablePerfMetric: Object, 5575, 5575;
-    QueryAvailableSsds: Object, 5389, 5389;
-    QueryAvailableTimeZones: Object, 5213, 5213;
-    QueryBootDevices: Object, 5174, 5174;
-    QueryBoundVnics: Object, 5537, 5537;
-    QueryCandidateNics: Object, 5538, 5538;
-    QueryChangedDiskAreas: Object, 5818, 5818;
-    QueryCmmds: Object, 5482, 5482;
-    QueryCompatibleHostForExistingDvs: Object, 5029, 5029;
-    QueryCompatibleHostForNewDvs: Object, 5028, 5028;
-    QueryCompatibleVmnicsFromHosts: Object, 5027, 5027;
-    QueryComplianceStatus: Object, 5592, 5592;
-    QueryConfigOption: Object, 5041, 5041;
-    QueryConfigOptionDescriptor: Object, 5040, 5040;
-    QueryConfigOptionEx: Object, 5042, 5042;
-    QueryConfigTarget: Object, 5043, 5043;
-    QueryConfiguredModuleOptionString: Object, 5249, 5249;
-    QueryConnectionInfo: Object, 4973, 4973;
-    QueryConnectionInfoViaSpec: Object, 4974, 4974;
-    QueryConnections: Object, 5798, 5798;
-    QueryCryptoKeyStatus: Object, 4952, 4952;
-    QueryDatastorePerformanceSummary: Object, 5667, 5667;
-    QueryDateTime: Object, 5214, 5214;
-    QueryDescriptions: Object, 4992, 4992;
-    QueryDirectoryInfo: Object, 4991, 4991;
-    QueryDisksForVsan: Object, 5497, 5497;
-    QueryDisksUsingFilter: Object, 5525, 5525;
-    QueryDvsByUuid: Object, 5032, 5032;
-    QueryDvsCheckCompatibility: Object, 5034, 5034;
-    QueryDvsCompatibleHostSpec: Object, 5030, 5030;
-    QueryDvsConfigTarget: Object, 5033, 5033;
-    QueryDvsFeatureCapability: Object, 5031, 5031;
-    QueryEvents: Object, 5050, 5050;
-    QueryExpressionMetadata: Object, 5594, 5594;
-    QueryExtensionIpAllocationUsage: Object, 5062, 5062;
-    QueryFaultToleranceCompatibility: Object, 5821, 5821;
-    QueryFaultToleranceCompatibilityEx: Object, 5822, 5822;
-    QueryFileLockInfo: Object, 5079, 5079;
-    QueryFilterEntities: Object, 5140, 5140;
-    QueryFilterInfoIds: Object, 5139, 5139;
-    QueryFilterList: Object, 5137, 5137;
-    QueryFilterName: Object, 5138, 5138;
-    QueryFirmwareConfigUploadURL: Object, 5231, 5231;
-    QueryHealthUpdateInfos: Object, 5128, 5128;
-    QueryHealthUpdates: Object, 5135, 5135;
-    QueryHostConnectionInfo: Object, 5415, 5415;
-    QueryHostPatchTask: Object, 5293, 5293;
-    QueryHostProfileMetadata: Object, 5304, 5304;
-    QueryHostStatus: Object, 5504, 5504;
-    QueryHostsWithAttachedLun: Object, 5664, 5664;
-    QueryIORMConfigOption: Object, 5666, 5666;
-    QueryIPAllocations: Object, 5534, 5534;
-    QueryIoFilterInfo: Object, 5522, 5522;
-    QueryIoFilterIssues: Object, 5521, 5521;
-    QueryIpPools: Object, 5527, 5527;
-    QueryLicenseSourceAvailability: Object, 5546, 5546;
-    QueryLicenseUsage: Object, 5547, 5547;
-    QueryLockdownExceptions: Object, 5152, 5152;
-    QueryManagedBy: Object, 5061, 5061;
-    QueryMaxQueueDepth: Object, 5207, 5207;
-    QueryMemoryOverhead: Object, 5426, 5426;
-    QueryMemoryOverheadEx: Object, 5427, 5427;
-    QueryMigrationDependencies: Object, 5541, 5541;
-    QueryModules: Object, 5247, 5247;
-    QueryMonitoredEntities: Object, 5131, 5131;
-    QueryNFSUser: Object, 5392, 5392;
-    QueryNetConfig: Object, 5479, 5479;
-    QueryNetworkHint: Object, 5272, 5272;
-    QueryNext: Object, 5640, 5640;
-    QueryObjectsOnPhysicalVsanDisk: Object, 5485, 5485;
-    QueryOptions: Object, 5567, 5567;
-    QueryPartitionCreateDesc: Object, 5221, 5221;
-    QueryPartitionCreateOptions: Object, 5220, 5220;
-    QueryPathSelectionPolicyOptions: Object, 5371, 5371;
-    QueryPerf: Object, 5578, 5578;
-    QueryPerfComposite: Object, 5579, 5579;
-    QueryPerfCounter: Object, 5576, 5576;
-    QueryPerfCounterByLevel: Object, 5577, 5577;
-    QueryPerfProviderSummary: Object, 5574, 5574;
-    QueryPhysicalVsanDisks: Object, 5483, 5483;
-    QueryPnicStatus: Object, 5536, 5536;
-    QueryPolicyMetadata: Object, 5596, 5596;
-    QueryProductLockerLocation: Object, 5438, 5438;
-    QueryProfileStructure: Object, 5305, 5305;
-    QueryProviderList: Object, 5125, 5125;
-    QueryProviderName: Object, 5127, 5127;
-    QueryResourceConfigOption: Object, 5621, 5621;
-    QueryServiceList: Object, 5646, 5646;
-    QueryStorageArrayTypePolicyOptions: Object, 5372, 5372;
-    QuerySupportedFeatures: Object, 5545, 5545;
-    QuerySupportedNetworkOffloadSpec: Object, 5026, 5026;
-    QuerySyncingVsanObjects: Object, 5489, 5489;
-    QuerySystemUsers: Object, 5150, 5150;
-    QueryTargetCapabilities: Object, 5044, 5044;
-    QueryTpmAttestationReport: Object, 5414, 5414;
-    QueryUnmonitoredHosts: Object, 5133, 5133;
-    QueryUnownedFiles: Object, 5819, 5819;
-    QueryUnresolvedVmfsVolume: Object, 5349, 5349;
-    QueryUnresolvedVmfsVolumes: Object, 5210, 5210;
-    QueryUsedVlanIdInDvs: Object, 5006, 5006;
-    QueryVMotionCompatibility: Object, 5644, 5644;
-    QueryVMotionCompatibilityExTask: Object, 5836, 5836;
-    QueryVirtualDiskFragmentation: Object, 5752, 5752;
-    QueryVirtualDiskGeometry: Object, 5760, 5760;
-    QueryVirtualDiskInfoTask: Object, 5763, 5763;
-    QueryVirtualDiskUuid: Object, 5759, 5759;
-    QueryVirtualDiskUuidEx: Object, 5732, 5732;
-    QueryVmfsConfigOption: Object, 5402, 5402;
-    QueryVmfsDatastoreCreateOptions: Object, 5193, 5193;
-    QueryVmfsDatastoreExpandOptions: Object, 5196, 5196;
-    QueryVmfsDatastoreExtendOptions: Object, 5195, 5195;
-    QueryVnicStatus: Object, 5535, 5535;
-    QueryVsanObjectUuidsByFilter: Object, 5496, 5496;
-    QueryVsanObjects: Object, 5484, 5484;
-    QueryVsanStatistics: Object, 5487, 5487;
-    QueryVsanUpgradeStatus: Object, 5847, 5847;
-    ReadEnvironmentVariableInGuest: Object, 5116, 5116;
-    ReadNextEvents: Object, 5045, 5045;
-    ReadNextTasks: Object, 5680, 5680;
-    ReadNextTasksByViewSpec: Object, 5685, 5685;
-    ReadPreviousEvents: Object, 5046, 5046;
-    ReadPreviousTasks: Object, 5681, 5681;
-    RebootGuest: Object, 5780, 5780;
-    RebootHostTask: Object, 5422, 5422;
-    RecommendDatastores: Object, 5675, 5675;
-    RecommendHostsForVm: Object, 4900, 4900;
-    RecommissionVsanNodeTask: Object, 5506, 5506;
-    ReconcileDatastoreInventoryExTask: Object, 5733, 5733;
-    ReconcileDatastoreInventoryTask: Object, 5720, 5720;
-    ReconfigVMTask: Object, 5772, 5772;
-    ReconfigurationSatisfiable: Object, 5492, 5492;
-    ReconfigureAlarm: Object, 4866, 4866;
-    ReconfigureAutostart: Object, 5171, 5171;
-    ReconfigureClusterTask: Object, 4897, 4897;
-    ReconfigureComputeResourceTask: Object, 4921, 4921;
-    ReconfigureDVPortTask: Object, 5013, 5013;
-    ReconfigureDVPortgroupTask: Object, 5002, 5002;
-    ReconfigureDatacenterTask: Object, 4977, 4977;
-    ReconfigureDomObject: Object, 5488, 5488;
-    ReconfigureDvsTask: Object, 5007, 5007;
-    ReconfigureHostForDASTask: Object, 5428, 5428;
-    ReconfigureScheduledTask: Object, 5624, 5624;
-    ReconfigureServiceConsoleReservation: Object, 5258, 5258;
-    ReconfigureSnmpAgent: Object, 5325, 5325;
-    ReconfigureVirtualMachineReservation: Object, 5259, 5259;
-    ReconnectHostTask: Object, 5418, 5418;
-    RectifyDvsHostTask: Object, 5015, 5015;
-    RectifyDvsOnHostTask: Object, 5035, 5035;
-    Refresh: Object, 5294, 5294;
-    RefreshDVPortState: Object, 5014, 5014;
-    RefreshDatastore: Object, 4978, 4978;
-    RefreshDatastoreStorageInfo: Object, 4979, 4979;
-    RefreshDateTimeSystem: Object, 5216, 5216;
-    RefreshFirewall: Object, 5228, 5228;
-    RefreshGraphicsManager: Object, 5235, 5235;
-    RefreshHealthStatusSystem: Object, 5238, 5238;
-    RefreshNetworkSystem: Object, 5280, 5280;
-    RefreshRecommendation: Object, 4904, 4904;
-    RefreshRuntime: Object, 5622, 5622;
-    RefreshServices: Object, 5324, 5324;
-    RefreshStorageDrsRecommendation: Object, 5671, 5671;
-    RefreshStorageDrsRecommendationsForPodTask: Object, 5672, 5672;
-    RefreshStorageInfo: Object, 5765, 5765;
-    RefreshStorageSystem: Object, 5379, 5379;
-    RegisterChildVMTask: Object, 5619, 5619;
-    RegisterDisk: Object, 5699, 5699;
-    RegisterExtension: Object, 5055, 5055;
-    RegisterHealthUpdateProvider: Object, 5123, 5123;
-    RegisterKmipServer: Object, 4932, 4932;
-    RegisterKmsCluster: Object, 4953, 4953;
-    RegisterVMTask: Object, 5083, 5083;
-    ReleaseCredentialsInGuest: Object, 5101, 5101;
-    ReleaseIpAllocation: Object, 5533, 5533;
-    ReleaseManagedSnapshot: Object, 5762, 5762;
-    Reload: Object, 5562, 5562;
-    RelocateVMTask: Object, 5786, 5786;
-    RelocateVStorageObjectTask: Object, 5713, 5713;
-    RemoveAlarm: Object, 4865, 4865;
-    RemoveAllSnapshotsTask: Object, 5769, 5769;
-    RemoveAssignedLicense: Object, 5543, 5543;
-    RemoveAuthorizationRole: Object, 4877, 4877;
-    RemoveCustomFieldDef: Object, 4958, 4958;
-    RemoveDatastore: Object, 5204, 5204;
-    RemoveDatastoreExTask: Object, 5208, 5208;
-    RemoveDiskMappingTask: Object, 5501, 5501;
-    RemoveDiskTask: Object, 5500, 5500;
-    RemoveEntityPermission: Object, 4885, 4885;
-    RemoveFilter: Object, 5143, 5143;
-    RemoveFilterEntities: Object, 5142, 5142;
-    RemoveGroup: Object, 5254, 5254;
-    RemoveGuestAlias: Object, 5095, 5095;
-    RemoveGuestAliasByCert: Object, 5096, 5096;
-    RemoveInternetScsiSendTargets: Object, 5364, 5364;
-    RemoveInternetScsiStaticTargets: Object, 5366, 5366;
-    RemoveKey: Object, 4924, 4924;
-    RemoveKeys: Object, 4925, 4925;
-    RemoveKmipServer: Object, 4935, 4935;
-    RemoveLicense: Object, 5555, 5555;
-    RemoveLicenseLabel: Object, 5558, 5558;
-    RemoveMonitoredEntities: Object, 5130, 5130;
-    RemoveNetworkResourcePool: Object, 5018, 5018;
-    RemoveNvmeOverRdmaAdapter: Object, 5406, 5406;
-    RemovePerfInterval: Object, 5581, 5581;
-    RemovePortGroup: Object, 5269, 5269;
-    RemoveScheduledTask: Object, 5623, 5623;
-    RemoveServiceConsoleVirtualNic: Object, 5277, 5277;
-    RemoveSmartCardTrustAnchor: Object, 5162, 5162;
-    RemoveSmartCardTrustAnchorByFingerprint: Object, 5163, 5163;
-    RemoveSmartCardTrustAnchorCertificate: Object, 5164, 5164;
-    RemoveSnapshotTask: Object, 5842, 5842;
-    RemoveSoftwareAdapter: Object, 5408, 5408;
-    RemoveUser: Object, 5253, 5253;
-    RemoveVirtualNic: Object, 5274, 5274;
-    RemoveVirtualSwitch: Object, 5266, 5266;
-    RenameCustomFieldDef: Object, 4959, 4959;
-    RenameCustomizationSpec: Object, 4967, 4967;
-    RenameDatastore: Object, 4981, 4981;
-    RenameSnapshot: Object, 5843, 5843;
-    RenameVStorageObject: Object, 5702, 5702;
-    RenameVStorageObjectEx: Object, 5691, 5691;
-    RenameTask: Object, 5563, 5563;
-    RepairVStorageObjectChainTask: Object, 5696, 5696;
-    RepairVmDiskChainsTask: Object, 5829, 5829;
-    ReplaceCACertificatesAndCRLs: Object, 5182, 5182;
-    ReplaceSmartCardTrustAnchors: Object, 5161, 5161;
-    RescanAllHba: Object, 5354, 5354;
-    RescanHba: Object, 5353, 5353;
-    RescanVffs: Object, 5388, 5388;
-    RescanVmfs: Object, 5344, 5344;
-    ResetCollector: Object, 5146, 5146;
-    ResetCounterLevelMapping: Object, 5584, 5584;
-    ResetEntityPermissions: Object, 4884, 4884;
-    ResetFirmwareToFactoryDefaults: Object, 5229, 5229;
-    ResetGuestInformation: Object, 5793, 5793;
-    ResetListView: Object, 5560, 5560;
-    ResetListViewFromView: Object, 5561, 5561;
-    ResetSystemHealthInfo: Object, 5239, 5239;
-    ResetVMTask: Object, 5778, 5778;
-    ResignatureUnresolvedVmfsVolumeTask: Object, 5211, 5211;
-    ResolveInstallationErrorsOnClusterTask: Object, 5524, 5524;
-    ResolveInstallationErrorsOnHostTask: Object, 5523, 5523;
-    ResolveMultipleUnresolvedVmfsVolumes: Object, 5350, 5350;
-    ResolveMultipleUnresolvedVmfsVolumesExTask: Object, 5351, 5351;
-    ResolveNfsServerHostName: Object, 5206, 5206;
-    RestartService: Object, 5322, 5322;
-    RestartServiceConsoleVirtualNic: Object, 5279, 5279;
-    RestoreFirmwareConfiguration: Object, 5232, 5232;
-    RetrieveAllPermissions: Object, 4882, 4882;
-    RetrieveAnswerFile: Object, 5308, 5308;
-    RetrieveAnswerFileForProfile: Object, 5309, 5309;
-    RetrieveArgumentDescription: Object, 5047, 5047;
-    RetrieveCertificateInfoList: Object, 5177, 5177;
-    RetrieveClientCert: Object, 4945, 4945;
-    RetrieveClientCsr: Object, 4944, 4944;
-    RetrieveDasAdvancedRuntimeInfo: Object, 4906, 4906;
-    RetrieveDescription: Object, 5585, 5585;
-    RetrieveDiskPartitionInfo: Object, 5333, 5333;
-    RetrieveDynamicPassthroughInfo: Object, 5168, 5168;
-    RetrieveDynamicTypeManager: Object, 5441, 5441;
-    RetrieveEntityPermissions: Object, 4881, 4881;
-    RetrieveEntityScheduledTask: Object, 5627, 5627;
-    RetrieveFreeEpcMemory: Object, 5440, 5440;
-    RetrieveHardwareUptime: Object, 5434, 5434;
-    RetrieveHostAccessControlEntries: Object, 5148, 5148;
-    RetrieveHostCustomizations: Object, 5313, 5313;
-    RetrieveHostCustomizationsForProfile: Object, 5314, 5314;
-    RetrieveHostSpecification: Object, 5329, 5329;
-    RetrieveKmipServerCert: Object, 4939, 4939;
-    RetrieveKmipServersStatusTask: Object, 4937, 4937;
-    RetrieveManagedMethodExecuter: Object, 5442, 5442;
-    RetrieveObjectScheduledTask: Object, 5629, 5629;
-    RetrieveProductComponents: Object, 5645, 5645;
-    RetrieveProperties: Object, 5599, 5599;
-    RetrievePropertiesEx: Object, 5604, 5604;
-    RetrieveRolePermissions: Object, 4880, 4880;
-    RetrieveSelfSignedClientCert: Object, 4943, 4943;
-    RetrieveServiceContent: Object, 5642, 5642;
-    RetrieveServiceProviderEntities: Object, 5688, 5688;
-    RetrieveSnapshotDetails: Object, 5727, 5727;
-    RetrieveSnapshotInfo: Object, 5724, 5724;
-    RetrieveUserGroups: Object, 5689, 5689;
-    RetrieveVStorageInfrastructureObjectPolicy: Object, 5706, 5706;
-    RetrieveVStorageObject: Object, 5708, 5708;
-    RetrieveVStorageObjectAssociations: Object, 5710, 5710;
-    RetrieveVStorageObjectState: Object, 5709, 5709;
-    RetrieveVendorDeviceGroupInfo: Object, 5169, 5169;
-    RetrieveVgpuDeviceInfo: Object, 5233, 5233;
-    RetrieveVgpuProfileInfo: Object, 5234, 5234;
-    RevertToCurrentSnapshotTask: Object, 5768, 5768;
-    RevertToSnapshotTask: Object, 5841, 5841;
-    RevertVStorageObjectExTask: Object, 5695, 5695;
-    RevertVStorageObjectTask: Object, 5726, 5726;
-    RewindCollector: Object, 5145, 5145;
-    RunScheduledTask: Object, 5625, 5625;
-    RunVsanPhysicalDiskDiagnostics: Object, 5490, 5490;
-    ScanHostPatchV2Task: Object, 5288, 5288;
-    ScanHostPatchTask: Object, 5287, 5287;
-    ScheduleReconcileDatastoreInventory: Object, 5721, 5721;
-    SearchDatastoreSubFoldersTask: Object, 5189, 5189;
-    SearchDatastoreTask: Object, 5188, 5188;
-    SelectActivePartition: Object, 5219, 5219;
-    SelectVnic: Object, 5449, 5449;
-    SelectVnicForNicType: Object, 5480, 5480;
-    SendNMI: Object, 5824, 5824;
-    SendTestNotification: Object, 5326, 5326;
-    SessionIsActive: Object, 5659, 5659;
-    SetCollectorPageSize: Object, 5144, 5144;
-    SetCryptoMode: Object, 4912, 4912;
-    SetDefaultKmsCluster: Object, 4950, 4950;
-    SetDisplayTopology: Object, 5810, 5810;
-    SetEntityPermissions: Object, 4883, 4883;
-    SetExtensionCertificate: Object, 5059, 5059;
-    SetField: Object, 4960, 4960;
-    SetKeyCustomAttributes: Object, 4956, 4956;
-    SetLicenseEdition: Object, 5548, 5548;
-    SetLocale: Object, 5655, 5655;
-    SetMaxQueueDepth: Object, 5205, 5205;
-    SetMultipathLunPolicy: Object, 5369, 5369;
-    SetNFSUser: Object, 5390, 5390;
-    SetPublicKey: Object, 5058, 5058;
-    SetRegistryValueInGuest: Object, 5120, 5120;
-    SetScreenResolution: Object, 5801, 5801;
-    SetServiceAccount: Object, 5060, 5060;
-    SetTaskDescription: Object, 5679, 5679;
-    SetTaskState: Object, 5678, 5678;
-    SetVStorageObjectControlFlags: Object, 5714, 5714;
-    SetVirtualDiskUuid: Object, 5758, 5758;
-    SetVirtualDiskUuidExTask: Object, 5731, 5731;
-    ShrinkVirtualDiskTask: Object, 5754, 5754;
-    ShutdownGuest: Object, 5779, 5779;
-    ShutdownHostTask: Object, 5423, 5423;
-    StageHostPatchTask: Object, 5289, 5289;
-    StampAllRulesWithUuidTask: Object, 4910, 4910;
-    StandbyGuest: Object, 5781, 5781;
-    StartGuestNetworkTask: Object, 5834, 5834;
-    StartProgramInGuest: Object, 5113, 5113;
-    StartRecordingTask: Object, 5811, 5811;
-    StartReplayingTask: Object, 5813, 5813;
-    StartService: Object, 5320, 5320;
-    StopRecordingTask: Object, 5812, 5812;
-    StopReplayingTask: Object, 5814, 5814;
-    StopService: Object, 5321, 5321;
-    SuspendVAppTask: Object, 5745, 5745;
-    SuspendVMTask: Object, 5777, 5777;
-    TerminateFaultTolerantVMTask: Object, 5807, 5807;
-    TerminateProcessInGuest: Object, 5115, 5115;
-    TerminateSession: Object, 5654, 5654;
-    TerminateVM: Object, 5823, 5823;
-    TestTimeService: Object, 5217, 5217;
-    TurnDiskLocatorLedOffTask: Object, 5395, 5395;
-    TurnDiskLocatorLedOnTask: Object, 5394, 5394;
-    TurnOffFaultToleranceForVMTask: Object, 5805, 5805;
-    UnassignUserFromGroup: Object, 5256, 5256;
-    UnbindVnic: Object, 5540, 5540;
-    UninstallHostPatchTask: Object, 5292, 5292;
-    UninstallIoFilterTask: Object, 5519, 5519;
-    UninstallService: Object, 5323, 5323;
-    UnmapVmfsVolumeExTask: Object, 5342, 5342;
-    UnmarkServiceProviderEntities: Object, 5687, 5687;
-    UnmountDiskMappingTask: Object, 5502, 5502;
-    UnmountForceMountedVmfsVolume: Object, 5352, 5352;
-    UnmountToolsInstaller: Object, 5795, 5795;
-    UnmountVffsVolume: Object, 5386, 5386;
-    UnmountVmfsVolume: Object, 5339, 5339;
-    UnmountVmfsVolumeExTask: Object, 5340, 5340;
-    UnregisterAndDestroyTask: Object, 5088, 5088;
-    UnregisterDiskTask: Object, 5697, 5697;
-    UnregisterExtension: Object, 5053, 5053;
-    UnregisterHealthUpdateProvider: Object, 5124, 5124;
-    UnregisterKmsCluster: Object, 4954, 4954;
-    UnregisterVM: Object, 5792, 5792;
-    UpdateAnswerFileTask: Object, 5307, 5307;
-    UpdateAssignableHardwareConfig: Object, 5170, 5170;
-    UpdateAssignedLicense: Object, 5542, 5542;
-    UpdateAuthorizationRole: Object, 4878, 4878;
-    UpdateBootDevice: Object, 5175, 5175;
-    UpdateChildResourceConfiguration: Object, 5614, 5614;
-    UpdateClusterProfile: Object, 4918, 4918;
-    UpdateConfig: Object, 5612, 5612;
-    UpdateConsoleIpRouteConfig: Object, 5263, 5263;
-    UpdateCounterLevelMapping: Object, 5583, 5583;
-    UpdateDVSHealthCheckConfigTask: Object, 5023, 5023;
-    UpdateDVSLacpGroupConfigTask: Object, 5845, 5845;
-    UpdateDateTime: Object, 5215, 5215;
-    UpdateDateTimeConfig: Object, 5212, 5212;
-    UpdateDefaultPolicy: Object, 5224, 5224;
-    UpdateDiskPartitions: Object, 5336, 5336;
-    UpdateDnsConfig: Object, 5261, 5261;
-    UpdateDvsCapability: Object, 5012, 5012;
-    UpdateExtension: Object, 5056, 5056;
-    UpdateFlags: Object, 5429, 5429;
-    UpdateGraphicsConfig: Object, 5237, 5237;
-    UpdateHostImageAcceptanceLevel: Object, 5244, 5244;
-    UpdateHostProfile: Object, 5299, 5299;
-    UpdateHostSpecification: Object, 5327, 5327;
-    UpdateHostSubSpecification: Object, 5328, 5328;
-    UpdateHppMultipathLunPolicy: Object, 5370, 5370;
-    UpdateInternetScsiAdvancedOptions: Object, 5359, 5359;
-    UpdateInternetScsiAlias: Object, 5362, 5362;
-    UpdateInternetScsiAuthenticationProperties: Object, 5357, 5357;
-    UpdateInternetScsiDigestProperties: Object, 5358, 5358;
-    UpdateInternetScsiDiscoveryProperties: Object, 5356, 5356;
-    UpdateInternetScsiIPProperties: Object, 5360, 5360;
-    UpdateInternetScsiName: Object, 5361, 5361;
-    UpdateIpConfig: Object, 5448, 5448;
-    UpdateIpPool: Object, 5529, 5529;
-    UpdateIpRouteConfig: Object, 5262, 5262;
-    UpdateIpRouteTableConfig: Object, 5264, 5264;
-    UpdateIpmi: Object, 5433, 5433;
-    UpdateKmipServer: Object, 4934, 4934;
-    UpdateKmsSignedCsrClientCert: Object, 4947, 4947;
-    UpdateLicense: Object, 5553, 5553;
-    UpdateLicenseLabel: Object, 5557, 5557;
-    UpdateLinkedChildren: Object, 5740, 5740;
-    UpdateLocalSwapDatastore: Object, 5191, 5191;
-    UpdateLockdownExceptions: Object, 5153, 5153;
-    UpdateModuleOptionString: Object, 5248, 5248;
-    UpdateNetworkConfig: Object, 5260, 5260;
-    UpdateNetworkResourcePool: Object, 5016, 5016;
-    UpdateOptions: Object, 5568, 5568;
-    UpdatePassthruConfig: Object, 5295, 5295;
-    UpdatePerfInterval: Object, 5582, 5582;
-    UpdatePhysicalNicLinkSpeed: Object, 5271, 5271;
-    UpdatePortGroup: Object, 5270, 5270;
-    UpdateProductLockerLocationTask: Object, 5439, 5439;
-    UpdateProgress: Object, 5677, 5677;
-    UpdateReferenceHost: Object, 5298, 5298;
-    UpdateRuleset: Object, 5227, 5227;
-    UpdateScsiLunDisplayName: Object, 5373, 5373;
-    UpdateSelfSignedClientCert: Object, 4946, 4946;
-    UpdateServiceConsoleVirtualNic: Object, 5278, 5278;
-    UpdateServiceMessage: Object, 5647, 5647;
-    UpdateServicePolicy: Object, 5319, 5319;
-    UpdateSoftwareInternetScsiEnabled: Object, 5355, 5355;
-    UpdateSystemResources: Object, 5416, 5416;
-    UpdateSystemSwapConfiguration: Object, 5417, 5417;
-    UpdateSystemUsers: Object, 5151, 5151;
-    UpdateUser: Object, 5251, 5251;
-    UpdateVAppConfig: Object, 5739, 5739;
-    UpdateVStorageInfrastructureObjectPolicyTask: Object, 5705, 5705;
-    UpdateVStorageObjectCryptoTask: Object, 5704, 5704;
-    UpdateVStorageObjectPolicyTask: Object, 5703, 5703;
-    UpdateVVolVirtualMachineFilesTask: Object, 4986, 4986;
-    UpdateVirtualMachineFilesTask: Object, 4980, 4980;
-    UpdateVirtualNic: Object, 5275, 5275;
-    UpdateVirtualSwitch: Object, 5267, 5267;
-    UpdateVmfsUnmapBandwidth: Object, 5401, 5401;
-    UpdateVmfsUnmapPriority: Object, 5400, 5400;
-    UpdateVsanTask: Object, 5503, 5503;
-    UpgradeIoFilterTask: Object, 5520, 5520;
-    UpgradeToolsTask: Object, 5796, 5796;
-    UpgradeVMTask: Object, 5773, 5773;
-    UpgradeVmLayout: Object, 5348, 5348;
-    UpgradeVmfs: Object, 5347, 5347;
-    UpgradeVsanObjects: Object, 5495, 5495;
-    UploadClientCert: Object, 4948, 4948;
-    UploadKmipServerCert: Object, 4940, 4940;
-    VCenterUpdateVStorageObjectMetadataExTask: Object, 5730, 5730;
-    VStorageObjectCreateSnapshotExTask: Object, 5692, 5692;
-    VStorageObjectCreateSnapshotTask: Object, 5722, 5722;
-    VStorageObjectDeleteSnapshotEx2Task: Object, 5694, 5694;
-    VStorageObjectDeleteSnapshotExTask: Object, 5693, 5693;
-    VStorageObjectExtendDiskExTask: Object, 5690, 5690;
-    ValidateCredentialsInGuest: Object, 5099, 5099;
-    ValidateHCIConfiguration: Object, 4896, 4896;
-    ValidateHost: Object, 5570, 5570;
-    ValidateHostProfileCompositionTask: Object, 5317, 5317;
-    ValidateMigration: Object, 5643, 5643;
-    ValidateStoragePodConfig: Object, 5674, 5674;
-    VstorageObjectVCenterQueryChangedDiskAreas: Object, 5728, 5728;
-    WaitForUpdates: Object, 5601, 5601;
-    WaitForUpdatesEx: Object, 5603, 5603;
-    XmlToCustomizationSpecItem: Object, 4969, 4969;
-    ZeroFillVirtualDiskTask: Object, 5757, 5757;
-    ConfigureVchaTask: Object, 5065, 5065;
-    CreatePassiveNodeTask: Object, 5066, 5066;
-    CreateWitnessNodeTask: Object, 5067, 5067;
-    DeployVchaTask: Object, 5064, 5064;
-    DestroyVchaTask: Object, 5069, 5069;
-    FetchSoftwarePackages: Object, 5245, 5245;
-    GetClusterMode: Object, 5071, 5071;
-    GetVchaConfig: Object, 5068, 5068;
-    InitiateFailoverTask: Object, 5073, 5073;
-    InstallDate: Object, 5246, 5246;
-    PrepareVchaTask: Object, 5063, 5063;
-    QueryDatacenterConfigOptionDescriptor: Object, 4976, 4976;
-    ReloadVirtualMachineFromPathTask: Object, 5820, 5820;
-    SetClusterModeTask: Object, 5070, 5070;
-    SetCustomValue: Object, 5052, 5052;
-    StartDpuFailover: Object, 5281, 5281;
-    UnregisterVAppTask: Object, 5746, 5746;
-    PbmAssignDefaultRequirementProfile: Object, 5873, 5873;
-    PbmCheckCompatibility: Object, 5856, 5856;
-    PbmCheckCompatibilityWithSpec: Object, 5857, 5857;
-    PbmCheckCompliance: Object, 5849, 5849;
-    PbmCheckRequirements: Object, 5858, 5858;
-    PbmCheckRollupCompliance: Object, 5851, 5851;
-    PbmCreate: Object, 5863, 5863;
-    PbmDelete: Object, 5865, 5865;
-    PbmFetchCapabilityMetadata: Object, 5861, 5861;
-    PbmFetchCapabilitySchema: Object, 5862, 5862;
-    PbmFetchComplianceResult: Object, 5850, 5850;
-    PbmFetchResourceType: Object, 5859, 5859;
-    PbmFetchRollupComplianceResult: Object, 5852, 5852;
-    PbmFetchVendorInfo: Object, 5860, 5860;
-    PbmFindApplicableDefaultProfile: Object, 5874, 5874;
-    PbmQueryAssociatedEntities: Object, 5878, 5878;
-    PbmQueryAssociatedEntity: Object, 5870, 5870;
-    PbmQueryAssociatedProfile: Object, 5869, 5869;
-    PbmQueryAssociatedProfiles: Object, 5868, 5868;
-    PbmQueryByRollupComplianceStatus: Object, 5853, 5853;
-    PbmQueryDefaultRequirementProfile: Object, 5871, 5871;
-    PbmQueryDefaultRequirementProfiles: Object, 5875, 5875;
-    PbmQueryMatchingHub: Object, 5854, 5854;
-    PbmQueryMatchingHubWithSpec: Object, 5855, 5855;
-    PbmQueryProfile: Object, 5866, 5866;
-    PbmQueryReplicationGroups: Object, 5879, 5879;
-    PbmQuerySpaceStatsForStorageContainer: Object, 5877, 5877;
-    PbmResetDefaultRequirementProfile: Object, 5872, 5872;
-    PbmResetVSanDefaultProfile: Object, 5876, 5876;
-    PbmRetrieveContent: Object, 5867, 5867;
-    PbmRetrieveServiceContent: Object, 5880, 5880;
-    PbmUpdate: Object, 5864, 5864;
-    CnsAttachVolume: Object, 5999, 5999;
-    CnsConfigureVolumeACLs: Object, 6003, 6003;
-    CnsCreateSnapshots: Object, 6005, 6005;
-    CnsCreateVolume: Object, 5996, 5996;
-    CnsDeleteSnapshots: Object, 6006, 6006;
-    CnsDeleteVolume: Object, 5998, 5998;
-    CnsDetachVolume: Object, 6000, 6000;
-    CnsExtendVolume: Object, 6004, 6004;
-    CnsQueryAsync: Object, 6001, 6001;
-    CnsQueryVolume: Object, 6002, 6002;
-    CnsReconfigVolumePolicy: Object, 6008, 6008;
-    CnsRelocateVolume: Object, 6007, 6007;
-    CnsSyncVolume: Object, 6011, 6011;
-    CnsUnregisterVolume: Object, 6010, 6010;
-    CnsUpdateVolumeCrypto: Object, 6009, 6009;
-    CnsUpdateVolumeMetadata: Object, 5997, 5997;
-    QuerySharedWitnessClusterInfo: Object, 6064, 6064;
-    QuerySharedWitnessCompatibility: Object, 6063, 6063;
-    VSANIsWitnessVirtualAppliance: Object, 6062, 6062;
-    VSANVcAddWitnessHost: Object, 6054, 6054;
-    VSANVcConvertToStretchedCluster: Object, 6056, 6056;
-    VSANVcGetPreferredFaultDomain: Object, 6058, 6058;
-    VSANVcGetWitnessHosts: Object, 6060, 6060;
-    VSANVcIsWitnessHost: Object, 6059, 6059;
-    VSANVcRemoveWitnessHost: Object, 6055, 6055;
-    VSANVcRetrieveStretchedClusterVcCapability: Object, 6061, 6061;
-    VSANVcSetPreferredFaultDomain: Object, 6057, 6057;
-    VsanVcAddWitnessHostForClusters: Object, 6066, 6066;
-    VsanVcReplaceWitnessHostForClusters: Object, 6065, 6065;
-    LookupGet: Object, 6285, 6285;
-    LookupGetSiteId: Object, 6286, 6286;
-    LookupList: Object, 6284, 6284;
-    LookupRetrieveServiceContent: Object, 6283, 6283;
+    AbandonHciWorkflow: Object, 4933, 4933;
+    AbdicateDomOwnership: Object, 5524, 5524;
+    AbortCustomizationTask: Object, 5873, 5873;
+    AcknowledgeAlarm: Object, 4910, 4910;
+    AcquireCimServicesTicket: Object, 5470, 5470;
+    AcquireCloneTicket: Object, 5698, 5698;
+    AcquireCredentialsInGuest: Object, 5138, 5138;
+    AcquireGenericServiceTicket: Object, 5691, 5691;
+    AcquireLocalTicket: Object, 5690, 5690;
+    AcquireMksTicket: Object, 5835, 5835;
+    AcquireTicket: Object, 5838, 5838;
+    AddAuthorizationRole: Object, 4914, 4914;
+    AddCustomFieldDef: Object, 4995, 4995;
+    AddDVPortgroupTask: Object, 5048, 5048;
+    AddDisksTask: Object, 5536, 5536;
+    AddFilter: Object, 5174, 5174;
+    AddFilterEntities: Object, 5179, 5179;
+    AddGuestAlias: Object, 5132, 5132;
+    AddHostTask: Object, 4939, 4939;
+    AddInternetScsiSendTargets: Object, 5401, 5401;
+    AddInternetScsiStaticTargets: Object, 5403, 5403;
+    AddKey: Object, 4960, 4960;
+    AddKeys: Object, 4961, 4961;
+    AddLicense: Object, 5592, 5592;
+    AddMonitoredEntities: Object, 5167, 5167;
+    AddNetworkResourcePool: Object, 5055, 5055;
+    AddPortGroup: Object, 5306, 5306;
+    AddServiceConsoleVirtualNic: Object, 5314, 5314;
+    AddStandaloneHostTask: Object, 5124, 5124;
+    AddVirtualNic: Object, 5311, 5311;
+    AddVirtualSwitch: Object, 5303, 5303;
+    AllocateIpv4Address: Object, 5569, 5569;
+    AllocateIpv6Address: Object, 5570, 5570;
+    AnswerVM: Object, 5820, 5820;
+    ApplyEntitiesConfigTask: Object, 5354, 5354;
+    ApplyEvcModeVMTask: Object, 5865, 5865;
+    ApplyHostConfigTask: Object, 5339, 5339;
+    ApplyRecommendation: Object, 4936, 4936;
+    ApplyStorageDrsRecommendationToPodTask: Object, 5706, 5706;
+    ApplyStorageDrsRecommendationTask: Object, 5707, 5707;
+    AreAlarmActionsEnabled: Object, 4907, 4907;
+    AssignUserToGroup: Object, 5293, 5293;
+    AssociateProfile: Object, 5625, 5625;
+    AttachDiskTask: Object, 5863, 5863;
+    AttachScsiLun: Object, 5415, 5415;
+    AttachScsiLunExTask: Object, 5416, 5416;
+    AttachTagToVStorageObject: Object, 5754, 5754;
+    AttachVmfsExtent: Object, 5383, 5383;
+    AutoStartPowerOff: Object, 5211, 5211;
+    AutoStartPowerOn: Object, 5210, 5210;
+    BackupFirmwareConfiguration: Object, 5268, 5268;
+    BatchAddHostsToClusterTask: Object, 5130, 5130;
+    BatchAddStandaloneHostsTask: Object, 5129, 5129;
+    BatchQueryConnectInfo: Object, 5010, 5010;
+    BindVnic: Object, 5577, 5577;
+    BrowseDiagnosticLog: Object, 5031, 5031;
+    CanProvisionObjects: Object, 5531, 5531;
+    CancelRecommendation: Object, 4937, 4937;
+    CancelRetrievePropertiesEx: Object, 5644, 5644;
+    CancelStorageDrsRecommendation: Object, 5708, 5708;
+    CancelTask: Object, 5714, 5714;
+    CancelWaitForUpdates: Object, 5640, 5640;
+    CertMgrRefreshCACertificatesAndCRLsTask: Object, 4928, 4928;
+    CertMgrRefreshCertificatesTask: Object, 4929, 4929;
+    CertMgrRevokeCertificatesTask: Object, 4930, 4930;
+    ChangeAccessMode: Object, 5187, 5187;
+    ChangeFileAttributesInGuest: Object, 5148, 5148;
+    ChangeKeyTask: Object, 4967, 4967;
+    ChangeLockdownMode: Object, 5192, 5192;
+    ChangeNFSUserPassword: Object, 5429, 5429;
+    ChangeOwner: Object, 5116, 5116;
+    ChangePassword: Object, 5295, 5295;
+    CheckAddHostEvcTask: Object, 4955, 4955;
+    CheckAnswerFileStatusTask: Object, 5349, 5349;
+    CheckCloneTask: Object, 5877, 5877;
+    CheckCompatibilityTask: Object, 5868, 5868;
+    CheckComplianceTask: Object, 5629, 5629;
+    CheckConfigureEvcModeTask: Object, 4954, 4954;
+    CheckCustomizationResources: Object, 5008, 5008;
+    CheckCustomizationSpec: Object, 5822, 5822;
+    CheckForUpdates: Object, 5638, 5638;
+    CheckHostPatchTask: Object, 5324, 5324;
+    CheckInstantCloneTask: Object, 5878, 5878;
+    CheckLicenseFeature: Object, 5587, 5587;
+    CheckMigrateTask: Object, 5875, 5875;
+    CheckPowerOnTask: Object, 5870, 5870;
+    CheckProfileComplianceTask: Object, 5627, 5627;
+    CheckRelocateTask: Object, 5876, 5876;
+    CheckVmConfigTask: Object, 5869, 5869;
+    ClearComplianceStatus: Object, 5631, 5631;
+    ClearNFSUser: Object, 5431, 5431;
+    ClearSystemEventLog: Object, 5278, 5278;
+    ClearTriggeredAlarms: Object, 4911, 4911;
+    ClearVStorageObjectControlFlags: Object, 5753, 5753;
+    CloneSession: Object, 5699, 5699;
+    CloneVAppTask: Object, 5779, 5779;
+    CloneVMTask: Object, 5825, 5825;
+    CloneVStorageObjectTask: Object, 5750, 5750;
+    CloseInventoryViewFolder: Object, 5555, 5555;
+    ClusterEnterMaintenanceMode: Object, 4945, 4945;
+    CompositeHostProfileTask: Object, 5356, 5356;
+    ComputeDiskPartitionInfo: Object, 5372, 5372;
+    ComputeDiskPartitionInfoForResize: Object, 5373, 5373;
+    ConfigureCryptoKey: Object, 5475, 5475;
+    ConfigureDatastoreIORMTask: Object, 5703, 5703;
+    ConfigureDatastorePrincipal: Object, 5247, 5247;
+    ConfigureEvcModeTask: Object, 4952, 4952;
+    ConfigureHCITask: Object, 4931, 4931;
+    ConfigureHostCacheTask: Object, 5214, 5214;
+    ConfigureLicenseSource: Object, 5590, 5590;
+    ConfigurePowerPolicy: Object, 5334, 5334;
+    ConfigureStorageDrsForPodTask: Object, 5711, 5711;
+    ConfigureVFlashResourceExTask: Object, 5481, 5481;
+    ConnectNvmeController: Object, 5448, 5448;
+    ConnectNvmeControllerExTask: Object, 5450, 5450;
+    ConsolidateVMDisksTask: Object, 5808, 5808;
+    ContinueRetrievePropertiesEx: Object, 5643, 5643;
+    ConvertNamespacePathToUuidPath: Object, 5027, 5027;
+    CopyDatastoreFileTask: Object, 5113, 5113;
+    CopyVirtualDiskTask: Object, 5788, 5788;
+    CreateAlarm: Object, 4905, 4905;
+    CreateChildDiskTask: Object, 5802, 5802;
+    CreateChildVMTask: Object, 5656, 5656;
+    CreateCluster: Object, 5122, 5122;
+    CreateClusterEx: Object, 5123, 5123;
+    CreateCollectorForEvents: Object, 5086, 5086;
+    CreateCollectorForTasks: Object, 5720, 5720;
+    CreateCollectorWithInfoFilterForTasks: Object, 5721, 5721;
+    CreateContainerView: Object, 5774, 5774;
+    CreateCustomizationSpec: Object, 5001, 5001;
+    CreateDVPortgroupTask: Object, 5060, 5060;
+    CreateDVSTask: Object, 5127, 5127;
+    CreateDatacenter: Object, 5125, 5125;
+    CreateDefaultProfile: Object, 5344, 5344;
+    CreateDescriptor: Object, 5611, 5611;
+    CreateDiagnosticPartition: Object, 5260, 5260;
+    CreateDirectory: Object, 5025, 5025;
+    CreateDiskFromSnapshotTask: Object, 5763, 5763;
+    CreateDiskTask: Object, 5736, 5736;
+    CreateFilter: Object, 5636, 5636;
+    CreateFolder: Object, 5118, 5118;
+    CreateGroup: Object, 5290, 5290;
+    CreateImportSpec: Object, 5610, 5610;
+    CreateInventoryView: Object, 5773, 5773;
+    CreateIpPool: Object, 5566, 5566;
+    CreateListView: Object, 5775, 5775;
+    CreateListViewFromView: Object, 5776, 5776;
+    CreateLocalDatastore: Object, 5240, 5240;
+    CreateNasDatastore: Object, 5239, 5239;
+    CreateNvdimmNamespaceTask: Object, 5320, 5320;
+    CreateNvdimmPMemNamespaceTask: Object, 5321, 5321;
+    CreateNvmeOverRdmaAdapter: Object, 5443, 5443;
+    CreateObjectScheduledTask: Object, 5666, 5666;
+    CreatePerfInterval: Object, 5618, 5618;
+    CreateProfile: Object, 5633, 5633;
+    CreatePropertyCollector: Object, 5645, 5645;
+    CreateRegistryKeyInGuest: Object, 5155, 5155;
+    CreateResourcePool: Object, 5653, 5653;
+    CreateScheduledTask: Object, 5664, 5664;
+    CreateScreenshotTask: Object, 5854, 5854;
+    CreateSecondaryVMExTask: Object, 5842, 5842;
+    CreateSecondaryVMTask: Object, 5841, 5841;
+    CreateSnapshotExTask: Object, 5805, 5805;
+    CreateSnapshotTask: Object, 5804, 5804;
+    CreateSoftwareAdapter: Object, 5445, 5445;
+    CreateStoragePod: Object, 5128, 5128;
+    CreateTask: Object, 5722, 5722;
+    CreateTemporaryDirectoryInGuest: Object, 5146, 5146;
+    CreateTemporaryFileInGuest: Object, 5145, 5145;
+    CreateUser: Object, 5288, 5288;
+    CreateVApp: Object, 5655, 5655;
+    CreateVMTask: Object, 5120, 5120;
+    CreateVirtualDiskTask: Object, 5785, 5785;
+    CreateVmfsDatastore: Object, 5232, 5232;
+    CreateVvolDatastore: Object, 5241, 5241;
+    CryptoManagerHostDisable: Object, 4968, 4968;
+    CryptoManagerHostEnable: Object, 4966, 4966;
+    CryptoManagerHostPrepare: Object, 4965, 4965;
+    CryptoUnlockTask: Object, 5866, 5866;
+    CurrentTime: Object, 5679, 5679;
+    CustomizationSpecItemToXml: Object, 5006, 5006;
+    CustomizeGuestTask: Object, 5871, 5871;
+    CustomizeVMTask: Object, 5821, 5821;
+    DVPortgroupRollbackTask: Object, 5041, 5041;
+    DVSManagerExportEntityTask: Object, 5074, 5074;
+    DVSManagerImportEntityTask: Object, 5075, 5075;
+    DVSManagerLookupDvPortGroup: Object, 5076, 5076;
+    DVSRollbackTask: Object, 5059, 5059;
+    DatastoreEnterMaintenanceMode: Object, 5021, 5021;
+    DatastoreExitMaintenanceModeTask: Object, 5022, 5022;
+    DecodeLicense: Object, 5594, 5594;
+    DefragmentAllDisks: Object, 5840, 5840;
+    DefragmentVirtualDiskTask: Object, 5791, 5791;
+    DeleteCustomizationSpec: Object, 5003, 5003;
+    DeleteDatastoreFileTask: Object, 5114, 5114;
+    DeleteDirectory: Object, 5026, 5026;
+    DeleteDirectoryInGuest: Object, 5142, 5142;
+    DeleteFile: Object, 5228, 5228;
+    DeleteFileInGuest: Object, 5141, 5141;
+    DeleteHostSpecification: Object, 5369, 5369;
+    DeleteHostSubSpecification: Object, 5368, 5368;
+    DeleteNvdimmBlockNamespacesTask: Object, 5323, 5323;
+    DeleteNvdimmNamespaceTask: Object, 5322, 5322;
+    DeleteRegistryKeyInGuest: Object, 5157, 5157;
+    DeleteRegistryValueInGuest: Object, 5160, 5160;
+    DeleteScsiLunState: Object, 5414, 5414;
+    DeleteSnapshotTask: Object, 5761, 5761;
+    DeleteVStorageObjectExTask: Object, 5767, 5767;
+    DeleteVStorageObjectTask: Object, 5745, 5745;
+    DeleteVffsVolumeState: Object, 5425, 5425;
+    DeleteVirtualDiskTask: Object, 5786, 5786;
+    DeleteVmfsVolumeState: Object, 5381, 5381;
+    DeleteVsanObjects: Object, 5532, 5532;
+    DeselectVnic: Object, 5488, 5488;
+    DeselectVnicForNicType: Object, 5519, 5519;
+    DestroyChildren: Object, 5654, 5654;
+    DestroyCollector: Object, 5185, 5185;
+    DestroyDatastore: Object, 5020, 5020;
+    DestroyIpPool: Object, 5568, 5568;
+    DestroyNetwork: Object, 5604, 5604;
+    DestroyProfile: Object, 5624, 5624;
+    DestroyPropertyCollector: Object, 5646, 5646;
+    DestroyPropertyFilter: Object, 5647, 5647;
+    DestroyVffs: Object, 5422, 5422;
+    DestroyView: Object, 5772, 5772;
+    DestroyTask: Object, 5602, 5602;
+    DetachDiskTask: Object, 5864, 5864;
+    DetachScsiLun: Object, 5412, 5412;
+    DetachScsiLunExTask: Object, 5413, 5413;
+    DetachTagFromVStorageObject: Object, 5755, 5755;
+    DirectPathProfileManagerCreate: Object, 5035, 5035;
+    DirectPathProfileManagerDelete: Object, 5037, 5037;
+    DirectPathProfileManagerList: Object, 5038, 5038;
+    DirectPathProfileManagerQueryCapacity: Object, 5039, 5039;
+    DirectPathProfileManagerUpdate: Object, 5036, 5036;
+    DisableAlarm: Object, 4912, 4912;
+    DisableClusteredVmdkSupport: Object, 5237, 5237;
+    DisableEvcModeTask: Object, 4953, 4953;
+    DisableFeature: Object, 5589, 5589;
+    DisableHyperThreading: Object, 5225, 5225;
+    DisableMultipathPath: Object, 5406, 5406;
+    DisableNetworkBootTask: Object, 4958, 4958;
+    DisableRuleset: Object, 5264, 5264;
+    DisableSecondaryVMTask: Object, 5846, 5846;
+    DisableSmartCardAuthentication: Object, 5204, 5204;
+    DisconnectHostTask: Object, 5457, 5457;
+    DisconnectNvmeController: Object, 5449, 5449;
+    DisconnectNvmeControllerExTask: Object, 5451, 5451;
+    DiscoverFcoeHbas: Object, 5418, 5418;
+    DiscoverNvmeControllers: Object, 5447, 5447;
+    DissociateProfile: Object, 5626, 5626;
+    DoesCustomizationSpecExist: Object, 4999, 4999;
+    DownloadDescriptionTree: Object, 5205, 5205;
+    DropConnections: Object, 5837, 5837;
+    DuplicateCustomizationSpec: Object, 5004, 5004;
+    DvsReconfigureVmVnicNetworkResourcePoolTask: Object, 5057, 5057;
+    DynamicTypeMgrQueryMoInstances: Object, 5552, 5552;
+    DynamicTypeMgrQueryTypeInfo: Object, 5553, 5553;
+    EagerZeroVirtualDiskTask: Object, 5794, 5794;
+    EmitSyslogMark: Object, 5034, 5034;
+    EnableAlarm: Object, 4913, 4913;
+    EnableAlarmActions: Object, 4908, 4908;
+    EnableClusteredVmdkSupport: Object, 5236, 5236;
+    EnableCrypto: Object, 5474, 5474;
+    EnableFeature: Object, 5588, 5588;
+    EnableHyperThreading: Object, 5224, 5224;
+    EnableMultipathPath: Object, 5405, 5405;
+    EnableNetworkBootTask: Object, 4957, 4957;
+    EnableNetworkResourceManagement: Object, 5058, 5058;
+    EnableRuleset: Object, 5263, 5263;
+    EnableSecondaryVMTask: Object, 5847, 5847;
+    EnableSmartCardAuthentication: Object, 5197, 5197;
+    EnterLockdownMode: Object, 5468, 5468;
+    EnterMaintenanceModeTask: Object, 5458, 5458;
+    EstimateDatabaseSize: Object, 5649, 5649;
+    EstimateStorageForConsolidateSnapshotsTask: Object, 5809, 5809;
+    EsxAgentHostManagerUpdateConfig: Object, 5261, 5261;
+    EvacuateVsanNodeTask: Object, 5543, 5543;
+    EvcManager: Object, 4943, 4943;
+    ExecuteHostProfile: Object, 5338, 5338;
+    ExecuteSimpleCommand: Object, 5700, 5700;
+    ExecuteSoap: Object, 5648, 5648;
+    ExitLockdownMode: Object, 5469, 5469;
+    ExitMaintenanceModeTask: Object, 5459, 5459;
+    ExpandVmfsDatastore: Object, 5238, 5238;
+    ExpandVmfsExtent: Object, 5384, 5384;
+    ExportAnswerFileTask: Object, 5348, 5348;
+    ExportProfile: Object, 5628, 5628;
+    ExportSnapshot: Object, 5882, 5882;
+    ExportVApp: Object, 5780, 5780;
+    ExportVm: Object, 5827, 5827;
+    ExtendDiskTask: Object, 5738, 5738;
+    ExtendHCITask: Object, 4932, 4932;
+    ExtendVffs: Object, 5421, 5421;
+    ExtendVirtualDiskTask: Object, 5789, 5789;
+    ExtendVmfsDatastore: Object, 5235, 5235;
+    ExtractOvfEnvironment: Object, 5812, 5812;
+    Fetch: Object, 5603, 5603;
+    FetchAuditRecords: Object, 5033, 5033;
+    FetchDVPortKeys: Object, 5042, 5042;
+    FetchDVPorts: Object, 5043, 5043;
+    FetchSystemEventLog: Object, 5279, 5279;
+    FetchUserPrivilegeOnEntities: Object, 4927, 4927;
+    FindAllByDnsName: Object, 5675, 5675;
+    FindAllByIp: Object, 5676, 5676;
+    FindAllByUuid: Object, 5674, 5674;
+    FindAssociatedProfile: Object, 5635, 5635;
+    FindByDatastorePath: Object, 5669, 5669;
+    FindByDnsName: Object, 5670, 5670;
+    FindByInventoryPath: Object, 5672, 5672;
+    FindByIp: Object, 5671, 5671;
+    FindByUuid: Object, 5668, 5668;
+    FindChild: Object, 5673, 5673;
+    FindExtension: Object, 5092, 5092;
+    FindRulesForVm: Object, 4947, 4947;
+    FormatVffs: Object, 5420, 5420;
+    FormatVmfs: Object, 5375, 5375;
+    GenerateCertificateSigningRequest: Object, 5216, 5216;
+    GenerateCertificateSigningRequestByDn: Object, 5217, 5217;
+    GenerateClientCsr: Object, 4980, 4980;
+    GenerateConfigTaskList: Object, 5340, 5340;
+    GenerateHostConfigTaskSpecTask: Object, 5353, 5353;
+    GenerateHostProfileTaskListTask: Object, 5341, 5341;
+    GenerateKey: Object, 4976, 4976;
+    GenerateLogBundlesTask: Object, 5032, 5032;
+    GenerateSelfSignedClientCert: Object, 4979, 4979;
+    GetAlarm: Object, 4906, 4906;
+    GetAlarmState: Object, 4909, 4909;
+    GetCryptoKeyStatus: Object, 4969, 4969;
+    GetCustomizationSpec: Object, 5000, 5000;
+    GetDefaultKmsCluster: Object, 4989, 4989;
+    GetPublicKey: Object, 5095, 5095;
+    GetResourceUsage: Object, 4949, 4949;
+    GetSiteInfo: Object, 5701, 5701;
+    GetSystemVMsRestrictedDatastores: Object, 4951, 4951;
+    GetVchaClusterHealth: Object, 5110, 5110;
+    GetVpcNetworkSpan: Object, 5077, 5077;
+    GetVsanObjExtAttrs: Object, 5529, 5529;
+    HasMonitoredEntity: Object, 5170, 5170;
+    HasPrivilegeOnEntities: Object, 4925, 4925;
+    HasPrivilegeOnEntity: Object, 4924, 4924;
+    HasProvider: Object, 5164, 5164;
+    HasUserPrivilegeOnEntities: Object, 4926, 4926;
+    HostClearVStorageObjectControlFlags: Object, 5502, 5502;
+    HostCloneVStorageObjectTask: Object, 5499, 5499;
+    HostConfigVFlashCache: Object, 5484, 5484;
+    HostConfigureVFlashResource: Object, 5482, 5482;
+    HostCreateDiskTask: Object, 5489, 5489;
+    HostDeleteVStorageObjectExTask: Object, 5513, 5513;
+    HostDeleteVStorageObjectTask: Object, 5495, 5495;
+    HostExtendDiskTask: Object, 5491, 5491;
+    HostGetVFlashModuleDefaultConfig: Object, 5485, 5485;
+    HostImageConfigGetAcceptance: Object, 5280, 5280;
+    HostImageConfigGetProfile: Object, 5281, 5281;
+    HostInflateDiskTask: Object, 5492, 5492;
+    HostListVStorageObject: Object, 5498, 5498;
+    HostProfileResetValidationState: Object, 5335, 5335;
+    HostQueryVirtualDiskUuid: Object, 5516, 5516;
+    HostReconcileDatastoreInventoryTask: Object, 5503, 5503;
+    HostRegisterDisk: Object, 5490, 5490;
+    HostRelocateVStorageObjectTask: Object, 5500, 5500;
+    HostRemoveVFlashResource: Object, 5483, 5483;
+    HostRenameVStorageObject: Object, 5493, 5493;
+    HostRetrieveVStorageInfrastructureObjectPolicy: Object, 5494, 5494;
+    HostRetrieveVStorageObject: Object, 5496, 5496;
+    HostRetrieveVStorageObjectMetadata: Object, 5511, 5511;
+    HostRetrieveVStorageObjectMetadataValue: Object, 5512, 5512;
+    HostRetrieveVStorageObjectState: Object, 5497, 5497;
+    HostScheduleReconcileDatastoreInventory: Object, 5504, 5504;
+    HostSetVStorageObjectControlFlags: Object, 5501, 5501;
+    HostSetVirtualDiskUuidTask: Object, 5515, 5515;
+    HostSpecGetUpdatedHosts: Object, 5370, 5370;
+    HostUpdateVStorageObjectMetadataExTask: Object, 5514, 5514;
+    HostUpdateVStorageObjectMetadataTask: Object, 5510, 5510;
+    HostVStorageObjectCreateDiskFromSnapshotTask: Object, 5508, 5508;
+    HostVStorageObjectCreateSnapshotTask: Object, 5505, 5505;
+    HostVStorageObjectDeleteSnapshotTask: Object, 5506, 5506;
+    HostVStorageObjectRetrieveSnapshotInfo: Object, 5507, 5507;
+    HostVStorageObjectRevertTask: Object, 5509, 5509;
+    HttpNfcLeaseAbort: Object, 5548, 5548;
+    HttpNfcLeaseComplete: Object, 5547, 5547;
+    HttpNfcLeaseGetManifest: Object, 5545, 5545;
+    HttpNfcLeaseProbeUrls: Object, 5551, 5551;
+    HttpNfcLeaseProgress: Object, 5549, 5549;
+    HttpNfcLeasePullFromUrlsTask: Object, 5550, 5550;
+    HttpNfcLeaseSetManifestChecksumType: Object, 5546, 5546;
+    ImpersonateUser: Object, 5696, 5696;
+    ImportCertificateForCAMTask: Object, 5195, 5195;
+    ImportUnmanagedSnapshot: Object, 5799, 5799;
+    ImportVApp: Object, 5658, 5658;
+    IncreaseDirectorySize: Object, 5028, 5028;
+    InflateDiskTask: Object, 5739, 5739;
+    InflateVirtualDiskTask: Object, 5793, 5793;
+    InitializeDisksTask: Object, 5537, 5537;
+    InitiateFileTransferFromGuest: Object, 5149, 5149;
+    InitiateFileTransferToGuest: Object, 5150, 5150;
+    InitiateTransitionToVLCMTask: Object, 5564, 5564;
+    InstallHostPatchV2Task: Object, 5329, 5329;
+    InstallHostPatchTask: Object, 5328, 5328;
+    InstallIoFilterTask: Object, 5556, 5556;
+    InstallServerCertificate: Object, 5219, 5219;
+    InstallSmartCardTrustAnchor: Object, 5198, 5198;
+    InstantCloneTask: Object, 5826, 5826;
+    IsClusteredVmdkEnabled: Object, 5023, 5023;
+    IsGuestOsCustomizable: Object, 5009, 5009;
+    IsKmsClusterActive: Object, 4987, 4987;
+    IsSharedGraphicsActive: Object, 5274, 5274;
+    JoinDomainWithCAMTask: Object, 5194, 5194;
+    JoinDomainTask: Object, 5193, 5193;
+    LeaveCurrentDomainTask: Object, 5196, 5196;
+    ListCACertificateRevocationLists: Object, 5223, 5223;
+    ListCACertificates: Object, 5222, 5222;
+    ListFilesInGuest: Object, 5147, 5147;
+    ListGuestAliases: Object, 5135, 5135;
+    ListGuestMappedAliases: Object, 5136, 5136;
+    ListKeys: Object, 4964, 4964;
+    ListKmipServers: Object, 4974, 4974;
+    ListKmsClusters: Object, 4993, 4993;
+    ListProcessesInGuest: Object, 5152, 5152;
+    ListRegistryKeysInGuest: Object, 5156, 5156;
+    ListRegistryValuesInGuest: Object, 5159, 5159;
+    ListSmartCardTrustAnchors: Object, 5203, 5203;
+    ListTagsAttachedToVStorageObject: Object, 5757, 5757;
+    ListVStorageObject: Object, 5749, 5749;
+    ListVStorageObjectsAttachedToTag: Object, 5756, 5756;
+    LogUserEvent: Object, 5087, 5087;
+    Login: Object, 5687, 5687;
+    LoginBySSPI: Object, 5688, 5688;
+    LoginByToken: Object, 5686, 5686;
+    LoginExtensionByCertificate: Object, 5695, 5695;
+    LoginExtensionBySubjectName: Object, 5694, 5694;
+    Logout: Object, 5689, 5689;
+    LookupDvPortGroup: Object, 5062, 5062;
+    LookupVmOverheadMemory: Object, 5607, 5607;
+    MakeDirectory: Object, 5115, 5115;
+    MakeDirectoryInGuest: Object, 5140, 5140;
+    MakePrimaryVMTask: Object, 5844, 5844;
+    MarkAsLocalTask: Object, 5436, 5436;
+    MarkAsNonLocalTask: Object, 5437, 5437;
+    MarkAsNonSsdTask: Object, 5435, 5435;
+    MarkAsSsdTask: Object, 5434, 5434;
+    MarkAsTemplate: Object, 5828, 5828;
+    MarkAsVirtualMachine: Object, 5829, 5829;
+    MarkDefault: Object, 4971, 4971;
+    MarkForRemoval: Object, 5419, 5419;
+    MarkPerenniallyReserved: Object, 5441, 5441;
+    MarkPerenniallyReservedExTask: Object, 5442, 5442;
+    MarkServiceProviderEntities: Object, 5724, 5724;
+    MergeDvsTask: Object, 5047, 5047;
+    MergePermissions: Object, 4917, 4917;
+    MigrateVMTask: Object, 5823, 5823;
+    ModifyListView: Object, 5597, 5597;
+    MountToolsInstaller: Object, 5832, 5832;
+    MountVffsVolume: Object, 5423, 5423;
+    MountVmfsVolume: Object, 5376, 5376;
+    MountVmfsVolumeExTask: Object, 5379, 5379;
+    MoveDVPortTask: Object, 5049, 5049;
+    MoveDatastoreFileTask: Object, 5112, 5112;
+    MoveDirectoryInGuest: Object, 5143, 5143;
+    MoveFileInGuest: Object, 5144, 5144;
+    MoveHostIntoTask: Object, 4941, 4941;
+    MoveIntoFolderTask: Object, 5119, 5119;
+    MoveIntoResourcePool: Object, 5651, 5651;
+    MoveIntoTask: Object, 4940, 4940;
+    MoveVirtualDiskTask: Object, 5787, 5787;
+    NotifyAffectedServices: Object, 5221, 5221;
+    OpenInventoryViewFolder: Object, 5554, 5554;
+    OverwriteCustomizationSpec: Object, 5002, 5002;
+    ParseDescriptor: Object, 5609, 5609;
+    PerformDvsProductSpecOperationTask: Object, 5046, 5046;
+    PerformVsanUpgradePreflightCheck: Object, 5884, 5884;
+    PerformVsanUpgradeTask: Object, 5886, 5886;
+    PlaceVm: Object, 4946, 4946;
+    PlaceVmsXCluster: Object, 5131, 5131;
+    PostEvent: Object, 5089, 5089;
+    PostHealthUpdates: Object, 5172, 5172;
+    PowerDownHostToStandByTask: Object, 5462, 5462;
+    PowerOffVAppTask: Object, 5782, 5782;
+    PowerOffVMTask: Object, 5814, 5814;
+    PowerOnMultiVMTask: Object, 5013, 5013;
+    PowerOnVAppTask: Object, 5781, 5781;
+    PowerOnVMTask: Object, 5813, 5813;
+    PowerUpHostFromStandByTask: Object, 5463, 5463;
+    PrepareCrypto: Object, 5473, 5473;
+    PromoteDisksTask: Object, 5853, 5853;
+    ProvisionServerPrivateKey: Object, 5218, 5218;
+    PutUsbScanCodes: Object, 5855, 5855;
+    Query: Object, 5677, 5677;
+    QueryAnswerFileStatus: Object, 5350, 5350;
+    QueryAssignedLicenses: Object, 5582, 5582;
+    QueryAvailableDisksForVmfs: Object, 5230, 5230;
+    QueryAvailableDvsSpec: Object, 5063, 5063;
+    QueryAvailablePartition: Object, 5256, 5256;
+    QueryAvailablePerfMetric: Object, 5613, 5613;
+    QueryAvailableSsds: Object, 5427, 5427;
+    QueryAvailableTimeZones: Object, 5251, 5251;
+    QueryBootDevices: Object, 5212, 5212;
+    QueryBoundVnics: Object, 5575, 5575;
+    QueryCandidateNics: Object, 5576, 5576;
+    QueryChangedDiskAreas: Object, 5856, 5856;
+    QueryCmmds: Object, 5520, 5520;
+    QueryCompatibleHostForExistingDvs: Object, 5067, 5067;
+    QueryCompatibleHostForNewDvs: Object, 5066, 5066;
+    QueryCompatibleVmnicsFromHosts: Object, 5065, 5065;
+    QueryComplianceStatus: Object, 5630, 5630;
+    QueryConfigOption: Object, 5079, 5079;
+    QueryConfigOptionDescriptor: Object, 5078, 5078;
+    QueryConfigOptionEx: Object, 5080, 5080;
+    QueryConfigTarget: Object, 5081, 5081;
+    QueryConfiguredModuleOptionString: Object, 5287, 5287;
+    QueryConnectionInfo: Object, 5011, 5011;
+    QueryConnectionInfoViaSpec: Object, 5012, 5012;
+    QueryConnections: Object, 5836, 5836;
+    QueryCryptoKeyStatus: Object, 4990, 4990;
+    QueryDatastorePerformanceSummary: Object, 5705, 5705;
+    QueryDateTime: Object, 5252, 5252;
+    QueryDescriptions: Object, 5030, 5030;
+    QueryDirectoryInfo: Object, 5029, 5029;
+    QueryDisksForVsan: Object, 5535, 5535;
+    QueryDisksUsingFilter: Object, 5563, 5563;
+    QueryDvsByUuid: Object, 5070, 5070;
+    QueryDvsCheckCompatibility: Object, 5072, 5072;
+    QueryDvsCompatibleHostSpec: Object, 5068, 5068;
+    QueryDvsConfigTarget: Object, 5071, 5071;
+    QueryDvsFeatureCapability: Object, 5069, 5069;
+    QueryEvents: Object, 5088, 5088;
+    QueryExpressionMetadata: Object, 5632, 5632;
+    QueryExtensionIpAllocationUsage: Object, 5100, 5100;
+    QueryFaultToleranceCompatibility: Object, 5859, 5859;
+    QueryFaultToleranceCompatibilityEx: Object, 5860, 5860;
+    QueryFileLockInfo: Object, 5117, 5117;
+    QueryFilterEntities: Object, 5178, 5178;
+    QueryFilterInfoIds: Object, 5177, 5177;
+    QueryFilterList: Object, 5175, 5175;
+    QueryFilterName: Object, 5176, 5176;
+    QueryFirmwareConfigUploadURL: Object, 5269, 5269;
+    QueryHealthUpdateInfos: Object, 5166, 5166;
+    QueryHealthUpdates: Object, 5173, 5173;
+    QueryHostConnectionInfo: Object, 5453, 5453;
+    QueryHostPatchTask: Object, 5331, 5331;
+    QueryHostProfileMetadata: Object, 5342, 5342;
+    QueryHostStatus: Object, 5542, 5542;
+    QueryHostsWithAttachedLun: Object, 5702, 5702;
+    QueryIORMConfigOption: Object, 5704, 5704;
+    QueryIPAllocations: Object, 5572, 5572;
+    QueryIoFilterInfo: Object, 5560, 5560;
+    QueryIoFilterIssues: Object, 5559, 5559;
+    QueryIpPools: Object, 5565, 5565;
+    QueryLicenseSourceAvailability: Object, 5584, 5584;
+    QueryLicenseUsage: Object, 5585, 5585;
+    QueryLockdownExceptions: Object, 5190, 5190;
+    QueryManagedBy: Object, 5099, 5099;
+    QueryMaxQueueDepth: Object, 5245, 5245;
+    QueryMemoryOverhead: Object, 5464, 5464;
+    QueryMemoryOverheadEx: Object, 5465, 5465;
+    QueryMigrationDependencies: Object, 5579, 5579;
+    QueryModules: Object, 5285, 5285;
+    QueryMonitoredEntities: Object, 5169, 5169;
+    QueryNFSUser: Object, 5430, 5430;
+    QueryNetConfig: Object, 5517, 5517;
+    QueryNetworkHint: Object, 5310, 5310;
+    QueryNext: Object, 5678, 5678;
+    QueryObjectsOnPhysicalVsanDisk: Object, 5523, 5523;
+    QueryOptions: Object, 5605, 5605;
+    QueryPartitionCreateDesc: Object, 5259, 5259;
+    QueryPartitionCreateOptions: Object, 5258, 5258;
+    QueryPathSelectionPolicyOptions: Object, 5409, 5409;
+    QueryPerf: Object, 5616, 5616;
+    QueryPerfComposite: Object, 5617, 5617;
+    QueryPerfCounter: Object, 5614, 5614;
+    QueryPerfCounterByLevel: Object, 5615, 5615;
+    QueryPerfProviderSummary: Object, 5612, 5612;
+    QueryPhysicalVsanDisks: Object, 5521, 5521;
+    QueryPnicStatus: Object, 5574, 5574;
+    QueryPolicyMetadata: Object, 5634, 5634;
+    QueryProductLockerLocation: Object, 5476, 5476;
+    QueryProfileStructure: Object, 5343, 5343;
+    QueryProviderList: Object, 5163, 5163;
+    QueryProviderName: Object, 5165, 5165;
+    QueryResourceConfigOption: Object, 5659, 5659;
+    QueryServiceList: Object, 5684, 5684;
+    QueryStorageArrayTypePolicyOptions: Object, 5410, 5410;
+    QuerySupportedFeatures: Object, 5583, 5583;
+    QuerySupportedNetworkOffloadSpec: Object, 5064, 5064;
+    QuerySyncingVsanObjects: Object, 5527, 5527;
+    QuerySystemUsers: Object, 5188, 5188;
+    QueryTargetCapabilities: Object, 5082, 5082;
+    QueryTpmAttestationReport: Object, 5452, 5452;
+    QueryUnmonitoredHosts: Object, 5171, 5171;
+    QueryUnownedFiles: Object, 5857, 5857;
+    QueryUnresolvedVmfsVolume: Object, 5387, 5387;
+    QueryUnresolvedVmfsVolumes: Object, 5248, 5248;
+    QueryUsedVlanIdInDvs: Object, 5044, 5044;
+    QueryVMotionCompatibility: Object, 5682, 5682;
+    QueryVMotionCompatibilityExTask: Object, 5874, 5874;
+    QueryVirtualDiskFragmentation: Object, 5790, 5790;
+    QueryVirtualDiskGeometry: Object, 5798, 5798;
+    QueryVirtualDiskInfoTask: Object, 5801, 5801;
+    QueryVirtualDiskUuid: Object, 5797, 5797;
+    QueryVirtualDiskUuidEx: Object, 5770, 5770;
+    QueryVmfsConfigOption: Object, 5440, 5440;
+    QueryVmfsDatastoreCreateOptions: Object, 5231, 5231;
+    QueryVmfsDatastoreExpandOptions: Object, 5234, 5234;
+    QueryVmfsDatastoreExtendOptions: Object, 5233, 5233;
+    QueryVnicStatus: Object, 5573, 5573;
+    QueryVsanObjectUuidsByFilter: Object, 5534, 5534;
+    QueryVsanObjects: Object, 5522, 5522;
+    QueryVsanStatistics: Object, 5525, 5525;
+    QueryVsanUpgradeStatus: Object, 5885, 5885;
+    ReadEnvironmentVariableInGuest: Object, 5154, 5154;
+    ReadNextEvents: Object, 5083, 5083;
+    ReadNextTasks: Object, 5718, 5718;
+    ReadNextTasksByViewSpec: Object, 5723, 5723;
+    ReadPreviousEvents: Object, 5084, 5084;
+    ReadPreviousTasks: Object, 5719, 5719;
+    RebootGuest: Object, 5818, 5818;
+    RebootHostTask: Object, 5460, 5460;
+    RecommendDatastores: Object, 5713, 5713;
+    RecommendHostsForVm: Object, 4938, 4938;
+    RecommissionVsanNodeTask: Object, 5544, 5544;
+    ReconcileDatastoreInventoryExTask: Object, 5771, 5771;
+    ReconcileDatastoreInventoryTask: Object, 5758, 5758;
+    ReconfigVMTask: Object, 5810, 5810;
+    ReconfigurationSatisfiable: Object, 5530, 5530;
+    ReconfigureAlarm: Object, 4904, 4904;
+    ReconfigureAutostart: Object, 5209, 5209;
+    ReconfigureClusterTask: Object, 4935, 4935;
+    ReconfigureComputeResourceTask: Object, 4959, 4959;
+    ReconfigureDVPortTask: Object, 5051, 5051;
+    ReconfigureDVPortgroupTask: Object, 5040, 5040;
+    ReconfigureDatacenterTask: Object, 5015, 5015;
+    ReconfigureDomObject: Object, 5526, 5526;
+    ReconfigureDvsTask: Object, 5045, 5045;
+    ReconfigureHostForDASTask: Object, 5466, 5466;
+    ReconfigureScheduledTask: Object, 5662, 5662;
+    ReconfigureServiceConsoleReservation: Object, 5296, 5296;
+    ReconfigureSnmpAgent: Object, 5363, 5363;
+    ReconfigureVirtualMachineReservation: Object, 5297, 5297;
+    ReconnectHostTask: Object, 5456, 5456;
+    RectifyDvsHostTask: Object, 5053, 5053;
+    RectifyDvsOnHostTask: Object, 5073, 5073;
+    Refresh: Object, 5332, 5332;
+    RefreshDVPortState: Object, 5052, 5052;
+    RefreshDatastore: Object, 5016, 5016;
+    RefreshDatastoreStorageInfo: Object, 5017, 5017;
+    RefreshDateTimeSystem: Object, 5254, 5254;
+    RefreshFirewall: Object, 5266, 5266;
+    RefreshGraphicsManager: Object, 5273, 5273;
+    RefreshHealthStatusSystem: Object, 5276, 5276;
+    RefreshNetworkSystem: Object, 5318, 5318;
+    RefreshRecommendation: Object, 4942, 4942;
+    RefreshRuntime: Object, 5660, 5660;
+    RefreshServices: Object, 5362, 5362;
+    RefreshStorageDrsRecommendation: Object, 5709, 5709;
+    RefreshStorageDrsRecommendationsForPodTask: Object, 5710, 5710;
+    RefreshStorageInfo: Object, 5803, 5803;
+    RefreshStorageSystem: Object, 5417, 5417;
+    RegisterChildVMTask: Object, 5657, 5657;
+    RegisterDisk: Object, 5737, 5737;
+    RegisterExtension: Object, 5093, 5093;
+    RegisterHealthUpdateProvider: Object, 5161, 5161;
+    RegisterKmipServer: Object, 4970, 4970;
+    RegisterKmsCluster: Object, 4991, 4991;
+    RegisterVMTask: Object, 5121, 5121;
+    ReleaseCredentialsInGuest: Object, 5139, 5139;
+    ReleaseIpAllocation: Object, 5571, 5571;
+    ReleaseManagedSnapshot: Object, 5800, 5800;
+    Reload: Object, 5600, 5600;
+    RelocateVMTask: Object, 5824, 5824;
+    RelocateVStorageObjectTask: Object, 5751, 5751;
+    RemoveAlarm: Object, 4903, 4903;
+    RemoveAllSnapshotsTask: Object, 5807, 5807;
+    RemoveAssignedLicense: Object, 5581, 5581;
+    RemoveAuthorizationRole: Object, 4915, 4915;
+    RemoveCustomFieldDef: Object, 4996, 4996;
+    RemoveDatastore: Object, 5242, 5242;
+    RemoveDatastoreExTask: Object, 5246, 5246;
+    RemoveDiskMappingTask: Object, 5539, 5539;
+    RemoveDiskTask: Object, 5538, 5538;
+    RemoveEntityPermission: Object, 4923, 4923;
+    RemoveFilter: Object, 5181, 5181;
+    RemoveFilterEntities: Object, 5180, 5180;
+    RemoveGroup: Object, 5292, 5292;
+    RemoveGuestAlias: Object, 5133, 5133;
+    RemoveGuestAliasByCert: Object, 5134, 5134;
+    RemoveInternetScsiSendTargets: Object, 5402, 5402;
+    RemoveInternetScsiStaticTargets: Object, 5404, 5404;
+    RemoveKey: Object, 4962, 4962;
+    RemoveKeys: Object, 4963, 4963;
+    RemoveKmipServer: Object, 4973, 4973;
+    RemoveLicense: Object, 5593, 5593;
+    RemoveLicenseLabel: Object, 5596, 5596;
+    RemoveMonitoredEntities: Object, 5168, 5168;
+    RemoveNetworkResourcePool: Object, 5056, 5056;
+    RemoveNvmeOverRdmaAdapter: Object, 5444, 5444;
+    RemovePerfInterval: Object, 5619, 5619;
+    RemovePortGroup: Object, 5307, 5307;
+    RemoveScheduledTask: Object, 5661, 5661;
+    RemoveServiceConsoleVirtualNic: Object, 5315, 5315;
+    RemoveSmartCardTrustAnchor: Object, 5200, 5200;
+    RemoveSmartCardTrustAnchorByFingerprint: Object, 5201, 5201;
+    RemoveSmartCardTrustAnchorCertificate: Object, 5202, 5202;
+    RemoveSnapshotTask: Object, 5880, 5880;
+    RemoveSoftwareAdapter: Object, 5446, 5446;
+    RemoveUser: Object, 5291, 5291;
+    RemoveVirtualNic: Object, 5312, 5312;
+    RemoveVirtualSwitch: Object, 5304, 5304;
+    RenameCustomFieldDef: Object, 4997, 4997;
+    RenameCustomizationSpec: Object, 5005, 5005;
+    RenameDatastore: Object, 5019, 5019;
+    RenameSnapshot: Object, 5881, 5881;
+    RenameVStorageObject: Object, 5740, 5740;
+    RenameVStorageObjectEx: Object, 5729, 5729;
+    RenameTask: Object, 5601, 5601;
+    RepairVStorageObjectChainTask: Object, 5734, 5734;
+    RepairVmDiskChainsTask: Object, 5867, 5867;
+    ReplaceCACertificatesAndCRLs: Object, 5220, 5220;
+    ReplaceSmartCardTrustAnchors: Object, 5199, 5199;
+    RescanAllHba: Object, 5392, 5392;
+    RescanHba: Object, 5391, 5391;
+    RescanVffs: Object, 5426, 5426;
+    RescanVmfs: Object, 5382, 5382;
+    ResetCollector: Object, 5184, 5184;
+    ResetCounterLevelMapping: Object, 5622, 5622;
+    ResetEntityPermissions: Object, 4922, 4922;
+    ResetFirmwareToFactoryDefaults: Object, 5267, 5267;
+    ResetGuestInformation: Object, 5831, 5831;
+    ResetListView: Object, 5598, 5598;
+    ResetListViewFromView: Object, 5599, 5599;
+    ResetSystemHealthInfo: Object, 5277, 5277;
+    ResetVMTask: Object, 5816, 5816;
+    ResignatureUnresolvedVmfsVolumeTask: Object, 5249, 5249;
+    ResolveInstallationErrorsOnClusterTask: Object, 5562, 5562;
+    ResolveInstallationErrorsOnHostTask: Object, 5561, 5561;
+    ResolveMultipleUnresolvedVmfsVolumes: Object, 5388, 5388;
+    ResolveMultipleUnresolvedVmfsVolumesExTask: Object, 5389, 5389;
+    ResolveNfsServerHostName: Object, 5244, 5244;
+    RestartService: Object, 5360, 5360;
+    RestartServiceConsoleVirtualNic: Object, 5317, 5317;
+    RestoreFirmwareConfiguration: Object, 5270, 5270;
+    RetrieveAllPermissions: Object, 4920, 4920;
+    RetrieveAnswerFile: Object, 5346, 5346;
+    RetrieveAnswerFileForProfile: Object, 5347, 5347;
+    RetrieveArgumentDescription: Object, 5085, 5085;
+    RetrieveCertificateInfoList: Object, 5215, 5215;
+    RetrieveClientCert: Object, 4983, 4983;
+    RetrieveClientCsr: Object, 4982, 4982;
+    RetrieveDasAdvancedRuntimeInfo: Object, 4944, 4944;
+    RetrieveDescription: Object, 5623, 5623;
+    RetrieveDiskPartitionInfo: Object, 5371, 5371;
+    RetrieveDynamicPassthroughInfo: Object, 5206, 5206;
+    RetrieveDynamicTypeManager: Object, 5479, 5479;
+    RetrieveEntityPermissions: Object, 4919, 4919;
+    RetrieveEntityScheduledTask: Object, 5665, 5665;
+    RetrieveFreeEpcMemory: Object, 5478, 5478;
+    RetrieveHardwareUptime: Object, 5472, 5472;
+    RetrieveHostAccessControlEntries: Object, 5186, 5186;
+    RetrieveHostCustomizations: Object, 5351, 5351;
+    RetrieveHostCustomizationsForProfile: Object, 5352, 5352;
+    RetrieveHostSpecification: Object, 5367, 5367;
+    RetrieveKmipServerCert: Object, 4977, 4977;
+    RetrieveKmipServersStatusTask: Object, 4975, 4975;
+    RetrieveManagedMethodExecuter: Object, 5480, 5480;
+    RetrieveObjectScheduledTask: Object, 5667, 5667;
+    RetrieveProductComponents: Object, 5683, 5683;
+    RetrieveProperties: Object, 5637, 5637;
+    RetrievePropertiesEx: Object, 5642, 5642;
+    RetrieveRolePermissions: Object, 4918, 4918;
+    RetrieveSelfSignedClientCert: Object, 4981, 4981;
+    RetrieveServiceContent: Object, 5680, 5680;
+    RetrieveServiceProviderEntities: Object, 5726, 5726;
+    RetrieveSnapshotDetails: Object, 5765, 5765;
+    RetrieveSnapshotInfo: Object, 5762, 5762;
+    RetrieveUserGroups: Object, 5727, 5727;
+    RetrieveVStorageInfrastructureObjectPolicy: Object, 5744, 5744;
+    RetrieveVStorageObject: Object, 5746, 5746;
+    RetrieveVStorageObjectAssociations: Object, 5748, 5748;
+    RetrieveVStorageObjectState: Object, 5747, 5747;
+    RetrieveVendorDeviceGroupInfo: Object, 5207, 5207;
+    RetrieveVgpuDeviceInfo: Object, 5271, 5271;
+    RetrieveVgpuProfileInfo: Object, 5272, 5272;
+    RevertToCurrentSnapshotTask: Object, 5806, 5806;
+    RevertToSnapshotTask: Object, 5879, 5879;
+    RevertVStorageObjectExTask: Object, 5733, 5733;
+    RevertVStorageObjectTask: Object, 5764, 5764;
+    RewindCollector: Object, 5183, 5183;
+    RunScheduledTask: Object, 5663, 5663;
+    RunVsanPhysicalDiskDiagnostics: Object, 5528, 5528;
+    ScanHostPatchV2Task: Object, 5326, 5326;
+    ScanHostPatchTask: Object, 5325, 5325;
+    ScheduleReconcileDatastoreInventory: Object, 5759, 5759;
+    SearchDatastoreSubFoldersTask: Object, 5227, 5227;
+    SearchDatastoreTask: Object, 5226, 5226;
+    SelectActivePartition: Object, 5257, 5257;
+    SelectVnic: Object, 5487, 5487;
+    SelectVnicForNicType: Object, 5518, 5518;
+    SendNMI: Object, 5862, 5862;
+    SendTestNotification: Object, 5364, 5364;
+    SessionIsActive: Object, 5697, 5697;
+    SetCollectorPageSize: Object, 5182, 5182;
+    SetCryptoMode: Object, 4950, 4950;
+    SetDefaultKmsCluster: Object, 4988, 4988;
+    SetDisplayTopology: Object, 5848, 5848;
+    SetEntityPermissions: Object, 4921, 4921;
+    SetExtensionCertificate: Object, 5097, 5097;
+    SetField: Object, 4998, 4998;
+    SetKeyCustomAttributes: Object, 4994, 4994;
+    SetLicenseEdition: Object, 5586, 5586;
+    SetLocale: Object, 5693, 5693;
+    SetMaxQueueDepth: Object, 5243, 5243;
+    SetMultipathLunPolicy: Object, 5407, 5407;
+    SetNFSUser: Object, 5428, 5428;
+    SetPublicKey: Object, 5096, 5096;
+    SetRegistryValueInGuest: Object, 5158, 5158;
+    SetScreenResolution: Object, 5839, 5839;
+    SetServiceAccount: Object, 5098, 5098;
+    SetTaskDescription: Object, 5717, 5717;
+    SetTaskState: Object, 5716, 5716;
+    SetVStorageObjectControlFlags: Object, 5752, 5752;
+    SetVirtualDiskUuid: Object, 5796, 5796;
+    SetVirtualDiskUuidExTask: Object, 5769, 5769;
+    ShrinkVirtualDiskTask: Object, 5792, 5792;
+    ShutdownGuest: Object, 5817, 5817;
+    ShutdownHostTask: Object, 5461, 5461;
+    StageHostPatchTask: Object, 5327, 5327;
+    StampAllRulesWithUuidTask: Object, 4948, 4948;
+    StandbyGuest: Object, 5819, 5819;
+    StartGuestNetworkTask: Object, 5872, 5872;
+    StartProgramInGuest: Object, 5151, 5151;
+    StartRecordingTask: Object, 5849, 5849;
+    StartReplayingTask: Object, 5851, 5851;
+    StartService: Object, 5358, 5358;
+    StopRecordingTask: Object, 5850, 5850;
+    StopReplayingTask: Object, 5852, 5852;
+    StopService: Object, 5359, 5359;
+    SuspendVAppTask: Object, 5783, 5783;
+    SuspendVMTask: Object, 5815, 5815;
+    TerminateFaultTolerantVMTask: Object, 5845, 5845;
+    TerminateProcessInGuest: Object, 5153, 5153;
+    TerminateSession: Object, 5692, 5692;
+    TerminateVM: Object, 5861, 5861;
+    TestTimeService: Object, 5255, 5255;
+    TurnDiskLocatorLedOffTask: Object, 5433, 5433;
+    TurnDiskLocatorLedOnTask: Object, 5432, 5432;
+    TurnOffFaultToleranceForVMTask: Object, 5843, 5843;
+    UnassignUserFromGroup: Object, 5294, 5294;
+    UnbindVnic: Object, 5578, 5578;
+    UninstallHostPatchTask: Object, 5330, 5330;
+    UninstallIoFilterTask: Object, 5557, 5557;
+    UninstallService: Object, 5361, 5361;
+    UnmapVmfsVolumeExTask: Object, 5380, 5380;
+    UnmarkServiceProviderEntities: Object, 5725, 5725;
+    UnmountDiskMappingTask: Object, 5540, 5540;
+    UnmountForceMountedVmfsVolume: Object, 5390, 5390;
+    UnmountToolsInstaller: Object, 5833, 5833;
+    UnmountVffsVolume: Object, 5424, 5424;
+    UnmountVmfsVolume: Object, 5377, 5377;
+    UnmountVmfsVolumeExTask: Object, 5378, 5378;
+    UnregisterAndDestroyTask: Object, 5126, 5126;
+    UnregisterDiskTask: Object, 5735, 5735;
+    UnregisterExtension: Object, 5091, 5091;
+    UnregisterHealthUpdateProvider: Object, 5162, 5162;
+    UnregisterKmsCluster: Object, 4992, 4992;
+    UnregisterVM: Object, 5830, 5830;
+    UpdateAnswerFileTask: Object, 5345, 5345;
+    UpdateAssignableHardwareConfig: Object, 5208, 5208;
+    UpdateAssignedLicense: Object, 5580, 5580;
+    UpdateAuthorizationRole: Object, 4916, 4916;
+    UpdateBootDevice: Object, 5213, 5213;
+    UpdateChildResourceConfiguration: Object, 5652, 5652;
+    UpdateClusterProfile: Object, 4956, 4956;
+    UpdateConfig: Object, 5650, 5650;
+    UpdateConsoleIpRouteConfig: Object, 5301, 5301;
+    UpdateCounterLevelMapping: Object, 5621, 5621;
+    UpdateDVSHealthCheckConfigTask: Object, 5061, 5061;
+    UpdateDVSLacpGroupConfigTask: Object, 5883, 5883;
+    UpdateDateTime: Object, 5253, 5253;
+    UpdateDateTimeConfig: Object, 5250, 5250;
+    UpdateDefaultPolicy: Object, 5262, 5262;
+    UpdateDiskPartitions: Object, 5374, 5374;
+    UpdateDnsConfig: Object, 5299, 5299;
+    UpdateDvsCapability: Object, 5050, 5050;
+    UpdateExtension: Object, 5094, 5094;
+    UpdateFlags: Object, 5467, 5467;
+    UpdateGraphicsConfig: Object, 5275, 5275;
+    UpdateHostImageAcceptanceLevel: Object, 5282, 5282;
+    UpdateHostProfile: Object, 5337, 5337;
+    UpdateHostSpecification: Object, 5365, 5365;
+    UpdateHostSubSpecification: Object, 5366, 5366;
+    UpdateHppMultipathLunPolicy: Object, 5408, 5408;
+    UpdateInternetScsiAdvancedOptions: Object, 5397, 5397;
+    UpdateInternetScsiAlias: Object, 5400, 5400;
+    UpdateInternetScsiAuthenticationProperties: Object, 5395, 5395;
+    UpdateInternetScsiDigestProperties: Object, 5396, 5396;
+    UpdateInternetScsiDiscoveryProperties: Object, 5394, 5394;
+    UpdateInternetScsiIPProperties: Object, 5398, 5398;
+    UpdateInternetScsiName: Object, 5399, 5399;
+    UpdateIpConfig: Object, 5486, 5486;
+    UpdateIpPool: Object, 5567, 5567;
+    UpdateIpRouteConfig: Object, 5300, 5300;
+    UpdateIpRouteTableConfig: Object, 5302, 5302;
+    UpdateIpmi: Object, 5471, 5471;
+    UpdateKmipServer: Object, 4972, 4972;
+    UpdateKmsSignedCsrClientCert: Object, 4985, 4985;
+    UpdateLicense: Object, 5591, 5591;
+    UpdateLicenseLabel: Object, 5595, 5595;
+    UpdateLinkedChildren: Object, 5778, 5778;
+    UpdateLocalSwapDatastore: Object, 5229, 5229;
+    UpdateLockdownExceptions: Object, 5191, 5191;
+    UpdateModuleOptionString: Object, 5286, 5286;
+    UpdateNetworkConfig: Object, 5298, 5298;
+    UpdateNetworkResourcePool: Object, 5054, 5054;
+    UpdateOptions: Object, 5606, 5606;
+    UpdatePassthruConfig: Object, 5333, 5333;
+    UpdatePerfInterval: Object, 5620, 5620;
+    UpdatePhysicalNicLinkSpeed: Object, 5309, 5309;
+    UpdatePortGroup: Object, 5308, 5308;
+    UpdateProductLockerLocationTask: Object, 5477, 5477;
+    UpdateProgress: Object, 5715, 5715;
+    UpdateReferenceHost: Object, 5336, 5336;
+    UpdateRuleset: Object, 5265, 5265;
+    UpdateScsiLunDisplayName: Object, 5411, 5411;
+    UpdateSelfSignedClientCert: Object, 4984, 4984;
+    UpdateServiceConsoleVirtualNic: Object, 5316, 5316;
+    UpdateServiceMessage: Object, 5685, 5685;
+    UpdateServicePolicy: Object, 5357, 5357;
+    UpdateSoftwareInternetScsiEnabled: Object, 5393, 5393;
+    UpdateSystemResources: Object, 5454, 5454;
+    UpdateSystemSwapConfiguration: Object, 5455, 5455;
+    UpdateSystemUsers: Object, 5189, 5189;
+    UpdateUser: Object, 5289, 5289;
+    UpdateVAppConfig: Object, 5777, 5777;
+    UpdateVStorageInfrastructureObjectPolicyTask: Object, 5743, 5743;
+    UpdateVStorageObjectCryptoTask: Object, 5742, 5742;
+    UpdateVStorageObjectPolicyTask: Object, 5741, 5741;
+    UpdateVVolVirtualMachineFilesTask: Object, 5024, 5024;
+    UpdateVirtualMachineFilesTask: Object, 5018, 5018;
+    UpdateVirtualNic: Object, 5313, 5313;
+    UpdateVirtualSwitch: Object, 5305, 5305;
+    UpdateVmfsUnmapBandwidth: Object, 5439, 5439;
+    UpdateVmfsUnmapPriority: Object, 5438, 5438;
+    UpdateVsanTask: Object, 5541, 5541;
+    UpgradeIoFilterTask: Object, 5558, 5558;
+    UpgradeToolsTask: Object, 5834, 5834;
+    UpgradeVMTask: Object, 5811, 5811;
+    UpgradeVmLayout: Object, 5386, 5386;
+    UpgradeVmfs: Object, 5385, 5385;
+    UpgradeVsanObjects: Object, 5533, 5533;
+    UploadClientCert: Object, 4986, 4986;
+    UploadKmipServerCert: Object, 4978, 4978;
+    VCenterUpdateVStorageObjectMetadataExTask: Object, 5768, 5768;
+    VStorageObjectCreateSnapshotExTask: Object, 5730, 5730;
+    VStorageObjectCreateSnapshotTask: Object, 5760, 5760;
+    VStorageObjectDeleteSnapshotEx2Task: Object, 5732, 5732;
+    VStorageObjectDeleteSnapshotExTask: Object, 5731, 5731;
+    VStorageObjectExtendDiskExTask: Object, 5728, 5728;
+    ValidateCredentialsInGuest: Object, 5137, 5137;
+    ValidateHCIConfiguration: Object, 4934, 4934;
+    ValidateHost: Object, 5608, 5608;
+    ValidateHostProfileCompositionTask: Object, 5355, 5355;
+    ValidateMigration: Object, 5681, 5681;
+    ValidateStoragePodConfig: Object, 5712, 5712;
+    VstorageObjectVCenterQueryChangedDiskAreas: Object, 5766, 5766;
+    WaitForUpdates: Object, 5639, 5639;
+    WaitForUpdatesEx: Object, 5641, 5641;
+    XmlToCustomizationSpecItem: Object, 5007, 5007;
+    ZeroFillVirtualDiskTask: Object, 5795, 5795;
+    ConfigureVchaTask: Object, 5103, 5103;
+    CreatePassiveNodeTask: Object, 5104, 5104;
+    CreateWitnessNodeTask: Object, 5105, 5105;
+    DeployVchaTask: Object, 5102, 5102;
+    DestroyVchaTask: Object, 5107, 5107;
+    FetchSoftwarePackages: Object, 5283, 5283;
+    GetClusterMode: Object, 5109, 5109;
+    GetVchaConfig: Object, 5106, 5106;
+    InitiateFailoverTask: Object, 5111, 5111;
+    InstallDate: Object, 5284, 5284;
+    PrepareVchaTask: Object, 5101, 5101;
+    QueryDatacenterConfigOptionDescriptor: Object, 5014, 5014;
+    ReloadVirtualMachineFromPathTask: Object, 5858, 5858;
+    SetClusterModeTask: Object, 5108, 5108;
+    SetCustomValue: Object, 5090, 5090;
+    StartDpuFailover: Object, 5319, 5319;
+    UnregisterVAppTask: Object, 5784, 5784;
+    PbmAssignDefaultRequirementProfile: Object, 5911, 5911;
+    PbmCheckCompatibility: Object, 5894, 5894;
+    PbmCheckCompatibilityWithSpec: Object, 5895, 5895;
+    PbmCheckCompliance: Object, 5887, 5887;
+    PbmCheckRequirements: Object, 5896, 5896;
+    PbmCheckRollupCompliance: Object, 5889, 5889;
+    PbmCreate: Object, 5901, 5901;
+    PbmDelete: Object, 5903, 5903;
+    PbmFetchCapabilityMetadata: Object, 5899, 5899;
+    PbmFetchCapabilitySchema: Object, 5900, 5900;
+    PbmFetchComplianceResult: Object, 5888, 5888;
+    PbmFetchResourceType: Object, 5897, 5897;
+    PbmFetchRollupComplianceResult: Object, 5890, 5890;
+    PbmFetchVendorInfo: Object, 5898, 5898;
+    PbmFindApplicableDefaultProfile: Object, 5912, 5912;
+    PbmQueryAssociatedEntities: Object, 5916, 5916;
+    PbmQueryAssociatedEntity: Object, 5908, 5908;
+    PbmQueryAssociatedProfile: Object, 5907, 5907;
+    PbmQueryAssociatedProfiles: Object, 5906, 5906;
+    PbmQueryByRollupComplianceStatus: Object, 5891, 5891;
+    PbmQueryDefaultRequirementProfile: Object, 5909, 5909;
+    PbmQueryDefaultRequirementProfiles: Object, 5913, 5913;
+    PbmQueryMatchingHub: Object, 5892, 5892;
+    PbmQueryMatchingHubWithSpec: Object, 5893, 5893;
+    PbmQueryProfile: Object, 5904, 5904;
+    PbmQueryReplicationGroups: Object, 5917, 5917;
+    PbmQuerySpaceStatsForStorageContainer: Object, 5915, 5915;
+    PbmResetDefaultRequirementProfile: Object, 5910, 5910;
+    PbmResetVSanDefaultProfile: Object, 5914, 5914;
+    PbmRetrieveContent: Object, 5905, 5905;
+    PbmRetrieveServiceContent: Object, 5918, 5918;
+    PbmUpdate: Object, 5902, 5902;
+    CnsAttachVolume: Object, 6037, 6037;
+    CnsConfigureVolumeACLs: Object, 6041, 6041;
+    CnsCreateSnapshots: Object, 6043, 6043;
+    CnsCreateVolume: Object, 6034, 6034;
+    CnsDeleteSnapshots: Object, 6044, 6044;
+    CnsDeleteVolume: Object, 6036, 6036;
+    CnsDetachVolume: Object, 6038, 6038;
+    CnsExtendVolume: Object, 6042, 6042;
+    CnsQueryAsync: Object, 6039, 6039;
+    CnsQueryVolume: Object, 6040, 6040;
+    CnsReconfigVolumePolicy: Object, 6046, 6046;
+    CnsRelocateVolume: Object, 6045, 6045;
+    CnsSyncVolume: Object, 6049, 6049;
+    CnsUnregisterVolume: Object, 6048, 6048;
+    CnsUpdateVolumeCrypto: Object, 6047, 6047;
+    CnsUpdateVolumeMetadata: Object, 6035, 6035;
+    QuerySharedWitnessClusterInfo: Object, 6102, 6102;
+    QuerySharedWitnessCompatibility: Object, 6101, 6101;
+    VSANIsWitnessVirtualAppliance: Object, 6100, 6100;
+    VSANVcAddWitnessHost: Object, 6092, 6092;
+    VSANVcConvertToStretchedCluster: Object, 6094, 6094;
+    VSANVcGetPreferredFaultDomain: Object, 6096, 6096;
+    VSANVcGetWitnessHosts: Object, 6098, 6098;
+    VSANVcIsWitnessHost: Object, 6097, 6097;
+    VSANVcRemoveWitnessHost: Object, 6093, 6093;
+    VSANVcRetrieveStretchedClusterVcCapability: Object, 6099, 6099;
+    VSANVcSetPreferredFaultDomain: Object, 6095, 6095;
+    VsanVcAddWitnessHostForClusters: Object, 6104, 6104;
+    VsanVcReplaceWitnessHostForClusters: Object, 6103, 6103;
+    LookupGet: Object, 6323, 6323;
+    LookupGetSiteId: Object, 6324, 6324;
+    LookupList: Object, 6322, 6322;
+    LookupRetrieveServiceContent: Object, 6321, 6321;
+    SsoAddGroupToLocalGroup: Object, 6356, 6356;
+    SsoAddGroupsToLocalGroup: Object, 6357, 6357;
+    SsoAddUserToLocalGroup: Object, 6354, 6354;
+    SsoAddUsersToLocalGroup: Object, 6355, 6355;
+    SsoCreateLocalGroup: Object, 6348, 6348;
+    SsoCreateLocalPersonUser: Object, 6346, 6346;
+    SsoCreateLocalSolutionUser: Object, 6347, 6347;
+    SsoDeleteDomain: Object, 6333, 6333;
+    SsoDeleteLocalPrincipal: Object, 6353, 6353;
+    SsoDisableUserAccount: Object, 6360, 6360;
+    SsoEnableUserAccount: Object, 6361, 6361;
+    SsoFindAllParentGroups: Object, 6366, 6366;
+    SsoFindGroup: Object, 6341, 6341;
+    SsoFindGroups: Object, 6342, 6342;
+    SsoFindGroupsInGroup: Object, 6345, 6345;
+    SsoFindPersonUser: Object, 6337, 6337;
+    SsoFindPersonUsers: Object, 6338, 6338;
+    SsoFindPersonUsersInGroup: Object, 6344, 6344;
+    SsoFindSolutionUser: Object, 6339, 6339;
+    SsoFindSolutionUsers: Object, 6340, 6340;
+    SsoFindUser: Object, 6336, 6336;
+    SsoFindUsersInGroup: Object, 6343, 6343;
+    SsoGet: Object, 6326, 6326;
+    SsoGetDefaultDomains: Object, 6328, 6328;
+    SsoGetLocalPasswordPolicy: Object, 6334, 6334;
+    SsoGetSystemDomainName: Object, 6327, 6327;
+    SsoGetTrustedCertificates: Object, 6325, 6325;
+    SsoGrantWSTrustRole: Object, 6363, 6363;
+    SsoLogin: Object, 6368, 6368;
+    SsoLogout: Object, 6369, 6369;
+    SsoRegisterLdap: Object, 6330, 6330;
+    SsoRemoveFromLocalGroup: Object, 6358, 6358;
+    SsoRemovePrincipalsFromLocalGroup: Object, 6359, 6359;
+    SsoResetLocalPersonUserPassword: Object, 6352, 6352;
+    SsoRevokeWSTrustRole: Object, 6364, 6364;
+    SsoSetDefaultDomains: Object, 6329, 6329;
+    SsoSetRole: Object, 6362, 6362;
+    CallSsoAdminServiceInstance: Object, 6365, 6365;
+    CallSsoGroupcheckServiceInstance: Object, 6367, 6367;
+    SsoUpdateLdap: Object, 6331, 6331;
+    SsoUpdateLdapAuthnType: Object, 6332, 6332;
+    SsoUpdateLocalGroupDetails: Object, 6351, 6351;
+    SsoUpdateLocalPasswordPolicy: Object, 6335, 6335;
+    SsoUpdateLocalPersonUserDetails: Object, 6349, 6349;
+    SsoUpdateLocalSolutionUserDetails: Object, 6350, 6350;
 }
 
 macro_rules! names {
@@ -2125,6 +2170,51 @@ names! {
     LookupGetSiteId "GetSiteId";
     LookupList "List";
     LookupRetrieveServiceContent "RetrieveServiceContent";
+    SsoAddGroupToLocalGroup "AddGroupToLocalGroup";
+    SsoAddGroupsToLocalGroup "AddGroupsToLocalGroup";
+    SsoAddUserToLocalGroup "AddUserToLocalGroup";
+    SsoAddUsersToLocalGroup "AddUsersToLocalGroup";
+    SsoCreateLocalGroup "CreateLocalGroup";
+    SsoCreateLocalPersonUser "CreateLocalPersonUser";
+    SsoCreateLocalSolutionUser "CreateLocalSolutionUser";
+    SsoDeleteDomain "DeleteDomain";
+    SsoDeleteLocalPrincipal "DeleteLocalPrincipal";
+    SsoDisableUserAccount "DisableUserAccount";
+    SsoEnableUserAccount "EnableUserAccount";
+    SsoFindAllParentGroups "FindAllParentGroups";
+    SsoFindGroup "FindGroup";
+    SsoFindGroups "FindGroups";
+    SsoFindGroupsInGroup "FindGroupsInGroup";
+    SsoFindPersonUser "FindPersonUser";
+    SsoFindPersonUsers "FindPersonUsers";
+    SsoFindPersonUsersInGroup "FindPersonUsersInGroup";
+    SsoFindSolutionUser "FindSolutionUser";
+    SsoFindSolutionUsers "FindSolutionUsers";
+    SsoFindUser "FindUser";
+    SsoFindUsersInGroup "FindUsersInGroup";
+    SsoGet "Get";
+    SsoGetDefaultDomains "GetDefaultDomains";
+    SsoGetLocalPasswordPolicy "GetLocalPasswordPolicy";
+    SsoGetSystemDomainName "GetSystemDomainName";
+    SsoGetTrustedCertificates "GetTrustedCertificates";
+    SsoGrantWSTrustRole "GrantWSTrustRole";
+    SsoLogin "Login";
+    SsoLogout "Logout";
+    SsoRegisterLdap "RegisterLdap";
+    SsoRemoveFromLocalGroup "RemoveFromLocalGroup";
+    SsoRemovePrincipalsFromLocalGroup "RemovePrincipalsFromLocalGroup";
+    SsoResetLocalPersonUserPassword "ResetLocalPersonUserPassword";
+    SsoRevokeWSTrustRole "RevokeWSTrustRole";
+    SsoSetDefaultDomains "SetDefaultDomains";
+    SsoSetRole "SetRole";
+    CallSsoAdminServiceInstance "SsoAdminServiceInstance";
+    CallSsoGroupcheckServiceInstance "SsoGroupcheckServiceInstance";
+    SsoUpdateLdap "UpdateLdap";
+    SsoUpdateLdapAuthnType "UpdateLdapAuthnType";
+    SsoUpdateLocalGroupDetails "UpdateLocalGroupDetails";
+    SsoUpdateLocalPasswordPolicy "UpdateLocalPasswordPolicy";
+    SsoUpdateLocalPersonUserDetails "UpdateLocalPersonUserDetails";
+    SsoUpdateLocalSolutionUserDetails "UpdateLocalSolutionUserDetails";
 }
 
 impl AbdicateDomOwnership {
@@ -2250,8 +2340,8 @@ impl AddFilterEntities {
     #[inline] pub fn filter_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_filter_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4042)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4064)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -2348,8 +2438,8 @@ impl AddMonitoredEntities {
     #[inline] pub fn provider_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_provider_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4042)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4064)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -2523,8 +2613,8 @@ impl AssignUserToGroup {
 impl AssociateProfile {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4042)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4064)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2594,8 +2684,8 @@ impl BatchAddHostsToClusterTask {
     #[inline] pub fn set_new_hosts<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1016), items.into_iter().map(|item| view_value::<views::FolderNewHostSpec, A>(item))); self }
     #[inline] pub fn push_new_hosts<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::FolderNewHostSpec, A>(item); self.new_hosts_mut().values().push(value); self }
     #[inline] pub fn existing_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn existing_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4051)) }
-    #[inline] pub fn set_existing_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn existing_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4073)) }
+    #[inline] pub fn set_existing_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_existing_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.existing_hosts_mut().values().push(value); self }
     #[inline] pub fn comp_res_spec(&self) -> Option<&views::ComputeResourceConfigSpec> { self.as_object().read_optional::<views::ComputeResourceConfigSpec>(3) }
     #[inline] pub fn set_comp_res_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ComputeResourceConfigSpec, _>(3, view); self }
@@ -2685,24 +2775,24 @@ impl CancelStorageDrsRecommendation {
 impl CertMgrRefreshCACertificatesAndCRLsTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
 impl CertMgrRefreshCertificatesTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
 impl CertMgrRevokeCertificatesTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -2788,8 +2878,8 @@ impl CheckAddHostEvcTask {
 impl CheckAnswerFileStatusTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -2835,12 +2925,12 @@ impl CheckComplianceTask {
     pub const PROFILE: usize = 0;
     pub const ENTITY: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4118)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4118), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4140)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4140), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4042)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4064)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2953,8 +3043,8 @@ impl CheckPowerOnTask {
 impl CheckProfileComplianceTask {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4042)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4064)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2998,12 +3088,12 @@ impl ClearComplianceStatus {
     pub const PROFILE: usize = 0;
     pub const ENTITY: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4118)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4118), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4140)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4140), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4042)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4064)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -3078,8 +3168,8 @@ impl CloneVStorageObjectTask {
 impl CloseInventoryViewFolder {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4042)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4064)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -3088,8 +3178,8 @@ impl ClusterEnterMaintenanceMode {
     pub const OPTION: usize = 1;
     pub const INFO: usize = 2;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn option(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(1) }
     #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2418)) }
@@ -3110,8 +3200,8 @@ impl CompositeHostProfileTask {
     #[inline] pub fn source(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_source(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn targets(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4118)) }
-    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4118), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4140)) }
+    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4140), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_targets<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.targets_mut().values().push(value); self }
     #[inline] pub fn to_be_merged(&self) -> Option<&views::HostApplyProfile> { self.as_object().read_optional::<views::HostApplyProfile>(2) }
     #[inline] pub fn set_to_be_merged(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostApplyProfile, _>(2, view); self }
@@ -3581,8 +3671,8 @@ impl CreateIpPool {
 impl CreateListView {
     pub const OBJ: usize = 0;
     #[inline] pub fn obj(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4013)) }
-    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4013), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4035)) }
+    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4035), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_obj<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.obj_mut().values().push(value); self }
 }
 
@@ -4333,8 +4423,8 @@ impl DiscoverNvmeControllers {
 impl DissociateProfile {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4042)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4064)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -4669,8 +4759,8 @@ impl FetchUserPrivilegeOnEntities {
     pub const ENTITIES: usize = 0;
     pub const USER_NAME: usize = 1;
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4042)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4064)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
     #[inline] pub fn user_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_user_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -4890,8 +4980,8 @@ impl GenerateLogBundlesTask {
     #[inline] pub fn include_default(&self) -> bool { self.as_object().read::<bool>(0) }
     #[inline] pub fn set_include_default(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -4969,8 +5059,8 @@ impl HasPrivilegeOnEntities {
     pub const SESSION_ID: usize = 1;
     pub const PRIV_ID: usize = 2;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4042)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4064)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
     #[inline] pub fn session_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_session_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -5005,8 +5095,8 @@ impl HasUserPrivilegeOnEntities {
     pub const USER_NAME: usize = 1;
     pub const PRIV_ID: usize = 2;
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4013)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4013), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4035)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4035), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
     #[inline] pub fn user_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_user_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -6020,8 +6110,8 @@ impl MarkPerenniallyReservedExTask {
 impl MarkServiceProviderEntities {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4042)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4064)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -6059,12 +6149,12 @@ impl ModifyListView {
     pub const ADD: usize = 0;
     pub const REMOVE: usize = 1;
     #[inline] pub fn add(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn add_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4013)) }
-    #[inline] pub fn set_add<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4013), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn add_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4035)) }
+    #[inline] pub fn set_add<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4035), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_add<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.add_mut().values().push(value); self }
     #[inline] pub fn remove(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn remove_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4013)) }
-    #[inline] pub fn set_remove<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4013), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn remove_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4035)) }
+    #[inline] pub fn set_remove<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4035), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_remove<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.remove_mut().values().push(value); self }
 }
 
@@ -6164,24 +6254,24 @@ impl MoveHostIntoTask {
 impl MoveIntoFolderTask {
     pub const LIST: usize = 0;
     #[inline] pub fn list(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4042)) }
-    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4064)) }
+    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_list<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.list_mut().values().push(value); self }
 }
 
 impl MoveIntoResourcePool {
     pub const LIST: usize = 0;
     #[inline] pub fn list(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4042)) }
-    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4064)) }
+    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_list<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.list_mut().values().push(value); self }
 }
 
 impl MoveIntoTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -6219,8 +6309,8 @@ impl NotifyAffectedServices {
 impl OpenInventoryViewFolder {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4042)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4064)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -6275,8 +6365,8 @@ impl PerformVsanUpgradeTask {
     #[inline] pub fn allow_reduced_redundancy(&self) -> Option<bool> { self.as_object().read_optional::<bool>(3) }
     #[inline] pub fn set_allow_reduced_redundancy(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn exclude_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn exclude_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4051)) }
-    #[inline] pub fn set_exclude_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn exclude_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4073)) }
+    #[inline] pub fn set_exclude_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_exclude_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.exclude_hosts_mut().values().push(value); self }
 }
 
@@ -6335,8 +6425,8 @@ impl PowerOnMultiVMTask {
     pub const VM: usize = 0;
     pub const OPTION: usize = 1;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4058)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4058), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4080)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn option(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(1) }
     #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2418)) }
@@ -6390,8 +6480,8 @@ impl Query {
 impl QueryAnswerFileStatus {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -6498,8 +6588,8 @@ impl QueryCompatibleVmnicsFromHosts {
     pub const HOSTS: usize = 0;
     pub const DVS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
     #[inline] pub fn dvs(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_dvs(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
@@ -6509,12 +6599,12 @@ impl QueryComplianceStatus {
     pub const PROFILE: usize = 0;
     pub const ENTITY: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4118)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4118), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4140)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4140), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4042)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4064)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -7048,8 +7138,8 @@ impl QueryVMotionCompatibility {
     #[inline] pub fn vm(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_vm(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn compatibility(&self) -> Items<'_, ArcStr> { self.as_object().read_list(2) }
     #[inline] pub fn compatibility_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(2, T::String) }
@@ -7061,12 +7151,12 @@ impl QueryVMotionCompatibilityExTask {
     pub const VM: usize = 0;
     pub const HOST: usize = 1;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4058)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4058), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4080)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -7413,16 +7503,16 @@ impl ReconnectHostTask {
 impl RectifyDvsHostTask {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
 impl RectifyDvsOnHostTask {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -7619,8 +7709,8 @@ impl RemoveDatastore {
 impl RemoveDatastoreExTask {
     pub const DATASTORE: usize = 0;
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4046)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4046), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4068)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
 }
 
@@ -7678,8 +7768,8 @@ impl RemoveFilterEntities {
     #[inline] pub fn filter_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_filter_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4042)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4064)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -7802,8 +7892,8 @@ impl RemoveMonitoredEntities {
     #[inline] pub fn provider_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_provider_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4042)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4064)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -8020,8 +8110,8 @@ impl ResetEntityPermissions {
 impl ResetListView {
     pub const OBJ: usize = 0;
     #[inline] pub fn obj(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4013)) }
-    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4013), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4035)) }
+    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4035), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_obj<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.obj_mut().values().push(value); self }
 }
 
@@ -8167,8 +8257,8 @@ impl RetrieveEntityScheduledTask {
 impl RetrieveHostCustomizations {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -8176,8 +8266,8 @@ impl RetrieveHostCustomizationsForProfile {
     pub const HOSTS: usize = 0;
     pub const APPLY_PROFILE: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
     #[inline] pub fn apply_profile(&self) -> &views::HostApplyProfile { self.as_object().read::<views::HostApplyProfile>(1) }
     #[inline] pub fn set_apply_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostApplyProfile, _>(1, view); self }
@@ -8894,8 +8984,8 @@ impl UnmapVmfsVolumeExTask {
 impl UnmarkServiceProviderEntities {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4042)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4064)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -9342,8 +9432,8 @@ impl UpdateLinkedChildren {
     #[inline] pub fn set_add_change_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2719), items.into_iter().map(|item| view_value::<views::VirtualAppLinkInfo, A>(item))); self }
     #[inline] pub fn push_add_change_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualAppLinkInfo, A>(item); self.add_change_set_mut().values().push(value); self }
     #[inline] pub fn remove_set(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn remove_set_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4042)) }
-    #[inline] pub fn set_remove_set<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn remove_set_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4064)) }
+    #[inline] pub fn set_remove_set<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_remove_set<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.remove_set_mut().values().push(value); self }
 }
 
@@ -9824,8 +9914,8 @@ impl ValidateHCIConfiguration {
     #[inline] pub fn set_hci_config_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ClusterComputeResourceHCIConfigSpec, _>(0, view); self }
     #[inline] pub fn hci_config_spec_mut(&mut self) -> &mut views::ClusterComputeResourceHCIConfigSpec { self.as_object_mut().view_mut(0) }
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4051)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -9853,8 +9943,8 @@ impl ValidateHostProfileCompositionTask {
     #[inline] pub fn source(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_source(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn targets(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4118)) }
-    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4118), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4140)) }
+    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4140), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_targets<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.targets_mut().values().push(value); self }
     #[inline] pub fn to_be_merged(&self) -> Option<&views::HostApplyProfile> { self.as_object().read_optional::<views::HostApplyProfile>(2) }
     #[inline] pub fn set_to_be_merged(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostApplyProfile, _>(2, view); self }
@@ -9879,8 +9969,8 @@ impl ValidateMigration {
     pub const POOL: usize = 3;
     pub const HOST: usize = 4;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4058)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4058), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4080)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn state(&self) -> Option<enums::VirtualMachinePowerState> { self.as_object().read_optional::<Choice<enums::VirtualMachinePowerState>>(1) }
     #[inline] pub fn set_state(&mut self, value: impl Into<Option<enums::VirtualMachinePowerState>>) -> &mut Self { self.as_object_mut().write_enum(1, value.into()); self }
@@ -10464,16 +10554,16 @@ impl QuerySharedWitnessCompatibility {
     #[inline] pub fn shared_witness_host(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_shared_witness_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn robo_clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn robo_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4044)) }
-    #[inline] pub fn set_robo_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4044), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn robo_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4066)) }
+    #[inline] pub fn set_robo_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4066), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_robo_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.robo_clusters_mut().values().push(value); self }
 }
 
 impl VSANIsWitnessVirtualAppliance {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -10600,4 +10690,356 @@ impl LookupList {
     #[inline] pub fn filter_criteria(&self) -> Option<&views::LookupServiceRegistrationFilter> { self.as_object().read_optional::<views::LookupServiceRegistrationFilter>(0) }
     #[inline] pub fn set_filter_criteria(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LookupServiceRegistrationFilter, _>(0, view); self }
     #[inline] pub fn filter_criteria_mut(&mut self) -> &mut views::LookupServiceRegistrationFilter { self.as_object_mut().view_mut(0) }
+}
+
+impl SsoAddGroupToLocalGroup {
+    pub const GROUP_ID: usize = 0;
+    pub const GROUP_NAME: usize = 1;
+    #[inline] pub fn group_id(&self) -> &views::SsoPrincipalId { self.as_object().read::<views::SsoPrincipalId>(0) }
+    #[inline] pub fn set_group_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(0, view); self }
+    #[inline] pub fn group_id_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn group_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_group_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl SsoAddGroupsToLocalGroup {
+    pub const GROUP_IDS: usize = 0;
+    pub const GROUP_NAME: usize = 1;
+    #[inline] pub fn group_ids(&self) -> Items<'_, views::SsoPrincipalId> { self.as_object().read_list(0) }
+    #[inline] pub fn group_ids_mut(&mut self) -> ItemsMut<'_, views::SsoPrincipalId> { self.as_object_mut().list_mut(0, D(4033)) }
+    #[inline] pub fn set_group_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(4033), items.into_iter().map(|item| view_value::<views::SsoPrincipalId, A>(item))); self }
+    #[inline] pub fn push_group_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SsoPrincipalId, A>(item); self.group_ids_mut().values().push(value); self }
+    #[inline] pub fn group_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_group_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl SsoAddUserToLocalGroup {
+    pub const USER_ID: usize = 0;
+    pub const GROUP_NAME: usize = 1;
+    #[inline] pub fn user_id(&self) -> &views::SsoPrincipalId { self.as_object().read::<views::SsoPrincipalId>(0) }
+    #[inline] pub fn set_user_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(0, view); self }
+    #[inline] pub fn user_id_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn group_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_group_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl SsoAddUsersToLocalGroup {
+    pub const USER_IDS: usize = 0;
+    pub const GROUP_NAME: usize = 1;
+    #[inline] pub fn user_ids(&self) -> Items<'_, views::SsoPrincipalId> { self.as_object().read_list(0) }
+    #[inline] pub fn user_ids_mut(&mut self) -> ItemsMut<'_, views::SsoPrincipalId> { self.as_object_mut().list_mut(0, D(4033)) }
+    #[inline] pub fn set_user_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(4033), items.into_iter().map(|item| view_value::<views::SsoPrincipalId, A>(item))); self }
+    #[inline] pub fn push_user_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SsoPrincipalId, A>(item); self.user_ids_mut().values().push(value); self }
+    #[inline] pub fn group_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_group_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl SsoCreateLocalGroup {
+    pub const GROUP_NAME: usize = 0;
+    pub const GROUP_DETAILS: usize = 1;
+    #[inline] pub fn group_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_group_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn group_details(&self) -> &views::SsoAdminGroupDetails { self.as_object().read::<views::SsoAdminGroupDetails>(1) }
+    #[inline] pub fn set_group_details(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoAdminGroupDetails, _>(1, view); self }
+    #[inline] pub fn group_details_mut(&mut self) -> &mut views::SsoAdminGroupDetails { self.as_object_mut().view_mut(1) }
+}
+
+impl SsoCreateLocalPersonUser {
+    pub const USER_NAME: usize = 0;
+    pub const USER_DETAILS: usize = 1;
+    pub const PASSWORD: usize = 2;
+    #[inline] pub fn user_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_user_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn user_details(&self) -> &views::SsoAdminPersonDetails { self.as_object().read::<views::SsoAdminPersonDetails>(1) }
+    #[inline] pub fn set_user_details(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoAdminPersonDetails, _>(1, view); self }
+    #[inline] pub fn user_details_mut(&mut self) -> &mut views::SsoAdminPersonDetails { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn password(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
+    #[inline] pub fn set_password(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+}
+
+impl SsoCreateLocalSolutionUser {
+    pub const USER_NAME: usize = 0;
+    pub const USER_DETAILS: usize = 1;
+    #[inline] pub fn user_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_user_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn user_details(&self) -> &views::SsoAdminSolutionDetails { self.as_object().read::<views::SsoAdminSolutionDetails>(1) }
+    #[inline] pub fn set_user_details(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoAdminSolutionDetails, _>(1, view); self }
+    #[inline] pub fn user_details_mut(&mut self) -> &mut views::SsoAdminSolutionDetails { self.as_object_mut().view_mut(1) }
+}
+
+impl SsoDeleteDomain {
+    pub const NAME: usize = 0;
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl SsoDeleteLocalPrincipal {
+    pub const PRINCIPAL_NAME: usize = 0;
+    #[inline] pub fn principal_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_principal_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl SsoDisableUserAccount {
+    pub const USER_ID: usize = 0;
+    #[inline] pub fn user_id(&self) -> &views::SsoPrincipalId { self.as_object().read::<views::SsoPrincipalId>(0) }
+    #[inline] pub fn set_user_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(0, view); self }
+    #[inline] pub fn user_id_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(0) }
+}
+
+impl SsoEnableUserAccount {
+    pub const USER_ID: usize = 0;
+    #[inline] pub fn user_id(&self) -> &views::SsoPrincipalId { self.as_object().read::<views::SsoPrincipalId>(0) }
+    #[inline] pub fn set_user_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(0, view); self }
+    #[inline] pub fn user_id_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(0) }
+}
+
+impl SsoFindAllParentGroups {
+    pub const USER_ID: usize = 0;
+    #[inline] pub fn user_id(&self) -> &views::SsoPrincipalId { self.as_object().read::<views::SsoPrincipalId>(0) }
+    #[inline] pub fn set_user_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(0, view); self }
+    #[inline] pub fn user_id_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(0) }
+}
+
+impl SsoFindGroup {
+    pub const GROUP_ID: usize = 0;
+    #[inline] pub fn group_id(&self) -> &views::SsoPrincipalId { self.as_object().read::<views::SsoPrincipalId>(0) }
+    #[inline] pub fn set_group_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(0, view); self }
+    #[inline] pub fn group_id_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(0) }
+}
+
+impl SsoFindGroups {
+    pub const CRITERIA: usize = 0;
+    pub const LIMIT: usize = 1;
+    #[inline] pub fn criteria(&self) -> &views::SsoAdminPrincipalDiscoveryServiceSearchCriteria { self.as_object().read::<views::SsoAdminPrincipalDiscoveryServiceSearchCriteria>(0) }
+    #[inline] pub fn set_criteria(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoAdminPrincipalDiscoveryServiceSearchCriteria, _>(0, view); self }
+    #[inline] pub fn criteria_mut(&mut self) -> &mut views::SsoAdminPrincipalDiscoveryServiceSearchCriteria { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn limit(&self) -> i32 { self.as_object().read::<i32>(1) }
+    #[inline] pub fn set_limit(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Int)); self }
+}
+
+impl SsoFindGroupsInGroup {
+    pub const GROUP_ID: usize = 0;
+    pub const SEARCH_STRING: usize = 1;
+    pub const LIMIT: usize = 2;
+    #[inline] pub fn group_id(&self) -> &views::SsoPrincipalId { self.as_object().read::<views::SsoPrincipalId>(0) }
+    #[inline] pub fn set_group_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(0, view); self }
+    #[inline] pub fn group_id_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn search_string(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_search_string(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn limit(&self) -> i32 { self.as_object().read::<i32>(2) }
+    #[inline] pub fn set_limit(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Int)); self }
+}
+
+impl SsoFindPersonUser {
+    pub const USER_ID: usize = 0;
+    #[inline] pub fn user_id(&self) -> &views::SsoPrincipalId { self.as_object().read::<views::SsoPrincipalId>(0) }
+    #[inline] pub fn set_user_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(0, view); self }
+    #[inline] pub fn user_id_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(0) }
+}
+
+impl SsoFindPersonUsers {
+    pub const CRITERIA: usize = 0;
+    pub const LIMIT: usize = 1;
+    #[inline] pub fn criteria(&self) -> &views::SsoAdminPrincipalDiscoveryServiceSearchCriteria { self.as_object().read::<views::SsoAdminPrincipalDiscoveryServiceSearchCriteria>(0) }
+    #[inline] pub fn set_criteria(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoAdminPrincipalDiscoveryServiceSearchCriteria, _>(0, view); self }
+    #[inline] pub fn criteria_mut(&mut self) -> &mut views::SsoAdminPrincipalDiscoveryServiceSearchCriteria { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn limit(&self) -> i32 { self.as_object().read::<i32>(1) }
+    #[inline] pub fn set_limit(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Int)); self }
+}
+
+impl SsoFindPersonUsersInGroup {
+    pub const GROUP_ID: usize = 0;
+    pub const SEARCH_STRING: usize = 1;
+    pub const LIMIT: usize = 2;
+    #[inline] pub fn group_id(&self) -> &views::SsoPrincipalId { self.as_object().read::<views::SsoPrincipalId>(0) }
+    #[inline] pub fn set_group_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(0, view); self }
+    #[inline] pub fn group_id_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn search_string(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_search_string(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn limit(&self) -> i32 { self.as_object().read::<i32>(2) }
+    #[inline] pub fn set_limit(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Int)); self }
+}
+
+impl SsoFindSolutionUser {
+    pub const USER_NAME: usize = 0;
+    #[inline] pub fn user_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_user_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl SsoFindSolutionUsers {
+    pub const SEARCH_STRING: usize = 0;
+    pub const LIMIT: usize = 1;
+    #[inline] pub fn search_string(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_search_string(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn limit(&self) -> i32 { self.as_object().read::<i32>(1) }
+    #[inline] pub fn set_limit(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Int)); self }
+}
+
+impl SsoFindUser {
+    pub const USER_ID: usize = 0;
+    #[inline] pub fn user_id(&self) -> &views::SsoPrincipalId { self.as_object().read::<views::SsoPrincipalId>(0) }
+    #[inline] pub fn set_user_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(0, view); self }
+    #[inline] pub fn user_id_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(0) }
+}
+
+impl SsoFindUsersInGroup {
+    pub const GROUP_ID: usize = 0;
+    pub const SEARCH_STRING: usize = 1;
+    pub const LIMIT: usize = 2;
+    #[inline] pub fn group_id(&self) -> &views::SsoPrincipalId { self.as_object().read::<views::SsoPrincipalId>(0) }
+    #[inline] pub fn set_group_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(0, view); self }
+    #[inline] pub fn group_id_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn search_string(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_search_string(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn limit(&self) -> i32 { self.as_object().read::<i32>(2) }
+    #[inline] pub fn set_limit(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Int)); self }
+}
+
+impl SsoGrantWSTrustRole {
+    pub const USER_ID: usize = 0;
+    pub const ROLE: usize = 1;
+    #[inline] pub fn user_id(&self) -> &views::SsoPrincipalId { self.as_object().read::<views::SsoPrincipalId>(0) }
+    #[inline] pub fn set_user_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(0, view); self }
+    #[inline] pub fn user_id_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn role(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_role(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl SsoRegisterLdap {
+    pub const SERVER_TYPE: usize = 0;
+    pub const DOMAIN_NAME: usize = 1;
+    pub const DOMAIN_ALIAS: usize = 2;
+    pub const DETAILS: usize = 3;
+    pub const AUTHENTICATION_TYPE: usize = 4;
+    pub const AUTHN_CREDENTIALS: usize = 5;
+    #[inline] pub fn server_type(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_server_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn domain_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_domain_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn domain_alias(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_domain_alias(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn details(&self) -> &views::SsoLdapIdentitySourceDetails { self.as_object().read::<views::SsoLdapIdentitySourceDetails>(3) }
+    #[inline] pub fn set_details(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoLdapIdentitySourceDetails, _>(3, view); self }
+    #[inline] pub fn details_mut(&mut self) -> &mut views::SsoLdapIdentitySourceDetails { self.as_object_mut().view_mut(3) }
+    #[inline] pub fn authentication_type(&self) -> &ArcStr { self.as_object().read::<ArcStr>(4) }
+    #[inline] pub fn set_authentication_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
+    #[inline] pub fn authn_credentials(&self) -> Option<&views::SsoAuthenticationCredentials> { self.as_object().read_optional::<views::SsoAuthenticationCredentials>(5) }
+    #[inline] pub fn set_authn_credentials(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoAuthenticationCredentials, _>(5, view); self }
+    #[inline] pub fn authn_credentials_mut(&mut self) -> &mut views::SsoAuthenticationCredentials { self.as_object_mut().view_mut(5) }
+}
+
+impl SsoRemoveFromLocalGroup {
+    pub const PRINCIPAL_ID: usize = 0;
+    pub const GROUP_NAME: usize = 1;
+    #[inline] pub fn principal_id(&self) -> &views::SsoPrincipalId { self.as_object().read::<views::SsoPrincipalId>(0) }
+    #[inline] pub fn set_principal_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(0, view); self }
+    #[inline] pub fn principal_id_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn group_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_group_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl SsoRemovePrincipalsFromLocalGroup {
+    pub const PRINCIPALS_IDS: usize = 0;
+    pub const GROUP_NAME: usize = 1;
+    #[inline] pub fn principals_ids(&self) -> Items<'_, views::SsoPrincipalId> { self.as_object().read_list(0) }
+    #[inline] pub fn principals_ids_mut(&mut self) -> ItemsMut<'_, views::SsoPrincipalId> { self.as_object_mut().list_mut(0, D(4033)) }
+    #[inline] pub fn set_principals_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(4033), items.into_iter().map(|item| view_value::<views::SsoPrincipalId, A>(item))); self }
+    #[inline] pub fn push_principals_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SsoPrincipalId, A>(item); self.principals_ids_mut().values().push(value); self }
+    #[inline] pub fn group_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_group_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl SsoResetLocalPersonUserPassword {
+    pub const USER_NAME: usize = 0;
+    pub const NEW_PASSWORD: usize = 1;
+    #[inline] pub fn user_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_user_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn new_password(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_new_password(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl SsoRevokeWSTrustRole {
+    pub const USER_ID: usize = 0;
+    pub const ROLE: usize = 1;
+    #[inline] pub fn user_id(&self) -> &views::SsoPrincipalId { self.as_object().read::<views::SsoPrincipalId>(0) }
+    #[inline] pub fn set_user_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(0, view); self }
+    #[inline] pub fn user_id_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn role(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_role(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl SsoSetDefaultDomains {
+    pub const DOMAIN_NAMES: usize = 0;
+    #[inline] pub fn domain_names(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_domain_names(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl SsoSetRole {
+    pub const USER_ID: usize = 0;
+    pub const ROLE: usize = 1;
+    #[inline] pub fn user_id(&self) -> &views::SsoPrincipalId { self.as_object().read::<views::SsoPrincipalId>(0) }
+    #[inline] pub fn set_user_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(0, view); self }
+    #[inline] pub fn user_id_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn role(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_role(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl SsoUpdateLdap {
+    pub const NAME: usize = 0;
+    pub const DETAILS: usize = 1;
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn details(&self) -> &views::SsoLdapIdentitySourceDetails { self.as_object().read::<views::SsoLdapIdentitySourceDetails>(1) }
+    #[inline] pub fn set_details(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoLdapIdentitySourceDetails, _>(1, view); self }
+    #[inline] pub fn details_mut(&mut self) -> &mut views::SsoLdapIdentitySourceDetails { self.as_object_mut().view_mut(1) }
+}
+
+impl SsoUpdateLdapAuthnType {
+    pub const NAME: usize = 0;
+    pub const AUTHN_TYPE: usize = 1;
+    pub const AUTHN_CREDENTIALS: usize = 2;
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn authn_type(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_authn_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn authn_credentials(&self) -> Option<&views::SsoAuthenticationCredentials> { self.as_object().read_optional::<views::SsoAuthenticationCredentials>(2) }
+    #[inline] pub fn set_authn_credentials(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoAuthenticationCredentials, _>(2, view); self }
+    #[inline] pub fn authn_credentials_mut(&mut self) -> &mut views::SsoAuthenticationCredentials { self.as_object_mut().view_mut(2) }
+}
+
+impl SsoUpdateLocalGroupDetails {
+    pub const GROUP_NAME: usize = 0;
+    pub const GROUP_DETAILS: usize = 1;
+    #[inline] pub fn group_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_group_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn group_details(&self) -> &views::SsoAdminGroupDetails { self.as_object().read::<views::SsoAdminGroupDetails>(1) }
+    #[inline] pub fn set_group_details(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoAdminGroupDetails, _>(1, view); self }
+    #[inline] pub fn group_details_mut(&mut self) -> &mut views::SsoAdminGroupDetails { self.as_object_mut().view_mut(1) }
+}
+
+impl SsoUpdateLocalPasswordPolicy {
+    pub const POLICY: usize = 0;
+    #[inline] pub fn policy(&self) -> &views::SsoAdminPasswordPolicy { self.as_object().read::<views::SsoAdminPasswordPolicy>(0) }
+    #[inline] pub fn set_policy(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoAdminPasswordPolicy, _>(0, view); self }
+    #[inline] pub fn policy_mut(&mut self) -> &mut views::SsoAdminPasswordPolicy { self.as_object_mut().view_mut(0) }
+}
+
+impl SsoUpdateLocalPersonUserDetails {
+    pub const USER_NAME: usize = 0;
+    pub const USER_DETAILS: usize = 1;
+    #[inline] pub fn user_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_user_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn user_details(&self) -> &views::SsoAdminPersonDetails { self.as_object().read::<views::SsoAdminPersonDetails>(1) }
+    #[inline] pub fn set_user_details(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoAdminPersonDetails, _>(1, view); self }
+    #[inline] pub fn user_details_mut(&mut self) -> &mut views::SsoAdminPersonDetails { self.as_object_mut().view_mut(1) }
+}
+
+impl SsoUpdateLocalSolutionUserDetails {
+    pub const USER_NAME: usize = 0;
+    pub const USER_DETAILS: usize = 1;
+    #[inline] pub fn user_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_user_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn user_details(&self) -> &views::SsoAdminSolutionDetails { self.as_object().read::<views::SsoAdminSolutionDetails>(1) }
+    #[inline] pub fn set_user_details(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoAdminSolutionDetails, _>(1, view); self }
+    #[inline] pub fn user_details_mut(&mut self) -> &mut views::SsoAdminSolutionDetails { self.as_object_mut().view_mut(1) }
 }

@@ -18,9 +18,9 @@ const fn E(id: u16) -> T { T::Enum(I(id)) }
 const fn D(id: u16) -> T { T::Data(I(id)) }
 
 views! {
-    DataObject: Object, 0, 4012;
+    DataObject: Object, 0, 4034;
     DynamicArray: DataObject, 1, 1;
-    DynamicData: DataObject, 2, 4011;
+    DynamicData: DataObject, 2, 4033;
     AboutInfo: DynamicData, 3, 3;
     Action: DynamicData, 4, 9;
     CreateTaskAction: Action, 5, 5;
@@ -3212,164 +3212,202 @@ views! {
     LookupServiceRegistrationCommonServiceInfo: LookupServiceRegistrationMutableServiceInfo, 4009, 4010;
     LookupServiceRegistrationInfo: LookupServiceRegistrationCommonServiceInfo, 4010, 4010;
     LookupServiceRegistrationServiceType: DynamicData, 4011, 4011;
-    DynamicProperty: DataObject, 4012, 4012;
-    ManagedObject: Object, 4013, 4217;
-    AlarmManager: ManagedObject, 4014, 4014;
-    AuthorizationManager: ManagedObject, 4015, 4015;
-    CertificateManager: ManagedObject, 4016, 4016;
-    CryptoManager: ManagedObject, 4017, 4020;
-    CryptoManagerHost: CryptoManager, 4018, 4019;
-    CryptoManagerHostKMS: CryptoManagerHost, 4019, 4019;
-    CryptoManagerKmip: CryptoManager, 4020, 4020;
-    CustomFieldsManager: ManagedObject, 4021, 4021;
-    CustomizationSpecManager: ManagedObject, 4022, 4022;
-    DatastoreNamespaceManager: ManagedObject, 4023, 4023;
-    DiagnosticManager: ManagedObject, 4024, 4024;
-    DirectPathProfileManager: ManagedObject, 4025, 4025;
-    DistributedVirtualSwitchManager: ManagedObject, 4026, 4026;
-    EnvironmentBrowser: ManagedObject, 4027, 4027;
-    EventManager: ManagedObject, 4028, 4028;
-    ExtensibleManagedObject: ManagedObject, 4029, 4061;
-    Alarm: ExtensibleManagedObject, 4030, 4030;
-    ClusterEVCManager: ExtensibleManagedObject, 4031, 4031;
-    HostCpuSchedulerSystem: ExtensibleManagedObject, 4032, 4032;
-    HostFirewallSystem: ExtensibleManagedObject, 4033, 4033;
-    HostGraphicsManager: ExtensibleManagedObject, 4034, 4034;
-    HostMemorySystem: ExtensibleManagedObject, 4035, 4035;
-    HostNetworkSystem: ExtensibleManagedObject, 4036, 4036;
-    HostPciPassthruSystem: ExtensibleManagedObject, 4037, 4037;
-    HostServiceSystem: ExtensibleManagedObject, 4038, 4038;
-    HostStorageSystem: ExtensibleManagedObject, 4039, 4039;
-    HostVMotionSystem: ExtensibleManagedObject, 4040, 4040;
-    HostVirtualNicManager: ExtensibleManagedObject, 4041, 4041;
-    ManagedEntity: ExtensibleManagedObject, 4042, 4058;
-    ComputeResource: ManagedEntity, 4043, 4044;
-    ClusterComputeResource: ComputeResource, 4044, 4044;
-    Datacenter: ManagedEntity, 4045, 4045;
-    Datastore: ManagedEntity, 4046, 4046;
-    DistributedVirtualSwitch: ManagedEntity, 4047, 4048;
-    VmwareDistributedVirtualSwitch: DistributedVirtualSwitch, 4048, 4048;
-    Folder: ManagedEntity, 4049, 4050;
-    StoragePod: Folder, 4050, 4050;
-    HostSystem: ManagedEntity, 4051, 4051;
-    Network: ManagedEntity, 4052, 4054;
-    DistributedVirtualPortgroup: Network, 4053, 4053;
-    OpaqueNetwork: Network, 4054, 4054;
-    ResourcePool: ManagedEntity, 4055, 4056;
-    VirtualApp: ResourcePool, 4056, 4056;
-    TransitGateway: ManagedEntity, 4057, 4057;
-    VirtualMachine: ManagedEntity, 4058, 4058;
-    ScheduledTask: ExtensibleManagedObject, 4059, 4059;
-    Task: ExtensibleManagedObject, 4060, 4060;
-    VirtualMachineSnapshot: ExtensibleManagedObject, 4061, 4061;
-    ExtensionManager: ManagedObject, 4062, 4062;
-    FailoverClusterConfigurator: ManagedObject, 4063, 4063;
-    FailoverClusterManager: ManagedObject, 4064, 4064;
-    FileManager: ManagedObject, 4065, 4065;
-    GuestAliasManager: ManagedObject, 4066, 4066;
-    GuestAuthManager: ManagedObject, 4067, 4067;
-    GuestFileManager: ManagedObject, 4068, 4068;
-    GuestOperationsManager: ManagedObject, 4069, 4069;
-    GuestProcessManager: ManagedObject, 4070, 4070;
-    GuestWindowsRegistryManager: ManagedObject, 4071, 4071;
-    HealthUpdateManager: ManagedObject, 4072, 4072;
-    HistoryCollector: ManagedObject, 4073, 4075;
-    EventHistoryCollector: HistoryCollector, 4074, 4074;
-    TaskHistoryCollector: HistoryCollector, 4075, 4075;
-    HostAccessManager: ManagedObject, 4076, 4076;
-    HostAssignableHardwareManager: ManagedObject, 4077, 4077;
-    HostAuthenticationManager: ManagedObject, 4078, 4078;
-    HostAuthenticationStore: ManagedObject, 4079, 4082;
-    HostDirectoryStore: HostAuthenticationStore, 4080, 4081;
-    HostActiveDirectoryAuthentication: HostDirectoryStore, 4081, 4081;
-    HostLocalAuthentication: HostAuthenticationStore, 4082, 4082;
-    HostAutoStartManager: ManagedObject, 4083, 4083;
-    HostBootDeviceSystem: ManagedObject, 4084, 4084;
-    HostCacheConfigurationManager: ManagedObject, 4085, 4085;
-    HostCertificateManager: ManagedObject, 4086, 4086;
-    HostDatastoreBrowser: ManagedObject, 4087, 4087;
-    HostDatastoreSystem: ManagedObject, 4088, 4088;
-    HostDateTimeSystem: ManagedObject, 4089, 4089;
-    HostDiagnosticSystem: ManagedObject, 4090, 4090;
-    HostEsxAgentHostManager: ManagedObject, 4091, 4091;
-    HostFirmwareSystem: ManagedObject, 4092, 4092;
-    HostHealthStatusSystem: ManagedObject, 4093, 4093;
-    HostImageConfigManager: ManagedObject, 4094, 4094;
-    HostKernelModuleSystem: ManagedObject, 4095, 4095;
-    HostLocalAccountManager: ManagedObject, 4096, 4096;
-    HostNvdimmSystem: ManagedObject, 4097, 4097;
-    HostPatchManager: ManagedObject, 4098, 4098;
-    HostPowerSystem: ManagedObject, 4099, 4099;
-    HostSnmpSystem: ManagedObject, 4100, 4100;
-    HostSpecificationManager: ManagedObject, 4101, 4101;
-    HostVFlashManager: ManagedObject, 4102, 4102;
-    HostVsanInternalSystem: ManagedObject, 4103, 4103;
-    HostVsanSystem: ManagedObject, 4104, 4104;
-    HttpNfcLease: ManagedObject, 4105, 4105;
-    InternalDynamicTypeManager: ManagedObject, 4106, 4106;
-    IoFilterManager: ManagedObject, 4107, 4107;
-    IpPoolManager: ManagedObject, 4108, 4108;
-    IscsiManager: ManagedObject, 4109, 4109;
-    LicenseAssignmentManager: ManagedObject, 4110, 4110;
-    LicenseManager: ManagedObject, 4111, 4111;
-    LocalizationManager: ManagedObject, 4112, 4112;
-    MessageBusProxy: ManagedObject, 4113, 4113;
-    OptionManager: ManagedObject, 4114, 4114;
-    OverheadMemoryManager: ManagedObject, 4115, 4115;
-    OvfManager: ManagedObject, 4116, 4116;
-    PerformanceManager: ManagedObject, 4117, 4117;
-    Profile: ManagedObject, 4118, 4120;
-    ClusterProfile: Profile, 4119, 4119;
-    HostProfile: Profile, 4120, 4120;
-    ProfileComplianceManager: ManagedObject, 4121, 4121;
-    ProfileManager: ManagedObject, 4122, 4124;
-    ClusterProfileManager: ProfileManager, 4123, 4123;
-    HostProfileManager: ProfileManager, 4124, 4124;
-    PropertyCollector: ManagedObject, 4125, 4125;
-    PropertyFilter: ManagedObject, 4126, 4126;
-    ReflectManagedMethodExecuter: ManagedObject, 4127, 4127;
-    ResourcePlanningManager: ManagedObject, 4128, 4128;
-    ScheduledTaskManager: ManagedObject, 4129, 4129;
-    SearchIndex: ManagedObject, 4130, 4130;
-    ServiceInstance: ManagedObject, 4131, 4131;
-    ServiceManager: ManagedObject, 4132, 4132;
-    SessionManager: ManagedObject, 4133, 4133;
-    SimpleCommand: ManagedObject, 4134, 4134;
-    SiteInfoManager: ManagedObject, 4135, 4135;
-    StorageQueryManager: ManagedObject, 4136, 4136;
-    StorageResourceManager: ManagedObject, 4137, 4137;
-    TaskManager: ManagedObject, 4138, 4138;
-    TenantTenantManager: ManagedObject, 4139, 4139;
-    UserDirectory: ManagedObject, 4140, 4140;
-    VStorageObjectManagerBase: ManagedObject, 4141, 4143;
-    HostVStorageObjectManager: VStorageObjectManagerBase, 4142, 4142;
-    VcenterVStorageObjectManager: VStorageObjectManagerBase, 4143, 4143;
-    View: ManagedObject, 4144, 4148;
-    ManagedObjectView: View, 4145, 4148;
-    ContainerView: ManagedObjectView, 4146, 4146;
-    InventoryView: ManagedObjectView, 4147, 4147;
-    ListView: ManagedObjectView, 4148, 4148;
-    ViewManager: ManagedObject, 4149, 4149;
-    VirtualDiskManager: ManagedObject, 4150, 4150;
-    VirtualMachineCompatibilityChecker: ManagedObject, 4151, 4151;
-    VirtualMachineGuestCustomizationManager: ManagedObject, 4152, 4152;
-    VirtualMachineProvisioningChecker: ManagedObject, 4153, 4153;
-    VirtualizationManager: ManagedObject, 4154, 4154;
-    VsanUpgradeSystem: ManagedObject, 4155, 4155;
-    PbmCapabilityMetadataManager: ManagedObject, 4156, 4156;
-    PbmComplianceManager: ManagedObject, 4157, 4157;
-    PbmPlacementSolver: ManagedObject, 4158, 4158;
-    PbmProfileProfileManager: ManagedObject, 4159, 4159;
-    PbmReplicationManager: ManagedObject, 4161, 4161;
-    PbmServiceInstance: ManagedObject, 4162, 4162;
-    PbmSessionManager: ManagedObject, 4163, 4163;
-    CnsVolumeManager: ManagedObject, 4180, 4180;
-    VimClusterVsanVcStretchedClusterSystem: ManagedObject, 4185, 4185;
-    LookupDeploymentInformationService: ManagedObject, 4213, 4213;
-    LookupL10n: ManagedObject, 4214, 4214;
-    LookupLookupService: ManagedObject, 4215, 4215;
-    LookupServiceInstance: ManagedObject, 4216, 4216;
-    LookupServiceRegistration: ManagedObject, 4217, 4217;
+    SsoAdminGroup: DynamicData, 4012, 4012;
+    SsoAdminGroupDetails: DynamicData, 4013, 4013;
+    SsoAdminPasswordFormat: DynamicData, 4014, 4014;
+    SsoAdminPasswordFormatAlphabeticRestriction: DynamicData, 4015, 4015;
+    SsoAdminPasswordFormatLengthRestriction: DynamicData, 4016, 4016;
+    SsoAdminPasswordPolicy: DynamicData, 4017, 4017;
+    SsoAdminPersonDetails: DynamicData, 4018, 4018;
+    SsoAdminPersonUser: DynamicData, 4019, 4019;
+    SsoAdminPrincipalDiscoveryServiceSearchCriteria: DynamicData, 4020, 4020;
+    SsoAdminServiceContent: DynamicData, 4021, 4021;
+    SsoAdminSolutionDetails: DynamicData, 4022, 4022;
+    SsoAdminSolutionUser: DynamicData, 4023, 4023;
+    SsoAdminUser: DynamicData, 4024, 4024;
+    SsoAuthenticationCredentials: DynamicData, 4025, 4025;
+    SsoAuthenticationDetails: DynamicData, 4026, 4026;
+    SsoDomain: DynamicData, 4027, 4027;
+    SsoGroupcheckServiceContent: DynamicData, 4028, 4028;
+    SsoIdentitySource: DynamicData, 4029, 4030;
+    SsoLdapIdentitySource: SsoIdentitySource, 4030, 4030;
+    SsoIdentitySources: DynamicData, 4031, 4031;
+    SsoLdapIdentitySourceDetails: DynamicData, 4032, 4032;
+    SsoPrincipalId: DynamicData, 4033, 4033;
+    DynamicProperty: DataObject, 4034, 4034;
+    ManagedObject: Object, 4035, 4255;
+    AlarmManager: ManagedObject, 4036, 4036;
+    AuthorizationManager: ManagedObject, 4037, 4037;
+    CertificateManager: ManagedObject, 4038, 4038;
+    CryptoManager: ManagedObject, 4039, 4042;
+    CryptoManagerHost: CryptoManager, 4040, 4041;
+    CryptoManagerHostKMS: CryptoManagerHost, 4041, 4041;
+    CryptoManagerKmip: CryptoManager, 4042, 4042;
+    CustomFieldsManager: ManagedObject, 4043, 4043;
+    CustomizationSpecManager: ManagedObject, 4044, 4044;
+    DatastoreNamespaceManager: ManagedObject, 4045, 4045;
+    DiagnosticManager: ManagedObject, 4046, 4046;
+    DirectPathProfileManager: ManagedObject, 4047, 4047;
+    DistributedVirtualSwitchManager: ManagedObject, 4048, 4048;
+    EnvironmentBrowser: ManagedObject, 4049, 4049;
+    EventManager: ManagedObject, 4050, 4050;
+    ExtensibleManagedObject: ManagedObject, 4051, 4083;
+    Alarm: ExtensibleManagedObject, 4052, 4052;
+    ClusterEVCManager: ExtensibleManagedObject, 4053, 4053;
+    HostCpuSchedulerSystem: ExtensibleManagedObject, 4054, 4054;
+    HostFirewallSystem: ExtensibleManagedObject, 4055, 4055;
+    HostGraphicsManager: ExtensibleManagedObject, 4056, 4056;
+    HostMemorySystem: ExtensibleManagedObject, 4057, 4057;
+    HostNetworkSystem: ExtensibleManagedObject, 4058, 4058;
+    HostPciPassthruSystem: ExtensibleManagedObject, 4059, 4059;
+    HostServiceSystem: ExtensibleManagedObject, 4060, 4060;
+    HostStorageSystem: ExtensibleManagedObject, 4061, 4061;
+    HostVMotionSystem: ExtensibleManagedObject, 4062, 4062;
+    HostVirtualNicManager: ExtensibleManagedObject, 4063, 4063;
+    ManagedEntity: ExtensibleManagedObject, 4064, 4080;
+    ComputeResource: ManagedEntity, 4065, 4066;
+    ClusterComputeResource: ComputeResource, 4066, 4066;
+    Datacenter: ManagedEntity, 4067, 4067;
+    Datastore: ManagedEntity, 4068, 4068;
+    DistributedVirtualSwitch: ManagedEntity, 4069, 4070;
+    VmwareDistributedVirtualSwitch: DistributedVirtualSwitch, 4070, 4070;
+    Folder: ManagedEntity, 4071, 4072;
+    StoragePod: Folder, 4072, 4072;
+    HostSystem: ManagedEntity, 4073, 4073;
+    Network: ManagedEntity, 4074, 4076;
+    DistributedVirtualPortgroup: Network, 4075, 4075;
+    OpaqueNetwork: Network, 4076, 4076;
+    ResourcePool: ManagedEntity, 4077, 4078;
+    VirtualApp: ResourcePool, 4078, 4078;
+    TransitGateway: ManagedEntity, 4079, 4079;
+    VirtualMachine: ManagedEntity, 4080, 4080;
+    ScheduledTask: ExtensibleManagedObject, 4081, 4081;
+    Task: ExtensibleManagedObject, 4082, 4082;
+    VirtualMachineSnapshot: ExtensibleManagedObject, 4083, 4083;
+    ExtensionManager: ManagedObject, 4084, 4084;
+    FailoverClusterConfigurator: ManagedObject, 4085, 4085;
+    FailoverClusterManager: ManagedObject, 4086, 4086;
+    FileManager: ManagedObject, 4087, 4087;
+    GuestAliasManager: ManagedObject, 4088, 4088;
+    GuestAuthManager: ManagedObject, 4089, 4089;
+    GuestFileManager: ManagedObject, 4090, 4090;
+    GuestOperationsManager: ManagedObject, 4091, 4091;
+    GuestProcessManager: ManagedObject, 4092, 4092;
+    GuestWindowsRegistryManager: ManagedObject, 4093, 4093;
+    HealthUpdateManager: ManagedObject, 4094, 4094;
+    HistoryCollector: ManagedObject, 4095, 4097;
+    EventHistoryCollector: HistoryCollector, 4096, 4096;
+    TaskHistoryCollector: HistoryCollector, 4097, 4097;
+    HostAccessManager: ManagedObject, 4098, 4098;
+    HostAssignableHardwareManager: ManagedObject, 4099, 4099;
+    HostAuthenticationManager: ManagedObject, 4100, 4100;
+    HostAuthenticationStore: ManagedObject, 4101, 4104;
+    HostDirectoryStore: HostAuthenticationStore, 4102, 4103;
+    HostActiveDirectoryAuthentication: HostDirectoryStore, 4103, 4103;
+    HostLocalAuthentication: HostAuthenticationStore, 4104, 4104;
+    HostAutoStartManager: ManagedObject, 4105, 4105;
+    HostBootDeviceSystem: ManagedObject, 4106, 4106;
+    HostCacheConfigurationManager: ManagedObject, 4107, 4107;
+    HostCertificateManager: ManagedObject, 4108, 4108;
+    HostDatastoreBrowser: ManagedObject, 4109, 4109;
+    HostDatastoreSystem: ManagedObject, 4110, 4110;
+    HostDateTimeSystem: ManagedObject, 4111, 4111;
+    HostDiagnosticSystem: ManagedObject, 4112, 4112;
+    HostEsxAgentHostManager: ManagedObject, 4113, 4113;
+    HostFirmwareSystem: ManagedObject, 4114, 4114;
+    HostHealthStatusSystem: ManagedObject, 4115, 4115;
+    HostImageConfigManager: ManagedObject, 4116, 4116;
+    HostKernelModuleSystem: ManagedObject, 4117, 4117;
+    HostLocalAccountManager: ManagedObject, 4118, 4118;
+    HostNvdimmSystem: ManagedObject, 4119, 4119;
+    HostPatchManager: ManagedObject, 4120, 4120;
+    HostPowerSystem: ManagedObject, 4121, 4121;
+    HostSnmpSystem: ManagedObject, 4122, 4122;
+    HostSpecificationManager: ManagedObject, 4123, 4123;
+    HostVFlashManager: ManagedObject, 4124, 4124;
+    HostVsanInternalSystem: ManagedObject, 4125, 4125;
+    HostVsanSystem: ManagedObject, 4126, 4126;
+    HttpNfcLease: ManagedObject, 4127, 4127;
+    InternalDynamicTypeManager: ManagedObject, 4128, 4128;
+    IoFilterManager: ManagedObject, 4129, 4129;
+    IpPoolManager: ManagedObject, 4130, 4130;
+    IscsiManager: ManagedObject, 4131, 4131;
+    LicenseAssignmentManager: ManagedObject, 4132, 4132;
+    LicenseManager: ManagedObject, 4133, 4133;
+    LocalizationManager: ManagedObject, 4134, 4134;
+    MessageBusProxy: ManagedObject, 4135, 4135;
+    OptionManager: ManagedObject, 4136, 4136;
+    OverheadMemoryManager: ManagedObject, 4137, 4137;
+    OvfManager: ManagedObject, 4138, 4138;
+    PerformanceManager: ManagedObject, 4139, 4139;
+    Profile: ManagedObject, 4140, 4142;
+    ClusterProfile: Profile, 4141, 4141;
+    HostProfile: Profile, 4142, 4142;
+    ProfileComplianceManager: ManagedObject, 4143, 4143;
+    ProfileManager: ManagedObject, 4144, 4146;
+    ClusterProfileManager: ProfileManager, 4145, 4145;
+    HostProfileManager: ProfileManager, 4146, 4146;
+    PropertyCollector: ManagedObject, 4147, 4147;
+    PropertyFilter: ManagedObject, 4148, 4148;
+    ReflectManagedMethodExecuter: ManagedObject, 4149, 4149;
+    ResourcePlanningManager: ManagedObject, 4150, 4150;
+    ScheduledTaskManager: ManagedObject, 4151, 4151;
+    SearchIndex: ManagedObject, 4152, 4152;
+    ServiceInstance: ManagedObject, 4153, 4153;
+    ServiceManager: ManagedObject, 4154, 4154;
+    SessionManager: ManagedObject, 4155, 4155;
+    SimpleCommand: ManagedObject, 4156, 4156;
+    SiteInfoManager: ManagedObject, 4157, 4157;
+    StorageQueryManager: ManagedObject, 4158, 4158;
+    StorageResourceManager: ManagedObject, 4159, 4159;
+    TaskManager: ManagedObject, 4160, 4160;
+    TenantTenantManager: ManagedObject, 4161, 4161;
+    UserDirectory: ManagedObject, 4162, 4162;
+    VStorageObjectManagerBase: ManagedObject, 4163, 4165;
+    HostVStorageObjectManager: VStorageObjectManagerBase, 4164, 4164;
+    VcenterVStorageObjectManager: VStorageObjectManagerBase, 4165, 4165;
+    View: ManagedObject, 4166, 4170;
+    ManagedObjectView: View, 4167, 4170;
+    ContainerView: ManagedObjectView, 4168, 4168;
+    InventoryView: ManagedObjectView, 4169, 4169;
+    ListView: ManagedObjectView, 4170, 4170;
+    ViewManager: ManagedObject, 4171, 4171;
+    VirtualDiskManager: ManagedObject, 4172, 4172;
+    VirtualMachineCompatibilityChecker: ManagedObject, 4173, 4173;
+    VirtualMachineGuestCustomizationManager: ManagedObject, 4174, 4174;
+    VirtualMachineProvisioningChecker: ManagedObject, 4175, 4175;
+    VirtualizationManager: ManagedObject, 4176, 4176;
+    VsanUpgradeSystem: ManagedObject, 4177, 4177;
+    PbmCapabilityMetadataManager: ManagedObject, 4178, 4178;
+    PbmComplianceManager: ManagedObject, 4179, 4179;
+    PbmPlacementSolver: ManagedObject, 4180, 4180;
+    PbmProfileProfileManager: ManagedObject, 4181, 4181;
+    PbmReplicationManager: ManagedObject, 4183, 4183;
+    PbmServiceInstance: ManagedObject, 4184, 4184;
+    PbmSessionManager: ManagedObject, 4185, 4185;
+    CnsVolumeManager: ManagedObject, 4202, 4202;
+    VimClusterVsanVcStretchedClusterSystem: ManagedObject, 4207, 4207;
+    LookupDeploymentInformationService: ManagedObject, 4235, 4235;
+    LookupL10n: ManagedObject, 4236, 4236;
+    LookupLookupService: ManagedObject, 4237, 4237;
+    LookupServiceInstance: ManagedObject, 4238, 4238;
+    LookupServiceRegistration: ManagedObject, 4239, 4239;
+    SsoAdminConfigurationManagementService: ManagedObject, 4240, 4240;
+    SsoAdminDeploymentInformationService: ManagedObject, 4241, 4241;
+    SsoAdminDomainManagementService: ManagedObject, 4242, 4242;
+    SsoAdminIdentitySourceManagementService: ManagedObject, 4243, 4243;
+    SsoAdminLockoutPolicyService: ManagedObject, 4244, 4244;
+    SsoAdminPasswordPolicyService: ManagedObject, 4245, 4245;
+    SsoAdminPrincipalDiscoveryService: ManagedObject, 4246, 4246;
+    SsoAdminPrincipalManagementService: ManagedObject, 4247, 4247;
+    SsoAdminReplicationService: ManagedObject, 4248, 4248;
+    SsoAdminRoleManagementService: ManagedObject, 4249, 4249;
+    SsoAdminServiceInstance: ManagedObject, 4250, 4250;
+    SsoAdminSmtpManagementService: ManagedObject, 4251, 4251;
+    SsoAdminSystemManagementService: ManagedObject, 4252, 4252;
+    SsoGroupcheckGroupCheckService: ManagedObject, 4253, 4253;
+    SsoGroupcheckServiceInstance: ManagedObject, 4254, 4254;
+    SsoSessionManager: ManagedObject, 4255, 4255;
 }
 
 impl DynamicArray {
@@ -3641,8 +3679,8 @@ impl AlarmFilterSpec {
     pub const TYPE_ENTITY: usize = 1;
     pub const TYPE_TRIGGER: usize = 2;
     #[inline] pub fn status(&self) -> Items<'_, Choice<enums::ManagedEntityStatus>> { self.as_object().read_list(0) }
-    #[inline] pub fn status_mut(&mut self) -> ItemsMut<'_, Choice<enums::ManagedEntityStatus>> { self.as_object_mut().list_mut(0, E(4464)) }
-    #[inline] pub fn set_status<A: Into<enums::ManagedEntityStatus>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, E(4464), items.into_iter().map(|item| enum_value(item.into()))); self }
+    #[inline] pub fn status_mut(&mut self) -> ItemsMut<'_, Choice<enums::ManagedEntityStatus>> { self.as_object_mut().list_mut(0, E(4502)) }
+    #[inline] pub fn set_status<A: Into<enums::ManagedEntityStatus>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, E(4502), items.into_iter().map(|item| enum_value(item.into()))); self }
     #[inline] pub fn push_status<A: Into<enums::ManagedEntityStatus>>(&mut self, item: A) -> &mut Self { let value = enum_value(item.into()); self.status_mut().values().push(value); self }
     #[inline] pub fn type_entity(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
     #[inline] pub fn set_type_entity(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -4688,8 +4726,8 @@ impl ClusterClusterInitialPlacementAction {
     #[inline] pub fn pool(&self) -> Moref { self.as_object().read::<Moref>(3) }
     #[inline] pub fn set_pool(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn available_networks(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn available_networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4052)) }
-    #[inline] pub fn set_available_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4052), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn available_networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4074)) }
+    #[inline] pub fn set_available_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4074), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_available_networks<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.available_networks_mut().values().push(value); self }
     #[inline] pub fn config_spec(&self) -> Option<&views::VirtualMachineConfigSpec> { self.as_object().read_optional::<views::VirtualMachineConfigSpec>(5) }
     #[inline] pub fn set_config_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineConfigSpec, _>(5, view); self }
@@ -4722,8 +4760,8 @@ impl ClusterClusterRelocatePlacementAction {
     #[inline] pub fn set_relocate_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineRelocateSpec, _>(4, view); self }
     #[inline] pub fn relocate_spec_mut(&mut self) -> &mut views::VirtualMachineRelocateSpec { self.as_object_mut().view_mut(4) }
     #[inline] pub fn available_networks(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn available_networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4052)) }
-    #[inline] pub fn set_available_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4052), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn available_networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4074)) }
+    #[inline] pub fn set_available_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4074), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_available_networks<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.available_networks_mut().values().push(value); self }
 }
 
@@ -4910,8 +4948,8 @@ impl ClusterComputeResourceClusterConfigResult {
     #[inline] pub fn set_failed_hosts<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1015), items.into_iter().map(|item| view_value::<views::FolderFailedHostResult, A>(item))); self }
     #[inline] pub fn push_failed_hosts<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::FolderFailedHostResult, A>(item); self.failed_hosts_mut().values().push(value); self }
     #[inline] pub fn configured_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn configured_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4051)) }
-    #[inline] pub fn set_configured_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn configured_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
+    #[inline] pub fn set_configured_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_configured_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.configured_hosts_mut().values().push(value); self }
 }
 
@@ -4995,8 +5033,8 @@ impl ClusterComputeResourceHCIConfigInfo {
     #[inline] pub fn set_dvs_setting<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(125), items.into_iter().map(|item| view_value::<views::ClusterComputeResourceDVSSetting, A>(item))); self }
     #[inline] pub fn push_dvs_setting<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ClusterComputeResourceDVSSetting, A>(item); self.dvs_setting_mut().values().push(value); self }
     #[inline] pub fn configured_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn configured_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4051)) }
-    #[inline] pub fn set_configured_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn configured_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4073)) }
+    #[inline] pub fn set_configured_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_configured_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.configured_hosts_mut().values().push(value); self }
     #[inline] pub fn host_config_profile(&self) -> Option<&views::ClusterComputeResourceHostConfigurationProfile> { self.as_object().read_optional::<views::ClusterComputeResourceHostConfigurationProfile>(3) }
     #[inline] pub fn set_host_config_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ClusterComputeResourceHostConfigurationProfile, _>(3, view); self }
@@ -5137,8 +5175,8 @@ impl ClusterComputeResourceVcsSlots {
     #[inline] pub fn host(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4046)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4046), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4068)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn total_slots(&self) -> i32 { self.as_object().read::<i32>(3) }
     #[inline] pub fn set_total_slots(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -5260,8 +5298,8 @@ impl ClusterFailoverHostAdmissionControlPolicy {
     pub const FAILOVER_HOSTS: usize = 2;
     pub const FAILOVER_LEVEL: usize = 3;
     #[inline] pub fn failover_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn failover_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4051)) }
-    #[inline] pub fn set_failover_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn failover_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4073)) }
+    #[inline] pub fn set_failover_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_failover_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.failover_hosts_mut().values().push(value); self }
     #[inline] pub fn failover_level(&self) -> Option<i32> { self.as_object().read_optional::<i32>(3) }
     #[inline] pub fn set_failover_level(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -5393,8 +5431,8 @@ impl ClusterDasConfigInfo {
     #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, D(2418), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.option_mut().values().push(value); self }
     #[inline] pub fn heartbeat_datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(9) }
-    #[inline] pub fn heartbeat_datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(9, M(4046)) }
-    #[inline] pub fn set_heartbeat_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, M(4046), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn heartbeat_datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(9, M(4068)) }
+    #[inline] pub fn set_heartbeat_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_heartbeat_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.heartbeat_datastore_mut().values().push(value); self }
     #[inline] pub fn h_b_datastore_candidate_policy(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(10) }
     #[inline] pub fn set_h_b_datastore_candidate_policy(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(10, text); self }
@@ -5668,8 +5706,8 @@ impl ClusterEVCManagerCheckResult {
     #[inline] pub fn set_error(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizedMethodFault, _>(1, view); self }
     #[inline] pub fn error_mut(&mut self) -> &mut views::LocalizedMethodFault { self.as_object_mut().view_mut(1) }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -5740,16 +5778,16 @@ impl ClusterGroupInfo {
 impl ClusterHostGroup {
     pub const HOST: usize = 3;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
 impl ClusterVmGroup {
     pub const VM: usize = 3;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4058)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4058), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4080)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
@@ -5943,16 +5981,16 @@ impl ClusterRuleInfo {
 impl ClusterAffinityRuleSpec {
     pub const VM: usize = 8;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(8) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4058)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4058), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4080)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
 impl ClusterAntiAffinityRuleSpec {
     pub const VM: usize = 8;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(8) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4058)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4058), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4080)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
@@ -6022,12 +6060,12 @@ impl ClusterSystemVMsConfigInfo {
     pub const DS_TAG_CATEGORIES_TO_EXCLUDE: usize = 2;
     pub const DEPLOYMENT_MODE: usize = 3;
     #[inline] pub fn allowed_datastores(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn allowed_datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4046)) }
-    #[inline] pub fn set_allowed_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4046), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn allowed_datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4068)) }
+    #[inline] pub fn set_allowed_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_allowed_datastores<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.allowed_datastores_mut().values().push(value); self }
     #[inline] pub fn not_allowed_datastores(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn not_allowed_datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4046)) }
-    #[inline] pub fn set_not_allowed_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4046), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn not_allowed_datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4068)) }
+    #[inline] pub fn set_not_allowed_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_not_allowed_datastores<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.not_allowed_datastores_mut().values().push(value); self }
     #[inline] pub fn ds_tag_categories_to_exclude(&self) -> Items<'_, ArcStr> { self.as_object().read_list(2) }
     #[inline] pub fn ds_tag_categories_to_exclude_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(2, T::String) }
@@ -6903,12 +6941,12 @@ impl CryptoManagerKmipCryptoKeyStatus {
     #[inline] pub fn set_key_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoManagerKmipCryptoKeyStatusKeyInfo, _>(3, view); self }
     #[inline] pub fn key_info_mut(&mut self) -> &mut views::CryptoManagerKmipCryptoKeyStatusKeyInfo { self.as_object_mut().view_mut(3) }
     #[inline] pub fn encrypted_vms(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn encrypted_vms_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4058)) }
-    #[inline] pub fn set_encrypted_vms<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4058), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn encrypted_vms_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4080)) }
+    #[inline] pub fn set_encrypted_vms<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_encrypted_vms<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.encrypted_vms_mut().values().push(value); self }
     #[inline] pub fn affected_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn affected_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4051)) }
-    #[inline] pub fn set_affected_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn affected_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4073)) }
+    #[inline] pub fn set_affected_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_affected_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.affected_hosts_mut().values().push(value); self }
     #[inline] pub fn referenced_by_tags(&self) -> Items<'_, ArcStr> { self.as_object().read_list(6) }
     #[inline] pub fn referenced_by_tags_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(6, T::String) }
@@ -7401,8 +7439,8 @@ impl DVPortConfigInfo {
     #[inline] pub fn name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn scope(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4042)) }
-    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4064)) }
+    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scope<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scope_mut().values().push(value); self }
     #[inline] pub fn description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
     #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
@@ -7428,8 +7466,8 @@ impl DVPortConfigSpec {
     #[inline] pub fn name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
     #[inline] pub fn scope(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4042)) }
-    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4064)) }
+    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scope<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scope_mut().values().push(value); self }
     #[inline] pub fn description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
     #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
@@ -7617,8 +7655,8 @@ impl DVPortgroupConfigInfo {
     #[inline] pub fn port_name_format(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(9) }
     #[inline] pub fn set_port_name_format(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(9, text); self }
     #[inline] pub fn scope(&self) -> Items<'_, Moref> { self.as_object().read_list(10) }
-    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(10, M(4042)) }
-    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(10, M(4064)) }
+    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scope<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scope_mut().values().push(value); self }
     #[inline] pub fn vendor_specific_config(&self) -> Items<'_, views::DistributedVirtualSwitchKeyedOpaqueBlob> { self.as_object().read_list(11) }
     #[inline] pub fn vendor_specific_config_mut(&mut self) -> ItemsMut<'_, views::DistributedVirtualSwitchKeyedOpaqueBlob> { self.as_object_mut().list_mut(11, D(424)) }
@@ -7685,8 +7723,8 @@ impl DVPortgroupConfigSpec {
     #[inline] pub fn backing_type(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(7) }
     #[inline] pub fn set_backing_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(7, text); self }
     #[inline] pub fn scope(&self) -> Items<'_, Moref> { self.as_object().read_list(8) }
-    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4042)) }
-    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4064)) }
+    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scope<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scope_mut().values().push(value); self }
     #[inline] pub fn policy(&self) -> Option<&views::DVPortgroupPolicy> { self.as_object().read_optional::<views::DVPortgroupPolicy>(9) }
     #[inline] pub fn set_policy(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVPortgroupPolicy, _>(9, view); self }
@@ -7848,8 +7886,8 @@ impl DVSConfigInfo {
     #[inline] pub fn set_uplink_port_policy(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVSUplinkPortPolicy, _>(5, view); self }
     #[inline] pub fn uplink_port_policy_mut(&mut self) -> &mut views::DVSUplinkPortPolicy { self.as_object_mut().view_mut(5) }
     #[inline] pub fn uplink_portgroup(&self) -> Items<'_, Moref> { self.as_object().read_list(6) }
-    #[inline] pub fn uplink_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4053)) }
-    #[inline] pub fn set_uplink_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4053), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn uplink_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4075)) }
+    #[inline] pub fn set_uplink_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4075), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_uplink_portgroup<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.uplink_portgroup_mut().values().push(value); self }
     #[inline] pub fn default_port_config(&self) -> &views::DVPortSetting { self.as_object().read::<views::DVPortSetting>(7) }
     #[inline] pub fn set_default_port_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVPortSetting, _>(7, view); self }
@@ -7987,8 +8025,8 @@ impl DVSConfigSpec {
     #[inline] pub fn set_uplink_port_policy(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVSUplinkPortPolicy, _>(4, view); self }
     #[inline] pub fn uplink_port_policy_mut(&mut self) -> &mut views::DVSUplinkPortPolicy { self.as_object_mut().view_mut(4) }
     #[inline] pub fn uplink_portgroup(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn uplink_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4053)) }
-    #[inline] pub fn set_uplink_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4053), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn uplink_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4075)) }
+    #[inline] pub fn set_uplink_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4075), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_uplink_portgroup<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.uplink_portgroup_mut().values().push(value); self }
     #[inline] pub fn default_port_config(&self) -> Option<&views::DVPortSetting> { self.as_object().read_optional::<views::DVPortSetting>(6) }
     #[inline] pub fn set_default_port_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVPortSetting, _>(6, view); self }
@@ -8399,16 +8437,16 @@ impl DVSSummary {
     #[inline] pub fn set_product_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DistributedVirtualSwitchProductSpec, _>(3, view); self }
     #[inline] pub fn product_info_mut(&mut self) -> &mut views::DistributedVirtualSwitchProductSpec { self.as_object_mut().view_mut(3) }
     #[inline] pub fn host_member(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn host_member_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4051)) }
-    #[inline] pub fn set_host_member<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_member_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4073)) }
+    #[inline] pub fn set_host_member<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host_member<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_member_mut().values().push(value); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4058)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4058), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4080)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(6) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn portgroup_name(&self) -> Items<'_, ArcStr> { self.as_object().read_list(7) }
     #[inline] pub fn portgroup_name_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(7, T::String) }
@@ -8456,8 +8494,8 @@ impl DasHeartbeatDatastoreInfo {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4051)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -9088,8 +9126,8 @@ impl DirectPathProfileManagerFilterSpec {
     #[inline] pub fn set_names<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_names<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.names_mut().values().push(value); self }
     #[inline] pub fn clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4044)) }
-    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4044), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4066)) }
+    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4066), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.clusters_mut().values().push(value); self }
 }
 
@@ -9239,8 +9277,8 @@ impl DistributedVirtualPortgroupNsxPortgroupOperationResult {
     pub const PORTGROUPS: usize = 0;
     pub const PROBLEMS: usize = 1;
     #[inline] pub fn portgroups(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn portgroups_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4053)) }
-    #[inline] pub fn set_portgroups<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4053), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn portgroups_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4075)) }
+    #[inline] pub fn set_portgroups<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4075), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_portgroups<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.portgroups_mut().values().push(value); self }
     #[inline] pub fn problems(&self) -> Items<'_, views::DistributedVirtualPortgroupProblem> { self.as_object().read_list(1) }
     #[inline] pub fn problems_mut(&mut self) -> ItemsMut<'_, views::DistributedVirtualPortgroupProblem> { self.as_object_mut().list_mut(1, D(411)) }
@@ -9479,8 +9517,8 @@ impl DistributedVirtualSwitchManagerHostDvsFilterSpec {
 impl DistributedVirtualSwitchManagerHostArrayFilter {
     pub const HOST: usize = 1;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -9502,12 +9540,12 @@ impl DistributedVirtualSwitchManagerImportResult {
     pub const DISTRIBUTED_VIRTUAL_PORTGROUP: usize = 1;
     pub const IMPORT_FAULT: usize = 2;
     #[inline] pub fn distributed_virtual_switch(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn distributed_virtual_switch_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4047)) }
-    #[inline] pub fn set_distributed_virtual_switch<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4047), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn distributed_virtual_switch_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4069)) }
+    #[inline] pub fn set_distributed_virtual_switch<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4069), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_distributed_virtual_switch<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.distributed_virtual_switch_mut().values().push(value); self }
     #[inline] pub fn distributed_virtual_portgroup(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn distributed_virtual_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4053)) }
-    #[inline] pub fn set_distributed_virtual_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4053), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn distributed_virtual_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4075)) }
+    #[inline] pub fn set_distributed_virtual_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4075), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_distributed_virtual_portgroup<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.distributed_virtual_portgroup_mut().values().push(value); self }
     #[inline] pub fn import_fault(&self) -> Items<'_, views::ImportOperationBulkFaultFaultOnImport> { self.as_object().read_list(2) }
     #[inline] pub fn import_fault_mut(&mut self) -> ItemsMut<'_, views::ImportOperationBulkFaultFaultOnImport> { self.as_object_mut().list_mut(2, D(1482)) }
@@ -9522,8 +9560,8 @@ impl DistributedVirtualSwitchManagerSpanInfo {
     #[inline] pub fn id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4044)) }
-    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4044), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4066)) }
+    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4066), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.clusters_mut().values().push(value); self }
     #[inline] pub fn exclusive(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
     #[inline] pub fn set_exclusive(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -9608,8 +9646,8 @@ impl DistributedVirtualSwitchPortCriteria {
     #[inline] pub fn set_port_key<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_port_key<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.port_key_mut().values().push(value); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(8) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -13077,8 +13115,8 @@ impl FaultToleranceConfigInfo {
 impl FaultTolerancePrimaryConfigInfo {
     pub const SECONDARIES: usize = 4;
     #[inline] pub fn secondaries(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn secondaries_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4058)) }
-    #[inline] pub fn set_secondaries<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4058), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn secondaries_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4080)) }
+    #[inline] pub fn set_secondaries<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_secondaries<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.secondaries_mut().values().push(value); self }
 }
 
@@ -13384,8 +13422,8 @@ impl FolderBatchAddHostsToClusterResult {
     pub const HOSTS_FAILED_INVENTORY_ADD: usize = 1;
     pub const HOSTS_FAILED_MOVE_TO_CLUSTER: usize = 2;
     #[inline] pub fn hosts_added_to_cluster(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_added_to_cluster_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
-    #[inline] pub fn set_hosts_added_to_cluster<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_added_to_cluster_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
+    #[inline] pub fn set_hosts_added_to_cluster<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts_added_to_cluster<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_added_to_cluster_mut().values().push(value); self }
     #[inline] pub fn hosts_failed_inventory_add(&self) -> Items<'_, views::FolderFailedHostResult> { self.as_object().read_list(1) }
     #[inline] pub fn hosts_failed_inventory_add_mut(&mut self) -> ItemsMut<'_, views::FolderFailedHostResult> { self.as_object_mut().list_mut(1, D(1015)) }
@@ -13401,8 +13439,8 @@ impl FolderBatchAddStandaloneHostsResult {
     pub const ADDED_HOSTS: usize = 0;
     pub const HOSTS_FAILED_INVENTORY_ADD: usize = 1;
     #[inline] pub fn added_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn added_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
-    #[inline] pub fn set_added_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn added_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
+    #[inline] pub fn set_added_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_added_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.added_hosts_mut().values().push(value); self }
     #[inline] pub fn hosts_failed_inventory_add(&self) -> Items<'_, views::FolderFailedHostResult> { self.as_object().read_list(1) }
     #[inline] pub fn hosts_failed_inventory_add_mut(&mut self) -> ItemsMut<'_, views::FolderFailedHostResult> { self.as_object_mut().list_mut(1, D(1015)) }
@@ -16882,8 +16920,8 @@ impl HostGraphicsInfo {
     #[inline] pub fn memory_size_in_kb(&self) -> i64 { self.as_object().read::<i64>(5) }
     #[inline] pub fn set_memory_size_in_kb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::Long)); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(6) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4058)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4058), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4080)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
@@ -19874,8 +19912,8 @@ impl HostProtocolEndpoint {
     #[inline] pub fn uuid(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
     #[inline] pub fn set_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
     #[inline] pub fn host_key(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn host_key_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4051)) }
-    #[inline] pub fn set_host_key<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_key_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4073)) }
+    #[inline] pub fn set_host_key<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host_key<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_key_mut().values().push(value); self }
     #[inline] pub fn storage_array(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
     #[inline] pub fn set_storage_array(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
@@ -22517,8 +22555,8 @@ impl KmipClusterInfo {
     #[inline] pub fn management_type(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
     #[inline] pub fn set_management_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn use_as_entity_default(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn use_as_entity_default_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4042)) }
-    #[inline] pub fn set_use_as_entity_default<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn use_as_entity_default_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4064)) }
+    #[inline] pub fn set_use_as_entity_default<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_use_as_entity_default<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.use_as_entity_default_mut().values().push(value); self }
     #[inline] pub fn has_backup(&self) -> Option<bool> { self.as_object().read_optional::<bool>(5) }
     #[inline] pub fn set_has_backup(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -23391,8 +23429,8 @@ impl DvsScopeViolated {
     pub const SCOPE: usize = 2;
     pub const ENTITY: usize = 3;
     #[inline] pub fn scope(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4042)) }
-    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4064)) }
+    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scope<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scope_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Moref { self.as_object().read::<Moref>(3) }
     #[inline] pub fn set_entity(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::from)); self }
@@ -23516,8 +23554,8 @@ impl ActiveVMsBlockingEVC {
     #[inline] pub fn evc_mode(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
     #[inline] pub fn set_evc_mode(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn host_name(&self) -> Items<'_, ArcStr> { self.as_object().read_list(5) }
     #[inline] pub fn host_name_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(5, T::String) }
@@ -23541,8 +23579,8 @@ impl EVCModeUnsupportedByHosts {
     #[inline] pub fn evc_mode(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
     #[inline] pub fn set_evc_mode(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn host_name(&self) -> Items<'_, ArcStr> { self.as_object().read_list(5) }
     #[inline] pub fn host_name_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(5, T::String) }
@@ -23554,8 +23592,8 @@ impl EVCUnsupportedByHostHardware {
     pub const HOST: usize = 3;
     pub const HOST_NAME: usize = 4;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn host_name(&self) -> Items<'_, ArcStr> { self.as_object().read_list(4) }
     #[inline] pub fn host_name_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(4, T::String) }
@@ -23567,8 +23605,8 @@ impl EVCUnsupportedByHostSoftware {
     pub const HOST: usize = 3;
     pub const HOST_NAME: usize = 4;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn host_name(&self) -> Items<'_, ArcStr> { self.as_object().read_list(4) }
     #[inline] pub fn host_name_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(4, T::String) }
@@ -23982,8 +24020,8 @@ impl IORMNotSupportedHostOnDatastore {
     #[inline] pub fn datastore_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
     #[inline] pub fn set_datastore_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -24190,8 +24228,8 @@ impl VmAlreadyExistsInDatacenter {
     #[inline] pub fn hostname(&self) -> &ArcStr { self.as_object().read::<ArcStr>(4) }
     #[inline] pub fn set_hostname(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4058)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4058), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4080)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
@@ -24634,8 +24672,8 @@ impl NoCompatibleHost {
     pub const HOST: usize = 2;
     pub const ERROR: usize = 3;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn error(&self) -> Items<'_, views::LocalizedMethodFault> { self.as_object().read_list(3) }
     #[inline] pub fn error_mut(&mut self) -> ItemsMut<'_, views::LocalizedMethodFault> { self.as_object_mut().list_mut(3, D(1558)) }
@@ -25377,8 +25415,8 @@ impl DeltaDiskFormatNotSupported {
     pub const DATASTORE: usize = 2;
     pub const DELTA_DISK_FORMAT: usize = 3;
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4046)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4046), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4068)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn delta_disk_format(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
     #[inline] pub fn set_delta_disk_format(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
@@ -27013,8 +27051,8 @@ impl ObjectContent {
     #[inline] pub fn obj(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_obj(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn prop_set(&self) -> Items<'_, views::DynamicProperty> { self.as_object().read_list(1) }
-    #[inline] pub fn prop_set_mut(&mut self) -> ItemsMut<'_, views::DynamicProperty> { self.as_object_mut().list_mut(1, D(4012)) }
-    #[inline] pub fn set_prop_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(4012), items.into_iter().map(|item| view_value::<views::DynamicProperty, A>(item))); self }
+    #[inline] pub fn prop_set_mut(&mut self) -> ItemsMut<'_, views::DynamicProperty> { self.as_object_mut().list_mut(1, D(4034)) }
+    #[inline] pub fn set_prop_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(4034), items.into_iter().map(|item| view_value::<views::DynamicProperty, A>(item))); self }
     #[inline] pub fn push_prop_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DynamicProperty, A>(item); self.prop_set_mut().values().push(value); self }
     #[inline] pub fn missing_set(&self) -> Items<'_, views::MissingProperty> { self.as_object().read_list(2) }
     #[inline] pub fn missing_set_mut(&mut self) -> ItemsMut<'_, views::MissingProperty> { self.as_object_mut().list_mut(2, D(2351)) }
@@ -28086,8 +28124,8 @@ impl PlaceVmsXClusterSpec {
     pub const HOST_RECOMM_REQUIRED: usize = 3;
     pub const DATASTORE_RECOMM_REQUIRED: usize = 4;
     #[inline] pub fn resource_pools(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn resource_pools_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4055)) }
-    #[inline] pub fn set_resource_pools<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4055), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn resource_pools_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4077)) }
+    #[inline] pub fn set_resource_pools<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4077), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_resource_pools<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.resource_pools_mut().values().push(value); self }
     #[inline] pub fn placement_type(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
     #[inline] pub fn set_placement_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -28104,8 +28142,8 @@ impl PlaceVmsXClusterSpec {
 impl PlaceVmsXClusterSpecCandidateNetworks {
     pub const NETWORKS: usize = 0;
     #[inline] pub fn networks(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4052)) }
-    #[inline] pub fn set_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4052), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4074)) }
+    #[inline] pub fn set_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4074), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_networks<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.networks_mut().values().push(value); self }
 }
 
@@ -28131,8 +28169,8 @@ impl PlaceVmsXClusterSpecVmPlacementSpec {
 impl PlaceVmsXClusterSpecVmPlacementSpecCandidateNetworks {
     pub const NETWORKS: usize = 0;
     #[inline] pub fn networks(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4052)) }
-    #[inline] pub fn set_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4052), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4074)) }
+    #[inline] pub fn set_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4074), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_networks<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.networks_mut().values().push(value); self }
 }
 
@@ -28146,8 +28184,8 @@ impl PlacementAffinityRule {
     #[inline] pub fn rule_scope(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_rule_scope(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
     #[inline] pub fn vms(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn vms_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4058)) }
-    #[inline] pub fn set_vms<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4058), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vms_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4080)) }
+    #[inline] pub fn set_vms<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vms<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vms_mut().values().push(value); self }
     #[inline] pub fn keys(&self) -> Items<'_, ArcStr> { self.as_object().read_list(3) }
     #[inline] pub fn keys_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(3, T::String) }
@@ -28191,8 +28229,8 @@ impl PlacementRankSpec {
     #[inline] pub fn set_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2480), items.into_iter().map(|item| view_value::<views::PlacementSpec, A>(item))); self }
     #[inline] pub fn push_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PlacementSpec, A>(item); self.specs_mut().values().push(value); self }
     #[inline] pub fn clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4044)) }
-    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4044), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4066)) }
+    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4066), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.clusters_mut().values().push(value); self }
     #[inline] pub fn rules(&self) -> Items<'_, views::PlacementAffinityRule> { self.as_object().read_list(2) }
     #[inline] pub fn rules_mut(&mut self) -> ItemsMut<'_, views::PlacementAffinityRule> { self.as_object_mut().list_mut(2, D(2476)) }
@@ -28241,16 +28279,16 @@ impl PlacementSpec {
     #[inline] pub fn set_relocate_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineRelocateSpec, _>(3, view); self }
     #[inline] pub fn relocate_spec_mut(&mut self) -> &mut views::VirtualMachineRelocateSpec { self.as_object_mut().view_mut(3) }
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4051)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4073)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
     #[inline] pub fn datastores(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4046)) }
-    #[inline] pub fn set_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4046), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4068)) }
+    #[inline] pub fn set_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastores<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastores_mut().values().push(value); self }
     #[inline] pub fn storage_pods(&self) -> Items<'_, Moref> { self.as_object().read_list(6) }
-    #[inline] pub fn storage_pods_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4050)) }
-    #[inline] pub fn set_storage_pods<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4050), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn storage_pods_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4072)) }
+    #[inline] pub fn set_storage_pods<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4072), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_storage_pods<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.storage_pods_mut().values().push(value); self }
     #[inline] pub fn disallow_prerequisite_moves(&self) -> Option<bool> { self.as_object().read_optional::<bool>(7) }
     #[inline] pub fn set_disallow_prerequisite_moves(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(7, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -30027,8 +30065,8 @@ impl StorageDrsPlacementRankVmSpec {
     #[inline] pub fn set_vm_placement_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PlacementSpec, _>(0, view); self }
     #[inline] pub fn vm_placement_spec_mut(&mut self) -> &mut views::PlacementSpec { self.as_object_mut().view_mut(0) }
     #[inline] pub fn vm_clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn vm_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4044)) }
-    #[inline] pub fn set_vm_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4044), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4066)) }
+    #[inline] pub fn set_vm_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4066), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_clusters_mut().values().push(value); self }
 }
 
@@ -30488,8 +30526,8 @@ impl TaskFilterSpec {
     #[inline] pub fn set_activation_id<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_activation_id<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.activation_id_mut().values().push(value); self }
     #[inline] pub fn state(&self) -> Items<'_, Choice<enums::TaskInfoState>> { self.as_object().read_list(4) }
-    #[inline] pub fn state_mut(&mut self) -> ItemsMut<'_, Choice<enums::TaskInfoState>> { self.as_object_mut().list_mut(4, E(4535)) }
-    #[inline] pub fn set_state<A: Into<enums::TaskInfoState>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, E(4535), items.into_iter().map(|item| enum_value(item.into()))); self }
+    #[inline] pub fn state_mut(&mut self) -> ItemsMut<'_, Choice<enums::TaskInfoState>> { self.as_object_mut().list_mut(4, E(4573)) }
+    #[inline] pub fn set_state<A: Into<enums::TaskInfoState>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, E(4573), items.into_iter().map(|item| enum_value(item.into()))); self }
     #[inline] pub fn push_state<A: Into<enums::TaskInfoState>>(&mut self, item: A) -> &mut Self { let value = enum_value(item.into()); self.state_mut().values().push(value); self }
     #[inline] pub fn alarm(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(5) }
     #[inline] pub fn set_alarm(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::from)); self }
@@ -30586,8 +30624,8 @@ impl TaskInfo {
     #[inline] pub fn entity_name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(6) }
     #[inline] pub fn set_entity_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
     #[inline] pub fn locked(&self) -> Items<'_, Moref> { self.as_object().read_list(7) }
-    #[inline] pub fn locked_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(7, M(4042)) }
-    #[inline] pub fn set_locked<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn locked_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(7, M(4064)) }
+    #[inline] pub fn set_locked<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_locked<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.locked_mut().values().push(value); self }
     #[inline] pub fn state(&self) -> enums::TaskInfoState { self.as_object().read::<Choice<enums::TaskInfoState>>(8) }
     #[inline] pub fn set_state(&mut self, value: impl Into<Option<enums::TaskInfoState>>) -> &mut Self { self.as_object_mut().write_enum(8, value.into()); self }
@@ -33218,8 +33256,8 @@ impl VirtualSCSIControllerOption {
     #[inline] pub fn set_num_scsi_passthrough(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::IntOption, _>(16, view); self }
     #[inline] pub fn num_scsi_passthrough_mut(&mut self) -> &mut views::IntOption { self.as_object_mut().view_mut(16) }
     #[inline] pub fn sharing(&self) -> Items<'_, Choice<enums::VirtualSCSISharing>> { self.as_object().read_list(17) }
-    #[inline] pub fn sharing_mut(&mut self) -> ItemsMut<'_, Choice<enums::VirtualSCSISharing>> { self.as_object_mut().list_mut(17, E(4641)) }
-    #[inline] pub fn set_sharing<A: Into<enums::VirtualSCSISharing>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, E(4641), items.into_iter().map(|item| enum_value(item.into()))); self }
+    #[inline] pub fn sharing_mut(&mut self) -> ItemsMut<'_, Choice<enums::VirtualSCSISharing>> { self.as_object_mut().list_mut(17, E(4679)) }
+    #[inline] pub fn set_sharing<A: Into<enums::VirtualSCSISharing>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, E(4679), items.into_iter().map(|item| enum_value(item.into()))); self }
     #[inline] pub fn push_sharing<A: Into<enums::VirtualSCSISharing>>(&mut self, item: A) -> &mut Self { let value = enum_value(item.into()); self.sharing_mut().values().push(value); self }
     #[inline] pub fn default_shared_index(&self) -> i32 { self.as_object().read::<i32>(18) }
     #[inline] pub fn set_default_shared_index(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(18, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -34344,8 +34382,8 @@ impl VirtualMachineConfigOptionDescriptor {
     #[inline] pub fn description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
     #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn create_supported(&self) -> bool { self.as_object().read::<bool>(3) }
     #[inline] pub fn set_create_supported(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -35382,8 +35420,8 @@ impl VirtualMachinePropertyRelation {
     #[inline] pub fn set_key(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DynamicProperty, _>(0, view); self }
     #[inline] pub fn key_mut(&mut self) -> &mut views::DynamicProperty { self.as_object_mut().view_mut(0) }
     #[inline] pub fn relations(&self) -> Items<'_, views::DynamicProperty> { self.as_object().read_list(1) }
-    #[inline] pub fn relations_mut(&mut self) -> ItemsMut<'_, views::DynamicProperty> { self.as_object_mut().list_mut(1, D(4012)) }
-    #[inline] pub fn set_relations<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(4012), items.into_iter().map(|item| view_value::<views::DynamicProperty, A>(item))); self }
+    #[inline] pub fn relations_mut(&mut self) -> ItemsMut<'_, views::DynamicProperty> { self.as_object_mut().list_mut(1, D(4034)) }
+    #[inline] pub fn set_relations<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(4034), items.into_iter().map(|item| view_value::<views::DynamicProperty, A>(item))); self }
     #[inline] pub fn push_relations<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DynamicProperty, A>(item); self.relations_mut().values().push(value); self }
 }
 
@@ -35944,8 +35982,8 @@ impl VirtualMachineDiskDeviceInfo {
     #[inline] pub fn capacity(&self) -> Option<i64> { self.as_object().read_optional::<i64>(2) }
     #[inline] pub fn set_capacity(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Long)); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4058)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4058), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4080)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
@@ -37250,8 +37288,8 @@ impl VsanPolicySatisfiability {
 impl VsanUpgradeSystemNetworkPartitionInfo {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4051)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -37264,32 +37302,32 @@ impl VsanUpgradeSystemPreflightCheckIssue {
 impl VsanUpgradeSystemAPIBrokenIssue {
     pub const HOSTS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4051)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
 impl VsanUpgradeSystemAutoClaimEnabledOnHostsIssue {
     pub const HOSTS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4051)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
 impl VsanUpgradeSystemHostsDisconnectedIssue {
     pub const HOSTS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4051)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
 impl VsanUpgradeSystemMissingHostsInClusterIssue {
     pub const HOSTS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4051)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -37326,8 +37364,8 @@ impl VsanUpgradeSystemV2ObjectsPresentDuringDowngradeIssue {
 impl VsanUpgradeSystemWrongEsxVersionIssue {
     pub const HOSTS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4051)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -38441,8 +38479,8 @@ impl CnsQueryFilter {
     #[inline] pub fn storage_policy_id(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
     #[inline] pub fn set_storage_policy_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn datastores(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4046)) }
-    #[inline] pub fn set_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4046), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4068)) }
+    #[inline] pub fn set_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastores<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastores_mut().values().push(value); self }
     #[inline] pub fn labels(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(5) }
     #[inline] pub fn labels_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(5, D(1530)) }
@@ -38653,8 +38691,8 @@ impl CnsVolumeCreateSpec {
     #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(2, view); self }
     #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(2) }
     #[inline] pub fn datastores(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4046)) }
-    #[inline] pub fn set_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4046), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4068)) }
+    #[inline] pub fn set_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastores<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastores_mut().values().push(value); self }
     #[inline] pub fn metadata(&self) -> Option<&views::CnsVolumeMetadata> { self.as_object().read_optional::<views::CnsVolumeMetadata>(4) }
     #[inline] pub fn set_metadata(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeMetadata, _>(4, view); self }
@@ -38667,8 +38705,8 @@ impl CnsVolumeCreateSpec {
     #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2996), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn active_clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(7) }
-    #[inline] pub fn active_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(7, M(4044)) }
-    #[inline] pub fn set_active_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, M(4044), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn active_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(7, M(4066)) }
+    #[inline] pub fn set_active_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, M(4066), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_active_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.active_clusters_mut().values().push(value); self }
     #[inline] pub fn create_spec(&self) -> Option<&views::CnsBaseCreateSpec> { self.as_object().read_optional::<views::CnsBaseCreateSpec>(8) }
     #[inline] pub fn set_create_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsBaseCreateSpec, _>(8, view); self }
@@ -38853,14 +38891,14 @@ impl VimClusterVSANStretchedClusterFaultDomainConfig {
     #[inline] pub fn first_fd_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_first_fd_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn first_fd_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn first_fd_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4051)) }
-    #[inline] pub fn set_first_fd_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn first_fd_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
+    #[inline] pub fn set_first_fd_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_first_fd_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.first_fd_hosts_mut().values().push(value); self }
     #[inline] pub fn second_fd_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
     #[inline] pub fn set_second_fd_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
     #[inline] pub fn second_fd_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn second_fd_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4051)) }
-    #[inline] pub fn set_second_fd_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn second_fd_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4073)) }
+    #[inline] pub fn set_second_fd_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_second_fd_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.second_fd_hosts_mut().values().push(value); self }
 }
 
@@ -39111,6 +39149,328 @@ impl LookupServiceRegistrationServiceType {
     #[inline] pub fn set_product(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn type_(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl SsoAdminGroup {
+    pub const ID: usize = 0;
+    pub const ALIAS: usize = 1;
+    pub const DETAILS: usize = 2;
+    #[inline] pub fn id(&self) -> &views::SsoPrincipalId { self.as_object().read::<views::SsoPrincipalId>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn alias(&self) -> Option<&views::SsoPrincipalId> { self.as_object().read_optional::<views::SsoPrincipalId>(1) }
+    #[inline] pub fn set_alias(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(1, view); self }
+    #[inline] pub fn alias_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn details(&self) -> &views::SsoAdminGroupDetails { self.as_object().read::<views::SsoAdminGroupDetails>(2) }
+    #[inline] pub fn set_details(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoAdminGroupDetails, _>(2, view); self }
+    #[inline] pub fn details_mut(&mut self) -> &mut views::SsoAdminGroupDetails { self.as_object_mut().view_mut(2) }
+}
+
+impl SsoAdminGroupDetails {
+    pub const DESCRIPTION: usize = 0;
+    #[inline] pub fn description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
+    #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl SsoAdminPasswordFormat {
+    pub const LENGTH_RESTRICTION: usize = 0;
+    pub const ALPHABETIC_RESTRICTION: usize = 1;
+    pub const MIN_NUMERIC_COUNT: usize = 2;
+    pub const MIN_SPECIAL_CHAR_COUNT: usize = 3;
+    pub const MAX_IDENTICAL_ADJACENT_CHARACTERS: usize = 4;
+    #[inline] pub fn length_restriction(&self) -> &views::SsoAdminPasswordFormatLengthRestriction { self.as_object().read::<views::SsoAdminPasswordFormatLengthRestriction>(0) }
+    #[inline] pub fn set_length_restriction(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoAdminPasswordFormatLengthRestriction, _>(0, view); self }
+    #[inline] pub fn length_restriction_mut(&mut self) -> &mut views::SsoAdminPasswordFormatLengthRestriction { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn alphabetic_restriction(&self) -> &views::SsoAdminPasswordFormatAlphabeticRestriction { self.as_object().read::<views::SsoAdminPasswordFormatAlphabeticRestriction>(1) }
+    #[inline] pub fn set_alphabetic_restriction(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoAdminPasswordFormatAlphabeticRestriction, _>(1, view); self }
+    #[inline] pub fn alphabetic_restriction_mut(&mut self) -> &mut views::SsoAdminPasswordFormatAlphabeticRestriction { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn min_numeric_count(&self) -> i32 { self.as_object().read::<i32>(2) }
+    #[inline] pub fn set_min_numeric_count(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Int)); self }
+    #[inline] pub fn min_special_char_count(&self) -> i32 { self.as_object().read::<i32>(3) }
+    #[inline] pub fn set_min_special_char_count(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Int)); self }
+    #[inline] pub fn max_identical_adjacent_characters(&self) -> i32 { self.as_object().read::<i32>(4) }
+    #[inline] pub fn set_max_identical_adjacent_characters(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Int)); self }
+}
+
+impl SsoAdminPasswordFormatAlphabeticRestriction {
+    pub const MIN_ALPHABETIC_COUNT: usize = 0;
+    pub const MIN_UPPERCASE_COUNT: usize = 1;
+    pub const MIN_LOWERCASE_COUNT: usize = 2;
+    #[inline] pub fn min_alphabetic_count(&self) -> i32 { self.as_object().read::<i32>(0) }
+    #[inline] pub fn set_min_alphabetic_count(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Int)); self }
+    #[inline] pub fn min_uppercase_count(&self) -> i32 { self.as_object().read::<i32>(1) }
+    #[inline] pub fn set_min_uppercase_count(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Int)); self }
+    #[inline] pub fn min_lowercase_count(&self) -> i32 { self.as_object().read::<i32>(2) }
+    #[inline] pub fn set_min_lowercase_count(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Int)); self }
+}
+
+impl SsoAdminPasswordFormatLengthRestriction {
+    pub const MIN_LENGTH: usize = 0;
+    pub const MAX_LENGTH: usize = 1;
+    #[inline] pub fn min_length(&self) -> i32 { self.as_object().read::<i32>(0) }
+    #[inline] pub fn set_min_length(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Int)); self }
+    #[inline] pub fn max_length(&self) -> i32 { self.as_object().read::<i32>(1) }
+    #[inline] pub fn set_max_length(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Int)); self }
+}
+
+impl SsoAdminPasswordPolicy {
+    pub const DESCRIPTION: usize = 0;
+    pub const PROHIBITED_PREVIOUS_PASSWORDS_COUNT: usize = 1;
+    pub const PASSWORD_FORMAT: usize = 2;
+    pub const PASSWORD_LIFETIME_DAYS: usize = 3;
+    #[inline] pub fn description(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn prohibited_previous_passwords_count(&self) -> i32 { self.as_object().read::<i32>(1) }
+    #[inline] pub fn set_prohibited_previous_passwords_count(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Int)); self }
+    #[inline] pub fn password_format(&self) -> &views::SsoAdminPasswordFormat { self.as_object().read::<views::SsoAdminPasswordFormat>(2) }
+    #[inline] pub fn set_password_format(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoAdminPasswordFormat, _>(2, view); self }
+    #[inline] pub fn password_format_mut(&mut self) -> &mut views::SsoAdminPasswordFormat { self.as_object_mut().view_mut(2) }
+    #[inline] pub fn password_lifetime_days(&self) -> Option<i32> { self.as_object().read_optional::<i32>(3) }
+    #[inline] pub fn set_password_lifetime_days(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Int)); self }
+}
+
+impl SsoAdminPersonDetails {
+    pub const DESCRIPTION: usize = 0;
+    pub const EMAIL_ADDRESS: usize = 1;
+    pub const FIRST_NAME: usize = 2;
+    pub const LAST_NAME: usize = 3;
+    #[inline] pub fn description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
+    #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn email_address(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_email_address(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn first_name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_first_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn last_name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
+    #[inline] pub fn set_last_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+}
+
+impl SsoAdminPersonUser {
+    pub const ID: usize = 0;
+    pub const ALIAS: usize = 1;
+    pub const DETAILS: usize = 2;
+    pub const DISABLED: usize = 3;
+    pub const LOCKED: usize = 4;
+    #[inline] pub fn id(&self) -> &views::SsoPrincipalId { self.as_object().read::<views::SsoPrincipalId>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn alias(&self) -> Option<&views::SsoPrincipalId> { self.as_object().read_optional::<views::SsoPrincipalId>(1) }
+    #[inline] pub fn set_alias(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(1, view); self }
+    #[inline] pub fn alias_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn details(&self) -> &views::SsoAdminPersonDetails { self.as_object().read::<views::SsoAdminPersonDetails>(2) }
+    #[inline] pub fn set_details(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoAdminPersonDetails, _>(2, view); self }
+    #[inline] pub fn details_mut(&mut self) -> &mut views::SsoAdminPersonDetails { self.as_object_mut().view_mut(2) }
+    #[inline] pub fn disabled(&self) -> bool { self.as_object().read::<bool>(3) }
+    #[inline] pub fn set_disabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn locked(&self) -> bool { self.as_object().read::<bool>(4) }
+    #[inline] pub fn set_locked(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl SsoAdminPrincipalDiscoveryServiceSearchCriteria {
+    pub const SEARCH_STRING: usize = 0;
+    pub const DOMAIN: usize = 1;
+    #[inline] pub fn search_string(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_search_string(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn domain(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_domain(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl SsoAdminServiceContent {
+    pub const SESSION_MANAGER: usize = 0;
+    pub const CONFIGURATION_MANAGEMENT_SERVICE: usize = 1;
+    pub const SMTP_MANAGEMENT_SERVICE: usize = 2;
+    pub const PRINCIPAL_DISCOVERY_SERVICE: usize = 3;
+    pub const PRINCIPAL_MANAGEMENT_SERVICE: usize = 4;
+    pub const ROLE_MANAGEMENT_SERVICE: usize = 5;
+    pub const PASSWORD_POLICY_SERVICE: usize = 6;
+    pub const LOCKOUT_POLICY_SERVICE: usize = 7;
+    pub const DOMAIN_MANAGEMENT_SERVICE: usize = 8;
+    pub const IDENTITY_SOURCE_MANAGEMENT_SERVICE: usize = 9;
+    pub const SYSTEM_MANAGEMENT_SERVICE: usize = 10;
+    pub const DEPLOYMENT_INFORMATION_SERVICE: usize = 11;
+    pub const REPLICATION_SERVICE: usize = 12;
+    #[inline] pub fn session_manager(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_session_manager(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn configuration_management_service(&self) -> Moref { self.as_object().read::<Moref>(1) }
+    #[inline] pub fn set_configuration_management_service(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn smtp_management_service(&self) -> Moref { self.as_object().read::<Moref>(2) }
+    #[inline] pub fn set_smtp_management_service(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn principal_discovery_service(&self) -> Moref { self.as_object().read::<Moref>(3) }
+    #[inline] pub fn set_principal_discovery_service(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn principal_management_service(&self) -> Moref { self.as_object().read::<Moref>(4) }
+    #[inline] pub fn set_principal_management_service(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn role_management_service(&self) -> Moref { self.as_object().read::<Moref>(5) }
+    #[inline] pub fn set_role_management_service(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn password_policy_service(&self) -> Moref { self.as_object().read::<Moref>(6) }
+    #[inline] pub fn set_password_policy_service(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(6, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn lockout_policy_service(&self) -> Moref { self.as_object().read::<Moref>(7) }
+    #[inline] pub fn set_lockout_policy_service(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(7, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn domain_management_service(&self) -> Moref { self.as_object().read::<Moref>(8) }
+    #[inline] pub fn set_domain_management_service(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(8, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn identity_source_management_service(&self) -> Moref { self.as_object().read::<Moref>(9) }
+    #[inline] pub fn set_identity_source_management_service(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(9, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn system_management_service(&self) -> Moref { self.as_object().read::<Moref>(10) }
+    #[inline] pub fn set_system_management_service(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(10, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn deployment_information_service(&self) -> Moref { self.as_object().read::<Moref>(11) }
+    #[inline] pub fn set_deployment_information_service(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(11, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn replication_service(&self) -> Moref { self.as_object().read::<Moref>(12) }
+    #[inline] pub fn set_replication_service(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(12, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl SsoAdminSolutionDetails {
+    pub const DESCRIPTION: usize = 0;
+    pub const CERTIFICATE: usize = 1;
+    #[inline] pub fn description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
+    #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn certificate(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_certificate(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl SsoAdminSolutionUser {
+    pub const ID: usize = 0;
+    pub const ALIAS: usize = 1;
+    pub const DETAILS: usize = 2;
+    pub const DISABLED: usize = 3;
+    #[inline] pub fn id(&self) -> &views::SsoPrincipalId { self.as_object().read::<views::SsoPrincipalId>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn alias(&self) -> Option<&views::SsoPrincipalId> { self.as_object().read_optional::<views::SsoPrincipalId>(1) }
+    #[inline] pub fn set_alias(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(1, view); self }
+    #[inline] pub fn alias_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn details(&self) -> &views::SsoAdminSolutionDetails { self.as_object().read::<views::SsoAdminSolutionDetails>(2) }
+    #[inline] pub fn set_details(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoAdminSolutionDetails, _>(2, view); self }
+    #[inline] pub fn details_mut(&mut self) -> &mut views::SsoAdminSolutionDetails { self.as_object_mut().view_mut(2) }
+    #[inline] pub fn disabled(&self) -> bool { self.as_object().read::<bool>(3) }
+    #[inline] pub fn set_disabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl SsoAdminUser {
+    pub const ID: usize = 0;
+    pub const ALIAS: usize = 1;
+    pub const KIND: usize = 2;
+    pub const DESCRIPTION: usize = 3;
+    #[inline] pub fn id(&self) -> &views::SsoPrincipalId { self.as_object().read::<views::SsoPrincipalId>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn alias(&self) -> Option<&views::SsoPrincipalId> { self.as_object().read_optional::<views::SsoPrincipalId>(1) }
+    #[inline] pub fn set_alias(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoPrincipalId, _>(1, view); self }
+    #[inline] pub fn alias_mut(&mut self) -> &mut views::SsoPrincipalId { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn kind(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
+    #[inline] pub fn set_kind(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
+    #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+}
+
+impl SsoAuthenticationCredentials {
+    pub const USERNAME: usize = 0;
+    pub const PASSWORD: usize = 1;
+    #[inline] pub fn username(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_username(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn password(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_password(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl SsoAuthenticationDetails {
+    pub const AUTHENTICATION_TYPE: usize = 0;
+    pub const USERNAME: usize = 1;
+    #[inline] pub fn authentication_type(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_authentication_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn username(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_username(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl SsoDomain {
+    pub const NAME: usize = 0;
+    pub const ALIAS: usize = 1;
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn alias(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_alias(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl SsoGroupcheckServiceContent {
+    pub const SESSION_MANAGER: usize = 0;
+    pub const GROUP_CHECK_SERVICE: usize = 1;
+    #[inline] pub fn session_manager(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_session_manager(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn group_check_service(&self) -> Moref { self.as_object().read::<Moref>(1) }
+    #[inline] pub fn set_group_check_service(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl SsoIdentitySource {
+    pub const NAME: usize = 0;
+    pub const DOMAINS: usize = 1;
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn domains(&self) -> Items<'_, views::SsoDomain> { self.as_object().read_list(1) }
+    #[inline] pub fn domains_mut(&mut self) -> ItemsMut<'_, views::SsoDomain> { self.as_object_mut().list_mut(1, D(4027)) }
+    #[inline] pub fn set_domains<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(4027), items.into_iter().map(|item| view_value::<views::SsoDomain, A>(item))); self }
+    #[inline] pub fn push_domains<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SsoDomain, A>(item); self.domains_mut().values().push(value); self }
+}
+
+impl SsoLdapIdentitySource {
+    pub const TYPE: usize = 2;
+    pub const DETAILS: usize = 3;
+    pub const AUTHENTICATION_DETAILS: usize = 4;
+    #[inline] pub fn type_(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
+    #[inline] pub fn set_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn details(&self) -> &views::SsoLdapIdentitySourceDetails { self.as_object().read::<views::SsoLdapIdentitySourceDetails>(3) }
+    #[inline] pub fn set_details(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoLdapIdentitySourceDetails, _>(3, view); self }
+    #[inline] pub fn details_mut(&mut self) -> &mut views::SsoLdapIdentitySourceDetails { self.as_object_mut().view_mut(3) }
+    #[inline] pub fn authentication_details(&self) -> &views::SsoAuthenticationDetails { self.as_object().read::<views::SsoAuthenticationDetails>(4) }
+    #[inline] pub fn set_authentication_details(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoAuthenticationDetails, _>(4, view); self }
+    #[inline] pub fn authentication_details_mut(&mut self) -> &mut views::SsoAuthenticationDetails { self.as_object_mut().view_mut(4) }
+}
+
+impl SsoIdentitySources {
+    pub const ALL: usize = 0;
+    pub const SYSTEM: usize = 1;
+    pub const LOCAL_OS: usize = 2;
+    pub const NATIVE_AD: usize = 3;
+    pub const LDAPS: usize = 4;
+    #[inline] pub fn all(&self) -> Items<'_, views::SsoIdentitySource> { self.as_object().read_list(0) }
+    #[inline] pub fn all_mut(&mut self) -> ItemsMut<'_, views::SsoIdentitySource> { self.as_object_mut().list_mut(0, D(4029)) }
+    #[inline] pub fn set_all<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(4029), items.into_iter().map(|item| view_value::<views::SsoIdentitySource, A>(item))); self }
+    #[inline] pub fn push_all<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SsoIdentitySource, A>(item); self.all_mut().values().push(value); self }
+    #[inline] pub fn system(&self) -> &views::SsoIdentitySource { self.as_object().read::<views::SsoIdentitySource>(1) }
+    #[inline] pub fn set_system(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoIdentitySource, _>(1, view); self }
+    #[inline] pub fn system_mut(&mut self) -> &mut views::SsoIdentitySource { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn local_os(&self) -> Option<&views::SsoIdentitySource> { self.as_object().read_optional::<views::SsoIdentitySource>(2) }
+    #[inline] pub fn set_local_os(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoIdentitySource, _>(2, view); self }
+    #[inline] pub fn local_os_mut(&mut self) -> &mut views::SsoIdentitySource { self.as_object_mut().view_mut(2) }
+    #[inline] pub fn native_ad(&self) -> Option<&views::SsoIdentitySource> { self.as_object().read_optional::<views::SsoIdentitySource>(3) }
+    #[inline] pub fn set_native_ad(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoIdentitySource, _>(3, view); self }
+    #[inline] pub fn native_ad_mut(&mut self) -> &mut views::SsoIdentitySource { self.as_object_mut().view_mut(3) }
+    #[inline] pub fn ldaps(&self) -> Items<'_, views::SsoLdapIdentitySource> { self.as_object().read_list(4) }
+    #[inline] pub fn ldaps_mut(&mut self) -> ItemsMut<'_, views::SsoLdapIdentitySource> { self.as_object_mut().list_mut(4, D(4030)) }
+    #[inline] pub fn set_ldaps<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(4030), items.into_iter().map(|item| view_value::<views::SsoLdapIdentitySource, A>(item))); self }
+    #[inline] pub fn push_ldaps<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SsoLdapIdentitySource, A>(item); self.ldaps_mut().values().push(value); self }
+}
+
+impl SsoLdapIdentitySourceDetails {
+    pub const FRIENDLY_NAME: usize = 0;
+    pub const USER_BASE_DN: usize = 1;
+    pub const GROUP_BASE_DN: usize = 2;
+    pub const PRIMARY_URL: usize = 3;
+    pub const FAILOVER_URL: usize = 4;
+    #[inline] pub fn friendly_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_friendly_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn user_base_dn(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_user_base_dn(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn group_base_dn(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_group_base_dn(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn primary_url(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
+    #[inline] pub fn set_primary_url(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+    #[inline] pub fn failover_url(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
+    #[inline] pub fn set_failover_url(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
+}
+
+impl SsoPrincipalId {
+    pub const NAME: usize = 0;
+    pub const DOMAIN: usize = 1;
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn domain(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_domain(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
 }
 
 impl DynamicProperty {
@@ -39420,8 +39780,8 @@ impl ManagedEntity {
     #[inline] pub fn set_disabled_method<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_disabled_method<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.disabled_method_mut().values().push(value); self }
     #[inline] pub fn recent_task(&self) -> Items<'_, Moref> { self.as_object().read_list(11) }
-    #[inline] pub fn recent_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(11, M(4060)) }
-    #[inline] pub fn set_recent_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, M(4060), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn recent_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(11, M(4082)) }
+    #[inline] pub fn set_recent_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, M(4082), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_recent_task<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.recent_task_mut().values().push(value); self }
     #[inline] pub fn declared_alarm_state(&self) -> Items<'_, views::AlarmState> { self.as_object().read_list(12) }
     #[inline] pub fn declared_alarm_state_mut(&mut self) -> ItemsMut<'_, views::AlarmState> { self.as_object_mut().list_mut(12, D(24)) }
@@ -39453,16 +39813,16 @@ impl ComputeResource {
     #[inline] pub fn resource_pool(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(16) }
     #[inline] pub fn set_resource_pool(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(16, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(17) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(18) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(18, M(4046)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, M(4046), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(18, M(4068)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, Moref> { self.as_object().read_list(19) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4052)) }
-    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4052), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4074)) }
+    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4074), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_network<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.network_mut().values().push(value); self }
     #[inline] pub fn summary(&self) -> &views::ComputeResourceSummary { self.as_object().read::<views::ComputeResourceSummary>(20) }
     #[inline] pub fn set_summary(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ComputeResourceSummary, _>(20, view); self }
@@ -39537,12 +39897,12 @@ impl Datacenter {
     #[inline] pub fn network_folder(&self) -> Moref { self.as_object().read::<Moref>(19) }
     #[inline] pub fn set_network_folder(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(19, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(20) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(20, M(4046)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, M(4046), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(20, M(4068)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, Moref> { self.as_object().read_list(21) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(21, M(4052)) }
-    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(21, M(4052), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(21, M(4074)) }
+    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(21, M(4074), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_network<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.network_mut().values().push(value); self }
     #[inline] pub fn configuration(&self) -> &views::DatacenterConfigInfo { self.as_object().read::<views::DatacenterConfigInfo>(22) }
     #[inline] pub fn set_configuration(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DatacenterConfigInfo, _>(22, view); self }
@@ -39568,8 +39928,8 @@ impl Datastore {
     #[inline] pub fn set_host<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, D(354), items.into_iter().map(|item| view_value::<views::DatastoreHostMount, A>(item))); self }
     #[inline] pub fn push_host<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DatastoreHostMount, A>(item); self.host_mut().values().push(value); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(19) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4058)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4058), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4080)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn browser(&self) -> Moref { self.as_object().read::<Moref>(20) }
     #[inline] pub fn set_browser(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(20, value.into().map_or(Value::Unset, Value::from)); self }
@@ -39605,8 +39965,8 @@ impl DistributedVirtualSwitch {
     #[inline] pub fn set_network_resource_pool<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, D(336), items.into_iter().map(|item| view_value::<views::DVSNetworkResourcePool, A>(item))); self }
     #[inline] pub fn push_network_resource_pool<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DVSNetworkResourcePool, A>(item); self.network_resource_pool_mut().values().push(value); self }
     #[inline] pub fn portgroup(&self) -> Items<'_, Moref> { self.as_object().read_list(21) }
-    #[inline] pub fn portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(21, M(4053)) }
-    #[inline] pub fn set_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(21, M(4053), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(21, M(4075)) }
+    #[inline] pub fn set_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(21, M(4075), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_portgroup<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.portgroup_mut().values().push(value); self }
     #[inline] pub fn runtime(&self) -> Option<&views::DVSRuntimeInfo> { self.as_object().read_optional::<views::DVSRuntimeInfo>(22) }
     #[inline] pub fn set_runtime(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVSRuntimeInfo, _>(22, view); self }
@@ -39623,8 +39983,8 @@ impl Folder {
     #[inline] pub fn set_child_type<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(16, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_child_type<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.child_type_mut().values().push(value); self }
     #[inline] pub fn child_entity(&self) -> Items<'_, Moref> { self.as_object().read_list(17) }
-    #[inline] pub fn child_entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4042)) }
-    #[inline] pub fn set_child_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn child_entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4064)) }
+    #[inline] pub fn set_child_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_child_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.child_entity_mut().values().push(value); self }
     #[inline] pub fn namespace(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(18) }
     #[inline] pub fn set_namespace(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(18, text); self }
@@ -39701,16 +40061,16 @@ impl HostSystem {
     #[inline] pub fn set_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostConfigInfo, _>(27, view); self }
     #[inline] pub fn config_mut(&mut self) -> &mut views::HostConfigInfo { self.as_object_mut().view_mut(27) }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(28) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(28, M(4058)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(28, M(4058), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(28, M(4080)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(28, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(29) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(29, M(4046)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(29, M(4046), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(29, M(4068)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(29, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, Moref> { self.as_object().read_list(30) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(30, M(4052)) }
-    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(30, M(4052), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(30, M(4074)) }
+    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(30, M(4074), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_network<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.network_mut().values().push(value); self }
     #[inline] pub fn datastore_browser(&self) -> Moref { self.as_object().read::<Moref>(31) }
     #[inline] pub fn set_datastore_browser(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(31, value.into().map_or(Value::Unset, Value::from)); self }
@@ -39733,12 +40093,12 @@ impl Network {
     #[inline] pub fn set_summary(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::NetworkSummary, _>(16, view); self }
     #[inline] pub fn summary_mut(&mut self) -> &mut views::NetworkSummary { self.as_object_mut().view_mut(16) }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(17) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4051)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4051), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4073)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(18) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(18, M(4058)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, M(4058), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(18, M(4080)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
@@ -39787,12 +40147,12 @@ impl ResourcePool {
     #[inline] pub fn owner(&self) -> Moref { self.as_object().read::<Moref>(18) }
     #[inline] pub fn set_owner(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(18, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn resource_pool(&self) -> Items<'_, Moref> { self.as_object().read_list(19) }
-    #[inline] pub fn resource_pool_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4055)) }
-    #[inline] pub fn set_resource_pool<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4055), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn resource_pool_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4077)) }
+    #[inline] pub fn set_resource_pool<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4077), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_resource_pool<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.resource_pool_mut().values().push(value); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(20) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(20, M(4058)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, M(4058), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(20, M(4080)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn config(&self) -> &views::ResourceConfigSpec { self.as_object().read::<views::ResourceConfigSpec>(21) }
     #[inline] pub fn set_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ResourceConfigSpec, _>(21, view); self }
@@ -39815,12 +40175,12 @@ impl VirtualApp {
     #[inline] pub fn parent_folder(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(24) }
     #[inline] pub fn set_parent_folder(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(24, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(25) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(25, M(4046)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(25, M(4046), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(25, M(4068)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(25, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, Moref> { self.as_object().read_list(26) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(26, M(4052)) }
-    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(26, M(4052), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(26, M(4074)) }
+    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(26, M(4074), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_network<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.network_mut().values().push(value); self }
     #[inline] pub fn v_app_config(&self) -> Option<&views::VAppConfigInfo> { self.as_object().read_optional::<views::VAppConfigInfo>(27) }
     #[inline] pub fn set_v_app_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VAppConfigInfo, _>(27, view); self }
@@ -39892,19 +40252,19 @@ impl VirtualMachine {
     #[inline] pub fn set_summary(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineSummary, _>(27, view); self }
     #[inline] pub fn summary_mut(&mut self) -> &mut views::VirtualMachineSummary { self.as_object_mut().view_mut(27) }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(28) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(28, M(4046)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(28, M(4046), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(28, M(4068)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(28, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, Moref> { self.as_object().read_list(29) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(29, M(4052)) }
-    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(29, M(4052), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(29, M(4074)) }
+    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(29, M(4074), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_network<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.network_mut().values().push(value); self }
     #[inline] pub fn snapshot(&self) -> Option<&views::VirtualMachineSnapshotInfo> { self.as_object().read_optional::<views::VirtualMachineSnapshotInfo>(30) }
     #[inline] pub fn set_snapshot(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineSnapshotInfo, _>(30, view); self }
     #[inline] pub fn snapshot_mut(&mut self) -> &mut views::VirtualMachineSnapshotInfo { self.as_object_mut().view_mut(30) }
     #[inline] pub fn root_snapshot(&self) -> Items<'_, Moref> { self.as_object().read_list(31) }
-    #[inline] pub fn root_snapshot_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(31, M(4061)) }
-    #[inline] pub fn set_root_snapshot<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(31, M(4061), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn root_snapshot_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(31, M(4083)) }
+    #[inline] pub fn set_root_snapshot<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(31, M(4083), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_root_snapshot<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.root_snapshot_mut().values().push(value); self }
     #[inline] pub fn guest_heartbeat_status(&self) -> enums::ManagedEntityStatus { self.as_object().read::<Choice<enums::ManagedEntityStatus>>(32) }
     #[inline] pub fn set_guest_heartbeat_status(&mut self, value: impl Into<Option<enums::ManagedEntityStatus>>) -> &mut Self { self.as_object_mut().write_enum(32, value.into()); self }
@@ -39932,8 +40292,8 @@ impl VirtualMachineSnapshot {
     #[inline] pub fn set_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineConfigInfo, _>(2, view); self }
     #[inline] pub fn config_mut(&mut self) -> &mut views::VirtualMachineConfigInfo { self.as_object_mut().view_mut(2) }
     #[inline] pub fn child_snapshot(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn child_snapshot_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4061)) }
-    #[inline] pub fn set_child_snapshot<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4061), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn child_snapshot_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4083)) }
+    #[inline] pub fn set_child_snapshot<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4083), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_child_snapshot<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.child_snapshot_mut().values().push(value); self }
     #[inline] pub fn vm(&self) -> Moref { self.as_object().read::<Moref>(4) }
     #[inline] pub fn set_vm(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::from)); self }
@@ -40031,8 +40391,8 @@ impl HostAuthenticationManager {
     #[inline] pub fn set_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostAuthenticationManagerInfo, _>(0, view); self }
     #[inline] pub fn info_mut(&mut self) -> &mut views::HostAuthenticationManagerInfo { self.as_object_mut().view_mut(0) }
     #[inline] pub fn supported_store(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn supported_store_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4079)) }
-    #[inline] pub fn set_supported_store<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn supported_store_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4101)) }
+    #[inline] pub fn set_supported_store<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4101), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_supported_store<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.supported_store_mut().values().push(value); self }
 }
 
@@ -40069,8 +40429,8 @@ impl HostDatastoreBrowser {
     pub const DATASTORE: usize = 0;
     pub const SUPPORTED_TYPE: usize = 1;
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4046)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4046), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4068)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn supported_type(&self) -> Items<'_, views::FileQuery> { self.as_object().read_list(1) }
     #[inline] pub fn supported_type_mut(&mut self) -> ItemsMut<'_, views::FileQuery> { self.as_object_mut().list_mut(1, D(1000)) }
@@ -40082,8 +40442,8 @@ impl HostDatastoreSystem {
     pub const DATASTORE: usize = 0;
     pub const CAPABILITIES: usize = 1;
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4046)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4046), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4068)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn capabilities(&self) -> &views::HostDatastoreSystemCapabilities { self.as_object().read::<views::HostDatastoreSystemCapabilities>(1) }
     #[inline] pub fn set_capabilities(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostDatastoreSystemCapabilities, _>(1, view); self }
@@ -40294,8 +40654,8 @@ impl Profile {
     #[inline] pub fn modified_time(&self) -> DateTime { self.as_object().read::<DateTime>(4) }
     #[inline] pub fn set_modified_time(&mut self, value: impl Into<Option<DateTime>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::DateTime)); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4042)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4042), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4064)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
     #[inline] pub fn compliance_status(&self) -> &ArcStr { self.as_object().read::<ArcStr>(6) }
     #[inline] pub fn set_compliance_status(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
@@ -40323,16 +40683,16 @@ impl HostProfile {
 impl ProfileManager {
     pub const PROFILE: usize = 0;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4118)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4118), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4140)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4140), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
 }
 
 impl PropertyCollector {
     pub const FILTER: usize = 0;
     #[inline] pub fn filter(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn filter_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4126)) }
-    #[inline] pub fn set_filter<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4126), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn filter_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4148)) }
+    #[inline] pub fn set_filter<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4148), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_filter<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.filter_mut().values().push(value); self }
 }
 
@@ -40350,8 +40710,8 @@ impl ScheduledTaskManager {
     pub const SCHEDULED_TASK: usize = 0;
     pub const DESCRIPTION: usize = 1;
     #[inline] pub fn scheduled_task(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn scheduled_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4059)) }
-    #[inline] pub fn set_scheduled_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4059), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scheduled_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4081)) }
+    #[inline] pub fn set_scheduled_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4081), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scheduled_task<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scheduled_task_mut().values().push(value); self }
     #[inline] pub fn description(&self) -> &views::ScheduledTaskDescription { self.as_object().read::<views::ScheduledTaskDescription>(1) }
     #[inline] pub fn set_description(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ScheduledTaskDescription, _>(1, view); self }
@@ -40423,8 +40783,8 @@ impl TaskManager {
     pub const DESCRIPTION: usize = 1;
     pub const MAX_COLLECTOR: usize = 2;
     #[inline] pub fn recent_task(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn recent_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4060)) }
-    #[inline] pub fn set_recent_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4060), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn recent_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4082)) }
+    #[inline] pub fn set_recent_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4082), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_recent_task<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.recent_task_mut().values().push(value); self }
     #[inline] pub fn description(&self) -> &views::TaskDescription { self.as_object().read::<views::TaskDescription>(1) }
     #[inline] pub fn set_description(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::TaskDescription, _>(1, view); self }
@@ -40444,8 +40804,8 @@ impl UserDirectory {
 impl ManagedObjectView {
     pub const VIEW: usize = 0;
     #[inline] pub fn view(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn view_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4013)) }
-    #[inline] pub fn set_view<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4013), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn view_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4035)) }
+    #[inline] pub fn set_view<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4035), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_view<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.view_mut().values().push(value); self }
 }
 
@@ -40466,8 +40826,8 @@ impl ContainerView {
 impl ViewManager {
     pub const VIEW_LIST: usize = 0;
     #[inline] pub fn view_list(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn view_list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4144)) }
-    #[inline] pub fn set_view_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4144), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn view_list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4166)) }
+    #[inline] pub fn set_view_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4166), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_view_list<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.view_list_mut().values().push(value); self }
 }
 
