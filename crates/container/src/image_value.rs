@@ -23,6 +23,14 @@ pub enum ImageValueError {
     /// A quote is not closed.
     #[error("a quote is not closed: {0}")]
     Quote(String),
+    /// An option before the image is none, or cannot be what it is.
+    #[error("the option {option} {why}")]
+    Option {
+        /// The option.
+        option: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// There is no image's name, or an empty one.
     #[error("no image is named")]
     NoImage,

@@ -13,6 +13,7 @@ mod image_value;
 mod instance;
 mod labels;
 mod memory;
+mod run_value;
 mod runtime;
 mod spec;
 mod state;
@@ -26,11 +27,12 @@ pub use crate::image_value::{ImageValue, ImageValueError};
 pub use crate::instance::Instance;
 pub use crate::labels::{Labels, label};
 pub use crate::memory::{ExecHandler, MemoryRuntime, Step};
+pub use crate::run_value::RunValue;
 pub use crate::runtime::{ContainerRuntime, Progress};
 pub use crate::spec::{ContainerSpec, ExecSpec, Mount, NetworkSpec, Port, Protocol, Removal, VolumeSpec};
 pub use crate::state::{
     Container, ContainerAction, ContainerEvent, ContainerState, ContainerSummary, Endpoint, EngineEvent, EngineVersion,
-    ExecOutcome, MountPoint, Network, PathKind, PathStat, Process, Status, Volume,
+    ExecOutcome, ExecPart, ExecStream, MountPoint, Network, PathKind, PathStat, Process, Status, Volume,
 };
 pub use crate::sweep::Swept;
 pub use crate::undo::Undo;

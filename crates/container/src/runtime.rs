@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
 use crate::{
-    ByteStream, Container, ContainerSpec, ContainerSummary, EngineEvent, EngineVersion, ExecOutcome, ExecSpec, Labels,
-    Network, NetworkSpec, PathStat, Process, Removal, Result, Volume, VolumeSpec,
+    ByteStream, Container, ContainerSpec, ContainerSummary, EngineEvent, EngineVersion, ExecOutcome, ExecSpec,
+    ExecStream, Labels, Network, NetworkSpec, PathStat, Process, Removal, Result, Volume, VolumeSpec,
 };
 
 /// Told how far a pull is, from 0 to 100, never less than before.
@@ -100,6 +100,11 @@ pub trait ContainerRuntime: Send + Sync {
 
     /// Runs a command in a running container and waits for its end. `Conflict` if the container does not run.
     async fn exec(&self, container: &str, spec: &ExecSpec) -> Result<ExecOutcome>;
+
+    /// Runs a command in a running container, and answers what it writes as it writes it, up to its end. It reads `stdin`
+    /// beside what the specification gives it. Dropping the stream does not end the command. `Conflict` if the container
+    /// does not run.
+    async fn exec_stream(&self, container: &str, spec: &ExecSpec, stdin: Option<ByteStream>) -> Result<ExecStream>;
 
     /// Unpacks a tar archive in a directory of a container, running or not.
     async fn upload(&self, container: &str, directory: &str, tar: ByteStream) -> Result<()>;

@@ -51,6 +51,22 @@ pub struct ContainerSpec {
     pub stop_signal: Option<String>,
     /// Whether the engine runs its small init as process 1, which passes signals on and reaps the dead.
     pub init: bool,
+    /// The program that the command is given to; without one, the image's.
+    pub entrypoint: Vec<String>,
+    /// As whom it runs; without one, as the image says.
+    pub user: Option<String>,
+    /// Where it runs; without one, where the image says.
+    pub working_dir: Option<String>,
+    /// Whether it may do all that the engine's machine can.
+    pub privileged: bool,
+    /// What it may do beside the usual, such as `NET_ADMIN`.
+    pub capabilities: Vec<String>,
+    /// The addresses of its name servers; none for the engine's choice.
+    pub name_servers: Vec<String>,
+    /// More lines of its `/etc/hosts`, as `name:address`.
+    pub hosts: Vec<String>,
+    /// Whether its first process has a terminal.
+    pub terminal: bool,
 }
 
 /// Something mounted into a container.

@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use crate::{Labels, RuntimeError};
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+
+use crate::{Labels, Result, RuntimeError};
 
 /// Which engine answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,6 +174,20 @@ impl ExecOutcome {
         String::from_utf8_lossy(&self.stdout).trim().to_owned()
     }
 }
+
+/// A part of what a command writes, or its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExecPart {
+    /// Some of its output.
+    Stdout(Bytes),
+    /// Some of its complaints.
+    Stderr(Bytes),
+    /// It has ended with this: the last part.
+    Exit(i64),
+}
+
+/// What a command writes, and how it ends.
+pub type ExecStream = BoxStream<'static, Result<ExecPart>>;
 
 /// A process in a container.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,7 +22,11 @@ impl Engine {
         // Engines let a container that does not run join a network that is not there, and names may be ambiguous.
         let mut networks = Vec::new();
         for network in &spec.networks {
-            networks.push(self.network(network).await?.id);
+            // These are modes rather than networks, and have no identifier that a container could be given.
+            match network.as_str() {
+                "host" | "none" => networks.push(network.clone()),
+                network => networks.push(self.network(network).await?.id),
+            }
         }
         let docker = self.docker().await?;
         let options = CreateContainerOptions { name: Some(spec.name.clone()), ..CreateContainerOptions::default() };
@@ -96,11 +100,20 @@ fn body(spec: &ContainerSpec, network: Option<&String>) -> ContainerCreateBody {
         port_bindings: (!spec.ports.is_empty()).then(|| port_bindings(&spec.ports)),
         tmpfs: (!spec.tmpfs.is_empty()).then(|| spec.tmpfs.iter().cloned().collect()),
         init: spec.init.then_some(true),
+        privileged: spec.privileged.then_some(true),
+        cap_add: (!spec.capabilities.is_empty()).then(|| spec.capabilities.clone()),
+        dns: (!spec.name_servers.is_empty()).then(|| spec.name_servers.clone()),
+        extra_hosts: (!spec.hosts.is_empty()).then(|| spec.hosts.clone()),
         ..HostConfig::default()
     };
     ContainerCreateBody {
         image: Some(spec.image.clone()),
         cmd: (!spec.command.is_empty()).then(|| spec.command.clone()),
+        entrypoint: (!spec.entrypoint.is_empty()).then(|| spec.entrypoint.clone()),
+        user: spec.user.clone(),
+        working_dir: spec.working_dir.clone(),
+        tty: spec.terminal.then_some(true),
+        open_stdin: spec.terminal.then_some(true),
         env: (!spec.env.is_empty()).then(|| env(&spec.env)),
         labels: Some(spec.labels.clone().into_iter().collect()),
         hostname: spec.hostname.clone(),

@@ -1,5 +1,6 @@
 //! Commands and files in containers.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use bollard::body_try_stream;
@@ -9,12 +10,15 @@ use bollard::models::ExecConfig;
 use bollard::query_parameters::{
     ContainerArchiveInfoOptions, DownloadFromContainerOptions, TopOptions, UploadToContainerOptions,
 };
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
 use tokio::io::AsyncWriteExt;
 
 use crate::engine::containers::env;
 use crate::engine::convert::{checked, seconds};
-use crate::{ByteStream, Engine, ExecOutcome, ExecSpec, PathKind, PathStat, Process, Result, RuntimeError};
+use crate::{
+    ByteStream, Engine, ExecOutcome, ExecPart, ExecSpec, ExecStream, PathKind, PathStat, Process, Result, RuntimeError,
+};
 
 /// Of what a command writes, so much is kept of each stream.
 const MOST_OUTPUT: usize = 64 << 20;
@@ -28,9 +32,34 @@ const ANY_KIND: u32 = DIRECTORY | LINK | 1 << 26 | 1 << 25 | 1 << 24 | 1 << 21 |
 
 impl Engine {
     pub(super) async fn run(&self, container: &str, spec: &ExecSpec) -> Result<ExecOutcome> {
+        let mut parts = self.run_stream(container, spec, None).await?;
+        let mut outcome = ExecOutcome::default();
+        while let Some(part) = parts.next().await {
+            let (kept, message) = match part? {
+                ExecPart::Stdout(message) => (&mut outcome.stdout, message),
+                ExecPart::Stderr(message) => (&mut outcome.stderr, message),
+                ExecPart::Exit(code) => {
+                    outcome.exit_code = code;
+                    break;
+                }
+            };
+            let room = MOST_OUTPUT.saturating_sub(kept.len());
+            kept.extend_from_slice(&message[..message.len().min(room)]);
+        }
+        Ok(outcome)
+    }
+
+    /// The command is told what it reads, and answers what it writes, at the same time.
+    pub(super) async fn run_stream(
+        &self,
+        container: &str,
+        spec: &ExecSpec,
+        stdin: Option<ByteStream>,
+    ) -> Result<ExecStream> {
         let docker = self.docker().await?;
+        let reads = stdin.is_some() || !spec.stdin.is_empty();
         let config = ExecConfig {
-            attach_stdin: Some(!spec.stdin.is_empty()),
+            attach_stdin: Some(reads),
             attach_stdout: Some(true),
             attach_stderr: Some(true),
             env: (!spec.env.is_empty()).then(|| env(&spec.env)),
@@ -41,37 +70,26 @@ impl Engine {
         };
         let id = docker.create_exec(checked(container)?, config).await.map_err(|error| self.error(error))?.id;
         let started = docker.start_exec(&id, None::<StartExecOptions>).await.map_err(|error| self.error(error))?;
-        let StartExecResults::Attached { mut output, mut input } = started else {
+        let StartExecResults::Attached { output, mut input } = started else {
             return Err(RuntimeError::engine("the engine detached a command"));
         };
-        let write = async {
-            if spec.stdin.is_empty() {
-                return Ok(());
+        let given = (!spec.stdin.is_empty()).then(|| Ok(spec.stdin.clone().into()));
+        let mut given = stream::iter(given).chain(stdin.unwrap_or_else(|| stream::empty().boxed()));
+        let write = async move {
+            while reads && let Some(part) = given.next().await {
+                input.write_all(&part?).await?;
             }
-            input.write_all(&spec.stdin).await?;
-            input.shutdown().await
+            if reads { input.shutdown().await } else { Ok(()) }
         };
-        let mut outcome = ExecOutcome::default();
-        let read = async {
-            while let Some(part) = output.next().await {
-                let (kept, message) = match part? {
-                    LogOutput::StdErr { message } => (&mut outcome.stderr, message),
-                    LogOutput::StdOut { message } | LogOutput::Console { message } => (&mut outcome.stdout, message),
-                    LogOutput::StdIn { .. } => continue,
-                };
-                let room = MOST_OUTPUT.saturating_sub(kept.len());
-                kept.extend_from_slice(&message[..message.len().min(room)]);
-            }
-            Ok(())
-        };
-        let (written, result): (std::io::Result<()>, _) = futures_util::join!(write, read);
-        match result {
-            // A command that did not read to its end has ended; some engines then break off.
-            Err(_) if written.is_err() => {}
-            result => result.map_err(|error| self.error(error))?,
-        }
-        outcome.exit_code = self.exit_code(&id).await?;
-        Ok(outcome)
+        // Nothing is written where nothing is read; the connection's half stays open until the command has ended.
+        let write: BoxFuture<'static, std::io::Result<()>> = write.boxed();
+        let engine = self.clone();
+        let running = Running { engine, id, output, write: Some(write), written: None, is_over: false };
+        Ok(stream::unfold(running, |mut running| async move {
+            let part = running.next().await?;
+            Some((part, running))
+        })
+        .boxed())
     }
 
     /// The engine notices a command's end a moment after the end of its output.
@@ -143,6 +161,56 @@ impl Engine {
             modified: seen.modification_time.and_then(|time| seconds(&time)).unwrap_or_default(),
             link_target: Some(seen.link_target).filter(|target| !target.is_empty() && kind == PathKind::Link),
         })
+    }
+}
+
+/// A command that runs.
+struct Running {
+    engine: Engine,
+    id: String,
+    output: Pin<Box<dyn Stream<Item = std::result::Result<LogOutput, bollard::errors::Error>> + Send>>,
+    /// What it is yet to read.
+    write: Option<BoxFuture<'static, std::io::Result<()>>>,
+    written: Option<std::io::Result<()>>,
+    is_over: bool,
+}
+
+impl Running {
+    /// The next part of what it writes; none after its end.
+    async fn next(&mut self) -> Option<Result<ExecPart>> {
+        loop {
+            if self.is_over {
+                return None;
+            }
+            let part = match &mut self.write {
+                Some(write) => tokio::select! {
+                    written = write => {
+                        self.written = Some(written);
+                        self.write = None;
+                        continue;
+                    }
+                    part = self.output.next() => part,
+                },
+                None => self.output.next().await,
+            };
+            match part {
+                Some(Ok(LogOutput::StdErr { message })) => return Some(Ok(ExecPart::Stderr(message))),
+                Some(Ok(LogOutput::StdOut { message } | LogOutput::Console { message })) => {
+                    return Some(Ok(ExecPart::Stdout(message)));
+                }
+                Some(Ok(LogOutput::StdIn { .. })) => {}
+                // A command that did not read to its end has ended; some engines then break off.
+                Some(Err(error)) if !matches!(self.written, Some(Err(_))) => {
+                    self.is_over = true;
+                    return Some(Err(self.engine.error(error)));
+                }
+                Some(Err(_)) | None => {
+                    self.is_over = true;
+                    self.write = None;
+                    return Some(self.engine.exit_code(&self.id).await.map(ExecPart::Exit));
+                }
+            }
+        }
     }
 }
 

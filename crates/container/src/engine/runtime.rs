@@ -13,8 +13,8 @@ use crate::engine::events;
 use crate::labels::has;
 use crate::{
     ByteStream, Container, ContainerRuntime, ContainerSpec, ContainerSummary, Engine, EngineEvent, EngineVersion,
-    ExecOutcome, ExecSpec, Labels, Network, NetworkSpec, PathStat, Process, Progress, Removal, Result, RuntimeError,
-    Volume, VolumeSpec,
+    ExecOutcome, ExecSpec, ExecStream, Labels, Network, NetworkSpec, PathStat, Process, Progress, Removal, Result,
+    RuntimeError, Volume, VolumeSpec,
 };
 
 #[async_trait]
@@ -145,6 +145,10 @@ impl ContainerRuntime for Engine {
 
     async fn exec(&self, container: &str, spec: &ExecSpec) -> Result<ExecOutcome> {
         self.run(container, spec).await
+    }
+
+    async fn exec_stream(&self, container: &str, spec: &ExecSpec, stdin: Option<ByteStream>) -> Result<ExecStream> {
+        self.run_stream(container, spec, stdin).await
     }
 
     async fn upload(&self, container: &str, directory: &str, tar: ByteStream) -> Result<()> {

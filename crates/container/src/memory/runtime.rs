@@ -9,8 +9,8 @@ use crate::labels::has;
 use crate::memory::{MemoryRuntime, Step};
 use crate::{
     ByteStream, Container, ContainerAction, ContainerRuntime, ContainerSpec, ContainerSummary, EngineEvent,
-    EngineVersion, ExecOutcome, ExecSpec, Labels, Network, NetworkSpec, PathStat, Process, Progress, Removal, Result,
-    RuntimeError, Volume, VolumeSpec, bytes_of, stream_of,
+    EngineVersion, ExecOutcome, ExecPart, ExecSpec, ExecStream, Labels, Network, NetworkSpec, PathStat, Process,
+    Progress, Removal, Result, RuntimeError, Volume, VolumeSpec, bytes_of, stream_of,
 };
 
 impl MemoryRuntime {
@@ -177,6 +177,16 @@ impl ContainerRuntime for MemoryRuntime {
             return Err(RuntimeError::conflict(format!("Container {} is not running", seen.id)));
         }
         Ok(handler.map_or_else(ExecOutcome::default, |handler| handler(&seen, spec)))
+    }
+
+    async fn exec_stream(&self, container: &str, spec: &ExecSpec, stdin: Option<ByteStream>) -> Result<ExecStream> {
+        let mut spec = spec.clone();
+        if let Some(stdin) = stdin {
+            spec.stdin.extend(bytes_of(stdin).await?);
+        }
+        let ExecOutcome { exit_code, stdout, stderr } = self.exec(container, &spec).await?;
+        let parts = [ExecPart::Stdout(stdout.into()), ExecPart::Stderr(stderr.into()), ExecPart::Exit(exit_code)];
+        Ok(stream::iter(parts.map(Ok)).boxed())
     }
 
     async fn upload(&self, container: &str, directory: &str, tar: ByteStream) -> Result<()> {
