@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use vimsim_registry::{Snapshot, Transaction};
 use vimsim_types::{ArcStr, DateTime, Fault, Method, Moref, Version, View};
 
@@ -28,6 +29,8 @@ pub(crate) struct Context {
     pub(crate) task: Option<Moref>,
     /// Tasks that begin when this call's changes are published.
     pub(crate) jobs: RefCell<Vec<Job>>,
+    /// What begins, outside any task, when this call's changes are published.
+    pub(crate) afterwards: RefCell<Vec<BoxFuture<'static, ()>>>,
     /// A session that this call began (`Some`) or ended (`None`), to be told to the client.
     pub(crate) cookie: RefCell<Option<Option<ArcStr>>>,
 }
@@ -47,8 +50,14 @@ impl Context {
             at_once,
             task: None,
             jobs: RefCell::default(),
+            afterwards: RefCell::default(),
             cookie: RefCell::default(),
         }
+    }
+
+    /// Runs a future when, and only if, the changes that are being made are published.
+    pub(crate) fn after(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.afterwards.borrow_mut().push(Box::pin(future));
     }
 
     /// The name of the user on whose behalf this happens; empty for the service itself.

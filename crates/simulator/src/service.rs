@@ -281,10 +281,12 @@ impl Service {
                     at_once: false,
                     task: None,
                     jobs: Default::default(),
+                    afterwards: Default::default(),
                     cookie: Default::default(),
                 };
                 let result = self.run(&snapshot, &handler, &context, this, request.arguments);
                 self.begin(context.jobs.take());
+                self.go_on(&context, result.is_ok());
                 (result, context.cookie.take())
             }
         };

@@ -267,7 +267,17 @@ impl Service {
         if result.is_ok() {
             self.begin(context.jobs.take());
         }
+        self.go_on(&context, result.is_ok());
         result
+    }
+
+    /// Runs what is to follow a transaction that was carried out.
+    pub(crate) fn go_on(&self, context: &Context, is_done: bool) {
+        for future in context.afterwards.take() {
+            if is_done {
+                self.spawner().spawn(future);
+            }
+        }
     }
 
     /// Changes something by itself, all of it or nothing, outside any call or task.

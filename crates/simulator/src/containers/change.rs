@@ -124,7 +124,7 @@ async fn replace(work: &Work, host: &Moref, wanted: Option<Wanted>) -> Result<Ou
         return Ok(made(plan, before, container));
     };
     // What is most likely to fail comes before anything is lost.
-    pull(instance, &plan, work).await?;
+    pull(instance, &plan.wanted.image, Some(work)).await?;
     if let Err(fault) = unmake(engine, &old).await {
         observe::look_later(service, host);
         return Err(fault);

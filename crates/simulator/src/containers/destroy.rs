@@ -1,30 +1,36 @@
-//! What is destroyed takes its hosts' containers with it, first.
+//! What is destroyed takes the containers of its hosts and virtual machines with it, first.
 
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use vimsim_types::views::{ComputeResource, Datacenter, Folder, HostSystem, ManagedEntity, ResourceInUse};
+use vimsim_types::views::{
+    ComputeResource, Datacenter, Folder, HostSystem, ManagedEntity, ResourceInUse, VirtualMachine,
+};
 use vimsim_types::{Fault, Moref, View};
 
 use super::backing::{self, Backed};
 use super::engine::Turn;
 use super::make::unmake;
-use super::observe;
+use super::{machine, observe};
 use crate::call::Call;
 use crate::objects::managed_entity;
+use crate::service::Service;
 use crate::task::Cancel;
 use crate::walk::descendants;
 use crate::work::Work;
 
-/// The hosts in an entity, or it itself, that have containers, or are about to get them.
+/// The hosts and virtual machines that go with an entity, or it itself, that have containers, or are about to get them.
 pub(crate) fn holds_backed<T>(call: &Call<'_, T>, moref: &Moref) -> Vec<Moref> {
     let may_hold =
         moref.is::<HostSystem>() || moref.is::<Folder>() || moref.is::<Datacenter>() || moref.is::<ComputeResource>();
     let engine = call.context().service.engine();
-    if !may_hold || !engine.is_used() {
+    if !engine.is_used() {
         return Vec::new();
     }
-    let mut hosts = Vec::new();
+    let mut hosts = machine::leaving(call, moref);
+    if !may_hold {
+        return hosts;
+    }
     let mut visit = |moref: &Moref| {
         if moref.is::<HostSystem>() && (backing::is_backed(call, moref) || engine.is_pending(moref)) {
             hosts.push(moref.clone());
@@ -43,11 +49,11 @@ pub(crate) fn expect_torn_down<T>(call: &Call<'_, T>, host: &Moref) -> Result<()
     Err(Fault::new(detail, format!("the host '{name}' has the container {}", backed.name)))
 }
 
-/// Starts the task that destroys the entity with these hosts in it, when their containers are gone. Whether it can be
+/// Starts the task that destroys the entity with these hosts and machines in it, when their containers are gone. Whether it can be
 /// destroyed is tried first.
 ///
 /// - What keeps the entity from being destroyed, and `PlatformConfigFault` with the engine's words, as faults of the task;
-///   a host whose container is gone by then does not respond and can be connected again.
+///   a host whose container is gone by then does not respond and can be connected again, a machine's is made anew.
 pub(crate) fn destroy_backed(call: &mut Call<'_, ManagedEntity>, hosts: Vec<Moref>) -> Result<Moref, Fault> {
     let method = call.context().method.ok_or_else(|| Fault::invalid_request("only a method starts a task"))?;
     let this = call.moref();
@@ -58,22 +64,32 @@ pub(crate) fn destroy_backed(call: &mut Call<'_, ManagedEntity>, hosts: Vec<More
         work.progress(10, "removing containers");
         let snapshot = work.snapshot();
         let backed: Vec<Arc<Backed>> = hosts.iter().filter_map(|host| backing::seen(&snapshot, host)).collect();
+        let machines: Vec<_> = hosts.iter().filter_map(|owner| machine::seen(&snapshot, owner)).collect();
         let engine = work.service().engine();
-        let removed = join_all(backed.iter().map(|backed| unmake(engine, backed))).await;
+        // Machines go first: they may be on their hosts' networks.
+        let mut removed = join_all(machines.iter().map(|backed| machine::unmake(engine, backed))).await;
+        removed.extend(join_all(backed.iter().map(|backed| unmake(engine, backed))).await);
         if let Some(fault) = removed.into_iter().find_map(Result::err) {
-            hosts.iter().for_each(|host| observe::look_later(work.service(), host));
+            hosts.iter().for_each(|owner| look(work.service(), owner));
             return Err(fault);
         }
         Ok(move |call: &mut Call<'_, ManagedEntity>| {
             let service = call.context().service.clone();
             // Should it fail, they do not respond.
-            hosts.iter().for_each(|host| observe::look_later(&service, host));
+            hosts.iter().for_each(|owner| look(&service, owner));
             let _turns = turns;
             tear_down(call, &this, &hosts)?;
             hosts.iter().for_each(|host| service.engine().forget(host));
             Ok(())
         })
     })
+}
+
+fn look(service: &Arc<Service>, owner: &Moref) {
+    match owner.is::<VirtualMachine>() {
+        true => machine::look_later(service, owner),
+        false => observe::look_later(service, owner),
+    }
 }
 
 /// Takes the turn of each host, in one order for all who take several.
@@ -88,7 +104,12 @@ async fn turns(work: &Work, mut hosts: Vec<Moref>) -> Vec<(Moref, Turn)> {
 }
 
 fn tear_down(call: &mut Call<'_, ManagedEntity>, this: &Moref, hosts: &[Moref]) -> Result<(), Fault> {
-    hosts.iter().try_for_each(|host| backing::set(call, host, None))?;
+    for owner in hosts {
+        match owner.is::<VirtualMachine>() {
+            true => machine::tear_down(call, owner)?,
+            false => backing::set(call, owner, None)?,
+        }
+    }
     managed_entity::destroy_entity(call, this)
 }
 

@@ -26,10 +26,12 @@ pub(crate) struct Engine {
     watched: AtomicBool,
     /// How many things are being made.
     busy: AtomicUsize,
-    /// The hosts that are to get containers, and by how many tasks.
+    /// The hosts and machines that are to get containers, and by how many tasks.
     pending: Arc<Mutex<HashMap<ArcStr, usize>>>,
-    /// The hosts that have containers, by the containers' identifiers.
-    hosts: Mutex<BTreeMap<String, Moref>>,
+    /// The hosts and machines that have containers, by the containers' identifiers.
+    owners: Mutex<BTreeMap<String, Moref>>,
+    /// Whether the engine's kernel has been found to know no firmware (`/sys/class/dmi`).
+    lacks_firmware: AtomicBool,
 }
 
 /// The right to change a host's container, until it is dropped.
@@ -44,7 +46,8 @@ impl Engine {
             watched: AtomicBool::new(false),
             busy: AtomicUsize::new(0),
             pending: Arc::default(),
-            hosts: Mutex::default(),
+            owners: Mutex::default(),
+            lacks_firmware: AtomicBool::new(false),
         }
     }
 
@@ -81,26 +84,26 @@ impl Engine {
         lock.lock_owned().await
     }
 
-    /// Remembers which host a container is behind.
-    pub(crate) fn remember(&self, container: &str, host: &Moref) {
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        hosts.retain(|_, known| known != host);
-        hosts.insert(container.to_owned(), host.clone());
+    /// Remembers which host or machine a container is behind.
+    pub(crate) fn remember(&self, container: &str, owner: &Moref) {
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        owners.retain(|_, known| known != owner);
+        owners.insert(container.to_owned(), owner.clone());
     }
 
-    /// Forgets the container of a host.
-    pub(crate) fn forget(&self, host: &Moref) {
-        self.hosts.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, known| known != host);
+    /// Forgets the container of a host or machine.
+    pub(crate) fn forget(&self, owner: &Moref) {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, known| known != owner);
     }
 
-    /// The host that a container is behind.
-    pub(crate) fn host_of(&self, container: &str) -> Option<Moref> {
-        self.hosts.lock().unwrap_or_else(PoisonError::into_inner).get(container).cloned()
+    /// The host or machine that a container is behind.
+    pub(crate) fn owner_of(&self, container: &str) -> Option<Moref> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner).get(container).cloned()
     }
 
-    /// All hosts that have containers.
-    pub(crate) fn hosts(&self) -> Vec<Moref> {
-        self.hosts.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    /// All hosts and machines that have containers.
+    pub(crate) fn owners(&self) -> Vec<Moref> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// Says that a task will change the host's container, until the answer is dropped.
@@ -112,6 +115,16 @@ impl Engine {
     /// Whether a task will change the host's container.
     pub(crate) fn is_pending(&self, host: &Moref) -> bool {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner).contains_key(host.value())
+    }
+
+    /// Whether the engine's kernel may know the firmware that it was started by.
+    pub(crate) fn has_firmware(&self) -> bool {
+        !self.lacks_firmware.load(Ordering::Relaxed)
+    }
+
+    /// It was found to know none.
+    pub(crate) fn note_no_firmware(&self) {
+        self.lacks_firmware.store(true, Ordering::Relaxed);
     }
 
     /// Waits until few enough others make containers.

@@ -36,7 +36,7 @@ pub(crate) struct Made {
 /// - `PlatformConfigFault` with the engine's words; `RequestCanceled`. Nothing is left then of what was made here.
 pub(crate) async fn make(engine: &Engine, plan: &Plan, volumes: Volumes, work: &Work) -> Result<Made, Fault> {
     let instance = engine.instance()?;
-    pull(instance, plan, work).await?;
+    pull(instance, &plan.wanted.image, Some(work)).await?;
     let _busy = engine.permit().await;
     let mut undo = Undo::new();
     match steps(instance, plan, volumes, work, &mut undo).await {
@@ -49,9 +49,11 @@ pub(crate) async fn make(engine: &Engine, plan: &Plan, volumes: Volumes, work: &
 }
 
 /// Gets the image, if it is not here. That may take long, and can be given up.
-pub(crate) async fn pull(instance: &Arc<Instance>, plan: &Plan, work: &Work) -> Result<(), Fault> {
-    let image = &plan.wanted.image;
+pub(crate) async fn pull(instance: &Arc<Instance>, image: &str, work: Option<&Work>) -> Result<(), Fault> {
     let doing = format!("getting the image {image}");
+    let Some(work) = work else {
+        return instance.runtime().ensure_image(image, &mut |_| ()).await.map_err(|error| fault(&error));
+    };
     work.progress(0, &doing);
     let mut progress = |percent: u8| work.progress(i32::from(percent) / 2, &doing);
     let pulled = instance.runtime().ensure_image(image, &mut progress);
@@ -59,7 +61,7 @@ pub(crate) async fn pull(instance: &Arc<Instance>, plan: &Plan, work: &Work) -> 
 }
 
 /// Names what could not be taken back, beside what went wrong.
-fn and_left(error: Fault, left: &[(String, RuntimeError)]) -> Fault {
+pub(super) fn and_left(error: Fault, left: &[(String, RuntimeError)]) -> Fault {
     if left.is_empty() {
         return error;
     }
@@ -174,7 +176,7 @@ async fn make_volume(
 
 /// The container's name, or a longer one if somebody else's container has it: another service on this engine may have a
 /// host like ours.
-async fn free_name(instance: &Arc<Instance>, name: &str) -> vimsim_container::Result<String> {
+pub(super) async fn free_name(instance: &Arc<Instance>, name: &str) -> vimsim_container::Result<String> {
     match instance.runtime().inspect_container(name).await {
         Err(RuntimeError::NotFound { .. }) => Ok(name.to_owned()),
         Err(error) => Err(error),

@@ -1,4 +1,4 @@
-//! Hosts with a container behind them.
+//! Hosts with a container behind them; [`machine`] has what virtual machines differ in.
 //!
 //! ```text
 //!  option set, host added ──▶ make ──▶ reflect: the engine's answer in the host's properties
@@ -17,6 +17,7 @@ mod backing;
 mod change;
 mod destroy;
 mod engine;
+pub(crate) mod machine;
 mod make;
 mod model;
 mod observe;

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use vimsim_container::{Container, EngineEvent, RuntimeError, label};
+use vimsim_container::{Container, EngineEvent, RuntimeError};
 use vimsim_types::enums::HostSystemConnectionState;
-use vimsim_types::views::{HostConnectionLostEvent, HostSystem};
+use vimsim_types::views::{HostConnectionLostEvent, HostSystem, VirtualMachine};
 use vimsim_types::{Fault, Moref, View};
 
 use super::backing::{self, Backed};
-use super::make::{HOST, ended};
-use super::reflect;
+use super::make::ended;
+use super::{machine, reflect};
 use crate::call::Call;
 use crate::objects::host_system::{connected, is_disconnected, lost};
 use crate::service::Service;
@@ -34,15 +34,17 @@ pub(super) fn watch(service: &Arc<Service>) {
 
 async fn listen(service: &Arc<Service>) {
     let Ok(instance) = service.engine().instance() else { return };
-    let mut labels = instance.selector();
-    labels.insert(label::KIND.into(), HOST.into());
-    let mut events = instance.runtime().events(&labels);
+    let hosts = || service.engine().owners().into_iter().filter(Moref::is::<HostSystem>);
+    let mut events = instance.runtime().events(&instance.selector());
     while let Some(event) = events.next().await {
         match event {
-            EngineEvent::Connected => service.engine().hosts().iter().for_each(|host| look_later(service, host)),
+            EngineEvent::Connected => {
+                hosts().for_each(|host| look_later(service, &host));
+                machine::look_all(service);
+            }
             EngineEvent::Lost(error) => {
                 tracing::warn!(%error, "the container engine went away");
-                for host in service.engine().hosts() {
+                for host in hosts() {
                     let seen = Seen::Hidden(error.clone());
                     service.spawner().spawn({
                         let service = service.clone();
@@ -54,8 +56,10 @@ async fn listen(service: &Arc<Service>) {
                 }
             }
             EngineEvent::Container(event) => {
-                if let Some(host) = service.engine().host_of(&event.id) {
-                    look_later(service, &host);
+                match service.engine().owner_of(&event.id) {
+                    Some(owner) if owner.is::<VirtualMachine>() => machine::look_later(service, &owner),
+                    Some(host) => look_later(service, &host),
+                    None => {}
                 }
             }
         }

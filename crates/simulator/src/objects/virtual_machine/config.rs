@@ -9,6 +9,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{DateTime, EnumView, Fault, Object, Value, View};
 
+use crate::containers::machine::check_option;
 use crate::objects::environment_browser::guest_os;
 
 /// The fields that a specification and a configuration have in common: their slots in both. A field that is a data object
@@ -49,7 +50,8 @@ pub(super) fn invalid(property: &str, why: impl std::fmt::Display) -> Fault {
 
 /// Checks what can be said of a specification by itself.
 ///
-/// - `InvalidArgument` for a guest that is not known, a size that is none, or an allocation that contradicts itself;
+/// - `InvalidArgument` for a guest that is not known, a size that is none, an allocation that contradicts itself, or a key
+///   that asks for a container which cannot be;
 /// - `InvalidVmConfig` for secure boot without EFI.
 pub(super) fn check(spec: &VirtualMachineConfigSpec, current: Option<&VirtualMachineConfigInfo>) -> Result<(), Fault> {
     if let Some(guest) = spec.guest_id().filter(|guest| !guest.is_empty())
@@ -57,6 +59,7 @@ pub(super) fn check(spec: &VirtualMachineConfigSpec, current: Option<&VirtualMac
     {
         return Err(Fault::invalid_argument("configSpec.guestId", format!("'{guest}' is no guest operating system")));
     }
+    spec.extra_config().iter().try_for_each(check_option)?;
     let positive = [
         ("configSpec.numCPUs", spec.num_cpus().map(i64::from)),
         ("configSpec.numCoresPerSocket", spec.num_cores_per_socket().map(i64::from)),

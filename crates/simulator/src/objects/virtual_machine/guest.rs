@@ -18,6 +18,7 @@ use vimsim_types::{ArcStr, Fault, Moref, Value, View, literal};
 
 use super::{customize, ethernet, power};
 use crate::call::{Call, Context};
+use crate::containers::machine::is_contained;
 use crate::objects::environment_browser;
 use crate::rules::ip_key;
 
@@ -29,8 +30,7 @@ const PREFIX: i32 = 16;
 
 /// Whether the machine has an operating system that is not a container's.
 fn has_system(config: &VirtualMachineConfigInfo) -> bool {
-    let is_contained = config.extra_config().iter().any(|option| option.key().starts_with("RUN."));
-    !is_contained && config.hardware().device().iter().any(|device| device.downcast::<VirtualDisk>().is_some())
+    !is_contained(config) && config.hardware().device().iter().any(|device| device.downcast::<VirtualDisk>().is_some())
 }
 
 /// Has the guest of a machine that was started come up: now, or when the time that it takes has gone by.
@@ -97,6 +97,30 @@ fn come_up<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fault> {
     }
     customize::carry_out(call, moref)?;
     give_addresses(call, moref)
+}
+
+/// Has VMware Tools of a container report, or not: what runs in a container is Linux, whatever the machine was made for.
+pub(crate) fn tools_run(machine: &mut VirtualMachine, is_on: bool) {
+    let Some(config) = machine.config() else { return };
+    let wanted = config.guest_id().clone();
+    let is_linux = environment_browser::guest_family(&wanted) == "linuxGuest";
+    let id = if is_linux { wanted } else { literal!("otherLinux64Guest") };
+    machine.config_mut().tools_mut().set_tools_version(TOOLS_VERSION);
+    machine.set_guest_heartbeat_status(if is_on { ManagedEntityStatus::Green } else { ManagedEntityStatus::Gray });
+    let guest = machine.guest_mut();
+    guest.set_tools_status(if is_on { Tools::ToolsOk } else { Tools::ToolsNotRunning });
+    guest.set_tools_running_status(if is_on {
+        literal!("guestToolsRunning")
+    } else {
+        literal!("guestToolsNotRunning")
+    });
+    guest.set_tools_version_status(literal!("guestToolsUnmanaged"));
+    guest.set_tools_version_status2(literal!("guestToolsUnmanaged"));
+    guest.set_tools_version(TOOLS_VERSION.to_string()).set_tools_install_type(literal!("guestToolsTypeOpenVMTools"));
+    guest.set_guest_id(&id).set_guest_family(environment_browser::guest_family(&id));
+    guest.set_guest_full_name(environment_browser::guest_full_name(&id));
+    guest.set_guest_state(if is_on { literal!("running") } else { literal!("notRunning") });
+    guest.set_guest_state_change_supported(is_on).set_guest_operations_ready(is_on);
 }
 
 /// What a machine's operating system is called: the machine's name with nothing that a host name cannot have.
@@ -248,7 +272,8 @@ pub(super) fn go_down(machine: &mut VirtualMachine) {
     forget_addresses(machine.guest_mut());
 }
 
-fn forget_addresses(guest: &mut GuestInfo) {
+/// Has the guest say nothing of its addresses.
+pub(crate) fn forget_addresses(guest: &mut GuestInfo) {
     guest.as_object_mut().set(GuestInfo::IP_ADDRESS, Value::Unset);
     guest.as_object_mut().set(GuestInfo::IP_STACK, Value::Unset);
     for adapter in guest.net_mut().iter_mut() {

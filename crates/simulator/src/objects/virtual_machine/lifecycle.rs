@@ -1,7 +1,7 @@
 //! The end of virtual machines, and templates.
 
 use vimsim_types::enums::VirtualMachinePowerState as Power;
-use vimsim_types::method::{MarkAsTemplate, MarkAsVirtualMachine, RefreshStorageInfo, UnregisterVM};
+use vimsim_types::method::{MarkAsTemplate, MarkAsVirtualMachine, RefreshStorageInfo};
 use vimsim_types::views::{
     ComputeResource, HostSystem, InvalidState, NotSupported, ResourcePool, VirtualMachine, VmRemovedEvent,
 };
@@ -10,6 +10,7 @@ use vimsim_types::{Fault, Moref, View};
 use super::power::invalid_power_state;
 use super::{create, customize, ethernet, places, register, snapshot, summary};
 use crate::call::Call;
+use crate::containers;
 use crate::files::edit;
 use crate::objects::managed_entity;
 use crate::walk::remove_reference;
@@ -25,14 +26,9 @@ pub(super) fn destroy(call: &mut Call<'_, VirtualMachine>) -> Result<(), Fault> 
     remove(call)
 }
 
-/// Takes the machine out of the inventory; its files stay.
+/// Takes the machine out of the inventory; its files stay. A container behind it has to be gone.
 ///
-/// - `InvalidPowerState` unless it is off.
-pub(super) fn unregister_vm(call: &mut Call<'_, VirtualMachine>, _: UnregisterVM) -> Result<(), Fault> {
-    unregister(call)
-}
-
-/// [`unregister_vm`] for who unregisters many.
+/// - `InvalidPowerState` unless it is off; `ResourceInUse` while it has a container.
 pub(crate) fn unregister(call: &mut Call<'_, VirtualMachine>) -> Result<(), Fault> {
     check_off(call)?;
     let (this, machine) = (call.moref(), call.this()?.clone());
@@ -51,6 +47,7 @@ fn check_off(call: &Call<'_, VirtualMachine>) -> Result<(), Fault> {
 /// Removes the machine, and every reference to it.
 fn remove(call: &mut Call<'_, VirtualMachine>) -> Result<(), Fault> {
     let this = call.moref();
+    containers::machine::expect_torn_down(call, &this)?;
     call.post(&this, VmRemovedEvent::with(|event| _ = event.set_template(false)))?;
     let machine = call.this()?.clone();
     places::leave(call, &this, &machine)?;

@@ -36,15 +36,17 @@ mod upgrade;
 use vimsim_types::views::VirtualMachine;
 
 use super::managed_entity;
+use crate::containers;
 use crate::kind::Kind;
 
 pub(crate) use config::check_allocation;
 pub(crate) use copies::{Copies, Original};
 pub(crate) use create::{create, create_vm};
 pub(crate) use destination::{check_references as check_location, check_relocation, problems_on};
+pub(crate) use guest::{forget_addresses, tools_run};
 pub(crate) use lifecycle::unregister;
-pub(crate) use power::{count_reservation, pause, start, start_as_task, stop};
-pub(crate) use reconfigure::set_allocations;
+pub(crate) use power::{booted, count_reservation, pause, reset_now, start, start_as_task, start_outside, stop};
+pub(crate) use reconfigure::{reconfigure, set_allocations};
 pub(crate) use register::register_vm;
 pub(crate) use relocate::evacuate;
 pub(crate) use snapshot::{remove as remove_snapshot, rename as rename_snapshot, revert};
@@ -62,7 +64,7 @@ pub(crate) fn kind() -> Kind<VirtualMachine> {
         .write(power::reboot_guest)
         .write(reconfigure::reconfig_vm)
         .write(reconfigure::rename)
-        .write(lifecycle::unregister_vm)
+        .wait(containers::machine::unregister)
         .write(super::http_nfc_lease::export_vm)
         .write(lifecycle::mark_as_template)
         .write(lifecycle::mark_as_virtual_machine)

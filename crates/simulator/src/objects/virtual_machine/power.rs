@@ -22,6 +22,7 @@ use vimsim_types::{Fault, MethodView, Moref, View, literal};
 
 use super::{create, device, guest};
 use crate::call::Call;
+use crate::containers;
 use crate::objects::resource_pool;
 
 /// `InvalidPowerState`: the machine is in `existing`, where it would have to be in `requested`.
@@ -53,14 +54,32 @@ pub(super) fn power_on(call: &mut Call<'_, VirtualMachine>, request: PowerOnVMTa
     if let Some(host) = request.host() {
         call.get::<HostSystem>(&host)?;
     }
+    if is_contained(call) {
+        return containers::machine::power_on(call, request.host());
+    }
     call.start_task(move |call| {
         let this = call.moref();
         start(call, &this, request.host())
     })
 }
 
+/// Whether a container is behind the machine, or is to be.
+fn is_contained(call: &Call<'_, VirtualMachine>) -> bool {
+    let wants = |machine: &VirtualMachine| machine.config().is_some_and(containers::machine::is_contained);
+    !call.context().at_once
+        && (is_backed(call) || call.this().is_ok_and(wants))
+}
+
+/// Whether a container is behind the machine.
+fn is_backed(call: &Call<'_, VirtualMachine>) -> bool {
+    containers::machine::is_backed(call, &call.moref())
+}
+
 /// [`power_on`] as a task that another task starts.
 pub(crate) fn start_as_task(call: &mut Call<'_, VirtualMachine>) -> Result<Moref, Fault> {
+    if is_contained(call) {
+        return containers::machine::power_on(call, None);
+    }
     call.start_task_for(PowerOnVMTask::method(), |call| {
         let this = call.moref();
         start(call, &this, None)
@@ -82,10 +101,15 @@ pub(crate) fn start<T>(call: &mut Call<'_, T>, moref: &Moref, host: Option<Moref
     let host = call.get::<VirtualMachine>(moref)?.runtime().host();
     let host = host.ok_or_else(|| Fault::new(InvalidState::new(), "the virtual machine is on no host"))?;
     create::check_host(call.get::<HostSystem>(&host)?)?;
+    start_outside(call, moref)?;
+    guest::boot(call, moref)
+}
+
+/// Writes down that the machine was started, by whom and where ever.
+pub(crate) fn start_outside<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fault> {
     call.post(moref, VmStartingEvent::with(|event| _ = event.set_template(false)))?;
     set_state(call, moref, Power::PoweredOn)?;
-    call.post(moref, VmPoweredOnEvent::with(|event| _ = event.set_template(false)))?;
-    guest::boot(call, moref)
+    call.post(moref, VmPoweredOnEvent::with(|event| _ = event.set_template(false)))
 }
 
 /// Moves a machine that does not run to another host of its compute resource.
@@ -119,6 +143,9 @@ pub(super) fn change_host<T>(
 ///
 /// - `InvalidPowerState` if it is off, as a fault of the task.
 pub(super) fn power_off(call: &mut Call<'_, VirtualMachine>, _: PowerOffVMTask) -> Result<Moref, Fault> {
+    if is_backed(call) {
+        return containers::machine::power_off(call);
+    }
     call.start_task(|call| {
         let this = call.moref();
         stop(call, &this)
@@ -142,6 +169,9 @@ pub(crate) fn stop<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fault
 ///
 /// - `InvalidPowerState` unless it is on, as a fault of the task.
 pub(super) fn suspend(call: &mut Call<'_, VirtualMachine>, _: SuspendVMTask) -> Result<Moref, Fault> {
+    if is_backed(call) {
+        return containers::machine::suspend(call);
+    }
     call.start_task(|call| {
         let this = call.moref();
         pause(call, &this)
@@ -168,6 +198,9 @@ pub(crate) fn pause<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Faul
 ///
 /// - `InvalidPowerState` unless it is on, as a fault of the task.
 pub(super) fn reset(call: &mut Call<'_, VirtualMachine>, _: ResetVMTask) -> Result<Moref, Fault> {
+    if is_backed(call) {
+        return containers::machine::reset(call);
+    }
     call.start_task(|call| {
         let this = call.moref();
         check_no_template(call.this()?)?;
@@ -180,6 +213,21 @@ pub(super) fn reset(call: &mut Call<'_, VirtualMachine>, _: ResetVMTask) -> Resu
         set_state(call, &this, Power::PoweredOn)?;
         guest::boot(call, &this)
     })
+}
+
+/// What [`reset`] writes of a machine whose container was started anew.
+pub(crate) fn reset_now(call: &mut Call<'_, VirtualMachine>) -> Result<(), Fault> {
+    check_on(call)?;
+    let this = call.moref();
+    call.post(&this, VmResettingEvent::with(|event| _ = event.set_template(false)))?;
+    booted(call)
+}
+
+/// The machine has been started anew.
+pub(crate) fn booted(call: &mut Call<'_, VirtualMachine>) -> Result<(), Fault> {
+    let now = call.now();
+    call.this_mut()?.runtime_mut().set_boot_time(now);
+    Ok(())
 }
 
 /// `InvalidPowerState` unless the machine is on.
@@ -200,6 +248,10 @@ pub(super) fn shutdown_guest(call: &mut Call<'_, VirtualMachine>, _: ShutdownGue
     check_on(call)?;
     let this = call.moref();
     call.post(&this, VmGuestShutdownEvent::with(|event| _ = event.set_template(false)))?;
+    if is_backed(call) {
+        containers::machine::shutdown_guest(call);
+        return Ok(());
+    }
     stop(call, &this)
 }
 
@@ -208,6 +260,10 @@ pub(super) fn standby_guest(call: &mut Call<'_, VirtualMachine>, _: StandbyGuest
     check_on(call)?;
     let this = call.moref();
     call.post(&this, VmGuestStandbyEvent::with(|event| _ = event.set_template(false)))?;
+    if is_backed(call) {
+        containers::machine::standby_guest(call);
+        return Ok(());
+    }
     pause(call, &this)
 }
 
@@ -223,9 +279,11 @@ pub(super) fn reboot_guest(call: &mut Call<'_, VirtualMachine>, _: RebootGuest) 
     }
     let this = call.moref();
     call.post(&this, VmGuestRebootEvent::with(|event| _ = event.set_template(false)))?;
-    let now = call.now();
-    call.this_mut()?.runtime_mut().set_boot_time(now);
-    Ok(())
+    if is_backed(call) {
+        containers::machine::reboot_guest(call);
+        return Ok(());
+    }
+    booted(call)
 }
 
 /// Adds what a running machine reserves to what its pool counts (1), or takes it away (-1).
@@ -280,6 +338,7 @@ pub(super) fn set_state<T>(call: &mut Call<'_, T>, moref: &Moref, state: Power) 
     let app = machine.parent_v_app();
     *call.edit::<VirtualMachine>(moref)? = machine;
     count_reservation(call, moref, 1)?;
+    containers::machine::follow(call, moref, state)?;
     // A vApp says whether its machines run.
     match app.filter(|app| call.object(app).is_some()) {
         Some(app) => call.edit::<VirtualApp>(&app).map(|_| ()),

@@ -13,6 +13,7 @@ use vimsim_types::{ArcStr, Fault, Moref, View};
 use super::device::{self, Site};
 use super::{config, guest, places, power, set_property, summary};
 use crate::call::Call;
+use crate::containers;
 use crate::files::edit;
 use crate::objects::{event_manager, managed_entity};
 
@@ -23,6 +24,9 @@ use crate::objects::{event_manager, managed_entity};
 ///   memory of a running machine that cannot be added to; `InvalidArgument` and `InvalidVmConfig` as when it is created, and
 ///   what [`device::change`] says of devices.
 pub(super) fn reconfig_vm(call: &mut Call<'_, VirtualMachine>, request: ReconfigVMTask) -> Result<Moref, Fault> {
+    if containers::machine::changes_container(call, &call.moref(), request.spec()) {
+        return containers::machine::reconfigure(call, request.spec().clone());
+    }
     call.start_task(move |call| {
         let this = call.moref();
         reconfigure(call, &this, request.spec())
