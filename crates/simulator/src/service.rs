@@ -18,6 +18,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Product};
 use crate::containers::Engine;
 use crate::files::content::Scratch;
+use crate::guest::Guests;
 use crate::kind::Handler;
 use crate::kinds::Kinds;
 use crate::model::saved;
@@ -84,6 +85,7 @@ pub struct Service {
     collectors: objects::property_collector::Collectors,
     spawner: Spawner,
     engine: Engine,
+    guests: Guests,
     scratch: Arc<Scratch>,
     stopping: watch::Sender<bool>,
     /// In microseconds; 0 for none.
@@ -119,6 +121,7 @@ impl Service {
             collectors: objects::property_collector::Collectors::default(),
             spawner: Spawner::default(),
             engine,
+            guests: Guests::default(),
             scratch: Scratch::new(),
             stopping: watch::Sender::new(false),
             idle_limit: AtomicI64::new(DEFAULT_IDLE_LIMIT),
@@ -234,6 +237,11 @@ impl Service {
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// What is remembered of guests.
+    pub(crate) fn guests(&self) -> &Guests {
+        &self.guests
     }
 
     /// Becomes true when the service is to stop.

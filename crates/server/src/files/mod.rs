@@ -1,8 +1,10 @@
-//! Files over HTTP: datastores under `/folder`, and what virtual machines are imported from and exported to under `/nfc`.
+//! Files over HTTP: datastores under `/folder`, what virtual machines are imported from and exported to under `/nfc`, and
+//! files of guests under `/guestFile`.
 
 mod answer;
 mod caller;
 mod folder;
+mod guest;
 mod listing;
 mod nfc;
 mod range;
@@ -12,7 +14,8 @@ use std::sync::Arc;
 use axum::Router;
 use vimsim_simulator::Service;
 
-/// The routes of both.
+/// The routes of all three.
 pub(crate) fn routes(service: &Arc<Service>) -> Router {
-    folder::routes(service.clone()).merge(nfc::routes(service.clone()))
+    let routes = folder::routes(service.clone()).merge(nfc::routes(service.clone()));
+    routes.merge(guest::routes(service.clone()))
 }

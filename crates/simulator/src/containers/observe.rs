@@ -55,13 +55,11 @@ async fn listen(service: &Arc<Service>) {
                     });
                 }
             }
-            EngineEvent::Container(event) => {
-                match service.engine().owner_of(&event.id) {
-                    Some(owner) if owner.is::<VirtualMachine>() => machine::look_later(service, &owner),
-                    Some(host) => look_later(service, &host),
-                    None => {}
-                }
-            }
+            EngineEvent::Container(event) => match service.engine().owner_of(&event.id) {
+                Some(owner) if owner.is::<VirtualMachine>() => machine::look_later(service, &owner),
+                Some(host) => look_later(service, &host),
+                None => {}
+            },
         }
     }
 }

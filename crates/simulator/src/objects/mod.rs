@@ -26,6 +26,11 @@ pub(crate) mod extension_manager;
 pub(crate) mod file_manager;
 pub(crate) mod folder;
 pub(crate) mod folder_batch;
+pub(crate) mod guest_alias_manager;
+pub(crate) mod guest_auth_manager;
+pub(crate) mod guest_file_manager;
+pub(crate) mod guest_process_manager;
+pub(crate) mod guest_windows_registry_manager;
 pub(crate) mod history;
 pub(crate) mod host_access_manager;
 pub(crate) mod host_auto_start_manager;
@@ -121,6 +126,11 @@ pub(crate) fn kinds() -> Vec<Table> {
         extension_manager::kind().into_table(),
         file_manager::kind().into_table(),
         folder::kind().into_table(),
+        guest_alias_manager::kind().into_table(),
+        guest_auth_manager::kind().into_table(),
+        guest_file_manager::kind().into_table(),
+        guest_process_manager::kind().into_table(),
+        guest_windows_registry_manager::kind().into_table(),
         host_access_manager::kind().into_table(),
         host_auto_start_manager::kind().into_table(),
         host_certificate_manager::kind().into_table(),

@@ -28,7 +28,11 @@ pub(crate) fn properties(context: &Context) -> OptionManager {
 
 /// Where clients reach the service: `https://127.0.0.1:8989`.
 pub(crate) fn base_url(context: &Context) -> String {
-    let config = context.service.config();
+    base_url_of(context.service.config())
+}
+
+/// [`base_url`] of a configuration.
+pub(crate) fn base_url_of(config: &crate::config::Config) -> String {
     let scheme = if config.plain_http { "http" } else { "https" };
     config.address.map_or_else(|| format!("{scheme}://localhost"), |address| format!("{scheme}://{address}"))
 }

@@ -107,11 +107,17 @@ async fn go_on(engine: &Engine, backed: &Backed) -> Result<Option<(Container, Un
         Status::Running | Status::Restarting => {}
         Status::Paused => {
             runtime.unpause_container(&id).await.map_err(failed)?;
-            undo.push("a container that goes on", { let id = id.clone(); async move { again.pause_container(&id).await } });
+            undo.push("a container that goes on", {
+                let id = id.clone();
+                async move { again.pause_container(&id).await }
+            });
         }
         _ => {
             runtime.start_container(&id).await.map_err(failed)?;
-            undo.push("a started container", { let id = id.clone(); async move { again.kill_container(&id, "SIGKILL").await } });
+            undo.push("a started container", {
+                let id = id.clone();
+                async move { again.kill_container(&id, "SIGKILL").await }
+            });
         }
     }
     Ok(Some((runtime.inspect_container(&id).await.map_err(failed)?, undo)))
@@ -289,4 +295,3 @@ pub(crate) fn standby_guest(call: &mut Call<'_, VirtualMachine>) {
 pub(crate) fn reboot_guest(call: &mut Call<'_, VirtualMachine>) {
     later(call, Deed::Restart, Power::PoweredOn, machine::booted);
 }
-

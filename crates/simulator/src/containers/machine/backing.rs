@@ -63,7 +63,9 @@ pub(crate) fn set(transaction: &mut Transaction, machine: &Moref, backed: Option
 /// Writes down to which power state the container was brought.
 pub(crate) fn set_state(transaction: &mut Transaction, machine: &Moref, state: Power) -> Result<(), Fault> {
     match of(transaction, machine) {
-        Some(backed) if backed.state != state => set(transaction, machine, Some(Backed { state, ..Backed::clone(&backed) })),
+        Some(backed) if backed.state != state => {
+            set(transaction, machine, Some(Backed { state, ..Backed::clone(&backed) }))
+        }
         _ => Ok(()),
     }
 }

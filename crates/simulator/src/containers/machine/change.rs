@@ -45,10 +45,7 @@ enum Outcome {
 ///
 /// - As [`machine::reconfigure`], and `PlatformConfigFault` with the engine's words, as faults of the task; machine and
 ///   container are then as before.
-pub(crate) fn reconfigure(
-    call: &mut Call<'_, VirtualMachine>,
-    spec: VirtualMachineConfigSpec,
-) -> Result<Moref, Fault> {
+pub(crate) fn reconfigure(call: &mut Call<'_, VirtualMachine>, spec: VirtualMachineConfigSpec) -> Result<Moref, Fault> {
     let this = call.moref();
     call.start_work(ReconfigVMTask::method(), Cancel::Yes, move |work| async move {
         let turn = work.service().engine().turn(&this).await;
@@ -71,9 +68,7 @@ pub(crate) fn reconfigure(
                     service.engine().forget(&this);
                     machine::reconfigure(call, &this, &spec)
                 }
-                Outcome::Made(made) => {
-                    up(call, &this, Some(*made), |call| machine::reconfigure(call, &this, &spec))
-                }
+                Outcome::Made(made) => up(call, &this, Some(*made), |call| machine::reconfigure(call, &this, &spec)),
             }
         })
     })
@@ -116,9 +111,8 @@ async fn replace(work: &Work, this: &Moref, after: &VirtualMachine) -> Result<Ou
         Err(fault) => fault,
     };
     let again = bring_up(service, this, None, None).await;
-    let written = again.and_then(|made| {
-        service.transact::<VirtualMachine, _>(this, |call| up(call, this, made, |_| Ok(())))
-    });
+    let written =
+        again.and_then(|made| service.transact::<VirtualMachine, _>(this, |call| up(call, this, made, |_| Ok(()))));
     if let Err(fault) = written {
         tracing::error!(machine = %this, %fault, "the container that was to be replaced cannot be brought back");
         observe::look_later(service, this);

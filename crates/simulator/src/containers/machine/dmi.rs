@@ -20,9 +20,8 @@ pub(super) fn files(uuid: &str, has_parent: bool) -> Result<Vec<u8>> {
     let mut archive = Archive::new();
     if has_parent {
         archive = archive.directory("dmi", 0o755).directory("dmi/id", 0o755);
-        archive = OTHERS
-            .iter()
-            .fold(archive, |archive, name| archive.link(name, &format!("/sys/devices/virtual/{name}")));
+        archive =
+            OTHERS.iter().fold(archive, |archive, name| archive.link(name, &format!("/sys/devices/virtual/{name}")));
     }
     let digits = digits(uuid);
     archive

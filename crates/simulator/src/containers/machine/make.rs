@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use vimsim_container::{
-    Container, ContainerSpec, Instance, Mount, Removal, RuntimeError, Undo, VolumeSpec, stream_of,
-};
-use vimsim_types::{Fault, View};
+use vimsim_container::{Container, ContainerSpec, Instance, Mount, Removal, RuntimeError, Undo, VolumeSpec, stream_of};
 use vimsim_types::enums::VirtualMachinePowerState as Power;
 use vimsim_types::views::RequestCanceled;
+use vimsim_types::{Fault, View};
 
 use super::backing::Backed;
 use super::dmi;

@@ -30,7 +30,13 @@ pub(super) struct Plan {
 
 impl Plan {
     /// What `wanted` means for a machine on this host.
-    pub(super) fn new(snapshot: &Snapshot, moref: &Moref, machine: &VirtualMachine, wanted: Wanted, host: Option<&Moref>) -> Self {
+    pub(super) fn new(
+        snapshot: &Snapshot,
+        moref: &Moref,
+        machine: &VirtualMachine,
+        wanted: Wanted,
+        host: Option<&Moref>,
+    ) -> Self {
         let uuid = machine.config().map(|config| config.uuid().to_string()).unwrap_or_default();
         let env = machine.config().map(|config| wanted.environment(config)).unwrap_or_default();
         // Which network the client has named goes before what the machine is plugged into.

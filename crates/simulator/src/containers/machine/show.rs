@@ -26,8 +26,9 @@ impl Before {
     /// What they say now.
     pub(super) fn of(machine: &VirtualMachine) -> Self {
         let devices = machine.config().into_iter().flat_map(|config| config.hardware().device());
-        let macs = devices
-            .filter_map(|device| Some((device.key(), device.downcast::<VirtualEthernetCard>()?.mac_address().cloned())));
+        let macs = devices.filter_map(|device| {
+            Some((device.key(), device.downcast::<VirtualEthernetCard>()?.mac_address().cloned()))
+        });
         Self { guest: machine.guest().cloned(), heartbeat: machine.guest_heartbeat_status(), macs: macs.collect() }
     }
 }
@@ -63,7 +64,8 @@ pub(super) fn show<T>(call: &mut Call<'_, T>, moref: &Moref, backed: &Backed, se
         adapters.push(adapter);
     }
     // A card that leads nowhere has no address.
-    let rest = known.into_iter().filter(|adapter| !places.iter().any(|(key, _)| *key == Some(adapter.device_config_id())));
+    let rest =
+        known.into_iter().filter(|adapter| !places.iter().any(|(key, _)| *key == Some(adapter.device_config_id())));
     adapters.extend(rest.filter(|adapter| adapter.device_config_id() >= 0));
     guest.set_net(adapters);
     let first = places.iter().map(|(_, endpoint)| endpoint).find(|endpoint| endpoint.address.is_some());
@@ -157,7 +159,9 @@ pub(super) fn go_down<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fa
 pub(super) fn hide<T>(call: &mut Call<'_, T>, moref: &Moref, backed: &Backed) -> Result<(), Fault> {
     let machine = call.edit::<VirtualMachine>(moref)?;
     let before = &backed.before;
-    machine.as_object_mut().set(VirtualMachine::GUEST, before.guest.clone().map_or(Value::Unset, |guest| Value::Object(guest.into())));
+    machine
+        .as_object_mut()
+        .set(VirtualMachine::GUEST, before.guest.clone().map_or(Value::Unset, |guest| Value::Object(guest.into())));
     machine.set_guest_heartbeat_status(before.heartbeat);
     for device in machine.config_mut().hardware_mut().device_mut().iter_mut() {
         let known = before.macs.iter().find(|(key, _)| *key == device.key()).and_then(|(_, mac)| mac.clone());

@@ -150,7 +150,8 @@ mod tests {
         assert_eq!((wanted.spec.image.as_str(), wanted.has_dmi), ("nginx", false));
         assert_eq!((wanted.spec.ports[0].container, wanted.spec.ports[0].host), (80, Some(8080)));
         assert_eq!(wanted.spec.networks, ["blue"]);
-        let env: Vec<String> = wanted.environment(&config).iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let env: Vec<String> =
+            wanted.environment(&config).iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(env, ["A=1", "B=2 3", "VMX_GUESTINFO_META_DATA=x;y", "VMX_GUESTINFO=true"]);
     }
 

@@ -48,6 +48,7 @@ fn check_off(call: &Call<'_, VirtualMachine>) -> Result<(), Fault> {
 fn remove(call: &mut Call<'_, VirtualMachine>) -> Result<(), Fault> {
     let this = call.moref();
     containers::machine::expect_torn_down(call, &this)?;
+    call.context().service.guests().forget(&this);
     call.post(&this, VmRemovedEvent::with(|event| _ = event.set_template(false)))?;
     let machine = call.this()?.clone();
     places::leave(call, &this, &machine)?;

@@ -66,8 +66,7 @@ pub(super) fn power_on(call: &mut Call<'_, VirtualMachine>, request: PowerOnVMTa
 /// Whether a container is behind the machine, or is to be.
 fn is_contained(call: &Call<'_, VirtualMachine>) -> bool {
     let wants = |machine: &VirtualMachine| machine.config().is_some_and(containers::machine::is_contained);
-    !call.context().at_once
-        && (is_backed(call) || call.this().is_ok_and(wants))
+    !call.context().at_once && (is_backed(call) || call.this().is_ok_and(wants))
 }
 
 /// Whether a container is behind the machine.
