@@ -23,6 +23,7 @@ impl Engine {
             .directory("tmp", 0o1777)
             .file("etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\nguest:x:1000:1000:guest:/tmp:/bin/sh\n")
             .file("etc/group", 0o644, "root:x:0:\nguest:x:1000:\n")
+            .file("bin/bash", 0o755, "#!/bin/sh\nexec /bin/sh \"$@\"\n")
             .file("bin/busybox", 0o755, busybox);
         let archive = APPLETS.iter().fold(archive, |archive, applet| archive.link(&format!("bin/{applet}"), "busybox"));
         let sleep = r#"CMD ["sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait"]"#;
@@ -36,6 +37,7 @@ const APPLETS: &[&str] = &[
     "awk",
     "base64",
     "cat",
+    "chgrp",
     "chmod",
     "chown",
     "cp",
@@ -43,6 +45,7 @@ const APPLETS: &[&str] = &[
     "date",
     "dd",
     "df",
+    "dirname",
     "dmesg",
     "echo",
     "env",

@@ -3,6 +3,7 @@
 mod adding;
 mod failing;
 mod life;
+mod machines;
 mod with_engine;
 
 use std::sync::Arc;

@@ -58,7 +58,7 @@ pub(super) const CHANGE: &str = r#"
 [ -e "$1" ] || [ -L "$1" ] || exit 64
 [ -z "$2" ] || chmod "$2" "$1" || exit 1
 [ -z "$3" ] || chown "$3" "$1" || exit 1
-[ -z "$4" ] || chgrp "$4" "$1" || exit 1
+[ -z "$4" ] || chown ":$4" "$1" || exit 1
 [ -z "$5" ] || touch -m -d "@$5" "$1" || exit 1
 [ -z "$6" ] || touch -a -d "@$6" "$1" || exit 1
 "#;

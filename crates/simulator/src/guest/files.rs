@@ -23,7 +23,7 @@ if [ "$2" = true ]; then
     exec mkdir -p "$1"
 fi
 [ -e "$1" ] || [ -L "$1" ] && exit 65
-[ -d "$(dirname "$1")" ] || exit 64
+[ -d "${1%/*}/" ] || exit 64
 mkdir "$1"
 "#;
 
@@ -48,7 +48,7 @@ if [ "$3" = true ]; then [ -d "$1" ] || exit 66; else [ -d "$1" ] && exit 67; fi
 if [ -e "$2" ] || [ -L "$2" ]; then
     [ "$4" = true ] && [ ! -d "$2" ] || exit 75
 fi
-[ -d "$(dirname "$2")" ] || exit 74
+[ -d "${2%/*}/" ] || exit 74
 mv -f "$1" "$2"
 "#;
 
@@ -124,7 +124,7 @@ impl Guest {
     /// - `FileAlreadyExists`; `FileNotFound` without the directory that it is to be in.
     // Fidelity: with `createParentDirectories` a directory that is there is none to complain of, as in vcsim.
     pub(crate) async fn make_directory(&self, path: &str, with_parents: bool) -> Result<(), Fault> {
-        self.about(MAKE_DIRECTORY, &[path, flag(with_parents)]).await.map(drop)
+        self.about(MAKE_DIRECTORY, &[plain(path), flag(with_parents)]).await.map(drop)
     }
 
     /// - `FileNotFound`, `NotAFile`.
@@ -139,6 +139,7 @@ impl Guest {
 
     /// - `FileNotFound`, `FileAlreadyExists`, and `NotADirectory` or `NotAFile` for what is the other.
     pub(crate) async fn move_path(&self, from: &str, to: &str, is_directory: bool, replace: bool) -> Result<(), Fault> {
+        let (from, to) = (plain(from), plain(to));
         let mut outcome = self.run(MOVE, &[from, to, flag(is_directory), flag(replace)]).await?;
         let second = SECOND.iter().find(|(code, _)| *code == outcome.exit_code);
         let path = if second.is_some() { to } else { from };
@@ -169,6 +170,12 @@ impl Guest {
         let arguments: Vec<&str> = [path].into_iter().chain(changes.iter().map(String::as_str)).collect();
         self.about(attributes::CHANGE, &arguments).await.map(drop)
     }
+}
+
+/// A path without the slashes behind it.
+fn plain(path: &str) -> &str {
+    let plain = path.trim_end_matches('/');
+    if plain.is_empty() { path } else { plain }
 }
 
 fn flag(flag: bool) -> &'static str {

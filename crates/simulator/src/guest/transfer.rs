@@ -41,7 +41,7 @@ stat -L -c "$2" "$1"
 const ACCEPT: &str = r#"
 [ -d "$1" ] && exit 67
 [ "$2" = true ] || [ ! -e "$1" ] || exit 65
-[ -d "$(dirname "$1")" ] || exit 64
+[ -d "${1%/*}/" ] || exit 64
 "#;
 
 /// The path, and how many bytes there are to be. A file comes whole or not at all.
