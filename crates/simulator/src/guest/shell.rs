@@ -30,9 +30,9 @@ pub(super) fn refused(error: &RuntimeError) -> Fault {
 }
 
 /// A fault about a file.
-pub(super) fn about<F: View>(path: &str, words: impl std::fmt::Display) -> Fault
+pub(super) fn about<F>(path: &str, words: impl std::fmt::Display) -> Fault
 where
-    F: std::ops::Deref<Target = FileFault> + std::ops::DerefMut,
+    F: View + std::ops::Deref<Target = FileFault> + std::ops::DerefMut,
 {
     Fault::new(F::with(|fault| _ = fault.set_file(path)), format!("{path}: {words}"))
 }
