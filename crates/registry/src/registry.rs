@@ -68,13 +68,18 @@ impl Registry {
         let _turn = lock(&self.writer);
         let mut transaction = Transaction::new(self.current.load_full(), self.rules.clone());
         let answer = work(&mut transaction)?;
+        self.publish(transaction);
+        Ok(answer)
+    }
+
+    /// Makes what a transaction changed the newest snapshot, if it changed anything.
+    fn publish(&self, transaction: Transaction) {
         if let Some((world, objects)) = transaction.finish() {
             let version = world.version;
             lock(&self.changes).push(Change { version, objects: objects.into() });
             self.current.store(Arc::new(world));
             self.version.send_replace(version);
         }
-        Ok(answer)
     }
 }
 

@@ -152,6 +152,11 @@ impl<'a, T> Call<'a, T> {
     pub(crate) fn on<V>(&mut self, moref: &Moref) -> Call<'_, V> {
         Call { transaction: self.transaction, context: self.context, this: moref.clone(), of: PhantomData }
     }
+
+    /// The call, whatever the type of its object: what is done for all types alike is compiled once, not once for each.
+    pub(crate) fn untyped(&mut self) -> Call<'_, ()> {
+        Call { transaction: self.transaction, context: self.context, this: self.this.clone(), of: PhantomData }
+    }
 }
 
 impl<T: View> Call<'_, T> {

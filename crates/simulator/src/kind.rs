@@ -52,6 +52,13 @@ pub(crate) struct Table {
     pub(crate) destroy: Option<Arc<Destroyer>>,
 }
 
+impl Table {
+    /// Adds a method.
+    fn add(&mut self, method: TypeId, handler: Handler) {
+        self.methods.insert(method, handler);
+    }
+}
+
 impl<T: View> Kind<T> {
     /// A kind with no methods.
     pub(crate) fn new() -> Self {
@@ -63,7 +70,7 @@ impl<T: View> Kind<T> {
         mut self,
         handler: fn(&Look<'_, B>, M) -> Result<R, Fault>,
     ) -> Self {
-        self.table.methods.insert(
+        self.table.add(
             M::TYPE,
             Handler::Read(Arc::new(move |snapshot, context, this, arguments| {
                 let look = Look::new(snapshot, context, this);
@@ -78,7 +85,7 @@ impl<T: View> Kind<T> {
         mut self,
         handler: fn(&mut Call<'_, B>, M) -> Result<R, Fault>,
     ) -> Self {
-        self.table.methods.insert(
+        self.table.add(
             M::TYPE,
             Handler::Write(Arc::new(move |transaction, context, this, arguments| {
                 let mut call = Call::new(transaction, context, this);
@@ -95,7 +102,7 @@ impl<T: View> Kind<T> {
         R: IntoValue,
         F: Future<Output = Result<R, Fault>> + Send + 'static,
     {
-        self.table.methods.insert(
+        self.table.add(
             M::TYPE,
             Handler::Wait(Arc::new(move |wait, arguments| {
                 let future = handler(wait, M::from_object_unchecked(arguments));

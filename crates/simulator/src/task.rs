@@ -72,19 +72,12 @@ impl<T: View> Call<'_, T> {
         body: impl FnOnce(&mut Call<'_, T>) -> Result<R, Fault> + Send + 'static,
     ) -> Result<Moref, Fault> {
         let this = self.moref();
-        let task = create(self, method)?;
-        let body: Write = Box::new(move |transaction, context| {
-            body(&mut Call::new(transaction, context, this)).map(IntoValue::into_value)
-        });
-        let context = self.context();
-        if context.at_once {
-            let result = declare_result(method, body(self, context)?);
-            finish(self, &task, context, Ok(result))?;
-        } else {
-            let session = context.session.clone();
-            context.jobs.borrow_mut().push(Job { task: task.clone(), method, session, body: Body::Write(body) });
-        }
-        Ok(task)
+        self.untyped().start_write(
+            method,
+            Box::new(move |transaction, context| {
+                body(&mut Call::new(transaction, context, this)).map(IntoValue::into_value)
+            }),
+        )
     }
 
     /// Starts a task on this object that takes time: `work` is a future, run without any lock and dropped when the service
@@ -106,7 +99,7 @@ impl<T: View> Call<'_, T> {
             let why = format!("{} takes time, and the inventory is still being made", method.name);
             return Err(Fault::invalid_request(why));
         }
-        let task = create(self, method)?;
+        let task = create(&mut self.untyped(), method)?;
         if cancel == Cancel::Yes {
             self.edit::<Task>(&task)?.info_mut().set_cancelable(true);
         }
@@ -126,8 +119,24 @@ impl<T: View> Call<'_, T> {
     }
 }
 
+impl Call<'_, ()> {
+    /// Starts a task whose body is one transaction, or carries it out at once.
+    fn start_write(&mut self, method: &'static Method, body: Write) -> Result<Moref, Fault> {
+        let task = create(self, method)?;
+        let context = self.context();
+        if context.at_once {
+            let result = declare_result(method, body(self, context)?);
+            finish(self, &task, context, Ok(result))?;
+        } else {
+            let session = context.session.clone();
+            context.jobs.borrow_mut().push(Job { task: task.clone(), method, session, body: Body::Write(body) });
+        }
+        Ok(task)
+    }
+}
+
 /// Adds the `Task` object of a method call, queued.
-fn create<T: View>(call: &mut Call<'_, T>, method: &'static Method) -> Result<Moref, Fault> {
+fn create(call: &mut Call<'_, ()>, method: &'static Method) -> Result<Moref, Fault> {
     let entity = call.moref();
     let context = call.context();
     let task = call.create_moref(Task::TYPE);

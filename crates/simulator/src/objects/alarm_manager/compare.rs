@@ -80,5 +80,6 @@ pub(crate) fn compare_states<T>(call: &mut Call<'_, T>, subject: &Moref) -> Resu
         .filter_map(|alarm| Some((alarm.alarm.clone(), status(&alarm.expression, entity)?)))
         .collect();
     let now = call.now();
-    found.into_iter().try_for_each(|(alarm, status)| change(call, subject, &alarm, status, None, now))
+    let mut call = call.untyped();
+    found.into_iter().try_for_each(|(alarm, status)| change(&mut call, subject, &alarm, status, None, now))
 }

@@ -109,7 +109,7 @@ fn compare(event: &Event, comparison: &EventAlarmExpressionComparison) -> bool {
 }
 
 /// Lets alarms that wait for this event change.
-pub(crate) fn trigger<T>(call: &mut Call<'_, T>, subject: &Moref, event: &Event) -> Result<(), Fault> {
+pub(crate) fn trigger(call: &mut Call<'_, ()>, subject: &Moref, event: &Event) -> Result<(), Fault> {
     let Some(triggers) = call.object(&moref()).and_then(|manager| manager.private::<Triggers>()) else {
         return Ok(());
     };
@@ -129,8 +129,8 @@ pub(crate) fn trigger<T>(call: &mut Call<'_, T>, subject: &Moref, event: &Event)
 }
 
 /// Brings an alarm at an entity to a status, if the entity is one that it watches.
-pub(super) fn change<T>(
-    call: &mut Call<'_, T>,
+pub(super) fn change(
+    call: &mut Call<'_, ()>,
     subject: &Moref,
     alarm: &Moref,
     status: ManagedEntityStatus,

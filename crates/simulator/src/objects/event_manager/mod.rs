@@ -12,7 +12,7 @@ use vimsim_types::views::{
     ManagedEntity, ManagedEntityEventArgument, Network, NetworkEventArgument, ResourcePool, ResourcePoolEventArgument,
     Task, VirtualMachine, VmEventArgument,
 };
-use vimsim_types::{Fault, Field, Moref, Namespace, TypeId, View};
+use vimsim_types::{Fault, Field, Moref, Namespace, Object, TypeId, View};
 
 use super::descriptions::{element, words};
 
@@ -50,24 +50,29 @@ pub(crate) fn properties() -> EventManager {
 impl<T> Call<'_, T> {
     /// Writes down that `event` happened to `subject`: fills in who, when and where, and its text.
     pub(crate) fn post(&mut self, subject: &Moref, event: impl View) -> Result<(), Fault> {
-        let task = self.context().task.clone();
-        let chain = task.and_then(|task| Some(self.view::<Task>(&task)?.info().event_chain_id()));
-        self.post_in_chain(subject, chain, event)
+        self.untyped().post_of_task(subject, event.into())
     }
 
     /// [`Call::post`] as a part of a chain of events.
-    pub(crate) fn post_in_chain(
-        &mut self,
-        subject: &Moref,
-        chain: Option<i32>,
-        mut event: impl View,
-    ) -> Result<(), Fault> {
+    pub(crate) fn post_in_chain(&mut self, subject: &Moref, chain: Option<i32>, event: impl View) -> Result<(), Fault> {
+        self.untyped().write_down(subject, chain, event.into())
+    }
+}
+
+impl Call<'_, ()> {
+    /// Writes down an event as a part of what the task does that this call is the body of.
+    fn post_of_task(&mut self, subject: &Moref, event: Object) -> Result<(), Fault> {
+        let task = self.context().task.clone();
+        let chain = task.and_then(|task| Some(self.view::<Task>(&task)?.info().event_chain_id()));
+        self.write_down(subject, chain, event)
+    }
+
+    fn write_down(&mut self, subject: &Moref, chain: Option<i32>, mut object: Object) -> Result<(), Fault> {
         let manager = moref(self.context().is_virtual_center());
-        let Some(object) = self.object(&manager) else { return Ok(()) };
-        let key = object.private::<Log>().map_or(0, Log::last_key) + 1;
+        let Some(log) = self.object(&manager) else { return Ok(()) };
+        let key = log.private::<Log>().map_or(0, Log::last_key) + 1;
         let (now, user) = (self.now(), self.context().user());
-        let object = event.as_object_mut();
-        let event = Event::from_mut(object).ok_or_else(|| Fault::invalid_request("not an event"))?;
+        let event = Event::from_mut(&mut object).ok_or_else(|| Fault::invalid_request("not an event"))?;
         event.set_key(key);
         event.set_chain_id(chain.unwrap_or(key));
         event.set_created_time(now);
@@ -80,11 +85,10 @@ impl<T> Call<'_, T> {
             let text = super::event_text::text(event);
             event.set_full_formatted_message(text);
         }
-        let event = object.clone();
-        self.edit::<EventManager>(&manager)?.as_object_mut().set(EventManager::LATEST_EVENT, event.clone().into());
+        self.edit::<EventManager>(&manager)?.as_object_mut().set(EventManager::LATEST_EVENT, object.clone().into());
         let parent = self.view::<ManagedEntity>(subject).and_then(|entity| entity.parent());
-        self.private::<Log>(&manager)?.push(Entry::new(event.clone(), subject.clone(), parent));
-        super::alarm_manager::trigger(self, subject, Event::from_ref_unchecked(&event))
+        self.private::<Log>(&manager)?.push(Entry::new(object.clone(), subject.clone(), parent));
+        super::alarm_manager::trigger(self, subject, Event::from_ref_unchecked(&object))
     }
 
     /// Names the subject and what it is in, as far as the event has not done so itself.
@@ -137,7 +141,9 @@ impl<T> Call<'_, T> {
             }
         }
     }
+}
 
+impl<T> Call<'_, T> {
     /// The event argument that names a folder.
     pub(crate) fn folder_argument(&self, moref: &Moref) -> FolderEventArgument {
         FolderEventArgument::with(|argument| {

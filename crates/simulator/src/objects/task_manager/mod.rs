@@ -9,8 +9,7 @@ use rpds::{Queue, Vector};
 use vimsim_types::enums::TaskInfoState;
 use vimsim_types::method::{CreateCollectorForTasks, CreateTask};
 use vimsim_types::views::{
-    ExtensionManager, ManagedEntity, ManagedObject, NotSupported, Task, TaskEvent, TaskInfo, TaskManager,
-    TaskReasonUser,
+    ExtensionManager, ManagedEntity, NotSupported, Task, TaskEvent, TaskInfo, TaskManager, TaskReasonUser,
 };
 use vimsim_types::{Fault, ItemsMut, Moref, View};
 
@@ -117,7 +116,7 @@ pub(crate) fn number(task: &Moref) -> u64 {
 }
 
 /// Lists a new task as recent, here and at its entity, writes down that it began, and forgets the oldest that have ended.
-pub(crate) fn remember<T: View>(call: &mut Call<'_, T>, task: &Moref) -> Result<(), Fault> {
+pub(crate) fn remember(call: &mut Call<'_, ()>, task: &Moref) -> Result<(), Fault> {
     let context = call.context();
     let manager = moref(context.is_virtual_center());
     if call.object(&manager).is_none() {
@@ -155,7 +154,7 @@ pub(crate) fn remember<T: View>(call: &mut Call<'_, T>, task: &Moref) -> Result<
 }
 
 /// Forgets the ended tasks that are too old, or too many.
-fn forget_old<T>(call: &mut Call<'_, T>, manager: &Moref) -> Result<(), Fault> {
+fn forget_old(call: &mut Call<'_, ()>, manager: &Moref) -> Result<(), Fault> {
     let oldest = call.now().plus_seconds(-KEPT_SECONDS);
     loop {
         let ended = &call.private::<Kept>(manager)?.ended;
@@ -171,7 +170,7 @@ fn forget_old<T>(call: &mut Call<'_, T>, manager: &Moref) -> Result<(), Fault> {
 }
 
 /// Removes a task that nothing lists.
-fn forget<T>(call: &mut Call<'_, T>, manager: &Moref, task: &Moref) -> Result<(), Fault> {
+fn forget(call: &mut Call<'_, ()>, manager: &Moref, task: &Moref) -> Result<(), Fault> {
     let info = call.view::<Task>(task).map(|task| task.info().clone());
     call.private::<Kept>(manager)?.remember_past(info);
     call.remove(task);
@@ -179,7 +178,7 @@ fn forget<T>(call: &mut Call<'_, T>, manager: &Moref, task: &Moref) -> Result<()
 }
 
 /// Takes a task off the lists of recent ones.
-fn unlist<T>(call: &mut Call<'_, T>, manager: &Moref, task: &Moref) -> Result<(), Fault> {
+fn unlist(call: &mut Call<'_, ()>, manager: &Moref, task: &Moref) -> Result<(), Fault> {
     let entity = call.view::<Task>(task).and_then(|task| task.info().entity());
     remove_oldest(&mut call.edit::<TaskManager>(manager)?.recent_task_mut(), task);
     call.private::<Kept>(manager)?.unlist(task);
@@ -248,6 +247,6 @@ fn create_task(call: &mut Call<'_, TaskManager>, request: CreateTask) -> Result<
         info.set_parent_task_key(request.parent_task_key()).set_activation_id(request.activation_id());
     });
     call.insert(task.clone(), Task::with(|task| _ = task.set_info(info.clone())));
-    remember(&mut call.on::<ManagedObject>(&object), &task)?;
+    remember(&mut call.on(&object), &task)?;
     Ok(info)
 }
