@@ -98,6 +98,8 @@ fn conformance() -> Result<()> {
         ("pyvmomi9", "pyvmomi_files.py"),
         ("pyvmomi8", "containers.py"),
         ("pyvmomi9", "containers.py"),
+        ("pyvmomi8", "guests.py"),
+        ("pyvmomi9", "guests.py"),
         ("zeep", "zeep_wsdl.py"),
     ] {
         let python = environment(client)?;
