@@ -22,25 +22,25 @@ use super::Lab;
 use crate::check_fault;
 
 impl Lab {
-    fn machine(&self, name: &str) -> Moref {
+    pub(super) fn machine(&self, name: &str) -> Moref {
         let snapshot = self.simulator.service().snapshot();
         let mut all = snapshot.objects().filter_map(|object| Some((object.moref(), object.view::<VirtualMachine>()?)));
         all.find(|(_, machine)| machine.name() == name).expect("there is such a machine").0.clone()
     }
 
-    fn vm(&self, machine: &Moref) -> VirtualMachine {
+    pub(super) fn vm(&self, machine: &Moref) -> VirtualMachine {
         self.simulator.service().snapshot().view::<VirtualMachine>(machine).expect("it is there").clone()
     }
 
     /// Sets keys of a machine's extraConfig, and waits for the task.
-    async fn keys(&self, machine: &Moref, keys: &[(&str, &str)]) -> Result<Value, Error> {
+    pub(super) async fn keys(&self, machine: &Moref, keys: &[(&str, &str)]) -> Result<Value, Error> {
         let keys =
             keys.iter().map(|(key, value)| OptionValue::with(|option| _ = option.set_key(*key).set_value(*value)));
         let spec = VirtualMachineConfigSpec::with(|spec| _ = spec.set_extra_config(keys));
         self.client.run(machine, ReconfigVMTask::with(|request| _ = request.set_spec(spec))).await
     }
 
-    async fn until_machine(&self, machine: &Moref, what: &str, is_so: impl Fn(&VirtualMachine) -> bool) {
+    pub(super) async fn until_machine(&self, machine: &Moref, what: &str, is_so: impl Fn(&VirtualMachine) -> bool) {
         let waiting = async {
             while !is_so(&self.vm(machine)) {
                 tokio::time::sleep(Duration::from_millis(2)).await;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use vimsim::container::{Container, ContainerRuntime, Engine, ExecSpec, Instance, RuntimeError};
 use vimsim::types::enums::HostSystemConnectionState as Connection;
-use vimsim::types::method::{DestroyTask, ReconnectHostTask};
+use vimsim::types::enums::VirtualMachinePowerState as Power;
+use vimsim::types::method::{DestroyTask, PowerOnVMTask, ReconnectHostTask};
 use vimsim::types::views::HostSystem;
 use vimsim::types::{Moref, View};
 use vimsim::{Client, Config, Simulator};
@@ -116,4 +117,58 @@ async fn a_host_is_a_container() {
         assert!(matches!(engine.inspect_volume(mount).await, Err(RuntimeError::NotFound { .. })), "{mount}");
     }
     tokio::time::timeout(Duration::from_secs(15), lab.simulator.stop()).await.expect("it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_virtual_machine_is_a_container() {
+    let Some(engine) = engine().await else { return };
+    let mut config = Config::default();
+    config.model.autostart = false;
+    config.containers.runtime = Some(Arc::new(engine.clone()));
+    let simulator = Simulator::start(config).await.unwrap();
+    let client = Client::login(&simulator).await.unwrap();
+    let lab = Lab { simulator, client, engine: MemoryRuntime::new() };
+    let machine = lab.machine("DC0_H0_VM0");
+    let value = format!("--tmpfs /tmp {IMAGE} sleep 100000");
+    lab.keys(&machine, &[("RUN.container", &value), ("RUN.env.A", "b c"), ("guestinfo.d.e", "f;g")]).await.unwrap();
+    lab.client.run(&machine, PowerOnVMTask::new()).await.unwrap();
+    let container = mine(&engine, &lab, &machine).await;
+    let uuid = lab.vm(&machine).config().unwrap().uuid().clone();
+    assert!(container.name.starts_with(&format!("vcsim-DC0_H0_VM0-{uuid}")), "{}", container.name);
+    let address = container.endpoints[0].address.unwrap().to_string();
+    assert_eq!(lab.vm(&machine).guest().unwrap().ip_address().unwrap(), &*address);
+    let said = run(&engine, &container.id, &["sh", "-c", r#"echo "$A $VMX_GUESTINFO_D_E""#]).await;
+    assert_eq!(said, "b c f;g");
+    let serial = run(&engine, &container.id, &["cat", "/sys/class/dmi/id/product_serial"]).await;
+    assert!(serial.starts_with(&format!("VMware-{} ", &uuid[..2])), "{serial}");
+    run(&engine, &container.id, &["ls", "/sys/class/net/eth0"]).await;
+
+    engine.kill_container(&container.id, "SIGKILL").await.unwrap();
+    lab.until_machine(&machine, "off", |machine| machine.runtime().power_state() == Power::PoweredOff).await;
+    lab.client.run(&machine, PowerOnVMTask::new()).await.unwrap();
+    assert_eq!(mine(&engine, &lab, &machine).await.id, container.id);
+    // What has come to its end at once is a machine that was on for a moment.
+    let brief = lab.machine("DC0_H0_VM1");
+    lab.keys(&brief, &[("RUN.container", &format!("{IMAGE} true"))]).await.unwrap();
+    lab.client.run(&brief, PowerOnVMTask::new()).await.unwrap();
+    lab.until_machine(&brief, "off", |machine| machine.runtime().power_state() == Power::PoweredOff).await;
+    tokio::time::timeout(Duration::from_secs(15), lab.simulator.stop()).await.expect("it stops");
+    assert!(matches!(engine.inspect_container(&container.id).await, Err(RuntimeError::NotFound { .. })));
+    for volume in container.mounts.iter().filter_map(|mount| mount.volume.as_deref()) {
+        assert!(matches!(engine.inspect_volume(volume).await, Err(RuntimeError::NotFound { .. })), "{volume}");
+    }
+}
+
+/// The running container behind a machine of this service: that with its address.
+async fn mine(engine: &Engine, lab: &Lab, machine: &Moref) -> Container {
+    let address = lab.vm(machine).guest().and_then(|guest| guest.ip_address()).map(ToString::to_string);
+    let all = [("vimsim.owner".to_owned(), machine.to_string())].into();
+    for known in engine.list_containers(&all).await.unwrap() {
+        let seen = engine.inspect_container(&known.id).await.unwrap();
+        let own = seen.endpoints.first().and_then(|endpoint| endpoint.address).map(|address| address.to_string());
+        if own.is_some() && own == address {
+            return seen;
+        }
+    }
+    panic!("no container is behind {machine}");
 }

@@ -9,7 +9,7 @@ use vimsim_types::{Fault, MethodView, Moref};
 
 use super::backing::{self, Backed};
 use super::change::{Outcome, made};
-use super::engine::{Engine, fault};
+use super::engine::{Engine, fault, held};
 use super::make::{Volumes, ended, make};
 use super::observe;
 use super::plan::{Plan, container_name};
@@ -59,7 +59,7 @@ where
             None => None,
         };
         Ok(move |call: &mut Call<'_, HostSystem>| {
-            let _turn = turn;
+            held(call, turn);
             if let (Some(backed), Some(seen)) = (&backed, &seen) {
                 reflect::show(call, &host, backed, seen)?;
             }
@@ -117,7 +117,7 @@ pub(crate) fn reconnect(call: &mut Call<'_, HostSystem>) -> Result<Moref, Fault>
             None => Outcome::Nothing,
         };
         Ok(move |call: &mut Call<'_, HostSystem>| {
-            let _turn = turn;
+            held(call, turn);
             outcome.write(call, &host)?;
             connected(call, &host)
         })

@@ -11,6 +11,7 @@ use vimsim_types::views::{HostConnectSpec, HostSystem, OptionManager, OptionValu
 use vimsim_types::{Fault, Method, Moref, View};
 
 use super::change::{change, made};
+use super::engine::held;
 use super::make::{Volumes, make};
 use super::observe;
 use super::plan::{Plan, container_name};
@@ -104,7 +105,7 @@ pub(crate) fn add_backed<T: View, I: Clone + Send + Sync + 'static>(
         let container = make(engine, &plan, Volumes::New, &work).await?;
         let before = Before::of(&properties);
         Ok(move |call: &mut Call<'_, T>| {
-            let _turn = turn;
+            held(call, turn);
             let added = add(call, reserved)?;
             give(call, &host, &of.options)?;
             made(plan, before, container).write(call, &host)?;

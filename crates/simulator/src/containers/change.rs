@@ -8,6 +8,7 @@ use vimsim_types::views::{HostSystem, OptionManager, OptionValue};
 use vimsim_types::{Fault, MethodView, Moref, Value, View};
 
 use super::backing::{self, Backed};
+use super::engine::held;
 use super::make::{Made, Volumes, make, pull, unmake};
 use super::observe;
 use super::plan::{Plan, container_name};
@@ -87,7 +88,7 @@ pub(crate) fn change<T>(
         let turn = service.engine().turn(&this).await;
         match replace(&work, &this, wanted).await {
             Ok(outcome) => Ok(move |call: &mut Call<'_, HostSystem>| {
-                let _until_written = (turn, pending);
+                held(call, (turn, pending));
                 outcome.write(call, &this)
             }),
             Err(fault) => {

@@ -9,7 +9,7 @@ use vimsim_types::views::{
 use vimsim_types::{Fault, Moref, View};
 
 use super::backing::{self, Backed};
-use super::engine::Turn;
+use super::engine::{Turn, held};
 use super::make::unmake;
 use super::{machine, observe};
 use crate::call::Call;
@@ -77,7 +77,7 @@ pub(crate) fn destroy_backed(call: &mut Call<'_, ManagedEntity>, hosts: Vec<More
             let service = call.context().service.clone();
             // Should it fail, they do not respond.
             hosts.iter().for_each(|owner| look(&service, owner));
-            let _turns = turns;
+            held(call, turns);
             tear_down(call, &this, &hosts)?;
             hosts.iter().for_each(|host| service.engine().forget(host));
             Ok(())

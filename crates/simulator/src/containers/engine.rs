@@ -10,6 +10,7 @@ use vimsim_container::{ContainerRuntime, Instance, RuntimeError};
 use vimsim_types::views::PlatformConfigFault;
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
+use crate::call::Call;
 use crate::config;
 
 /// So many containers are made at once: more only wait for each other in the engine.
@@ -148,6 +149,11 @@ impl Engine {
     pub(crate) fn begin_watching(&self) -> bool {
         !self.watched.swap(true, Ordering::AcqRel)
     }
+}
+
+/// Keeps something, such as a turn, until what the call writes can be seen by whoever comes next.
+pub(crate) fn held<T>(call: &Call<'_, T>, what: impl Send + 'static) {
+    call.context().after(async move { drop(what) });
 }
 
 /// A task will change a host's container.

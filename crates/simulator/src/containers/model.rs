@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vimsim_container::Swept;
-use vimsim_types::enums::TaskInfoState;
-use vimsim_types::views::{HostSystem, OptionManager, OptionValue, Task};
+use vimsim_types::enums::{TaskInfoState, VirtualMachinePowerState};
+use vimsim_types::views::{HostSystem, OptionManager, OptionValue, Task, VirtualMachine};
 use vimsim_types::{Fault, Moref, View};
 
 use super::change::{Changed, change};
+use super::machine;
 use super::wanted::{CONTAINER, Wanted, concerns_containers};
 use crate::objects::option_manager;
 use crate::service::{Error, Service};
@@ -35,6 +36,35 @@ impl Service {
     /// Fails, with the engine's words, if one cannot be made. Without a host that is to have one, an engine that is not
     /// there is no failure.
     pub async fn begin_containers(self: &Arc<Self>, progress: impl FnMut(HostProgress)) -> Result<(), Error> {
+        self.begin_hosts(progress).await?;
+        self.begin_machines();
+        Ok(())
+    }
+
+    /// Has the machines of a loaded inventory that run, and are to have containers, get them. Nobody waits for that.
+    fn begin_machines(self: &Arc<Self>) {
+        if self.config().containers.runtime.is_none() {
+            return;
+        }
+        let snapshot = self.snapshot();
+        for object in snapshot.objects() {
+            let wants = |machine: &VirtualMachine| {
+                machine.runtime().power_state() == VirtualMachinePowerState::PoweredOn
+                    && machine.config().is_some_and(machine::is_contained)
+            };
+            if object.view::<VirtualMachine>().is_some_and(wants) {
+                let this = object.moref().clone();
+                let begun = self.transact::<VirtualMachine, _>(&this, |call| {
+                    machine::follow(call, &this, VirtualMachinePowerState::PoweredOn)
+                });
+                if let Err(fault) = begun {
+                    tracing::error!(machine = %this, %fault, "a machine's container cannot be made");
+                }
+            }
+        }
+    }
+
+    async fn begin_hosts(self: &Arc<Self>, progress: impl FnMut(HostProgress)) -> Result<(), Error> {
         let wanted = self.wanted_hosts().map_err(Error::Containers)?;
         if wanted.is_empty() {
             if self.config().containers.runtime.is_some() {

@@ -15,7 +15,7 @@ use super::plan::Plan;
 use super::show::{self, Before};
 use super::wanted::Wanted;
 use crate::call::{Call, not_found};
-use crate::containers::engine::{Engine, Turn, fault};
+use crate::containers::engine::{Engine, fault, held};
 use crate::objects::virtual_machine as machine;
 use crate::service::Service;
 use crate::task::Cancel;
@@ -35,7 +35,7 @@ pub(crate) fn power_on(call: &mut Call<'_, VirtualMachine>, host: Option<Moref>)
         work.attempt::<VirtualMachine, _>(&this, |call| machine::start(call, &this, host.clone()))?;
         let made = bring_up(work.service(), &this, host.as_ref(), Some(&work)).await?;
         Ok(move |call: &mut Call<'_, VirtualMachine>| {
-            let _turn = turn;
+            held(call, turn);
             up(call, &this, made, |call| machine::start(call, &this, host))
         })
     })
@@ -200,7 +200,7 @@ fn act(
         work.progress(10, "the container engine is at work");
         let seen = done(&service, &this, deed).await?;
         Ok(move |call: &mut Call<'_, VirtualMachine>| {
-            let _turn: Turn = turn;
+            held(call, turn);
             finish(call, &this, state, seen.as_ref(), write)
         })
     })

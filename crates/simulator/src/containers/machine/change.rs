@@ -15,6 +15,7 @@ use super::show;
 use super::wanted::Wanted;
 use super::{is_backed, observe};
 use crate::call::{Call, not_found};
+use crate::containers::engine::held;
 use crate::containers::make::pull;
 use crate::objects::virtual_machine as machine;
 use crate::service::Service;
@@ -58,7 +59,7 @@ pub(crate) fn reconfigure(call: &mut Call<'_, VirtualMachine>, spec: VirtualMach
         let after = after.ok_or_else(|| not_found(&this))?;
         let outcome = replace(&work, &this, &after).await?;
         Ok(move |call: &mut Call<'_, VirtualMachine>| {
-            let _turn = turn;
+            held(call, turn);
             let service = call.context().service.clone();
             match outcome {
                 Outcome::Nothing => machine::reconfigure(call, &this, &spec),
