@@ -96,6 +96,8 @@ fn conformance() -> Result<()> {
         ("pyvmomi9", "pyvmomi_operations.py"),
         ("pyvmomi8", "pyvmomi_files.py"),
         ("pyvmomi9", "pyvmomi_files.py"),
+        ("pyvmomi8", "pyvmomi_machines.py"),
+        ("pyvmomi9", "pyvmomi_machines.py"),
         ("pyvmomi8", "containers.py"),
         ("pyvmomi9", "containers.py"),
         ("pyvmomi8", "guests.py"),

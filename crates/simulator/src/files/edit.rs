@@ -179,6 +179,43 @@ pub(crate) fn travelling(
     Ok(Err((disk, data)))
 }
 
+/// Has a file that a client filled go where the disk goes that it is of, or be copied there. What a machine alone says of
+/// its files needs no carrying. Tells whether there was something to carry.
+pub(crate) fn carry(
+    transaction: &mut Transaction,
+    from: (&Moref, &str),
+    to: (&Moref, &str),
+    is_move: bool,
+) -> Result<bool, Fault> {
+    let files = transaction.object(from.0).and_then(|object| object.private::<Files>());
+    let Some(Entry::Is(item)) = files.and_then(|files| files.get(from.1)).cloned() else { return Ok(false) };
+    let bytes = allocated(&item);
+    if is_move {
+        transaction.private::<Files>(from.0)?.remove(from.1);
+        datastore::reserve_in(transaction, from.0, -bytes)?;
+    }
+    // A descriptor that came without its data says what the machine says, in the names that it had.
+    let is_said =
+        matches!(&item, Item::File(file) if matches!(&file.content, Content::Disk(disk) if disk.stream.is_none()));
+    if is_said {
+        return Ok(false);
+    }
+    datastore::reserve_in(transaction, to.0, bytes)?;
+    transaction.private::<Files>(to.0)?.set(to.1, Entry::Is(item));
+    Ok(true)
+}
+
+/// Forgets what was put into a file that its machine has no more.
+pub(crate) fn discard(transaction: &mut Transaction, datastore: &Moref, path: &str) -> Result<(), Fault> {
+    let files = transaction.object(datastore).and_then(|object| object.private::<Files>());
+    if files.is_none_or(|files| files.get(path).is_none()) {
+        return Ok(());
+    }
+    let known = transaction.private::<Files>(datastore)?.remove(path);
+    let freed = if let Some(Entry::Is(item)) = &known { allocated(item) } else { 0 };
+    datastore::reserve_in(transaction, datastore, -freed)
+}
+
 /// What a file takes of its datastore. The data of a disk is counted with the file that holds it, not the descriptor.
 fn size(content: &Content, name: &str) -> i64 {
     match content {

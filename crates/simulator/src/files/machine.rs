@@ -1,12 +1,14 @@
 //! The files that virtual machines have. They are not kept: they follow from each machine's configuration.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use vimsim_types::enums::VirtualMachinePowerState;
 use vimsim_types::views::{
     Datastore, ParaVirtualSCSIController, VirtualBusLogicController, VirtualController, VirtualDevice,
     VirtualDeviceFileBackingInfo, VirtualDisk, VirtualDiskFlatVer2BackingInfo, VirtualEthernetCard,
-    VirtualIDEController, VirtualMachine, VirtualMachineConfigInfo,
+    VirtualIDEController, VirtualMachine, VirtualMachineConfigInfo, VirtualMachineFileLayoutEx,
+    VirtualMachineSnapshotTree,
 };
 use vimsim_types::{ArcStr, DateTime, Moref, Object, View};
 
@@ -23,6 +25,8 @@ pub(super) struct Own {
     /// Where on the datastore.
     pub(super) path: String,
     pub(super) file: File,
+    /// Whether it is a disk's data that take no space before they are written.
+    pub(super) is_thin: bool,
 }
 
 /// The path of a file on the datastore of this name.
@@ -55,56 +59,100 @@ pub(super) fn each_path(machine: &VirtualMachine, datastore: &str, visit: &mut d
 
 /// The files of a machine on this datastore.
 pub(super) fn files(moref: &Moref, machine: &VirtualMachine, datastore: &Datastore) -> Vec<Own> {
+    files_on(moref, machine, datastore.name(), false)
+}
+
+/// What the files measure that a machine has or is linked to, by their paths with the datastore: of a disk that grows with
+/// use, and of one that has the differences to another, nothing.
+pub(crate) fn sizes(moref: &Moref, machine: &VirtualMachine) -> BTreeMap<String, i64> {
+    let mut datastores: Vec<&str> = Vec::new();
+    let config = machine.config();
+    let home = config.and_then(|config| config.files().vm_path_name());
+    let disks = config.into_iter().flat_map(disks).filter_map(|(disk, _)| disk.backing()?.downcast());
+    let chain =
+        |flat| std::iter::successors(Some(flat), |flat: &&VirtualDiskFlatVer2BackingInfo| flat.parent()).take(1_000);
+    let disks = disks.flat_map(chain).map(|flat| flat.file_name());
+    for file in home.into_iter().chain(disks) {
+        let datastore = file.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(name, _)| name);
+        datastores.extend(datastore.filter(|name| !datastores.contains(name)));
+    }
+    let mut sizes = BTreeMap::new();
+    for name in datastores {
+        for own in files_on(moref, machine, name, true) {
+            let size = match &own.file.content {
+                Content::Bytes(blob) => blob.size(),
+                other => other.bytes(path::split(&own.path).1).size(),
+            };
+            let size = if own.is_thin { 0 } else { i64::try_from(size).unwrap_or(i64::MAX) };
+            sizes.insert(format!("[{name}] {}", own.path), size);
+        }
+    }
+    sizes
+}
+
+/// The files on the datastore of this name, with those of another machine that its disks are linked to, or without.
+fn files_on(moref: &Moref, machine: &VirtualMachine, name: &str, with_linked: bool) -> Vec<Own> {
     let Some(config) = machine.config() else { return Vec::new() };
-    let name = datastore.name();
     let mut files = Vec::new();
     let modified = config.modified();
-    let mut add = |path: String, content: Content, allocated: i64, modified: DateTime| {
-        files.push(Own { path, file: File { content, modified, owner: vimsim_types::literal!("root"), allocated } });
+    let mut add = |path: String, content: Content, is_thin: bool, modified: DateTime| {
+        let file = File { content, modified, owner: vimsim_types::literal!("root"), allocated: 0 };
+        files.push(Own { path, file, is_thin });
     };
     if let Some(vmx) = config.files().vm_path_name().and_then(|file| on(file, name)) {
         let stem = vmx.strip_suffix(".vmx").unwrap_or(vmx);
         let created = config.create_date().unwrap_or(modified);
-        add(vmx.into(), Content::Machine(config.clone()), 0, modified);
-        add(format!("{stem}.nvram"), Content::Bytes(Blob::zeros(NVRAM)), 0, created);
+        add(vmx.into(), Content::Machine(config.clone()), false, modified);
+        add(format!("{stem}.nvram"), Content::Bytes(Blob::zeros(NVRAM)), false, created);
         let log = path::join(path::split(vmx).0, "vmware.log");
-        add(log, Content::Bytes(Blob::new(log_text(moref, machine, config).into_bytes())), 0, modified);
+        add(log, Content::Bytes(Blob::new(log_text(moref, machine, config).into_bytes())), false, modified);
     }
     for (disk, file) in disks(config) {
-        let Some(path) = on(file, name) else { continue };
-        let disk = describe(config, disk);
-        let extent = path::join(path::split(path).0, &disk.extent(path::split(path).1));
-        let size = if disk.parent.is_some() { 0 } else { disk.capacity };
-        let top = disk.clone();
-        add(path.into(), Content::Disk(Arc::new(disk)), 0, modified);
-        add(extent, Content::Bytes(Blob::zeros(u64::try_from(size).unwrap_or_default())), 0, modified);
-        for (path, disk) in parents(config, name, path, &top) {
+        let described = describe(config, disk);
+        let below = parents(disk, name, &described, with_linked);
+        let own = on(file, name).map(|path| (path.to_string(), described));
+        for (path, disk) in own.into_iter().chain(below) {
             let extent = path::join(path::split(&path).0, &disk.extent(path::split(&path).1));
             let size = if disk.parent.is_some() { 0 } else { disk.capacity };
-            add(path, Content::Disk(Arc::new(disk)), 0, modified);
-            add(extent, Content::Bytes(Blob::zeros(u64::try_from(size).unwrap_or_default())), 0, modified);
+            let is_thin = disk.is_thin();
+            add(path, Content::Disk(Arc::new(disk)), false, modified);
+            add(extent, Content::Bytes(Blob::zeros(u64::try_from(size).unwrap_or_default())), is_thin, modified);
         }
     }
-    // What its snapshots have beside: their memory and state.
+    // What its snapshots have beside: the disks of other branches, their memory and state.
     let kept = machine.layout_ex().filter(|kept| !kept.snapshot().is_empty());
+    for (path, disk) in kept.into_iter().flat_map(|kept| kept_disks(kept, name)) {
+        let extent = path::join(path::split(&path).0, &disk.extent(path::split(&path).1));
+        let size = if disk.parent.is_some() { 0 } else { u64::try_from(disk.capacity).unwrap_or_default() };
+        let is_thin = disk.is_thin();
+        add(path, Content::Disk(Arc::new(disk)), false, modified);
+        add(extent, Content::Bytes(Blob::zeros(size)), is_thin, modified);
+    }
     for file in kept.into_iter().flat_map(|kept| kept.file().iter()) {
         let Some(path) = on(file.name(), name).filter(|path| !path.ends_with(".vmdk")) else { continue };
-        let size = u64::try_from(file.size()).unwrap_or_default();
-        add(path.into(), Content::Bytes(Blob::zeros(size)), 0, modified);
+        let content = if path.ends_with(".vmsd") {
+            Blob::new(snapshot_list(machine, path).into_bytes())
+        } else {
+            Blob::zeros(u64::try_from(file.size()).unwrap_or_default())
+        };
+        add(path.into(), Content::Bytes(content), false, modified);
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files.dedup_by(|a, b| a.path == b.path);
     files
 }
 
-/// The disks below one that has its differences to another, as far as they are in the same folder: others belong to the
-/// machine that a linked clone was made of.
-fn parents(config: &VirtualMachineConfigInfo, datastore: &str, path: &str, top: &Disk) -> Vec<(String, Disk)> {
-    let flat = disks(config).find(|(_, file)| on(file, datastore) == Some(path));
-    let flat = flat.and_then(|(disk, _)| disk.backing()?.downcast::<VirtualDiskFlatVer2BackingInfo>());
+/// The disks below one that has its differences to another. Those in another folder belong to the machine that a linked
+/// clone was made of.
+fn parents(disk: &VirtualDisk, datastore: &str, top: &Disk, with_linked: bool) -> Vec<(String, Disk)> {
+    let flat = disk.backing().and_then(|backing| backing.downcast::<VirtualDiskFlatVer2BackingInfo>());
+    let home = flat.map(|flat| path::split(flat.file_name()).0);
     let chain = std::iter::successors(flat.and_then(|flat| flat.parent()), |flat| flat.parent()).take(1_000);
     let described = chain.filter_map(|flat| {
-        let own = on(flat.file_name(), datastore).filter(|own| path::split(own).0 == path::split(path).0)?;
+        if !with_linked && Some(path::split(flat.file_name()).0) != home {
+            return None;
+        }
+        let own = on(flat.file_name(), datastore)?;
         let parent = flat.parent().map(|parent| parent.file_name().clone());
         let kind = match &parent {
             Some(_) => "delta",
@@ -115,6 +163,40 @@ fn parents(config: &VirtualMachineConfigInfo, datastore: &str, path: &str, top: 
         Some((own.to_string(), Disk { kind: kind.into(), uuid, parent, stream: None, ..top.clone() }))
     });
     described.collect()
+}
+
+/// The disks that a machine's snapshots end in or stand on, as `snapshot::keep_layout` wrote them down: the first file of
+/// each has the disk's capacity for its size, and nothing that is its own if the disk grows with use.
+fn kept_disks(kept: &VirtualMachineFileLayoutEx, datastore: &str) -> Vec<(String, Disk)> {
+    let file = |key: i32, kind: &str| kept.file().iter().find(|file| file.key() == key && *file.type_() == kind);
+    let mut found: Vec<(String, Disk)> = Vec::new();
+    for layout in kept.snapshot().iter().flat_map(|snapshot| snapshot.disk().iter()) {
+        let (mut parent, mut capacity, mut is_thin) = (None, 0, false);
+        for unit in layout.chain().iter() {
+            let find = |kind: &str| unit.file_key().iter().find_map(|key| file(key, kind));
+            let Some(name) = find("diskDescriptor").map(|file| file.name()) else { continue };
+            if let (None, Some(extent)) = (&parent, find("diskExtent")) {
+                (capacity, is_thin) = (extent.size(), extent.unique_size() == Some(0));
+            }
+            let kind = match &parent {
+                Some(_) => "delta",
+                None if is_thin => "thin",
+                None => "preallocated",
+            };
+            let disk = Disk {
+                capacity,
+                kind: kind.into(),
+                adapter: "lsiLogic".into(),
+                uuid: crate::uuid::named(name).into(),
+                parent: parent.replace(name.clone()),
+                stream: None,
+            };
+            if let Some(path) = on(name, datastore).filter(|path| found.iter().all(|(known, _)| known != path)) {
+                found.push((path.into(), disk));
+            }
+        }
+    }
+    found
 }
 
 /// Whether the machine runs, so that its files are locked.
@@ -273,6 +355,37 @@ fn escaped(value: &str) -> String {
         }
     }
     out
+}
+
+/// The text of a machine's list of snapshots, its `.vmsd` file.
+fn snapshot_list(machine: &VirtualMachine, path: &str) -> String {
+    let Some(info) = machine.snapshot() else { return String::new() };
+    let stem = path::split(path).1.strip_suffix(".vmsd").unwrap_or_default();
+    // Each with the number of the one above it.
+    let mut pending: Vec<(&VirtualMachineSnapshotTree, i32)> =
+        info.root_snapshot_list().iter().map(|root| (root, 0)).collect();
+    let mut nodes = Vec::new();
+    while let Some((node, parent)) = pending.pop() {
+        pending.extend(node.child_snapshot_list().iter().map(|child| (child, node.id())));
+        nodes.push((node, parent));
+    }
+    nodes.sort_by_key(|(node, _)| node.id());
+    let mut list = String::from(".encoding = \"UTF-8\"\n");
+    let mut add = |key: &str, value: &str| list.push_str(&format!("snapshot{key} = \"{}\"\n", escaped(value)));
+    let current = nodes.iter().find(|(node, _)| Some(node.snapshot()) == info.current_snapshot());
+    add(".lastUID", &nodes.last().map_or(0, |(node, _)| node.id()).to_string());
+    add(".current", &current.map_or(0, |(node, _)| node.id()).to_string());
+    add(".numSnapshots", &nodes.len().to_string());
+    for (at, (node, parent)) in nodes.iter().enumerate() {
+        add(&format!("{at}.uid"), &node.id().to_string());
+        add(&format!("{at}.filename"), &format!("{stem}-Snapshot{}.vmsn", node.id()));
+        if *parent != 0 {
+            add(&format!("{at}.parent"), &parent.to_string());
+        }
+        add(&format!("{at}.displayName"), node.name());
+        add(&format!("{at}.description"), node.description());
+    }
+    list
 }
 
 /// What a machine's log tells of it.

@@ -122,7 +122,7 @@ const RULES: &[(&str, &str, &str)] = &[
 ];
 
 /// The name of a guest operating system; its identifier if it has none.
-pub(super) fn full_name(id: &str) -> String {
+pub(crate) fn full_name(id: &str) -> String {
     if let Some((_, name)) = NAMES.iter().find(|(known, _)| *known == id) {
         return (*name).into();
     }

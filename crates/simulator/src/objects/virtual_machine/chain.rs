@@ -4,7 +4,12 @@
 use std::collections::BTreeMap;
 
 use vimsim_types::views::{VirtualDevice, VirtualDisk, VirtualDiskFlatVer2BackingInfo, VirtualMachineConfigInfo};
-use vimsim_types::{ArcStr, View};
+use vimsim_types::{ArcStr, Fault, View};
+
+use super::disk::DatastorePath;
+use super::summary;
+use crate::call::Call;
+use crate::files::edit;
 
 /// The files of a disk, from the one that is written to down to the first.
 pub(super) fn files(backing: &VirtualDiskFlatVer2BackingInfo) -> Vec<&VirtualDiskFlatVer2BackingInfo> {
@@ -19,6 +24,28 @@ pub(super) fn backing(device: &VirtualDevice) -> Option<&VirtualDiskFlatVer2Back
 /// The backings of a machine's disks.
 pub(super) fn backings(config: &VirtualMachineConfigInfo) -> impl Iterator<Item = &VirtualDiskFlatVer2BackingInfo> {
     config.hardware().device().iter().filter_map(backing)
+}
+
+/// Has what clients put into a disk's files go where the disk goes. A disk whose chain becomes one file has the contents of
+/// the topmost file that holds all of it.
+pub(super) fn carry<T>(
+    call: &mut Call<'_, T>,
+    from: &VirtualDiskFlatVer2BackingInfo,
+    to: &VirtualDiskFlatVer2BackingInfo,
+    is_move: bool,
+) -> Result<(), Fault> {
+    let Some(target) = to.datastore() else { return Ok(()) };
+    let candidates = if to.parent().is_some() { vec![from] } else { files(from) };
+    for source in candidates {
+        let Some(datastore) = source.datastore() else { continue };
+        for (old, new) in summary::disk_files(source).into_iter().zip(summary::disk_files(to)) {
+            let (Some(old), Some(new)) = (DatastorePath::parse(&old.0), DatastorePath::parse(&new.0)) else { continue };
+            if edit::carry(call, (&datastore, &old.path), (&target, &new.path), is_move)? {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether snapshots leave the disk alone.
@@ -72,8 +99,10 @@ pub(super) fn names<'a>(configs: impl Iterator<Item = &'a VirtualMachineConfigIn
 }
 
 /// Merges every file that no configuration ends in, and that is the parent of one file only, with that file. Files from
-/// outside the folders of the machine (of a linked clone's source) stay: `is_own` says which may be merged.
-pub(super) fn consolidate(configs: &mut [VirtualMachineConfigInfo], is_own: &dyn Fn(&str) -> bool) {
+/// outside the folders of the machine (of a linked clone's source) stay: `is_own` says which may be merged. What each file
+/// that took another's place was, and is.
+pub(super) fn consolidate(configs: &mut [VirtualMachineConfigInfo], is_own: &dyn Fn(&str) -> bool) -> Vec<Merged> {
+    let mut places = Vec::new();
     let mut children: BTreeMap<ArcStr, Vec<ArcStr>> = BTreeMap::new();
     let mut ends: Vec<ArcStr> = Vec::new();
     for backing in configs.iter().flat_map(backings) {
@@ -93,15 +122,23 @@ pub(super) fn consolidate(configs: &mut [VirtualMachineConfigInfo], is_own: &dyn
             continue;
         }
         for device in config.hardware_mut().device_mut().iter_mut() {
-            if let Some(merged) = backing(device).map(|backing| merge(backing, &stays)) {
+            if let Some(merged) = backing(device).map(|backing| merge(backing, &stays, &mut places)) {
                 device.set_backing(merged);
             }
         }
     }
+    places
 }
 
+/// A file of a chain before and after those below it were merged.
+pub(super) type Merged = (VirtualDiskFlatVer2BackingInfo, VirtualDiskFlatVer2BackingInfo);
+
 /// The chain with the files merged that do not stay: what they hold is then in the file below them.
-fn merge(backing: &VirtualDiskFlatVer2BackingInfo, stays: &dyn Fn(&ArcStr) -> bool) -> VirtualDiskFlatVer2BackingInfo {
+fn merge(
+    backing: &VirtualDiskFlatVer2BackingInfo,
+    stays: &dyn Fn(&ArcStr) -> bool,
+    places: &mut Vec<Merged>,
+) -> VirtualDiskFlatVer2BackingInfo {
     let mut merged: Option<VirtualDiskFlatVer2BackingInfo> = None;
     // The lowest of the files that are being merged.
     let mut lowest: Option<&VirtualDiskFlatVer2BackingInfo> = None;
@@ -111,6 +148,7 @@ fn merge(backing: &VirtualDiskFlatVer2BackingInfo, stays: &dyn Fn(&ArcStr) -> bo
             continue;
         }
         let mut next = file.clone();
+        let takes_a_place = lowest.is_some();
         if let Some(lowest) = lowest.take() {
             next.set_file_name(lowest.file_name());
             next.set_thin_provisioned(lowest.thin_provisioned()).set_delta_disk_format(lowest.delta_disk_format());
@@ -119,6 +157,9 @@ fn merge(backing: &VirtualDiskFlatVer2BackingInfo, stays: &dyn Fn(&ArcStr) -> bo
         match merged.take() {
             Some(parent) => _ = next.set_parent(parent),
             None => next.as_object_mut().set(VirtualDiskFlatVer2BackingInfo::PARENT, vimsim_types::Value::Unset),
+        }
+        if takes_a_place && places.iter().all(|(old, _)| old.file_name() != file.file_name()) {
+            places.push((file.clone(), next.clone()));
         }
         merged = Some(next);
     }

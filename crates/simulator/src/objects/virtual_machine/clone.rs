@@ -139,7 +139,7 @@ fn copy(call: &mut Call<'_, VirtualMachine>, wanted: &Wanted<'_>) -> Result<More
     config.set_name(managed_entity::written(&wanted.name, &name));
     create::complete_files(&mut config, &file);
     config.set_template(wanted.template).set_create_date(call.now());
-    copy_disks(call, &mut config, wanted, &target, &datacenter, &file)?;
+    let sources = copy_disks(call, &mut config, wanted, &target, &datacenter, &file)?;
     let uuid = config.uuid().clone();
     let site = Site { uuid: &uuid, datacenter: &datacenter, host: &target.host, is_on: false, is_new: false };
     renew_addresses(call, &site, &mut config)?;
@@ -178,6 +178,9 @@ fn copy(call: &mut Call<'_, VirtualMachine>, wanted: &Wanted<'_>) -> Result<More
     summary::count_storage(&mut machine, call.now());
     create::share_with_neighbour(call, &mut machine, &target.host);
     *call.edit::<VirtualMachine>(&moref)? = machine;
+    for (source, copy) in &sources {
+        chain::carry(call, source, copy, false)?;
+    }
     folder::add_child(call, &wanted.folder, &moref)?;
     if let Some(pool) = pool {
         call.edit::<ResourcePool>(&pool)?.push_vm(moref.clone());
@@ -252,7 +255,7 @@ fn move_type(wanted: &Wanted<'_>, disk: i32) -> DiskMove {
     name.and_then(|name| DiskMove::from_name(name)).unwrap_or(DiskMove::MoveAllDiskBackingsAndDisallowSharing)
 }
 
-/// Gives the copy files of its own for every disk.
+/// Gives the copy files of its own for every disk: each with what it was.
 fn copy_disks<T>(
     call: &Call<'_, T>,
     config: &mut VirtualMachineConfigInfo,
@@ -260,7 +263,8 @@ fn copy_disks<T>(
     target: &Destination,
     datacenter: &Moref,
     file: &ArcStr,
-) -> Result<(), Fault> {
+) -> Result<Vec<(VirtualDiskFlatVer2BackingInfo, VirtualDiskFlatVer2BackingInfo)>, Fault> {
+    let mut copies = Vec::new();
     let home = DatastorePath::parse(file)
         .map(|path| path.parent())
         .unwrap_or_else(|| DatastorePath { datastore: String::new(), path: config.name().to_string() });
@@ -290,9 +294,12 @@ fn copy_disks<T>(
         copy.set_file_name(&path);
         copy.set_datastore(datastore);
         copy.set_uuid(disk::uuid(datacenter, &path));
+        if move_type(wanted, key) != DiskMove::CreateNewChildDiskBacking {
+            copies.push((backing, copy.clone()));
+        }
         device.set_backing(copy);
     }
-    Ok(())
+    Ok(copies)
 }
 
 /// The whole of a disk in one file, thin or thick as the source or as asked for.

@@ -140,8 +140,12 @@ pub(super) fn apply(config: &mut VirtualMachineConfigInfo, spec: &VirtualMachine
     }
     if let Some(guest) = spec.guest_id().filter(|guest| !guest.is_empty()) {
         config.set_guest_id(guest);
-        // Fidelity: vcsim gives the identifier for the name, and so do we: the names are vCenter's own texts.
-        config.set_guest_full_name(spec.alternate_guest_name().filter(|name| !name.is_empty()).unwrap_or(guest));
+        match spec.alternate_guest_name().filter(|name| !name.is_empty()) {
+            Some(name) => config.set_guest_full_name(name),
+            // Fidelity: what vcsim calls its own machines, the default inventory among them.
+            None if *guest == "otherGuest" => config.set_guest_full_name(guest),
+            None => config.set_guest_full_name(guest_os::full_name(guest)),
+        };
     }
     if let Some(version) = spec.version().filter(|version| !version.is_empty()) {
         config.set_version(version);

@@ -70,8 +70,7 @@ pub(super) fn check(machine: &VirtualMachine, spec: &CustomizationSpec) -> Resul
     let family = environment_browser::guest_family(config.guest_id());
     let identity = spec.identity();
     let is_wrong = (family == "windowsGuest" && identity.downcast::<CustomizationLinuxPrep>().is_some())
-        || (config.guest_id().to_ascii_lowercase().contains("linux")
-            && identity.downcast::<CustomizationSysprep>().is_some());
+        || (family == "linuxGuest" && identity.downcast::<CustomizationSysprep>().is_some());
     if is_wrong {
         let detail = UncustomizableGuest::with(|fault| {
             fault.set_uncustomizable_guest_os(config.guest_full_name());
@@ -229,7 +228,12 @@ fn customize(guest: &mut GuestInfo, machine: &str, spec: &CustomizationSpec) {
         gateway = gateway.or_else(|| settings.gateway().first().cloned());
     }
     let own = settings.iter().flat_map(|mapping| mapping.adapter().dns_server_list().iter().cloned());
-    let servers: Vec<ArcStr> = spec.global_ip_settings().dns_server_list().iter().cloned().chain(own).collect();
+    let mut servers: Vec<ArcStr> = Vec::new();
+    for server in spec.global_ip_settings().dns_server_list().iter().cloned().chain(own) {
+        if !servers.contains(&server) {
+            servers.push(server);
+        }
+    }
     let suffix = spec.global_ip_settings().dns_suffix_list().first().cloned();
     let domain = suffix.map(|suffix| suffix.to_string()).or(domain).filter(|domain| !domain.is_empty());
     guest::summarize(guest, gateway.as_deref(), &servers, domain.as_deref());

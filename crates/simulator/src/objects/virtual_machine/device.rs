@@ -2,11 +2,13 @@
 
 use vimsim_types::enums::{VirtualDeviceConfigSpecFileOperation, VirtualDeviceConfigSpecOperation};
 use vimsim_types::views::{
-    Description, DeviceUnsupportedForVmPlatform, InvalidDeviceOperation, InvalidDeviceSpec, VirtualAHCIController,
-    VirtualCdrom, VirtualController, VirtualDevice, VirtualDeviceConfigSpec, VirtualDeviceConnectInfo,
-    VirtualDeviceFileBackingInfo, VirtualDisk, VirtualDiskSparseVer2BackingInfo, VirtualEthernetCard, VirtualFloppy,
-    VirtualIDEController, VirtualMachine, VirtualNVMEController, VirtualPCIController, VirtualSCSIController,
-    VirtualSIOController, VirtualSerialPort, VirtualSerialPortURIBackingInfo, VirtualUSB,
+    Description, DeviceHotPlugNotSupported, DeviceUnsupportedForVmPlatform, InvalidDeviceOperation, InvalidDeviceSpec,
+    VirtualAHCIController, VirtualCdrom, VirtualController, VirtualDevice, VirtualDeviceConfigSpec,
+    VirtualDeviceConnectInfo, VirtualDeviceFileBackingInfo, VirtualDisk, VirtualDiskSparseVer2BackingInfo,
+    VirtualEthernetCard, VirtualFloppy, VirtualIDEController, VirtualMachine, VirtualNVMEController,
+    VirtualPCIController, VirtualPCIPassthrough, VirtualParallelPort, VirtualPrecisionClock, VirtualSCSIController,
+    VirtualSIOController, VirtualSerialPort, VirtualSerialPortURIBackingInfo, VirtualSoundCard, VirtualTPM, VirtualUSB,
+    VirtualWDT,
 };
 use vimsim_types::{Fault, Moref, Object, TypeId, View};
 
@@ -36,7 +38,8 @@ pub(super) fn invalid(index: usize, property: &str, why: impl std::fmt::Display)
 ///
 /// - `InvalidDeviceSpec` (with the place of the change) if a key is not known, a controller is missing or a unit is taken;
 /// - `InvalidDeviceBacking` for a network that does not exist, `InvalidDatastore` for a datastore;
-/// - `InvalidDeviceOperation` for a disk that would shrink; `DeviceUnsupportedForVmPlatform` for sparse disks.
+/// - `InvalidDeviceOperation` for a disk that would shrink; `DeviceUnsupportedForVmPlatform` for sparse disks;
+/// - `DeviceHotPlugNotSupported` for a device that cannot come to a running machine, or leave it.
 pub(super) fn change<T>(
     call: &mut Call<'_, T>,
     site: &Site<'_>,
@@ -61,6 +64,7 @@ pub(super) fn change<T>(
                     renamed.push((wanted, key));
                     continue;
                 }
+                check_hot_plug(site, &devices, &device, index)?;
                 let device = add(call, site, machine, &devices, device, change, index)?;
                 if device.key() != wanted {
                     renamed.push((wanted, device.key()));
@@ -73,6 +77,7 @@ pub(super) fn change<T>(
             }
             Some(VirtualDeviceConfigSpecOperation::Remove) => {
                 let at = position(&devices, device.key()).ok_or_else(|| unknown(index, device.key()))?;
+                check_hot_plug(site, &devices, &devices[at], index)?;
                 remove(&mut devices, at, index)?;
             }
             // An edit without an operation is one of a profile or filter, of which we have none.
@@ -90,6 +95,37 @@ fn unknown(index: usize, key: i32) -> Fault {
 
 fn position(devices: &[VirtualDevice], key: i32) -> Option<usize> {
     devices.iter().position(|device| device.key() == key)
+}
+
+/// `DeviceHotPlugNotSupported` for a device that a running machine must have from its start to its end.
+fn check_hot_plug(
+    site: &Site<'_>,
+    devices: &[VirtualDevice],
+    device: &VirtualDevice,
+    index: usize,
+) -> Result<(), Fault> {
+    let fixed = [
+        VirtualTPM::TYPE,
+        VirtualFloppy::TYPE,
+        VirtualSerialPort::TYPE,
+        VirtualParallelPort::TYPE,
+        VirtualSoundCard::TYPE,
+        VirtualPCIPassthrough::TYPE,
+        VirtualPrecisionClock::TYPE,
+        VirtualWDT::TYPE,
+    ];
+    let kind = device.as_object().kind();
+    let controller = device.controller_key().and_then(|key| position(devices, key)).map(|at| &devices[at]);
+    let is_ide = controller.is_some_and(|controller| controller.downcast::<VirtualIDEController>().is_some());
+    if !site.is_on || !is_ide && !fixed.iter().any(|fixed| kind.is_a(*fixed)) {
+        return Ok(());
+    }
+    let detail = DeviceHotPlugNotSupported::with(|fault| {
+        fault.set_property("virtualDeviceSpec.operation");
+        fault.set_device_index(i32::try_from(index).unwrap_or(i32::MAX));
+    });
+    let why = format!("a {} cannot be added or removed while the virtual machine runs", kind.name());
+    Err(Fault::new(detail, why))
 }
 
 /// The key of the device that is there already, for one of which a machine has just one.

@@ -8,6 +8,7 @@ use vimsim_types::{ArcStr, Fault, Moref, View};
 
 use super::device::{self, Site};
 use crate::call::Call;
+use crate::files::{edit, fault};
 
 /// A file on a datastore: `[datastore] path`.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,7 +95,8 @@ pub(super) fn find_datastore<T>(
 /// Fills in a disk, and returns its summary.
 ///
 /// - `InvalidDeviceSpec` for a new disk without a size; `InvalidDeviceOperation` for one that would shrink;
-/// - `InvalidDatastore` if its datastore does not exist.
+/// - `InvalidDatastore` if its datastore does not exist; `FileAlreadyExists` if a new disk's very file was named, and it is
+///   there.
 #[expect(clippy::too_many_arguments, reason = "what a change of devices consists of")]
 pub(super) fn configure<T>(
     call: &Call<'_, T>,
@@ -113,11 +115,36 @@ pub(super) fn configure<T>(
         return Err(device::invalid(index, "virtualDeviceSpec.device.capacityInBytes", "a new disk needs a size"));
     }
     disk.set_capacity_in_bytes(bytes).set_capacity_in_kb(bytes / 1024);
+    if creates {
+        check_new_file(call, site, devices, disk)?;
+    }
     place_file(call, site, machine, devices, disk, index)?;
     if let Some(backing) = disk.backing_mut().downcast_mut::<VirtualDiskFlatVer2BackingInfo>() {
         complete(site, backing);
     }
     Ok(format!("{} KB", grouped(bytes / 1024)))
+}
+
+/// `FileAlreadyExists` for a new disk whose file the client named, if it is there.
+fn check_new_file<T>(
+    call: &Call<'_, T>,
+    site: &Site<'_>,
+    devices: &[VirtualDevice],
+    disk: &VirtualDisk,
+) -> Result<(), Fault> {
+    let file = |disk: &VirtualDisk| {
+        let backing = disk.backing()?.downcast::<VirtualDeviceFileBackingInfo>()?;
+        DatastorePath::parse(backing.file_name()).filter(|path| path.path.ends_with(".vmdk"))
+    };
+    let Some(wanted) = file(disk) else { return Ok(()) };
+    let mut others = devices.iter().filter(|device| device.key() != disk.key()).filter_map(|it| it.downcast());
+    let is_there = others.any(|other| file(other).as_ref() == Some(&wanted));
+    let is_there = is_there
+        || match datastore_by_name(call, site.datacenter, &wanted.datastore) {
+            Some(datastore) => edit::volume(call, &datastore)?.get(&wanted.path).is_some(),
+            None => false,
+        };
+    if is_there { Err(fault::already_exists(&wanted.to_string())) } else { Ok(()) }
 }
 
 /// The size asked for, in bytes. A client may give either field, and the one that it changed counts.
@@ -246,9 +273,13 @@ pub(super) fn usage(machine: &VirtualMachine) -> Vec<(Moref, i64, bool)> {
         .filter_map(|disk| {
             let backing = disk.backing()?;
             let datastore = backing.downcast::<VirtualDeviceFileBackingInfo>()?.datastore()?;
-            // What snapshots added grows with use; the file below decides.
-            let flat = std::iter::successors(backing.downcast(), |flat| VirtualDiskFlatVer2BackingInfo::parent(flat));
-            let is_thin = flat.last().and_then(|flat| flat.thin_provisioned()).unwrap_or_default();
+            // What snapshots added grows with use; the file below decides. That of a linked clone is another machine's.
+            let top = backing.downcast::<VirtualDiskFlatVer2BackingInfo>();
+            let last = std::iter::successors(top, |flat| flat.parent()).last();
+            let folder =
+                |flat: &VirtualDiskFlatVer2BackingInfo| DatastorePath::parse(flat.file_name()).map(|it| it.parent());
+            let is_linked = top.is_some_and(|top| top.parent().is_some()) && top.map(folder) != last.map(folder);
+            let is_thin = is_linked || last.and_then(|flat| flat.thin_provisioned()).unwrap_or_default();
             let size = disk.capacity_in_bytes().unwrap_or_else(|| disk.capacity_in_kb().saturating_mul(1024));
             Some((datastore, size, is_thin))
         })

@@ -144,6 +144,10 @@ pub(super) fn give_addresses<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result
     let mut taken: Vec<Ipv4Addr> = Vec::new();
     let networks: Vec<(i32, Moref)> = networks(call, moref)?;
     for adapter in adapters.iter_mut().filter(|adapter| adapter.ip_address().is_empty()) {
+        if let Some((address, prefix)) = fixed_address(adapter) {
+            set_address(adapter, &address, prefix, "manual");
+            continue;
+        }
         let network = networks.iter().find(|(key, _)| *key == adapter.device_config_id());
         let Some((_, network)) = network else { continue };
         let address = free_address(call, moref, network, &taken);
@@ -151,10 +155,28 @@ pub(super) fn give_addresses<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result
         set_address(adapter, &address.to_string(), PREFIX, "dhcp");
     }
     guest.set_net(adapters);
-    let gateway = gateway_of(&guest);
-    summarize(&mut guest, gateway.as_deref(), &[], None);
+    let stack = guest.ip_stack().first().cloned();
+    let gateway = stack.as_ref().and_then(default_gateway).or_else(|| gateway_of(&guest));
+    // What was set by hand stays.
+    let dns = stack.as_ref().and_then(|stack| stack.dns_config()).filter(|dns| !dns.dhcp());
+    let servers: Vec<ArcStr> = dns.iter().flat_map(|dns| dns.ip_address().iter().cloned()).collect();
+    let domain = dns.map(|dns| dns.domain_name().clone()).filter(|domain| !domain.is_empty());
+    summarize(&mut guest, gateway.as_deref(), &servers, domain.as_deref());
     call.edit::<VirtualMachine>(moref)?.set_guest(guest);
     Ok(())
+}
+
+/// The address that an adapter was given by hand, and the length of its prefix.
+fn fixed_address(adapter: &GuestNicInfo) -> Option<(ArcStr, i32)> {
+    let info = adapter.ip_config()?.ip_address().first()?;
+    let is_fixed = info.origin().is_some_and(|origin| *origin == "manual");
+    is_fixed.then(|| (info.ip_address().clone(), info.prefix_length()))
+}
+
+fn default_gateway(stack: &GuestStackInfo) -> Option<String> {
+    let routes = stack.ip_route_config()?.ip_route();
+    let default = routes.iter().find(|route| route.prefix_length() == 0)?;
+    default.gateway().ip_address().map(ToString::to_string)
 }
 
 /// The networks of the machine's connected adapters, by the adapters' keys.
@@ -272,13 +294,18 @@ pub(super) fn go_down(machine: &mut VirtualMachine) {
     forget_addresses(machine.guest_mut());
 }
 
-/// Has the guest say nothing of its addresses.
+/// Unsets what only a running guest has. What was set in it by hand is there again when it comes up, so `ipConfig` and
+/// `ipStack` keep it.
 pub(crate) fn forget_addresses(guest: &mut GuestInfo) {
     guest.as_object_mut().set(GuestInfo::IP_ADDRESS, Value::Unset);
-    guest.as_object_mut().set(GuestInfo::IP_STACK, Value::Unset);
+    if !guest.net().iter().any(|adapter| fixed_address(adapter).is_some()) {
+        guest.as_object_mut().set(GuestInfo::IP_STACK, Value::Unset);
+    }
     for adapter in guest.net_mut().iter_mut() {
         adapter.as_object_mut().set(GuestNicInfo::IP_ADDRESS, Value::Unset);
-        adapter.as_object_mut().set(GuestNicInfo::IP_CONFIG, Value::Unset);
+        if fixed_address(adapter).is_none() {
+            adapter.as_object_mut().set(GuestNicInfo::IP_CONFIG, Value::Unset);
+        }
     }
 }
 

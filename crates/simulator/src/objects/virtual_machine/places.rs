@@ -7,7 +7,7 @@ use vimsim_types::views::{
 use vimsim_types::{Fault, Moref, View};
 
 use super::device::Site;
-use super::{disk, ethernet};
+use super::{chain, disk, ethernet};
 use crate::call::Call;
 use crate::files::{edit, fault};
 use crate::objects::datastore;
@@ -36,6 +36,13 @@ pub(super) fn refresh<T>(
                 None => disk::find_datastore(call, site, file.file_name(), 0).unwrap_or_default(),
             };
             datastores.extend(datastore.filter(|datastore| !datastores.contains(datastore)));
+            // The files that a linked clone is linked to.
+            let below = chain::backing(device).map(chain::files).unwrap_or_default();
+            for datastore in below.into_iter().skip(1).filter_map(|file| file.datastore()) {
+                if !datastores.contains(&datastore) && call.object(&datastore).is_some() {
+                    datastores.push(datastore);
+                }
+            }
         }
         if let Some(card) = device.downcast::<VirtualEthernetCard>() {
             // A machine that goes back to a snapshot may be on a network that is no more.

@@ -14,8 +14,9 @@ use vimsim_types::method::{
     PowerOffVMTask, PowerOnVMTask, RebootGuest, ResetVMTask, ShutdownGuest, StandbyGuest, SuspendVMTask,
 };
 use vimsim_types::views::{
-    ComputeResource, HostSystem, InvalidPowerState, InvalidState, ResourceAllocationInfo, ToolsUnavailable, VirtualApp,
-    VirtualMachine, VmGuestRebootEvent, VmGuestShutdownEvent, VmGuestStandbyEvent, VmPoweredOffEvent, VmPoweredOnEvent,
+    ComputeResource, HostSystem, InsufficientCpuResourcesFault, InsufficientMemoryResourcesFault, InvalidPowerState,
+    InvalidState, ResourceAllocationInfo, ResourcePool, ToolsUnavailable, VirtualApp, VirtualMachine,
+    VmGuestRebootEvent, VmGuestShutdownEvent, VmGuestStandbyEvent, VmPoweredOffEvent, VmPoweredOnEvent,
     VmResettingEvent, VmStartingEvent, VmStoppingEvent, VmSuspendedEvent, VmSuspendingEvent,
 };
 use vimsim_types::{Fault, MethodView, Moref, View, literal};
@@ -100,6 +101,7 @@ pub(crate) fn start<T>(call: &mut Call<'_, T>, moref: &Moref, host: Option<Moref
     let host = call.get::<VirtualMachine>(moref)?.runtime().host();
     let host = host.ok_or_else(|| Fault::new(InvalidState::new(), "the virtual machine is on no host"))?;
     create::check_host(call.get::<HostSystem>(&host)?)?;
+    check_resources(call, moref)?;
     start_outside(call, moref)?;
     guest::boot(call, moref)
 }
@@ -109,6 +111,35 @@ pub(crate) fn start_outside<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<
     call.post(moref, VmStartingEvent::with(|event| _ = event.set_template(false)))?;
     set_state(call, moref, Power::PoweredOn)?;
     call.post(moref, VmPoweredOnEvent::with(|event| _ = event.set_template(false)))
+}
+
+/// `InsufficientCpuResourcesFault` or `InsufficientMemoryResourcesFault` if the machine's pool has less left than the
+/// machine reserves.
+// Fidelity: vCenter also counts the memory that a machine needs for itself, and raises NotEnoughCpus for more processors
+// than the host has. The hosts are vcsim's, with two processors, and its clients start machines with more.
+fn check_resources<T>(call: &Call<'_, T>, moref: &Moref) -> Result<(), Fault> {
+    let machine = call.get::<VirtualMachine>(moref)?;
+    let pool = machine.resource_pool().and_then(|pool| call.view::<ResourcePool>(&pool));
+    let (Some(pool), Some(config)) = (pool, machine.config()) else { return Ok(()) };
+    let reserved =
+        |allocation: Option<&ResourceAllocationInfo>| allocation.and_then(|it| it.reservation()).unwrap_or(0);
+    let (cpu, memory) = (reserved(config.cpu_allocation()), reserved(config.memory_allocation()));
+    let unreserved = pool.runtime().cpu().unreserved_for_vm();
+    if cpu > 0 && cpu > unreserved {
+        let detail = InsufficientCpuResourcesFault::with(|fault| {
+            fault.set_unreserved(unreserved).set_requested(cpu);
+        });
+        return Err(Fault::new(detail, format!("{cpu} MHz are reserved for it, and the pool has {unreserved} left")));
+    }
+    let (unreserved, memory) = (pool.runtime().memory().unreserved_for_vm(), memory.saturating_mul(1 << 20));
+    if memory > 0 && memory > unreserved {
+        let detail = InsufficientMemoryResourcesFault::with(|fault| {
+            fault.set_unreserved(unreserved).set_requested(memory);
+        });
+        let why = format!("{memory} bytes of memory are reserved for it, and the pool has {unreserved} left");
+        return Err(Fault::new(detail, why));
+    }
+    Ok(())
 }
 
 /// Moves a machine that does not run to another host of its compute resource.

@@ -82,7 +82,7 @@ pub(crate) fn relocate<T>(
     tell_before(call, moref, &target, moves_host, moves_home, is_on)?;
 
     let mut machine = old.clone();
-    move_files(call, moref, &mut machine, spec, &target, moves_home)?;
+    move_files(call, &mut machine, spec, &target, moves_home)?;
     let uuid = machine.config().map(|config| config.uuid().clone()).unwrap_or_default();
     let site = Site { uuid: &uuid, datacenter: &datacenter, host: &target.host, is_on, is_new: false };
     let changes: Vec<VirtualDeviceConfigSpec> = spec.device_change().iter().cloned().collect();
@@ -172,7 +172,6 @@ fn moves_parents(spec: &VirtualMachineRelocateSpec, disk: i32) -> bool {
 /// Moves the machine's files to where they belong now, those of its snapshots as well.
 fn move_files<T>(
     call: &mut Call<'_, T>,
-    moref: &Moref,
     machine: &mut VirtualMachine,
     spec: &VirtualMachineRelocateSpec,
     target: &Destination,
@@ -194,56 +193,86 @@ fn move_files<T>(
         files.set_suspend_directory(directory.clone()).set_log_directory(directory);
     }
     let Some(home) = home else { return Ok(()) };
-    let Some(config) = machine.config() else { return Ok(()) };
-    // What each file is called afterwards, and where it is.
-    let mut moved: Vec<(ArcStr, ArcStr, Moref)> = Vec::new();
-    let disks = config.hardware().device().iter().filter_map(|device| Some((device.key(), chain::backing(device)?)));
-    for (key, backing) in disks {
-        let datastore = target.datastore_for(key);
-        let is_asked = moves_home || target.disks.iter().any(|(disk, _)| *disk == key);
-        if !is_asked || backing.datastore().as_ref() == Some(datastore) {
-            continue;
-        }
-        let folder =
-            DatastorePath { datastore: call.get::<Datastore>(datastore)?.name().to_string(), path: home.path.clone() };
-        let files = chain::files(backing);
-        let own = files.first().and_then(|file| DatastorePath::parse(file.file_name())).map(|path| path.parent());
-        for file in files {
-            let path = DatastorePath::parse(file.file_name());
-            let is_own = path.as_ref().map(DatastorePath::parent) == own;
-            if !is_own && !moves_parents(spec, key) {
-                continue;
-            }
-            let stem = path.and_then(|path| path.path.rsplit('/').next().map(String::from)).unwrap_or_default();
-            let name = ArcStr::from(folder.join(&stem).to_string());
-            let taken = moved.iter().any(|(known, other, _)| *other == name && known != file.file_name());
-            let name = if taken { ArcStr::from(folder.join(&format!("{key}-{stem}")).to_string()) } else { name };
-            if !moved.iter().any(|(known, ..)| known == file.file_name()) {
-                moved.push((file.file_name().clone(), name, datastore.clone()));
-            }
-        }
-    }
-    if moved.is_empty() {
-        return Ok(());
-    }
-    rename_files(machine.config_mut(), &moved, spec);
-    let _ = moref;
     let snapshots: Vec<Moref> = snapshot::of(machine).iter().map(|node| node.snapshot()).collect();
+    let mut configs: Vec<VirtualMachineConfigInfo> = machine.config().into_iter().cloned().collect();
+    for snapshot in &snapshots {
+        configs.push(call.get::<VirtualMachineSnapshot>(snapshot)?.config().clone());
+    }
+    // What each file was, and what it is afterwards.
+    let mut moved: Vec<Moved> = Vec::new();
+    for config in &configs {
+        let disks = config.hardware().device().iter();
+        for (key, backing) in disks.filter_map(|device| Some((device.key(), chain::backing(device)?))) {
+            name_files(call, spec, target, moves_home, &home, key, backing, &mut moved)?;
+        }
+    }
+    for one in &moved {
+        chain::carry(call, &one.old, &one.new, true)?;
+    }
+    if !moved.is_empty() {
+        rename_files(machine.config_mut(), &moved, spec);
+    }
+    let files = machine.config().map(|config| config.files().clone());
     for snapshot in snapshots {
-        rename_files(call.edit::<VirtualMachineSnapshot>(&snapshot)?.config_mut(), &moved, spec);
+        let config = call.edit::<VirtualMachineSnapshot>(&snapshot)?.config_mut();
+        rename_files(config, &moved, spec);
+        if let Some(files) = &files {
+            config.set_files(files.clone());
+        }
     }
     Ok(())
 }
 
-fn rename_files(
-    config: &mut VirtualMachineConfigInfo,
-    moved: &[(ArcStr, ArcStr, Moref)],
+/// A file of a disk that moves: what it was, and what it is afterwards.
+struct Moved {
+    old: VirtualDiskFlatVer2BackingInfo,
+    new: VirtualDiskFlatVer2BackingInfo,
+}
+
+/// Says what the files of a disk are called afterwards, and where they are.
+#[expect(clippy::too_many_arguments, reason = "what a move consists of")]
+fn name_files<T>(
+    call: &Call<'_, T>,
     spec: &VirtualMachineRelocateSpec,
-) {
+    target: &Destination,
+    moves_home: bool,
+    home: &DatastorePath,
+    key: i32,
+    backing: &VirtualDiskFlatVer2BackingInfo,
+    moved: &mut Vec<Moved>,
+) -> Result<(), Fault> {
+    let datastore = target.datastore_for(key);
+    let is_asked = moves_home || target.disks.iter().any(|(disk, _)| *disk == key);
+    if !is_asked || backing.datastore().as_ref() == Some(datastore) {
+        return Ok(());
+    }
+    let folder =
+        DatastorePath { datastore: call.get::<Datastore>(datastore)?.name().to_string(), path: home.path.clone() };
+    let files = chain::files(backing);
+    let own = files.first().and_then(|file| DatastorePath::parse(file.file_name())).map(|path| path.parent());
+    for file in files {
+        let path = DatastorePath::parse(file.file_name());
+        let is_own = path.as_ref().map(DatastorePath::parent) == own;
+        let is_known = moved.iter().any(|known| known.old.file_name() == file.file_name());
+        if is_known || !is_own && !moves_parents(spec, key) {
+            continue;
+        }
+        let stem = path.and_then(|path| path.path.rsplit('/').next().map(String::from)).unwrap_or_default();
+        let name = ArcStr::from(folder.join(&stem).to_string());
+        let taken = moved.iter().any(|known| *known.new.file_name() == name);
+        let name = if taken { ArcStr::from(folder.join(&format!("{key}-{stem}")).to_string()) } else { name };
+        let mut new = file.clone();
+        new.set_file_name(name).set_datastore(datastore.clone());
+        moved.push(Moved { old: file.clone(), new });
+    }
+    Ok(())
+}
+
+fn rename_files(config: &mut VirtualMachineConfigInfo, moved: &[Moved], spec: &VirtualMachineRelocateSpec) {
     for device in config.hardware_mut().device_mut().iter_mut() {
         let key = device.key();
         let Some(backing) = chain::backing(device) else { continue };
-        if !chain::files(backing).iter().any(|file| moved.iter().any(|(old, ..)| old == file.file_name())) {
+        if !chain::files(backing).iter().any(|file| moved.iter().any(|one| one.old.file_name() == file.file_name())) {
             continue;
         }
         let mut renamed = renamed(backing, moved);
@@ -252,13 +281,10 @@ fn rename_files(
     }
 }
 
-fn renamed(
-    backing: &VirtualDiskFlatVer2BackingInfo,
-    moved: &[(ArcStr, ArcStr, Moref)],
-) -> VirtualDiskFlatVer2BackingInfo {
+fn renamed(backing: &VirtualDiskFlatVer2BackingInfo, moved: &[Moved]) -> VirtualDiskFlatVer2BackingInfo {
     let mut new = backing.clone();
-    if let Some((_, name, datastore)) = moved.iter().find(|(old, ..)| old == backing.file_name()) {
-        new.set_file_name(name).set_datastore(datastore.clone());
+    if let Some(one) = moved.iter().find(|one| one.old.file_name() == backing.file_name()) {
+        new.set_file_name(one.new.file_name()).set_datastore(one.new.datastore());
     }
     if let Some(parent) = backing.parent() {
         new.set_parent(renamed(parent, moved));

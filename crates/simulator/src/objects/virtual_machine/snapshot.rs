@@ -10,9 +10,9 @@ use vimsim_types::method::{
     RemoveAllSnapshotsTask, RevertToCurrentSnapshotTask,
 };
 use vimsim_types::views::{
-    InvalidName, InvalidState, MemorySnapshotOnIndependentDisk, NotFound, NotSupported, SnapshotDisabled,
-    SnapshotIncompatibleDeviceInVm, SnapshotLocked, StorageRequirement, TooManySnapshotLevels, VirtualMachine,
-    VirtualMachineConfigInfo, VirtualMachineFileLayoutEx, VirtualMachineFileLayoutExDiskLayout,
+    Datastore, InvalidName, InvalidState, MemorySnapshotOnIndependentDisk, NotFound, NotSupported, SnapshotDisabled,
+    SnapshotIncompatibleDeviceInVm, SnapshotLocked, StorageRequirement, TooManySnapshotLevels, VirtualDisk,
+    VirtualMachine, VirtualMachineConfigInfo, VirtualMachineFileLayoutEx, VirtualMachineFileLayoutExDiskLayout,
     VirtualMachineFileLayoutExDiskUnit, VirtualMachineFileLayoutExFileInfo, VirtualMachineFileLayoutExSnapshotLayout,
     VirtualMachineSnapshot, VirtualMachineSnapshotTree, VirtualSCSIController,
 };
@@ -23,6 +23,10 @@ use super::disk::DatastorePath;
 use super::{chain, config, guest, places, power, summary};
 use crate::call::Call;
 use crate::data_sets;
+use crate::files::edit;
+
+/// The size of the file with the state of a machine's devices, without its memory.
+const STATE: i64 = 28_672;
 
 /// The deepest tree that vSphere allows.
 const DEEPEST: usize = 32;
@@ -293,32 +297,43 @@ pub(super) fn keep_layout<T>(call: &Call<'_, T>, machine: &mut VirtualMachine) {
         return;
     };
     let mut layout = VirtualMachineFileLayoutEx::new();
-    let mut files: Vec<(String, &'static str)> = Vec::new();
-    let mut add = |path: String, kind: &'static str| {
-        let at = files.iter().position(|(known, _)| *known == path).unwrap_or_else(|| {
-            files.push((path, kind));
+    let mut files: Vec<(String, &'static str, i64, bool)> = Vec::new();
+    let mut add = |path: String, kind: &'static str, size: i64, is_thin: bool| {
+        let at = files.iter().position(|(known, ..)| *known == path).unwrap_or_else(|| {
+            files.push((path, kind, size, is_thin));
             files.len() - 1
         });
         i32::try_from(at).unwrap_or(i32::MAX)
     };
-    add(directory.join(&format!("{stem}.vmsd")).to_string(), "snapshotList");
+    add(directory.join(&format!("{stem}.vmsd")).to_string(), "snapshotList", 0, false);
     for node in nodes {
         let name = format!("{stem}-Snapshot{}", node.id());
-        let data = add(directory.join(&format!("{name}.vmsn")).to_string(), "snapshotData");
+        let Some(snapshot) = call.view::<VirtualMachineSnapshot>(&node.snapshot()) else { continue };
+        let hardware = snapshot.config().hardware();
+        let data = add(directory.join(&format!("{name}.vmsn")).to_string(), "snapshotData", STATE, false);
         let memory = match node.state() {
-            Power::PoweredOn => add(directory.join(&format!("{name}.vmem")).to_string(), "snapshotMemory"),
+            Power::PoweredOn => {
+                let size = i64::from(hardware.memory_mb()).saturating_mul(1 << 20);
+                add(directory.join(&format!("{name}.vmem")).to_string(), "snapshotMemory", size, false)
+            }
             _ => -1,
         };
-        let Some(snapshot) = call.view::<VirtualMachineSnapshot>(&node.snapshot()) else { continue };
-        let devices = snapshot.config().hardware().device();
-        let disks = devices.iter().filter_map(|device| Some((device.key(), chain::backing(device)?)));
+        let devices = hardware.device();
+        let disks =
+            devices.iter().filter_map(|device| Some((device.downcast::<VirtualDisk>()?, chain::backing(device)?)));
         let disks: Vec<_> = disks
-            .map(|(key, backing)| {
-                VirtualMachineFileLayoutExDiskLayout::with(|disk| {
-                    disk.set_key(key);
+            .map(|(disk, backing)| {
+                let capacity = disk.capacity_in_bytes().unwrap_or_else(|| disk.capacity_in_kb().saturating_mul(1024));
+                VirtualMachineFileLayoutExDiskLayout::with(|layout| {
+                    layout.set_key(disk.key());
                     for file in chain::files(backing).into_iter().rev() {
-                        let keys = summary::disk_files(file).map(|(path, kind)| add(path.to_string(), kind));
-                        disk.push_chain(VirtualMachineFileLayoutExDiskUnit::with(|unit| _ = unit.set_file_key(keys)));
+                        // `files::machine` reads this again.
+                        let is_thin = file.parent().is_none() && file.thin_provisioned() == Some(true);
+                        let keys = summary::disk_files(file).map(|(path, kind)| {
+                            let size = if kind == "diskExtent" && file.parent().is_none() { capacity } else { 0 };
+                            add(path.to_string(), kind, size, is_thin)
+                        });
+                        layout.push_chain(VirtualMachineFileLayoutExDiskUnit::with(|unit| _ = unit.set_file_key(keys)));
                     }
                 })
             })
@@ -327,9 +342,10 @@ pub(super) fn keep_layout<T>(call: &Call<'_, T>, machine: &mut VirtualMachine) {
             layout.set_key(node.snapshot()).set_data_key(data).set_memory_key(memory).set_disk(disks);
         }));
     }
-    layout.set_file(files.iter().enumerate().map(|(at, (path, kind))| {
+    layout.set_file(files.iter().enumerate().map(|(at, (path, kind, size, is_thin))| {
         VirtualMachineFileLayoutExFileInfo::with(|info| {
-            info.set_key(i32::try_from(at).unwrap_or(i32::MAX)).set_name(path).set_type(*kind).set_size(0);
+            info.set_key(i32::try_from(at).unwrap_or(i32::MAX)).set_name(path).set_type(*kind).set_size(*size);
+            info.set_unique_size(if *is_thin { 0 } else { *size });
         })
     }));
     machine.set_layout_ex(layout);
@@ -360,6 +376,7 @@ pub(crate) fn revert<T>(
         power::change_host(call, &this, current.as_ref(), &host)?;
         machine = call.get::<VirtualMachine>(&this)?.clone();
     }
+    let before = taken_names(call, &machine);
     config.set_name(machine.name());
     if let Some(files) = machine.config().map(|config| config.files().clone()) {
         config.set_files(files);
@@ -370,6 +387,7 @@ pub(crate) fn revert<T>(
     let mut taken = chain::names(kept.map(|snapshot| snapshot.config()));
     chain::extend(machine.config_mut(), &mut taken);
     config::touch(machine.config_mut(), call.now());
+    discard(call, &before, &machine)?;
     store(call, &this, machine)?;
     data_sets::restore(call, snapshot, &this)?;
     match state {
@@ -434,13 +452,30 @@ fn forget<T>(
     gone: &[Moref],
     consolidates: bool,
 ) -> Result<(), Fault> {
+    let before = taken_names(call, call.get::<VirtualMachine>(moref)?);
     gone.iter().for_each(|snapshot| call.remove(snapshot));
     if consolidates {
         consolidate(call, &mut machine)?;
     } else if machine.config().is_some_and(|config| chain::backings(config).any(|it| it.parent().is_some())) {
         machine.runtime_mut().set_consolidation_needed(true);
     }
+    discard(call, &before, &machine)?;
     store(call, moref, machine)
+}
+
+/// Forgets what clients put into files that the machine's disks had, and have no more.
+fn discard<T>(call: &mut Call<'_, T>, before: &[ArcStr], machine: &VirtualMachine) -> Result<(), Fault> {
+    let after = taken_names(call, machine);
+    for file in before.iter().filter(|file| !after.contains(file)) {
+        let Some(path) = DatastorePath::parse(file) else { continue };
+        let is_named = |moref: &Moref| call.view::<Datastore>(moref).is_some_and(|it| *it.name() == path.datastore);
+        let Some(datastore) = machine.datastore().iter().find(is_named) else { continue };
+        let stem = path.path.strip_suffix(".vmdk").unwrap_or(&path.path);
+        for path in [path.path.clone(), format!("{stem}-delta.vmdk")] {
+            edit::discard(call, &datastore, &path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Merges the files of the machine's disks that no snapshot needs.
@@ -451,7 +486,9 @@ fn consolidate<T>(call: &mut Call<'_, T>, machine: &mut VirtualMachine) -> Resul
         configs.push(call.get::<VirtualMachineSnapshot>(snapshot)?.config().clone());
     }
     let own = linked_files(machine);
-    chain::consolidate(&mut configs, &|file| !own.iter().any(|known| known == file));
+    for (old, new) in chain::consolidate(&mut configs, &|file| !own.iter().any(|known| known == file)) {
+        chain::carry(call, &old, &new, true)?;
+    }
     let mut configs = configs.into_iter();
     machine.set_config(configs.next().unwrap_or_else(View::new));
     for (snapshot, config) in snapshots.iter().zip(configs) {
@@ -462,7 +499,7 @@ fn consolidate<T>(call: &mut Call<'_, T>, machine: &mut VirtualMachine) -> Resul
 }
 
 /// The files of a machine's disks that are another machine's: those outside its own folders that its disks are linked to.
-fn linked_files(machine: &VirtualMachine) -> Vec<ArcStr> {
+pub(super) fn linked_files(machine: &VirtualMachine) -> Vec<ArcStr> {
     let Some(config) = machine.config() else { return Vec::new() };
     let folder = |file: &str| DatastorePath::parse(file).map(|path| path.parent());
     let mut linked = Vec::new();

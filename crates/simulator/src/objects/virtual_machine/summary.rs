@@ -13,6 +13,7 @@ use vimsim_types::{ArcStr, DateTime, Moref, Object, Value, View, literal};
 
 use super::disk::{self, DatastorePath};
 use super::{chain, snapshot};
+use crate::files;
 
 /// `summary`: what `config`, `runtime`, `guest` and the rest say, in short.
 pub(super) fn summary(moref: &Moref, machine: &Object) -> Value {
@@ -108,11 +109,10 @@ fn guest_summary(machine: &VirtualMachine) -> VirtualMachineGuestSummary {
     })
 }
 
-/// The files of a machine: what each is, its path, its size, and for the files of a disk the disk's key.
+/// The files of a machine: what each is, its path, and for the files of a disk the disk's key.
 struct File {
     path: ArcStr,
     kind: ArcStr,
-    size: i64,
     disk: Option<i32>,
 }
 
@@ -120,14 +120,13 @@ struct File {
 fn files(machine: &VirtualMachine) -> Vec<File> {
     let Some(config) = machine.config() else { return Vec::new() };
     let mut files = Vec::new();
-    let mut add =
-        |path: ArcStr, kind: ArcStr, size: i64, disk: Option<i32>| files.push(File { path, kind, size, disk });
+    let mut add = |path: ArcStr, kind: ArcStr, disk: Option<i32>| files.push(File { path, kind, disk });
     if let Some(vmx) = config.files().vm_path_name() {
         let stem = vmx.strip_suffix(".vmx").unwrap_or(vmx);
-        add(format!("{stem}.nvram").into(), literal!("nvram"), 0, None);
-        add(vmx.clone(), literal!("config"), 0, None);
+        add(format!("{stem}.nvram").into(), literal!("nvram"), None);
+        add(vmx.clone(), literal!("config"), None);
         if let Some(path) = DatastorePath::parse(vmx) {
-            add(path.parent().join("vmware.log").to_string().into(), literal!("log"), 0, None);
+            add(path.parent().join("vmware.log").to_string().into(), literal!("log"), None);
         }
     }
     for disk in config.hardware().device().iter().filter_map(|device| device.downcast::<VirtualDisk>()) {
@@ -137,14 +136,14 @@ fn files(machine: &VirtualMachine) -> Vec<File> {
         match backing.downcast::<VirtualDiskFlatVer2BackingInfo>().filter(|flat| flat.parent().is_some()) {
             Some(flat) => {
                 for (path, kind) in chain::files(flat).into_iter().rev().flat_map(disk_files) {
-                    add(path, kind.into(), 0, Some(disk.key()));
+                    add(path, kind.into(), Some(disk.key()));
                 }
             }
             None => {
                 let file = backing.file_name();
                 let stem = file.strip_suffix(".vmdk").unwrap_or(file);
-                add(format!("{stem}-flat.vmdk").into(), literal!("diskExtent"), 0, Some(disk.key()));
-                add(file.clone(), literal!("diskDescriptor"), 0, Some(disk.key()));
+                add(format!("{stem}-flat.vmdk").into(), literal!("diskExtent"), Some(disk.key()));
+                add(file.clone(), literal!("diskDescriptor"), Some(disk.key()));
             }
         }
     }
@@ -155,7 +154,6 @@ fn files(machine: &VirtualMachine) -> Vec<File> {
         files.extend(new.into_iter().map(|file| File {
             path: file.name().clone(),
             kind: file.type_().clone(),
-            size: file.size(),
             disk: None,
         }));
     }
@@ -229,18 +227,25 @@ pub(super) fn layout(_: &Moref, machine: &Object) -> Value {
     Value::Object(layout.into())
 }
 
-/// `layoutEx`: the files of a machine, with their sizes.
-pub(super) fn layout_ex(_: &Moref, machine: &Object) -> Value {
+/// `layoutEx`: the files of a machine, with their sizes. Those that its disks are linked to are another machine's, and so
+/// nothing of them is its own alone.
+pub(super) fn layout_ex(moref: &Moref, machine: &Object) -> Value {
     let Some(machine) = VirtualMachine::from_ref(machine) else { return Value::Unset };
+    let sizes = files::machine::sizes(moref, machine);
     let files = files(machine);
+    let folder = |file: &str| DatastorePath::parse(file).map(|path| path.parent());
+    let linked = snapshot::linked_files(machine);
+    let linked: Vec<_> = linked.iter().map(|file| folder(file)).collect();
     let key = |at: usize| i32::try_from(at).unwrap_or(i32::MAX);
     let disks = disk_keys(&files);
     let layout = VirtualMachineFileLayoutEx::with(|layout| {
         layout.set_timestamp(machine.storage().map(|storage| storage.timestamp()));
         layout.set_file(files.iter().enumerate().map(|(at, file)| {
             VirtualMachineFileLayoutExFileInfo::with(|info| {
-                info.set_key(key(at)).set_name(&file.path).set_type(&file.kind).set_size(file.size);
-                info.set_unique_size(file.size).set_accessible(true);
+                let size = sizes.get(file.path.as_str()).copied().unwrap_or_default();
+                info.set_key(key(at)).set_name(&file.path).set_type(&file.kind).set_size(size);
+                let is_own = linked.is_empty() || !linked.contains(&folder(&file.path));
+                info.set_unique_size(if is_own { size } else { 0 }).set_accessible(true);
             })
         }));
         layout.set_disk(disks.into_iter().map(|disk| disk_layout(machine, &files, disk)));
