@@ -351,3 +351,78 @@ async fn what_is_wrong_is_refused_and_changes_nothing() {
     check_fault::<InvalidPowerState>(client.run(&machine(), customize).await);
     assert_eq!(client.property(&machine(), "config").await.unwrap(), before);
 }
+
+#[tokio::test]
+async fn some_devices_cannot_be_plugged_into_a_running_machine() {
+    let (_simulator, client) = start().await;
+    let tpm = || {
+        ReconfigVMTask::with(|request| {
+            request.spec_mut().push_device_change(add(VirtualTPM::with(|device| _ = device.set_key(-1))));
+        })
+    };
+    check_fault::<DeviceHotPlugNotSupported>(client.run(&machine(), tpm()).await);
+    run(&client, &machine(), PowerOffVMTask::new()).await;
+    run(&client, &machine(), tpm()).await;
+    run(&client, &machine(), PowerOnVMTask::new()).await;
+}
+
+#[tokio::test]
+async fn a_machine_that_reserves_more_than_there_is_does_not_start() {
+    let (_simulator, client) = start().await;
+    run(&client, &machine(), PowerOffVMTask::new()).await;
+    let reserve = |processors: i64, memory: i64| {
+        ReconfigVMTask::with(|request| {
+            let spec = request.spec_mut();
+            spec.set_cpu_allocation(ResourceAllocationInfo::with(|it| _ = it.set_reservation(processors)));
+            spec.set_memory_allocation(ResourceAllocationInfo::with(|it| _ = it.set_reservation(memory)));
+        })
+    };
+    run(&client, &machine(), reserve(1_000_000, 0)).await;
+    check_fault::<InsufficientCpuResourcesFault>(client.run(&machine(), PowerOnVMTask::new()).await);
+    run(&client, &machine(), reserve(0, 1_000_000)).await;
+    check_fault::<InsufficientMemoryResourcesFault>(client.run(&machine(), PowerOnVMTask::new()).await);
+    run(&client, &machine(), reserve(100, 100)).await;
+    run(&client, &machine(), PowerOnVMTask::new()).await;
+}
+
+#[tokio::test]
+async fn a_fixed_address_is_there_again_after_a_restart() {
+    let (_simulator, client) = start().await;
+    run(&client, &machine(), PowerOffVMTask::new()).await;
+    let request = CustomizeVMTask::with(|request| {
+        let spec = request.spec_mut();
+        spec.set_global_ip_settings(CustomizationGlobalIPSettings::with(|it| _ = it.push_dns_server_list("10.7.0.2")));
+        spec.set_identity(CustomizationLinuxPrep::with(|prep| {
+            prep.set_domain("example.com");
+            prep.set_host_name(CustomizationFixedName::with(|name| _ = name.set_name("web")));
+        }));
+        spec.push_nic_setting_map(CustomizationAdapterMapping::with(|mapping| {
+            let adapter = mapping.adapter_mut();
+            adapter.set_ip(CustomizationFixedIp::with(|ip| _ = ip.set_ip_address("10.7.0.5")));
+            adapter.set_subnet_mask("255.255.255.0").push_gateway("10.7.0.1").push_dns_server_list("10.7.0.2");
+        }));
+    });
+    run(&client, &machine(), request).await;
+    for _ in 0..2 {
+        run(&client, &machine(), PowerOnVMTask::new()).await;
+        assert_eq!(text(&client, &machine(), "guest.ipAddress").await, "10.7.0.5");
+        let guest: GuestInfo = view(&client, &machine(), "guest").await;
+        let dns = guest.ip_stack().first().and_then(|stack| stack.dns_config()).expect("name servers");
+        assert_eq!(dns.ip_address().iter().map(|it| it.to_string()).collect::<Vec<_>>(), ["10.7.0.2"]);
+        run(&client, &machine(), PowerOffVMTask::new()).await;
+        assert!(client.property(&machine(), "guest.ipAddress").await.unwrap().is_unset());
+    }
+}
+
+#[tokio::test]
+async fn a_machine_can_be_managed_by_nobody_again() {
+    let (_simulator, client) = start().await;
+    let managed = |key: &str| {
+        let owner = ManagedByInfo::with(|owner| _ = owner.set_extension_key(key).set_type("VirtualMachine"));
+        ReconfigVMTask::with(|request| _ = request.spec_mut().set_managed_by(owner))
+    };
+    run(&client, &machine(), managed("com.vmware.govmomi.simulator")).await;
+    assert!(!client.property(&machine(), "config.managedBy").await.unwrap().is_unset());
+    run(&client, &machine(), managed("")).await;
+    assert!(client.property(&machine(), "config.managedBy").await.unwrap().is_unset());
+}

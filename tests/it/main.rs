@@ -15,6 +15,7 @@ mod files;
 mod hostile;
 mod inventory;
 mod load;
+mod machine_files;
 mod machines;
 mod networks;
 mod permissions;

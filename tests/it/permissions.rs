@@ -24,7 +24,7 @@ fn authorization_manager() -> Moref {
 }
 
 /// Gives a user a role at an entity, and below it.
-async fn give(client: &Client, entity: &Moref, user: &str, role: i32) {
+pub(crate) async fn give(client: &Client, entity: &Moref, user: &str, role: i32) {
     let permission = Permission::with(|permission| {
         permission.set_principal(user).set_group(false).set_role_id(role).set_propagate(true);
     });
@@ -34,7 +34,7 @@ async fn give(client: &Client, entity: &Moref, user: &str, role: i32) {
     client.call(&authorization_manager(), request).await.unwrap();
 }
 
-async fn role(client: &Client, name: &str, privileges: &[&str]) -> i32 {
+pub(crate) async fn role(client: &Client, name: &str, privileges: &[&str]) -> i32 {
     let request = AddAuthorizationRole::with(|request| {
         request.set_name(name).set_priv_ids(privileges.iter().copied());
     });
@@ -45,7 +45,7 @@ async fn role(client: &Client, name: &str, privileges: &[&str]) -> i32 {
 }
 
 /// A client that has logged in by this name.
-async fn user(simulator: &Simulator, name: &str) -> Client {
+pub(crate) async fn user(simulator: &Simulator, name: &str) -> Client {
     let client = Client::new(simulator);
     let login = Login::with(|login| _ = login.set_user_name(name).set_password("secret"));
     client.call(&Moref::of::<SessionManager>("SessionManager"), login).await.unwrap();

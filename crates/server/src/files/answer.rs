@@ -96,6 +96,7 @@ pub(super) async fn receive(mut body: Body, mut upload: Upload, limit: u64) -> R
 pub(super) fn failed(error: &TransferError) -> Response {
     let status = match error {
         TransferError::NotFound(_) => StatusCode::NOT_FOUND,
+        TransferError::Forbidden(_) => StatusCode::FORBIDDEN,
         TransferError::BadPath(_) => StatusCode::BAD_REQUEST,
         TransferError::Exists(_) => StatusCode::CONFLICT,
         TransferError::Locked(_) => StatusCode::LOCKED,

@@ -19,21 +19,22 @@ use crate::sdk::{COOKIE_NAME, peer};
 /// The cookie that brings a ticket of `AcquireGenericServiceTicket`.
 const TICKET_NAME: &str = "vmware_cgi_ticket";
 
-/// Whether the request comes from somebody who has logged in, or does so with it.
-pub(super) async fn is_known(service: &Arc<Service>, headers: &HeaderMap, connection: &ConnectionInfo) -> bool {
-    if cookie(headers, COOKIE_NAME).is_some_and(|cookie| service.session(unquoted(&cookie)).is_some()) {
-        return true;
+/// Who the request comes from, if it is somebody who has logged in, or does so with it.
+pub(super) async fn user(service: &Arc<Service>, headers: &HeaderMap, connection: &ConnectionInfo) -> Option<ArcStr> {
+    let session = cookie(headers, COOKIE_NAME).and_then(|cookie| service.session(unquoted(&cookie)));
+    if let Some(session) = session {
+        return Some(session.user().clone());
     }
-    if cookie(headers, TICKET_NAME).is_some_and(|ticket| service.redeem_service_ticket(&ticket).is_some()) {
-        return true;
+    if let Some(user) = cookie(headers, TICKET_NAME).and_then(|ticket| service.redeem_service_ticket(&ticket)) {
+        return Some(user);
     }
-    let Some((user, password)) = password(headers) else { return false };
+    let (user, password) = password(headers)?;
     let login = Login::with(|login| _ = login.set_user_name(user).set_password(password));
-    let reply = call(service, headers, connection, login, None).await;
-    let Some(session) = reply else { return false };
+    let session = call(service, headers, connection, login, None).await?;
+    let user = service.session(&session).map(|session| session.user().clone());
     // The session is for this request only.
     call(service, headers, connection, Logout::new(), Some(session)).await;
-    true
+    user
 }
 
 /// pyVmomi keeps the cookie's value in quotation marks, and its samples send it so.

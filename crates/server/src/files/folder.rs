@@ -2,7 +2,8 @@
 //!
 //! `/folder/a/b.iso?dcPath=DC0&dsName=LocalDS_0` is `[LocalDS_0] a/b.iso` in the datacenter `DC0`. Files are read with
 //! `GET` and `HEAD`, written with `PUT`, or with `POST` if they are new, and removed with `DELETE`; folders are listed as
-//! pages, up to the list of datacenters.
+//! pages, up to the list of datacenters. As in vCenter, who reads needs `Datastore.Browse`, and who writes
+//! `Datastore.FileManagement`; who may not, is told 403.
 
 use std::sync::Arc;
 
@@ -55,10 +56,15 @@ async fn inside(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    if !caller::is_known(&service, &headers, &connection).await {
-        return caller::refused();
-    }
+    let Some(user) = caller::user(&service, &headers, &connection).await else { return caller::refused() };
     let request = FolderRequest { path, datacenter: place.dc_path, datastore: place.ds_name };
+    let is_read = matches!(method, Method::GET | Method::HEAD);
+    if is_read && request.path.is_empty() && request.datastore.is_none() {
+        return list(&service, &request, &user);
+    }
+    if let Err(error) = service.folder_permit(&request, &user, !is_read) {
+        return answer::failed(&error);
+    }
     match method {
         Method::GET | Method::HEAD => read(&service, &request, &method, &headers),
         Method::PUT => write(&service, &request, &headers, body, true).await,
@@ -71,17 +77,19 @@ async fn inside(
     }
 }
 
-fn read(service: &Service, request: &FolderRequest, method: &Method, headers: &HeaderMap) -> Response {
-    if request.path.is_empty() && request.datastore.is_none() {
-        let all = service.datastores();
-        return match &request.datacenter {
-            None => listing::datacenters(&all),
-            Some(wanted) => match all.iter().find(|(path, _)| path == wanted.trim_matches('/')) {
-                Some((path, names)) => listing::datastores(path, names),
-                None => (StatusCode::NOT_FOUND, format!("there is no datacenter '{wanted}'\n")).into_response(),
-            },
-        };
+/// The datacenters, or the datastores of one.
+fn list(service: &Service, request: &FolderRequest, user: &str) -> Response {
+    let all = service.datastores(user);
+    match &request.datacenter {
+        None => listing::datacenters(&all),
+        Some(wanted) => match all.iter().find(|(path, _)| path == wanted.trim_matches('/')) {
+            Some((path, names)) => listing::datastores(path, names),
+            None => (StatusCode::NOT_FOUND, format!("there is no datacenter '{wanted}'\n")).into_response(),
+        },
     }
+}
+
+fn read(service: &Service, request: &FolderRequest, method: &Method, headers: &HeaderMap) -> Response {
     match service.folder_get(request) {
         Ok(Found::File(download)) => answer::file(&download, method, headers),
         Ok(Found::Folder(entries)) => listing::folder(request, &entries),

@@ -13,6 +13,8 @@ use super::content::{Blob, Pieces, Upload};
 use super::edit::{self, Author, IfThere};
 use super::{Content, Item, Place, Volume, place};
 use crate::call::Context;
+use crate::config::Product;
+use crate::objects::authorization_manager::Access;
 use crate::service::Service;
 use crate::walk::Inventory;
 
@@ -33,6 +35,9 @@ pub enum TransferError {
     /// There is no such datacenter, datastore, file or lease.
     #[error("{0}")]
     NotFound(String),
+    /// The user may not.
+    #[error("{0}")]
+    Forbidden(String),
     /// The path is none, or leads out of its datastore.
     #[error("{0}")]
     BadPath(String),
@@ -140,6 +145,16 @@ impl Service {
         Upload::new(self.scratch().clone())
     }
 
+    /// Whether the user may read at the datastore, or write there: `Datastore.Browse`, `Datastore.FileManagement`.
+    pub fn folder_permit(&self, request: &FolderRequest, user: &str, is_write: bool) -> Result<(), TransferError> {
+        let snapshot = self.snapshot();
+        let is_virtual_center = self.config().product == Product::VirtualCenter;
+        let Some(access) = Access::of_user(&snapshot, user, is_virtual_center) else { return Ok(()) };
+        let place = locate(&snapshot, request)?;
+        let privilege = if is_write { "Datastore.FileManagement" } else { "Datastore.Browse" };
+        access.check(&place.datastore, privilege).map_err(|fault| TransferError::Forbidden(fault.message().to_string()))
+    }
+
     /// What is at a path.
     pub fn folder_get(&self, request: &FolderRequest) -> Result<Found, TransferError> {
         let snapshot = self.snapshot();
@@ -222,12 +237,15 @@ impl Service {
         })
     }
 
-    /// The datacenters, by their paths in the inventory, and the names of the datastores of each.
-    pub fn datastores(&self) -> Vec<(String, Vec<String>)> {
+    /// The datacenters, by their paths in the inventory, and the names of the datastores of each that the user may browse.
+    pub fn datastores(&self, user: &str) -> Vec<(String, Vec<String>)> {
         let snapshot = self.snapshot();
+        let is_virtual_center = self.config().product == Product::VirtualCenter;
+        let access = Access::of_user(&snapshot, user, is_virtual_center);
+        let may = |moref: &Moref| access.as_ref().is_none_or(|access| access.allows(moref, "Datastore.Browse"));
         let names = |moref: &Moref| -> Vec<String> {
             let stores = snapshot.view::<Datacenter>(moref).map(|it| it.datastore().iter().collect::<Vec<_>>());
-            let stores = stores.into_iter().flatten();
+            let stores = stores.into_iter().flatten().filter(may);
             stores.filter_map(|moref| Some(snapshot.view::<Datastore>(&moref)?.name().to_string())).collect()
         };
         let all = place::datacenters(&snapshot);

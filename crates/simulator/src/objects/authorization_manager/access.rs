@@ -135,7 +135,11 @@ pub(crate) struct Access<'a> {
 impl<'a> Access<'a> {
     /// The access of the session's user; `None` for one who may do everything.
     pub(crate) fn of(snapshot: &'a Snapshot, session: Option<&Session>, is_virtual_center: bool) -> Option<Self> {
-        let user = session?.user();
+        Self::of_user(snapshot, session?.user(), is_virtual_center)
+    }
+
+    /// The access of this user; `None` for one who may do everything.
+    pub(crate) fn of_user(snapshot: &'a Snapshot, user: &str, is_virtual_center: bool) -> Option<Self> {
         let granted = permissions::granted(snapshot, is_virtual_center)?;
         if !granted.limits(user) {
             return None;

@@ -138,6 +138,9 @@ pub(super) fn apply(config: &mut VirtualMachineConfigInfo, spec: &VirtualMachine
             (value, _) => config.as_object_mut().set(*to, value.clone()),
         }
     }
+    if spec.managed_by().is_some_and(|owner| owner.extension_key().is_empty()) {
+        config.as_object_mut().set(VirtualMachineConfigInfo::MANAGED_BY, Value::Unset);
+    }
     if let Some(guest) = spec.guest_id().filter(|guest| !guest.is_empty()) {
         config.set_guest_id(guest);
         match spec.alternate_guest_name().filter(|name| !name.is_empty()) {

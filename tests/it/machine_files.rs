@@ -1,0 +1,187 @@
+//! What a machine's files are: their sizes, their contents, where they go, and who may read them.
+
+use hyper::StatusCode;
+use vimsim::types::enums::{VirtualDeviceConfigSpecFileOperation, VirtualDeviceConfigSpecOperation};
+use vimsim::types::method::*;
+use vimsim::types::views::*;
+use vimsim::types::{Moref, Value, View};
+use vimsim::{Client, Config, FileClient, Simulator};
+
+use crate::inventory::find;
+use crate::permissions::{give, role, user};
+use crate::{check_fault, start};
+
+fn machine() -> Moref {
+    Moref::of::<VirtualMachine>("vm-62")
+}
+
+async fn run<M: vimsim::types::MethodView>(client: &Client, this: &Moref, request: M) -> Value {
+    client.run(this, request).await.unwrap()
+}
+
+fn url(path: &str) -> String {
+    format!("/folder/{path}?dcPath=DC0&dsName=LocalDS_0")
+}
+
+async fn files(client: &Client, moref: &Moref) -> Vec<(String, String, i64)> {
+    let layout = client.property(moref, "layoutEx").await.unwrap();
+    let layout = VirtualMachineFileLayoutEx::from_object(layout.object().expect("set").clone()).expect("a layout");
+    let of =
+        |file: &VirtualMachineFileLayoutExFileInfo| (file.name().to_string(), file.type_().to_string(), file.size());
+    layout.file().iter().map(of).collect()
+}
+
+fn snapshot(name: &str, memory: bool) -> CreateSnapshotTask {
+    CreateSnapshotTask::with(|request| {
+        request.set_name(name).set_memory(memory).set_quiesce(false);
+    })
+}
+
+async fn take(client: &Client, moref: &Moref, name: &str) -> Moref {
+    run(client, moref, snapshot(name, false)).await.moref().expect("the snapshot")
+}
+
+/// The size of each file that is text, or holds memory, is what a client gets.
+async fn check_sizes(client: &Client, http: &FileClient) {
+    for (name, kind, size) in files(client, &machine()).await {
+        let path = name.strip_prefix("[LocalDS_0] ").expect("on the datastore").to_string();
+        if kind == "diskExtent" {
+            continue;
+        }
+        let answer = http.get(&url(&path)).await.unwrap();
+        assert_eq!(answer.status, StatusCode::OK, "{name}");
+        assert_eq!(answer.body.len(), usize::try_from(size).unwrap(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn layout_ex_has_the_sizes_of_files() {
+    let (simulator, client) = start().await;
+    let http = FileClient::in_session(&simulator, &client);
+    check_sizes(&client, &http).await;
+    let memory = run(&client, &machine(), snapshot("with memory", true)).await.moref().expect("the snapshot");
+    take(&client, &machine(), "without").await;
+    check_sizes(&client, &http).await;
+    let found = files(&client, &machine()).await;
+    let memories: Vec<i64> = found.iter().filter(|file| file.1 == "snapshotMemory").map(|file| file.2).collect();
+    assert_eq!(memories, [32 << 20]);
+    // The other branch's files are there as well.
+    run(&client, &memory, RevertToSnapshotTask::new()).await;
+    take(&client, &machine(), "beside").await;
+    check_sizes(&client, &http).await;
+    assert_eq!(files(&client, &machine()).await.iter().filter(|file| file.1 == "diskExtent").count(), 4);
+}
+
+#[tokio::test]
+async fn what_is_in_a_disk_is_in_its_copies_and_goes_where_it_goes() {
+    let mut config = Config::default();
+    config.model.datastore = 2;
+    let simulator = Simulator::start(config).await.unwrap();
+    let client = Client::login(&simulator).await.unwrap();
+    let machine = find(&client, "DC0/vm/DC0_H0_VM0").await.expect("the machine");
+    let http = FileClient::in_session(&simulator, &client);
+    run(&client, &machine, PowerOffVMTask::new()).await;
+    assert!(http.put(&url("DC0_H0_VM0/disk1-flat.vmdk"), "what the guest wrote").await.unwrap().status.is_success());
+    let request = CloneVMTask::with(|request| {
+        request.set_folder(Moref::of::<Folder>("group-2")).set_name("copy");
+        request.spec_mut().set_template(false).set_power_on(false).set_location(VirtualMachineRelocateSpec::new());
+    });
+    run(&client, &machine, request).await;
+    assert_eq!(http.get(&url("copy/copy-flat.vmdk")).await.unwrap().text(), "what the guest wrote");
+    let other = find(&client, "DC0/datastore/LocalDS_1").await.expect("the datastore");
+    let request = RelocateVMTask::with(|request| _ = request.spec_mut().set_datastore(other));
+    run(&client, &machine, request).await;
+    let moved = "/folder/DC0_H0_VM0/disk1-flat.vmdk?dcPath=DC0&dsName=LocalDS_1";
+    assert_eq!(http.get(moved).await.unwrap().text(), "what the guest wrote");
+    assert_eq!(http.get(&url("DC0_H0_VM0/disk1-flat.vmdk")).await.unwrap().status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn removing_snapshots_keeps_what_was_written_last() {
+    let (simulator, client) = start().await;
+    let http = FileClient::in_session(&simulator, &client);
+    run(&client, &machine(), PowerOffVMTask::new()).await;
+    let first = take(&client, &machine(), "first").await;
+    let delta = url("DC0_H0_VM0/disk1-000001-delta.vmdk");
+    http.put(&delta, "given up").await.unwrap();
+    run(&client, &first, RevertToSnapshotTask::new()).await;
+    http.put(&delta, "kept").await.unwrap();
+    run(&client, &machine(), RemoveAllSnapshotsTask::new()).await;
+    assert_eq!(http.get(&url("DC0_H0_VM0/disk1-flat.vmdk")).await.unwrap().text(), "kept");
+    assert_eq!(http.get(&delta).await.unwrap().status, StatusCode::NOT_FOUND);
+    // A new snapshot's file is empty, though it has the name of one that was written to.
+    take(&client, &machine(), "second").await;
+    assert_eq!(http.get(&delta).await.unwrap().text(), "");
+}
+
+#[tokio::test]
+async fn the_snapshots_of_a_machine_move_with_it() {
+    let mut config = Config::default();
+    config.model.datastore = 2;
+    let simulator = Simulator::start(config).await.unwrap();
+    let client = Client::login(&simulator).await.unwrap();
+    let machine = find(&client, "DC0/vm/DC0_H0_VM0").await.expect("the machine");
+    let first = take(&client, &machine, "first").await;
+    take(&client, &machine, "second").await;
+    run(&client, &first, RevertToSnapshotTask::new()).await;
+    let other = find(&client, "DC0/datastore/LocalDS_1").await.expect("the datastore");
+    let request = RelocateVMTask::with(|request| _ = request.spec_mut().set_datastore(other));
+    run(&client, &machine, request).await;
+    let all = files(&client, &machine).await;
+    assert!(all.iter().all(|(name, ..)| name.starts_with("[LocalDS_1] ")), "{all:?}");
+    let path = client.property(&first, "config.files.vmPathName").await.unwrap();
+    assert_eq!(path.text(), Some("[LocalDS_1] DC0_H0_VM0/DC0_H0_VM0.vmx"));
+}
+
+fn add_disk(file: &str) -> ReconfigVMTask {
+    ReconfigVMTask::with(|request| {
+        request.spec_mut().push_device_change(VirtualDeviceConfigSpec::with(|change| {
+            change.set_operation(VirtualDeviceConfigSpecOperation::Add);
+            change.set_file_operation(VirtualDeviceConfigSpecFileOperation::Create);
+            change.set_device(VirtualDisk::with(|disk| {
+                disk.set_capacity_in_kb(1024).set_key(-1).set_controller_key(202).set_unit_number(5);
+                disk.set_backing(VirtualDiskFlatVer2BackingInfo::with(|backing| {
+                    backing.set_disk_mode("persistent").set_file_name(file);
+                }));
+            }));
+        }));
+    })
+}
+
+#[tokio::test]
+async fn a_new_disk_does_not_take_the_file_of_another() {
+    let (simulator, client) = start().await;
+    let taken = "[LocalDS_0] DC0_H0_VM1/disk1.vmdk";
+    check_fault::<FileAlreadyExists>(client.run(&machine(), add_disk(taken)).await);
+    let own = "[LocalDS_0] DC0_H0_VM0/disk1.vmdk";
+    check_fault::<FileAlreadyExists>(client.run(&machine(), add_disk(own)).await);
+    let http = FileClient::in_session(&simulator, &client);
+    http.put(&url("mine.vmdk"), "mine").await.unwrap();
+    check_fault::<FileAlreadyExists>(client.run(&machine(), add_disk("[LocalDS_0] mine.vmdk")).await);
+    run(&client, &machine(), add_disk("[LocalDS_0] DC0_H0_VM0/new.vmdk")).await;
+}
+
+#[tokio::test]
+async fn files_ask_for_the_privileges_of_datastores() {
+    let (simulator, client) = start().await;
+    let http = FileClient::in_session(&simulator, &client);
+    http.put(&url("a.txt"), "text").await.unwrap();
+    let root = crate::root_folder();
+    let browsing = role(&client, "browsing", &["Datastore.Browse"]).await;
+    let writing = role(&client, "writing", &["Datastore.Browse", "Datastore.FileManagement"]).await;
+    give(&client, &root, "reader", -2).await;
+    give(&client, &root, "browser", browsing).await;
+    give(&client, &root, "writer", writing).await;
+    let of = |client: &Client| FileClient::in_session(&simulator, client);
+    let reader = of(&user(&simulator, "reader").await);
+    assert_eq!(reader.get(&url("a.txt")).await.unwrap().status, StatusCode::FORBIDDEN);
+    assert!(!reader.get("/folder?dcPath=DC0").await.unwrap().text().contains("LocalDS_0"));
+    let browser = of(&user(&simulator, "browser").await);
+    assert_eq!(browser.get(&url("a.txt")).await.unwrap().text(), "text");
+    assert!(browser.get("/folder?dcPath=DC0").await.unwrap().text().contains("LocalDS_0"));
+    assert_eq!(browser.put(&url("a.txt"), "other").await.unwrap().status, StatusCode::FORBIDDEN);
+    assert_eq!(browser.delete(&url("a.txt")).await.unwrap().status, StatusCode::FORBIDDEN);
+    let writer = of(&user(&simulator, "writer").await);
+    assert!(writer.put(&url("a.txt"), "other").await.unwrap().status.is_success());
+    assert!(writer.delete(&url("a.txt")).await.unwrap().status.is_success());
+}
