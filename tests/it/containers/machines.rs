@@ -5,9 +5,9 @@ use std::time::Duration;
 use vimsim::container::{ContainerRuntime, ExecOutcome, RuntimeError, Status, Step};
 use vimsim::types::enums::{VirtualMachinePowerState as Power, VirtualMachineToolsStatus as Tools};
 use vimsim::types::method::{
-    CloneVMTask, DestroyTask, ListProcessesInGuest, MakeDirectoryInGuest, PowerOffVMTask, PowerOnVMTask, RebootGuest,
-    ReconfigVMTask, ResetVMTask, ShutdownGuest, StartProgramInGuest, SuspendVMTask, UnregisterVM,
-    ValidateCredentialsInGuest,
+    CloneVMTask, CreateFolder, DestroyTask, ListProcessesInGuest, MakeDirectoryInGuest, MoveIntoFolderTask,
+    PowerOffVMTask, PowerOnVMTask, RebootGuest, ReconfigVMTask, ResetVMTask, ShutdownGuest, StartProgramInGuest,
+    SuspendVMTask, UnregisterAndDestroyTask, UnregisterVM, ValidateCredentialsInGuest,
 };
 use vimsim::types::views::{
     FileAlreadyExists, FileNotFound, GuestAuthManager, GuestFileManager, GuestOperationsUnavailable,
@@ -264,6 +264,28 @@ async fn a_copy_has_a_container_of_its_own() {
     lab.client.run(&copy, PowerOffVMTask::new()).await.unwrap();
     lab.client.call(&copy, UnregisterVM::new()).await.unwrap();
     assert_eq!(lab.names().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_folder_takes_its_machines_containers_with_it() {
+    for unregister in [false, true] {
+        let (lab, machine) = running(&[("RUN.container", "nginx")]).await;
+        let parent = lab.vm(&machine).parent().unwrap();
+        let folder = lab.client.call(&parent, CreateFolder::with(|request| _ = request.set_name("f"))).await.unwrap();
+        let folder = folder.moref().unwrap();
+        let into = MoveIntoFolderTask::with(|request| _ = request.set_list([machine.clone()]));
+        lab.client.run(&folder, into).await.unwrap();
+        // A machine that runs keeps the folder, and its container.
+        lab.client.run(&folder, DestroyTask::new()).await.expect_err("the machine runs");
+        assert!(lab.container().await.is_running());
+        lab.client.run(&machine, PowerOffVMTask::new()).await.unwrap();
+        match unregister {
+            true => lab.client.run(&folder, UnregisterAndDestroyTask::new()).await.unwrap(),
+            false => lab.client.run(&folder, DestroyTask::new()).await.unwrap(),
+        };
+        assert!(lab.engine.left().is_empty(), "{:?}", lab.engine.left());
+        assert!(lab.simulator.service().snapshot().object(&machine).is_none());
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,6 @@ use super::engine::{Turn, held};
 use super::make::unmake;
 use super::{machine, observe};
 use crate::call::Call;
-use crate::objects::managed_entity;
 use crate::service::Service;
 use crate::task::Cancel;
 use crate::walk::descendants;
@@ -49,18 +48,21 @@ pub(crate) fn expect_torn_down<T>(call: &Call<'_, T>, host: &Moref) -> Result<()
     Err(Fault::new(detail, format!("the host '{name}' has the container {}", backed.name)))
 }
 
-/// Starts the task that destroys the entity with these hosts and machines in it, when their containers are gone. Whether it can be
+/// How an entity leaves: it is destroyed, or what is in it is unregistered.
+pub(crate) type End = fn(&mut Call<'_, ManagedEntity>, &Moref) -> Result<(), Fault>;
+
+/// Starts the task that ends the entity with these hosts and machines in it, when their containers are gone. Whether it can be
 /// destroyed is tried first.
 ///
 /// - What keeps the entity from being destroyed, and `PlatformConfigFault` with the engine's words, as faults of the task;
 ///   a host whose container is gone by then does not respond and can be connected again, a machine's is made anew.
-pub(crate) fn destroy_backed(call: &mut Call<'_, ManagedEntity>, hosts: Vec<Moref>) -> Result<Moref, Fault> {
+pub(crate) fn destroy_backed(call: &mut Call<'_, ManagedEntity>, hosts: Vec<Moref>, end: End) -> Result<Moref, Fault> {
     let method = call.context().method.ok_or_else(|| Fault::invalid_request("only a method starts a task"))?;
     let this = call.moref();
     call.start_work(method, Cancel::No, move |work| async move {
         let turns = turns(&work, hosts).await;
         let hosts: Vec<Moref> = turns.iter().map(|(host, _)| host.clone()).collect();
-        attempt(&work, &this, &hosts)?;
+        attempt(&work, &this, &hosts, end)?;
         work.progress(10, "removing containers");
         let snapshot = work.snapshot();
         let backed: Vec<Arc<Backed>> = hosts.iter().filter_map(|host| backing::seen(&snapshot, host)).collect();
@@ -78,7 +80,7 @@ pub(crate) fn destroy_backed(call: &mut Call<'_, ManagedEntity>, hosts: Vec<More
             // Should it fail, they do not respond.
             hosts.iter().for_each(|owner| look(&service, owner));
             held(call, turns);
-            tear_down(call, &this, &hosts)?;
+            tear_down(call, &this, &hosts, end)?;
             hosts.iter().for_each(|host| service.engine().forget(host));
             Ok(())
         })
@@ -103,17 +105,17 @@ async fn turns(work: &Work, mut hosts: Vec<Moref>) -> Vec<(Moref, Turn)> {
     turns
 }
 
-fn tear_down(call: &mut Call<'_, ManagedEntity>, this: &Moref, hosts: &[Moref]) -> Result<(), Fault> {
+fn tear_down(call: &mut Call<'_, ManagedEntity>, this: &Moref, hosts: &[Moref], end: End) -> Result<(), Fault> {
     for owner in hosts {
         match owner.is::<VirtualMachine>() {
             true => machine::tear_down(call, owner)?,
             false => backing::set(call, owner, None)?,
         }
     }
-    managed_entity::destroy_entity(call, this)
+    end(call, this)
 }
 
 /// Destroys it in a write that is not kept: the fault that keeps it from being destroyed.
-fn attempt(work: &Work, this: &Moref, hosts: &[Moref]) -> Result<(), Fault> {
-    work.attempt::<ManagedEntity, _>(this, |call| tear_down(call, this, hosts))
+fn attempt(work: &Work, this: &Moref, hosts: &[Moref], end: End) -> Result<(), Fault> {
+    work.attempt::<ManagedEntity, _>(this, |call| tear_down(call, this, hosts, end))
 }

@@ -30,7 +30,7 @@ pub(crate) use self::act::{Deed, act, reconnect};
 pub(crate) use self::add::{add_backed, begin_backed, of_new_host};
 pub(crate) use self::backing::is_backed;
 pub(crate) use self::change::{Changed, change};
-pub(crate) use self::destroy::{destroy_backed, expect_torn_down, holds_backed};
+pub(crate) use self::destroy::{End, destroy_backed, expect_torn_down, holds_backed};
 pub(crate) use self::engine::Engine;
 pub use self::model::HostProgress;
 pub(crate) use self::wanted::{CONTAINER, Wanted, concerns_containers, text};

@@ -214,13 +214,20 @@ fn moves_anywhere(kind: vimsim_types::TypeId) -> bool {
 /// Unregisters the virtual machines in the folder and in those below it, and removes the folders. Files stay.
 ///
 /// - `NotSupported` if this is no folder of virtual machines, or a datacenter's own, or a vApp is in it;
-/// - `InvalidState` if a virtual machine is not off, as a fault of the task.
+/// - `InvalidState` if a virtual machine is not off, and `PlatformConfigFault` with the container engine's words, as faults
+///   of the task.
 fn unregister_and_destroy(call: &mut Call<'_, Folder>, _: UnregisterAndDestroyTask) -> Result<Moref, Fault> {
     let folder = call.this()?;
     expect_child_type::<VirtualMachine>(folder)?;
     if folder.parent().is_none_or(|parent| parent.is::<Datacenter>()) {
         let message = format!("the folder '{}' belongs to its datacenter", folder.name());
         return Err(Fault::new(NotSupported::new(), message));
+    }
+    let this = call.moref();
+    let backed = containers::holds_backed(call, &this);
+    if !backed.is_empty() {
+        let end: containers::End = |call, this| unregister_all(&mut call.on(this));
+        return containers::destroy_backed(&mut call.on(&this), backed, end);
     }
     call.start_task(unregister_all)
 }

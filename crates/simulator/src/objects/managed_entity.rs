@@ -123,7 +123,7 @@ fn destroy(call: &mut Call<'_, ManagedEntity>, _: DestroyTask) -> Result<Moref, 
     }
     let backed = containers::holds_backed(call, &this);
     if !backed.is_empty() {
-        return containers::destroy_backed(call, backed);
+        return containers::destroy_backed(call, backed, destroy_entity);
     }
     call.start_task(move |call| destroy_entity(call, &this))
 }
