@@ -185,3 +185,36 @@ async fn files_ask_for_the_privileges_of_datastores() {
     assert!(writer.put(&url("a.txt"), "other").await.unwrap().status.is_success());
     assert!(writer.delete(&url("a.txt")).await.unwrap().status.is_success());
 }
+
+#[tokio::test]
+async fn a_screenshot_is_a_picture_beside_the_machine_s_files() {
+    let (simulator, client) = start().await;
+    let path = run(&client, &machine(), CreateScreenshotTask::new()).await;
+    let path = path.text().and_then(|path| path.strip_prefix("[LocalDS_0] ")).expect("a path").to_string();
+    let answer = FileClient::in_session(&simulator, &client).get(&url(&path)).await.unwrap();
+    assert_eq!((answer.status, &answer.body[..4]), (StatusCode::OK, &b"\x89PNG"[..]));
+}
+
+#[tokio::test]
+async fn disks_whose_changes_are_tracked_have_an_identifier_for_each_snapshot() {
+    let (_simulator, client) = start().await;
+    let track = ReconfigVMTask::with(|request| _ = request.spec_mut().set_change_tracking_enabled(true));
+    run(&client, &machine(), track).await;
+    let (first, second) = (take(&client, &machine(), "first").await, take(&client, &machine(), "second").await);
+    let id = async |snapshot: &Moref| {
+        let value = client.property(snapshot, "config.hardware.device[204].backing.changeId").await.unwrap();
+        value.text().expect("an identifier").to_string()
+    };
+    let (old, new) = (id(&first).await, id(&second).await);
+    assert_ne!(old, new);
+    let changed = async |since: &str| {
+        let request = QueryChangedDiskAreas::with(|request| {
+            request.set_snapshot(second.clone()).set_device_key(204).set_start_offset(0).set_change_id(since);
+        });
+        let info = client.call(&machine(), request).await.unwrap();
+        let info = DiskChangeInfo::from_object(info.object().expect("set").clone()).expect("the changes");
+        (info.length(), info.changed_area().len())
+    };
+    assert_eq!(changed(&new).await, (10 << 30, 0));
+    assert_eq!(changed(&old).await, (10 << 30, 1));
+}

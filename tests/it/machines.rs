@@ -426,3 +426,29 @@ async fn a_machine_can_be_managed_by_nobody_again() {
     run(&client, &machine(), managed("")).await;
     assert!(client.property(&machine(), "config.managedBy").await.unwrap().is_unset());
 }
+
+#[tokio::test]
+async fn a_running_machine_tells_its_guest_of_its_properties() {
+    let (_simulator, client) = start().await;
+    let describe = ReconfigVMTask::with(|request| {
+        let spec = request.spec_mut();
+        spec.v_app_config_mut().push_property(VAppPropertySpec::with(|property| {
+            property.set_operation(vimsim::types::enums::ArrayUpdateOperation::Add);
+            let info = property.info_mut();
+            info.set_key(1).set_class_id("app").set_id("name").set_value("a<b").set_user_configurable(true);
+        }));
+    });
+    run(&client, &machine(), describe).await;
+    let text = client.call(&machine(), ExtractOvfEnvironment::new()).await.unwrap();
+    let text = text.text().expect("a document");
+    assert!(text.contains("oe:key=\"app.name\" oe:value=\"a&lt;b\""), "{text}");
+    assert!(text.contains("ve:vCenterId=\"vm-62\"") && text.contains("ve:network="), "{text}");
+    run(&client, &machine(), PowerOffVMTask::new()).await;
+    check_fault::<InvalidPowerState>(client.call(&machine(), ExtractOvfEnvironment::new()).await);
+    let mask = HostFeatureMask::with(|mask| {
+        mask.set_key("cpuid.AES").set_feature_name("cpuid.AES").set_value("Val:0");
+    });
+    run(&client, &machine(), ApplyEvcModeVMTask::with(|request| _ = request.set_mask([mask]))).await;
+    let runtime: VirtualMachineRuntimeInfo = view(&client, &machine(), "runtime").await;
+    assert_eq!(runtime.feature_mask().len(), 1);
+}

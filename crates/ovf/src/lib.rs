@@ -2,10 +2,12 @@
 //!
 //! [`Envelope::parse`] reads one, [`Envelope::write`] writes one. What they mean for vSphere is not decided here.
 
+mod environment;
 mod read;
 mod write;
 mod xml;
 
+pub use environment::Environment;
 pub use xml::Error;
 
 /// A descriptor.

@@ -67,6 +67,19 @@ pub(super) fn extend(config: &mut VirtualMachineConfigInfo, taken: &mut Vec<ArcS
     }
 }
 
+/// Gives every disk of a machine whose changes are tracked an identifier of this moment: its own, and a number.
+pub(super) fn stamp(config: &mut VirtualMachineConfigInfo, number: i32) {
+    if !config.change_tracking_enabled().unwrap_or_default() {
+        return;
+    }
+    for device in config.hardware_mut().device_mut().iter_mut() {
+        let Some(mut backing) = backing(device).filter(|backing| !is_independent(backing)).cloned() else { continue };
+        let id = format!("{}/{number}", backing.uuid().cloned().unwrap_or_default());
+        backing.set_change_id(id);
+        device.set_backing(backing);
+    }
+}
+
 /// A new file on top of `parent`.
 pub(super) fn child(parent: &VirtualDiskFlatVer2BackingInfo, name: &ArcStr) -> VirtualDiskFlatVer2BackingInfo {
     let mut child = parent.clone();

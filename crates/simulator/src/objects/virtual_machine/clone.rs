@@ -145,6 +145,7 @@ fn copy(call: &mut Call<'_, VirtualMachine>, wanted: &Wanted<'_>) -> Result<More
     renew_addresses(call, &site, &mut config)?;
     if let Some(spec) = wanted.config {
         config::apply(&mut config, spec);
+        config::apply_v_app(&mut config, spec)?;
         if let Some(uuid) = spec.uuid().filter(|uuid| !uuid.is_empty()) {
             config.set_uuid(uuid);
         }

@@ -11,6 +11,7 @@ use vimsim_types::{DateTime, EnumView, Fault, Object, Value, View};
 
 use crate::containers::machine::check_option;
 use crate::objects::environment_browser::guest_os;
+use crate::objects::virtual_app;
 
 /// The fields that a specification and a configuration have in common: their slots in both. A field that is a data object
 /// is laid over what is there; any other replaces it.
@@ -162,6 +163,22 @@ pub(super) fn apply(config: &mut VirtualMachineConfigInfo, spec: &VirtualMachine
         apply_extra_config(config, spec);
     }
     apply_shares(config);
+}
+
+/// Writes what the specification says of the machine as a virtual appliance: products, properties, sections.
+///
+/// - `InvalidArgument` for a property that is added twice, or changed or removed where there is none.
+pub(super) fn apply_v_app(config: &mut VirtualMachineConfigInfo, spec: &VirtualMachineConfigSpec) -> Result<(), Fault> {
+    if spec.v_app_config_removed().unwrap_or_default() {
+        config.as_object_mut().set(VirtualMachineConfigInfo::V_APP_CONFIG, Value::Unset);
+    }
+    let Some(wanted) = spec.v_app_config() else { return Ok(()) };
+    let is_new = config.v_app_config().is_none();
+    let own = config.v_app_config_mut();
+    if is_new {
+        virtual_app::initialize_config(own);
+    }
+    virtual_app::apply_config(own, wanted)
 }
 
 fn apply_size(config: &mut VirtualMachineConfigInfo, spec: &VirtualMachineConfigSpec) {

@@ -6,14 +6,17 @@ use vimsim_types::method::{
     SetDisplayTopology, SetScreenResolution,
 };
 use vimsim_types::views::{
-    GuestScreenInfo, HostSystem, ToolsUnavailable, VirtualMachine, VirtualMachineCertThumbprint,
-    VirtualMachineConnection, VirtualMachineMksTicket, VirtualMachineTicket,
+    Datastore, GuestScreenInfo, HostSystem, InvalidState, ToolsUnavailable, VirtualMachine,
+    VirtualMachineCertThumbprint, VirtualMachineConnection, VirtualMachineMksTicket, VirtualMachineTicket,
 };
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
 use super::disk::DatastorePath;
 use super::power;
 use crate::call::{Call, Look};
+use crate::files::content::Blob;
+use crate::files::edit::{self, Author};
+use crate::files::{Content, Place};
 
 /// The port on which hosts serve consoles.
 const PORT: i32 = 902;
@@ -167,6 +170,13 @@ pub(super) fn put_usb_scan_codes(look: &Look<'_, VirtualMachine>, request: PutUs
     Ok(i32::try_from(request.spec().key_events().len()).unwrap_or(i32::MAX))
 }
 
+/// A picture of a dark screen: a PNG of one black pixel.
+const DARK: &[u8] = &[
+    0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0, 0, 1, 8, 0,
+    0, 0, 0, 0x3a, 0x7e, 0x9b, 0x55, 0, 0, 0, 10, b'I', b'D', b'A', b'T', 0x78, 0x9c, 0x63, 0x60, 0, 0, 0, 2, 0, 1,
+    0x48, 0xaf, 0xa4, 0x71, 0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xae, 0x42, 0x60, 0x82,
+];
+
 /// Keeps a picture of the screen beside the machine's files: its path.
 ///
 /// - `InvalidPowerState` unless the machine runs, as a fault of the task.
@@ -175,9 +185,17 @@ pub(super) fn create_screenshot(call: &mut Call<'_, VirtualMachine>, _: CreateSc
         let machine = call.this()?.clone();
         check_on(&machine)?;
         let home = DatastorePath::parse(&file(&machine)).map(|path| path.parent());
+        let home = home.ok_or_else(|| Fault::new(InvalidState::new(), "the virtual machine has no files"))?;
         let number = call.next_number();
-        let name = format!("{}-{number}.png", machine.name());
-        Ok(home.map(|home| home.join(&name).to_string()).unwrap_or(name))
+        let path = home.join(&format!("{}-{number}.png", machine.name()));
+        let is_named = |moref: &Moref| call.view::<Datastore>(moref).is_some_and(|it| *it.name() == path.datastore);
+        if let Some(moref) = machine.datastore().iter().find(is_named) {
+            let place = Place::new(&moref, call.get::<Datastore>(&moref)?, &path.path, &path.to_string())?;
+            let author = Author::of(call.context());
+            let content = Content::Bytes(Blob::new(DARK.to_vec()));
+            edit::put(call, &author, &place, content, edit::IfThere::Replace)?;
+        }
+        Ok(path.to_string())
     })
 }
 

@@ -76,6 +76,7 @@ pub(crate) fn create<T>(
     machine.runtime_mut().set_host(host.clone());
     identify(call, machine.config_mut(), spec, &name, &file)?;
     config::apply(machine.config_mut(), spec);
+    config::apply_v_app(machine.config_mut(), spec)?;
     config::set_guest_family(&mut machine);
     complete_files(machine.config_mut(), &file);
     machine.config_mut().set_create_date(spec.create_date().unwrap_or(call.now()));

@@ -19,6 +19,7 @@ pub(crate) mod disk;
 mod ethernet;
 mod guest;
 mod lifecycle;
+mod ovf_environment;
 mod places;
 mod power;
 mod question;
@@ -69,6 +70,8 @@ pub(crate) fn kind() -> Kind<VirtualMachine> {
         .write(lifecycle::mark_as_template)
         .write(lifecycle::mark_as_virtual_machine)
         .write(lifecycle::refresh_storage_info)
+        .read(ovf_environment::extract)
+        .write(ovf_environment::apply_evc_mode)
         .write(upgrade::upgrade_vm)
         .write(upgrade::upgrade_tools)
         .write(upgrade::mount_tools_installer)

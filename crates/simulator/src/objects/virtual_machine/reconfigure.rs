@@ -57,6 +57,7 @@ pub(crate) fn reconfigure<T>(
         machine.config_mut().set_instance_uuid(uuid);
     }
     config::apply(machine.config_mut(), spec);
+    config::apply_v_app(machine.config_mut(), spec)?;
     config::set_guest_family(&mut machine);
     config::touch(machine.config_mut(), call.now());
     if !spec.device_change().is_empty() {

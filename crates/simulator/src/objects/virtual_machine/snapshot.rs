@@ -76,6 +76,8 @@ fn create(call: &mut Call<'_, VirtualMachine>, wanted: &Wanted) -> Result<Moref,
     let this = call.moref();
     let mut machine = call.this()?.clone();
     check_new(&machine, wanted)?;
+    let id = next_id(&machine);
+    chain::stamp(machine.config_mut(), id);
     let Some(kept) = machine.config().cloned() else { return Err(nothing_to_keep()) };
     let is_on = machine.runtime().power_state() == Power::PoweredOn;
     let state = match machine.runtime().power_state() {
@@ -89,7 +91,7 @@ fn create(call: &mut Call<'_, VirtualMachine>, wanted: &Wanted) -> Result<Moref,
     let snapshot = call.create(VirtualMachineSnapshot::with(|snapshot| {
         snapshot.set_config(kept).set_vm(this.clone());
     }));
-    let (now, id) = (call.now(), next_id(&machine));
+    let now = call.now();
     let node = VirtualMachineSnapshotTree::with(|node| {
         node.set_snapshot(snapshot.clone()).set_vm(this.clone());
         node.set_name(&wanted.name).set_description(&wanted.description);

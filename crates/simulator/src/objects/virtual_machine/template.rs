@@ -110,6 +110,7 @@ fn tools() -> ToolsConfigInfo {
         tools.set_tools_upgrade_policy(literal!("manual"));
         tools.set_sync_time_with_host_allowed(true);
         tools.set_sync_time_with_host(false);
+        tools.last_install_info_mut().set_counter(0);
     })
 }
 
