@@ -403,8 +403,9 @@ pub(crate) fn keep_machine<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(
         let Some(view) = call.view::<Datastore>(&datastore) else { continue };
         let own = machine::files(moref, &machine, view);
         let files = call.private::<Files>(&datastore)?;
+        let mut taken: i64 = 0;
         for mut own in own {
-            // What the machine's disk takes is from now on taken by the file that holds its data.
+            // What the machine's disk took is from now on taken by the file that holds its data.
             if let Content::Bytes(blob) = &own.file.content
                 && own.path.ends_with(".vmdk")
             {
@@ -419,12 +420,25 @@ pub(crate) fn keep_machine<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(
                 }
                 folder = path::split(folder).0;
             }
-            match files.get(&own.path) {
-                Some(Entry::Gone) => _ = files.remove(&own.path),
-                Some(Entry::Is(_)) => {}
-                None => files.set(&own.path, Entry::Is(Item::File(own.file))),
-            }
+            let file = match files.get(&own.path) {
+                Some(Entry::Gone) => {
+                    files.remove(&own.path);
+                    continue;
+                }
+                Some(Entry::Is(Item::Folder(_))) => continue,
+                Some(Entry::Is(Item::File(kept))) => {
+                    let allocated = kept.allocated.max(own.file.allocated);
+                    taken = taken.saturating_add(allocated - kept.allocated);
+                    File { allocated, ..kept.clone() }
+                }
+                None => {
+                    taken = taken.saturating_add(own.file.allocated);
+                    own.file
+                }
+            };
+            files.set(&own.path, Entry::Is(Item::File(file)));
         }
+        datastore::reserve(call, &datastore, taken)?;
     }
     Ok(())
 }
@@ -480,12 +494,19 @@ pub(crate) fn adopt_disks(
             continue;
         }
         let Some(path) = file.split_once(']').map(|(_, path)| path.trim()) else { continue };
-        let extent = path::join(path::split(path).0, &machine::describe(after, disk).extent(path::split(path).1));
+        let Some(name) = transaction.view::<Datastore>(&datastore).map(|it| it.name().clone()) else { continue };
+        let top = machine::describe(after, disk);
+        // With the disks below, as far as they are the machine's.
+        let mut chain = machine::parents(disk, &name, &top, false);
+        chain.push((path.to_string(), top));
+        let parts = chain.into_iter().flat_map(|(path, disk)| {
+            let extent = path::join(path::split(&path).0, &disk.extent(path::split(&path).1));
+            [path, extent]
+        });
         let mut freed = 0;
-        let found: Vec<(String, File)> = [path, &extent]
-            .into_iter()
-            .filter_map(|path| match kept.get(path) {
-                Some(Entry::Is(Item::File(file))) => Some((path.to_string(), file.clone())),
+        let found: Vec<(String, File)> = parts
+            .filter_map(|path| match kept.get(&path) {
+                Some(Entry::Is(Item::File(file))) => Some((path, file.clone())),
                 _ => None,
             })
             .collect();

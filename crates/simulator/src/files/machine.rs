@@ -144,7 +144,7 @@ fn files_on(moref: &Moref, machine: &VirtualMachine, name: &str, with_linked: bo
 
 /// The disks below one that has its differences to another. Those in another folder belong to the machine that a linked
 /// clone was made of.
-fn parents(disk: &VirtualDisk, datastore: &str, top: &Disk, with_linked: bool) -> Vec<(String, Disk)> {
+pub(super) fn parents(disk: &VirtualDisk, datastore: &str, top: &Disk, with_linked: bool) -> Vec<(String, Disk)> {
     let flat = disk.backing().and_then(|backing| backing.downcast::<VirtualDiskFlatVer2BackingInfo>());
     let home = flat.map(|flat| path::split(flat.file_name()).0);
     let chain = std::iter::successors(flat.and_then(|flat| flat.parent()), |flat| flat.parent()).take(1_000);

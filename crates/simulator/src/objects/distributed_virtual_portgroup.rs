@@ -264,7 +264,11 @@ pub(crate) fn remove<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fau
     if let Some(owner) = portgroup.config().distributed_virtual_switch()
         && call.object(&owner).is_some()
     {
-        remove_reference(&mut call.edit::<DistributedVirtualSwitch>(&owner)?.portgroup_mut(), moref);
+        let switch = call.edit::<DistributedVirtualSwitch>(&owner)?;
+        remove_reference(&mut switch.portgroup_mut(), moref);
+        if switch.config().uplink_portgroup().contains(moref) {
+            remove_reference(&mut switch.config_mut().uplink_portgroup_mut(), moref);
+        }
     }
     network::remove(call, moref)
 }

@@ -11,7 +11,9 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Fault, MethodView, Moref, View};
 
-use super::{cluster_compute_resource, compute_resource, datacenter, event_manager, managed_entity, virtual_machine};
+use super::{
+    cluster_compute_resource, compute_resource, datacenter, event_manager, managed_entity, virtual_app, virtual_machine,
+};
 use crate::call::Call;
 use crate::containers;
 use crate::kind::Kind;
@@ -249,6 +251,9 @@ fn unregister_all(call: &mut Call<'_, Folder>) -> Result<(), Fault> {
         }
     }
     let this = call.moref();
+    if let Some(app) = virtual_app::in_folder(call, &this).first() {
+        return Err(Fault::new(NotSupported::new(), format!("the vApp {app} is in the folder")));
+    }
     managed_entity::remove(call, &this)
 }
 
@@ -263,6 +268,11 @@ pub(crate) fn destroy(call: &mut Call<'_, Folder>) -> Result<(), Fault> {
     for child in machines.iter().chain(&others) {
         if call.object(child).is_some() {
             managed_entity::destroy_entity(call, child)?;
+        }
+    }
+    for app in virtual_app::in_folder(call, &this) {
+        if call.object(&app).is_some() {
+            managed_entity::destroy_entity(call, &app)?;
         }
     }
     managed_entity::remove(call, &this)

@@ -60,13 +60,7 @@ pub(crate) fn written(name: &str, escaped: &ArcStr) -> ArcStr {
 /// The name for a new or renamed child of `parent`. `InvalidName` if it is empty or longer than 80 characters, which is
 /// vCenter's limit; `DuplicateName` if another child has it.
 pub(crate) fn check_name<T>(call: &Call<'_, T>, parent: &Moref, name: &str) -> Result<ArcStr, Fault> {
-    let escaped = escape(name);
-    if name.is_empty() || name.chars().count() > 80 {
-        let detail = InvalidName::with(|fault| {
-            fault.set_name(name);
-        });
-        return Err(Fault::new(detail, format!("The name '{name}' is not valid: it must have 1 to 80 characters")));
-    }
+    let escaped = valid_name(name)?;
     if let Some(object) = child(call, parent, &escaped) {
         return Err(DuplicateName::with(|fault| {
             fault.set_name(name);
@@ -74,7 +68,18 @@ pub(crate) fn check_name<T>(call: &Call<'_, T>, parent: &Moref, name: &str) -> R
         })
         .into());
     }
-    Ok(escaped.into())
+    Ok(escaped)
+}
+
+/// The name of what is in nothing. `InvalidName` as [`check_name`].
+pub(crate) fn valid_name(name: &str) -> Result<ArcStr, Fault> {
+    if name.is_empty() || name.chars().count() > 80 {
+        let detail = InvalidName::with(|fault| {
+            fault.set_name(name);
+        });
+        return Err(Fault::new(detail, format!("The name '{name}' is not valid: it must have 1 to 80 characters")));
+    }
+    Ok(escape(name).into())
 }
 
 /// The child of `parent` with this (escaped) name, as the transaction sees it.
@@ -97,7 +102,7 @@ fn rename(call: &mut Call<'_, ManagedEntity>, request: RenameTask) -> Result<Mor
         }
         let name = match this.parent() {
             Some(parent) => check_name(call, &parent, &name)?,
-            None => escape(&name).into(),
+            None => valid_name(&name)?,
         };
         rename_to(call, name)
     })

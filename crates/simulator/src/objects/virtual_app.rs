@@ -192,6 +192,17 @@ pub(crate) fn folder_of<T>(call: &Call<'_, T>, moref: &Moref) -> Option<Moref> {
     apps.iter().find_map(|app| call.view::<VirtualApp>(app)?.parent_folder())
 }
 
+/// The vApps that were created in this folder.
+pub(super) fn in_folder<T>(call: &Call<'_, T>, folder: &Moref) -> Vec<Moref> {
+    let takes_apps = call.view::<Folder>(folder).is_some_and(|folder| folder.child_type().contains("VirtualApp"));
+    let objects = call.objects().filter(|object| takes_apps && object.moref().is::<VirtualApp>());
+    let is_in = |app: &VirtualApp| app.parent_folder().as_ref() == Some(folder);
+    let mut apps: Vec<Moref> =
+        objects.filter(|it| it.view::<VirtualApp>().is_some_and(is_in)).map(|it| it.moref().clone()).collect();
+    apps.sort_by(|a, b| a.value().cmp(b.value()));
+    apps
+}
+
 /// The machines of the vApp and of the pools and vApps in it.
 pub(crate) fn machines<T>(call: &Call<'_, T>, moref: &Moref) -> Vec<Moref> {
     let Some(pool) = call.view::<ResourcePool>(moref) else { return Vec::new() };
@@ -263,9 +274,12 @@ fn destroy(call: &mut Call<'_, VirtualApp>) -> Result<(), Fault> {
     let this = call.moref();
     let app = call.this()?;
     let parent = app.parent();
-    let within: Vec<Moref> = app.vm().iter().chain(app.resource_pool().iter()).collect();
-    for moref in &within {
-        managed_entity::destroy_entity(call, moref)?;
+    // Those in pools of the vApp, too: with a pool alone, they would only come into the vApp, as do the pools in it.
+    for machine in machines(call, &this) {
+        managed_entity::destroy_entity(call, &machine)?;
+    }
+    while let Some(pool) = call.this()?.resource_pool().first() {
+        managed_entity::destroy_entity(call, &pool)?;
     }
     call.post(&this, ResourcePoolDestroyedEvent::new())?;
     if let Some(parent) = parent.filter(|parent| parent.is::<ResourcePool>()) {

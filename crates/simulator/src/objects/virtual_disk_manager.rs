@@ -14,6 +14,7 @@ use vimsim_types::views::{
 use vimsim_types::{ArcStr, EnumView, Fault, Moref, View};
 
 use super::file_manager::locate;
+use super::virtual_machine::disk::LARGEST;
 use crate::call::{Call, Look};
 use crate::files::disk::{Disk, unspaced};
 use crate::files::edit::{self, Author, IfThere};
@@ -101,7 +102,7 @@ fn described(spec: &VirtualDiskSpec) -> Result<(i64, ArcStr, ArcStr), Fault> {
         return Err(Fault::new(NotSupported::new(), "a disk over a device needs a virtual machine"));
     };
     let kind = if spec.as_object().is::<SeSparseVirtualDiskSpec>() { "seSparse".into() } else { kind };
-    let capacity = file.capacity_kb().checked_mul(1024).filter(|bytes| *bytes > 0);
+    let capacity = file.capacity_kb().checked_mul(1024).filter(|bytes| (1..=LARGEST).contains(bytes));
     let capacity =
         capacity.ok_or_else(|| Fault::invalid_argument("spec.capacityKb", format!("{} KB", file.capacity_kb())))?;
     Ok((capacity, kind, adapter))
@@ -271,7 +272,7 @@ fn change(
 fn extend(call: &mut Manager<'_>, request: ExtendVirtualDiskTask) -> Result<Moref, Fault> {
     let (kilobytes, zeroes) = (request.new_capacity_kb(), request.eager_zero() == Some(true));
     change(call, request.datacenter(), request.name().clone(), move |place, disk| {
-        let capacity = kilobytes.checked_mul(1024).filter(|bytes| *bytes > 0);
+        let capacity = kilobytes.checked_mul(1024).filter(|bytes| (1..=LARGEST).contains(bytes));
         let capacity = capacity.ok_or_else(|| Fault::invalid_argument("newCapacityKb", format!("{kilobytes} KB")))?;
         if capacity < disk.capacity {
             return Err(fault::general(&place.text, "a disk cannot shrink"));

@@ -11,3 +11,4 @@ mod history;
 mod host;
 mod managers;
 mod required;
+mod whole;

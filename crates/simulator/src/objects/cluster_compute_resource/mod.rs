@@ -176,13 +176,13 @@ pub(super) fn move_one(
     let machines: Vec<Moref> = host.vm().iter().collect();
     let root = call.this()?.resource_pool();
     let pool = pool.or(root).ok_or_else(|| Fault::invalid_argument("resourcePool", "the cluster has none"))?;
+    let browser = call.this()?.environment_browser();
     for machine in &machines {
-        let from = call.view::<VirtualMachine>(machine).and_then(|machine| machine.resource_pool());
-        if let Some(from) = from {
-            remove_reference(&mut call.edit::<ResourcePool>(&from)?.vm_mut(), machine);
+        // A template is in no pool.
+        if call.get::<VirtualMachine>(machine)?.resource_pool().is_some() {
+            resource_pool::adopt(call, machine, &pool)?;
         }
-        call.edit::<VirtualMachine>(machine)?.set_resource_pool(pool.clone());
-        call.edit::<ResourcePool>(&pool)?.push_vm(machine.clone());
+        call.edit::<VirtualMachine>(machine)?.set_environment_browser(browser.clone());
     }
     remove_reference(&mut call.edit::<ComputeResource>(&old)?.host_mut(), moref);
     call.edit::<HostSystem>(moref)?.set_parent(this.clone());

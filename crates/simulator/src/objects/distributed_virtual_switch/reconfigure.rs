@@ -100,6 +100,7 @@ pub(super) fn apply(call: &mut Call<'_, DistributedVirtualSwitch>, spec: &DVSCon
         super::rename_to(call, name)?;
     }
     let spec = vmware(spec);
+    spec.uplink_portgroup().iter().try_for_each(|it| call.get::<DistributedVirtualPortgroup>(&it).map(|_| ()))?;
     copy(call.this_mut()?, &spec);
     if let Some(policy) = spec.uplink_port_policy() {
         set_uplinks(call.this_mut()?, policy);

@@ -89,7 +89,8 @@ fn query_tpm_attestation_report(
 /// vSphere resource management guide: 20.29 MB for 256 MB and one processor, 168.60 MB for 16 GB and eight.
 fn overhead(memory: i64, processors: i64) -> i64 {
     const MIB: i64 = 1 << 20;
-    18 * MIB + MIB / 2 + memory * 74 / 10_000 + (processors - 1).max(0) * 4 * MIB
+    let by_size = memory / 10_000 * 74 + memory % 10_000 * 74 / 10_000;
+    (18 * MIB + MIB / 2 + (processors - 1).max(0) * 4 * MIB).saturating_add(by_size)
 }
 
 /// The memory that a virtual machine needs besides its own.
@@ -104,7 +105,7 @@ fn query_memory_overhead(look: &Look<'_, HostSystem>, request: QueryMemoryOverhe
         return Err(Fault::invalid_argument("numVcpus", "is not positive"));
     }
     let video = request.video_ram_size().map_or(0, i64::from);
-    Ok(overhead(request.memory_size(), i64::from(request.num_vcpus())) + video)
+    Ok(overhead(request.memory_size(), i64::from(request.num_vcpus())).saturating_add(video))
 }
 
 /// [`query_memory_overhead`] of a whole configuration.

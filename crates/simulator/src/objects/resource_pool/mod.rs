@@ -19,7 +19,7 @@ use super::{managed_entity, virtual_app, virtual_machine};
 use crate::call::{Call, Context, Look};
 use crate::kind::Kind;
 
-pub(crate) use tree::lineage;
+pub(crate) use tree::{adopt, lineage};
 
 pub(crate) fn kind() -> Kind<ResourcePool> {
     pool_kind().destroy(tree::destroy)

@@ -76,8 +76,8 @@ pub(crate) fn adopt<T>(call: &mut Call<'_, T>, moref: &Moref, pool: &Moref) -> R
 
 /// Moves pools, vApps and virtual machines into this pool, all or none.
 ///
-/// - `DuplicateName` if a pool of that name is here; `InvalidArgument` for a machine of another compute resource, or what
-///   cannot be in a pool; `InvalidFolder` if a pool would come into itself; `NotSupported` for a root pool.
+/// - `DuplicateName` if a pool of that name is here; `InvalidArgument` for a machine of another compute resource, a
+///   template, or what cannot be in a pool; `InvalidFolder` if a pool would come into itself; `NotSupported` for a root pool.
 pub(super) fn move_into_resource_pool(
     call: &mut Call<'_, ResourcePool>,
     request: MoveIntoResourcePool,
@@ -88,6 +88,9 @@ pub(super) fn move_into_resource_pool(
         if moref.is::<VirtualMachine>() {
             let machine = call.get::<VirtualMachine>(&moref)?;
             let (old, host) = (machine.resource_pool(), machine.runtime().host());
+            if old.is_none() {
+                return Err(Fault::invalid_argument("list", format!("the template {moref} is in no pool")));
+            }
             let parent = host.and_then(|host| call.view::<HostSystem>(&host)?.parent());
             if parent.as_ref() != Some(&owner) {
                 return Err(Fault::invalid_argument("list", format!("{moref} is of another compute resource")));

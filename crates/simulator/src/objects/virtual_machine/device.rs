@@ -10,7 +10,7 @@ use vimsim_types::views::{
     VirtualSIOController, VirtualSerialPort, VirtualSerialPortURIBackingInfo, VirtualSoundCard, VirtualTPM, VirtualUSB,
     VirtualWDT,
 };
-use vimsim_types::{Fault, Moref, Object, TypeId, View};
+use vimsim_types::{Fault, Moref, Object, TypeId, Value, View};
 
 use super::{disk, ethernet, template};
 use crate::call::Call;
@@ -249,7 +249,12 @@ fn edit<T>(
     }
     // Unset fields stay as they are; a backing or connection that is given replaces the old.
     let mut object: Object = old.as_object().clone();
-    for (slot, value) in wanted.as_object().slots().iter().enumerate().filter(|(_, value)| !value.is_unset()) {
+    let is_given = |slot: usize, value: &Value| match slot {
+        // No device is on a controller with the key 0.
+        VirtualDevice::CONTROLLER_KEY => *value != Value::Int(0) && !value.is_unset(),
+        _ => !value.is_unset(),
+    };
+    for (slot, value) in wanted.as_object().slots().iter().enumerate().filter(|(slot, value)| is_given(*slot, value)) {
         object.set(slot, value.clone());
     }
     let mut device = VirtualDevice::from_object_unchecked(object);
@@ -373,7 +378,7 @@ fn list_on_controllers(devices: &mut [VirtualDevice]) {
         let on: Vec<i32> = on.collect();
         if let Some(controller) = devices[at].downcast_mut::<VirtualController>() {
             if on.is_empty() {
-                controller.as_object_mut().set(VirtualController::DEVICE, vimsim_types::Value::Unset);
+                controller.as_object_mut().set(VirtualController::DEVICE, Value::Unset);
             } else {
                 controller.set_device(on);
             }

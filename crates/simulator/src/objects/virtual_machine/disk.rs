@@ -1,12 +1,13 @@
 //! Virtual disks: their files, sizes and identifiers.
 
 use vimsim_types::views::{
-    Datacenter, Datastore, InvalidDatastore, InvalidDatastorePath, VirtualDevice, VirtualDeviceFileBackingInfo,
-    VirtualDisk, VirtualDiskFlatVer2BackingInfo, VirtualMachine,
+    Datacenter, Datastore, HostSystem, InvalidDatastore, InvalidDatastorePath, VirtualDevice,
+    VirtualDeviceFileBackingInfo, VirtualDisk, VirtualDiskFlatVer2BackingInfo, VirtualMachine,
 };
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
 use super::device::{self, Site};
+use super::{chain, snapshot};
 use crate::call::Call;
 use crate::files::{edit, fault};
 
@@ -92,11 +93,15 @@ pub(super) fn find_datastore<T>(
     }
 }
 
+/// The bytes of the largest disk that vSphere has: 62 TiB (Configuration Maximums).
+pub(crate) const LARGEST: i64 = 62 << 40;
+
 /// Fills in a disk, and returns its summary.
 ///
-/// - `InvalidDeviceSpec` for a new disk without a size; `InvalidDeviceOperation` for one that would shrink;
-/// - `InvalidDatastore` if its datastore does not exist; `FileAlreadyExists` if a new disk's very file was named, and it is
-///   there.
+/// - `InvalidDeviceSpec` for a new disk without a size, or one that is too large; `InvalidDeviceOperation` for one that would
+///   shrink;
+/// - `InvalidDatastore` if its datastore does not exist, or the host does not have it; `FileAlreadyExists` if a new disk's
+///   very file was named, and it is there.
 #[expect(clippy::too_many_arguments, reason = "what a change of devices consists of")]
 pub(super) fn configure<T>(
     call: &Call<'_, T>,
@@ -109,6 +114,10 @@ pub(super) fn configure<T>(
     index: usize,
 ) -> Result<String, Fault> {
     let bytes = size(disk, old, index)?;
+    if !(0..=LARGEST).contains(&bytes) {
+        let why = format!("a disk of {bytes} bytes is not within 0 and 62 TiB");
+        return Err(device::invalid(index, "virtualDeviceSpec.device.capacityInBytes", why));
+    }
     let has_parent = disk.backing().and_then(|backing| backing.downcast::<VirtualDiskFlatVer2BackingInfo>());
     let has_parent = has_parent.is_some_and(|backing| backing.parent().is_some());
     if creates && bytes <= 0 && !has_parent {
@@ -196,12 +205,19 @@ fn place_file<T>(
         let home = home.unwrap_or(DatastorePath { datastore: String::new(), path: machine.name().to_string() });
         let datastore = if wanted.datastore.is_empty() { home.datastore.clone() } else { wanted.datastore };
         let folder = DatastorePath { datastore, path: home.path };
-        free_file(devices, disk.key(), &folder, machine.name())
+        let mut taken = snapshot::taken_names(call, machine);
+        let own = devices.iter().find(|device| device.key() == disk.key()).and_then(chain::backing);
+        taken.retain(|name| own.is_none_or(|own| own.file_name() != name));
+        free_file(devices, &taken, disk.key(), &folder, machine.name())
     } else {
         wanted
     };
     let name = file.to_string();
     let datastore = find_datastore(call, site, &name, index)?;
+    let host = call.view::<HostSystem>(site.host);
+    if let Some(missing) = datastore.as_ref().filter(|it| host.is_some_and(|host| !host.datastore().contains(it))) {
+        return Err(invalid_datastore(&file.datastore, Some(missing.clone()), "the host does not have it"));
+    }
     if let Some(backing) = disk.backing_mut().downcast_mut::<VirtualDeviceFileBackingInfo>() {
         if *backing.file_name() != name {
             backing.set_file_name(name);
@@ -211,8 +227,14 @@ fn place_file<T>(
     Ok(())
 }
 
-/// The first of `NAME.vmdk`, `NAME_1.vmdk` ... that no other disk of the machine has.
-fn free_file(devices: &[VirtualDevice], own: i32, folder: &DatastorePath, name: &str) -> DatastorePath {
+/// The first of `NAME.vmdk`, `NAME_1.vmdk` ... that no other disk of the machine or of a snapshot of it has.
+fn free_file(
+    devices: &[VirtualDevice],
+    taken: &[ArcStr],
+    own: i32,
+    folder: &DatastorePath,
+    name: &str,
+) -> DatastorePath {
     let others = || {
         let disks = devices.iter().filter(|device| device.key() != own).filter_map(|it| it.downcast::<VirtualDisk>());
         disks.filter_map(|disk| disk.backing()?.downcast::<VirtualDeviceFileBackingInfo>())
@@ -221,8 +243,12 @@ fn free_file(devices: &[VirtualDevice], own: i32, folder: &DatastorePath, name: 
         0 => folder.join(&format!("{name}.vmdk")),
         _ => folder.join(&format!("{name}_{number}.vmdk")),
     };
-    let is_free = |path: &DatastorePath| others().all(|backing| *backing.file_name() != path.to_string());
-    (0..=devices.len()).map(candidate).find(is_free).unwrap_or_else(|| candidate(devices.len()))
+    let is_free = |path: &DatastorePath| {
+        let path = path.to_string();
+        others().all(|backing| *backing.file_name() != path) && taken.iter().all(|name| *name != path)
+    };
+    let most = devices.len() + taken.len();
+    (0..=most).map(candidate).find(is_free).unwrap_or_else(|| candidate(most))
 }
 
 /// What a flat disk has where nothing was asked, and its UUID.

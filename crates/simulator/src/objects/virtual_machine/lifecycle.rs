@@ -3,10 +3,12 @@
 use vimsim_types::enums::VirtualMachinePowerState as Power;
 use vimsim_types::method::{MarkAsTemplate, MarkAsVirtualMachine, RefreshStorageInfo};
 use vimsim_types::views::{
-    ComputeResource, HostSystem, InvalidState, NotSupported, ResourcePool, VirtualMachine, VmRemovedEvent,
+    ComputeResource, Datastore, HostSystem, InvalidState, NotSupported, ResourcePool, VirtualApp, VirtualMachine,
+    VmRemovedEvent,
 };
 use vimsim_types::{Fault, Moref, View};
 
+use super::disk::invalid_datastore;
 use super::power::invalid_power_state;
 use super::{create, customize, ethernet, places, register, snapshot, summary};
 use crate::call::Call;
@@ -33,6 +35,8 @@ pub(crate) fn unregister(call: &mut Call<'_, VirtualMachine>) -> Result<(), Faul
     check_off(call)?;
     let (this, machine) = (call.moref(), call.this()?.clone());
     register::keep(call, &this, &machine)?;
+    // What its disks take is from now on taken by their files.
+    places::give_back(call, &machine)?;
     edit::keep_machine(call, &this)?;
     remove(call)
 }
@@ -86,7 +90,8 @@ pub(super) fn mark_as_template(call: &mut Call<'_, VirtualMachine>, _: MarkAsTem
 /// Makes the template a virtual machine again, in this pool and on this host.
 ///
 /// - `NotSupported` if it is none; `InvalidArgument` if the host is not of the pool's compute resource;
-/// - `InvalidState` for a host that takes no machines.
+/// - `InvalidState` for a host that takes no machines; `InvalidDatastore` for one that does not have the machine's
+///   datastores.
 pub(super) fn mark_as_virtual_machine(
     call: &mut Call<'_, VirtualMachine>,
     request: MarkAsVirtualMachine,
@@ -99,15 +104,26 @@ pub(super) fn mark_as_virtual_machine(
     let (pool, old_host) = (request.pool(), machine.runtime().host());
     let owner = call.get::<ResourcePool>(&pool)?.owner();
     let hosts: Vec<Moref> = call.get::<ComputeResource>(&owner)?.host().iter().collect();
+    let missing = |host: &Moref| {
+        let host = call.view::<HostSystem>(host);
+        machine.datastore().iter().find(|it| !host.is_some_and(|host| host.datastore().contains(it)))
+    };
     let wanted = request.host().or_else(|| old_host.clone().filter(|host| hosts.contains(host)));
     let host = match wanted {
         Some(host) if hosts.contains(&host) => host,
         Some(host) => {
             return Err(Fault::invalid_argument("host", format!("{host} is not of the pool's compute resource")));
         }
-        None => hosts.first().cloned().ok_or_else(|| Fault::new(InvalidState::new(), "the pool has no host"))?,
+        None => {
+            let fits = hosts.iter().find(|host| missing(host).is_none()).or(hosts.first());
+            fits.cloned().ok_or_else(|| Fault::new(InvalidState::new(), "the pool has no host"))?
+        }
     };
     create::check_host(call.get::<HostSystem>(&host)?)?;
+    if let Some(datastore) = missing(&host) {
+        let name = call.get::<Datastore>(&datastore)?.name();
+        return Err(invalid_datastore(name, Some(datastore.clone()), "the host does not have it"));
+    }
     if old_host.as_ref() != Some(&host) {
         if let Some(old) = old_host.filter(|old| call.object(old).is_some()) {
             remove_reference(&mut call.edit::<HostSystem>(&old)?.vm_mut(), &this);
@@ -119,6 +135,7 @@ pub(super) fn mark_as_virtual_machine(
     let machine = call.this_mut()?;
     machine.config_mut().set_template(false);
     machine.runtime_mut().set_host(host);
+    machine.set_parent_v_app(pool.is::<VirtualApp>().then(|| pool.clone()));
     machine.set_resource_pool(pool);
     machine.set_environment_browser(browser);
     Ok(())

@@ -179,7 +179,7 @@ fn check_name<T>(call: &Call<'_, T>, moref: &Moref, machine: &VirtualMachine, na
     let parent = call.get::<ManagedEntity>(moref)?.parent();
     match parent {
         Some(parent) => managed_entity::check_name(call, &parent, name),
-        None => Ok(managed_entity::escape(name).into()),
+        None => managed_entity::valid_name(name),
     }
 }
 

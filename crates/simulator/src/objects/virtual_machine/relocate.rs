@@ -67,7 +67,11 @@ pub(crate) fn relocate<T>(
     let old = call.get::<VirtualMachine>(moref)?.clone();
     let is_template = old.config().is_some_and(|config| config.template());
     let spec = &with_pool_s_host(call, spec)?;
-    let target = destination::resolve(call, moref, &old, spec, is_template)?;
+    let mut target = destination::resolve(call, moref, &old, spec, is_template)?;
+    if is_template {
+        // The pool only says which compute resource it goes to.
+        target.pool = None;
+    }
     let parent = old.parent();
     let new_folder = spec.folder().filter(|folder| parent.as_ref() != Some(folder));
     if let Some(folder) = &new_folder {

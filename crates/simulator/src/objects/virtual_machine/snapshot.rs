@@ -248,7 +248,7 @@ fn parent_of(machine: &VirtualMachine, moref: &Moref) -> Option<Moref> {
 }
 
 /// The names of the files of the machine's disks and of its snapshots' disks.
-fn taken_names<T>(call: &Call<'_, T>, machine: &VirtualMachine) -> Vec<ArcStr> {
+pub(super) fn taken_names<T>(call: &Call<'_, T>, machine: &VirtualMachine) -> Vec<ArcStr> {
     let kept = of(machine).into_iter().filter_map(|node| call.view::<VirtualMachineSnapshot>(&node.snapshot()));
     chain::names(kept.map(|snapshot| snapshot.config()).chain(machine.config()))
 }
@@ -538,6 +538,7 @@ pub(super) fn adopt(machine: &mut VirtualMachine, moref: &Moref) {
         node.set_vm(moref.clone());
         vec![node]
     });
+    machine.set_root_snapshot(roots.iter().map(|node| node.snapshot()).collect::<Vec<_>>());
     machine.snapshot_mut().set_root_snapshot_list(roots);
 }
 
