@@ -1,0 +1,28 @@
+//! Tasks end, and are listed where they belong.
+
+use vimsim_registry::Snapshot;
+use vimsim_types::enums::TaskInfoState;
+use vimsim_types::views::{Task, TaskManager};
+
+use super::{Wrong, all};
+
+/// More tasks than this are never kept: 200 recent ones and 10,000 that have ended.
+const MOST_TASKS: usize = 10_210;
+
+pub(super) fn check(snapshot: &Snapshot, wrong: &mut Wrong) {
+    let mut count = 0;
+    for (moref, task) in all::<Task>(snapshot) {
+        count += 1;
+        let info = task.info();
+        let has_ended = matches!(info.state(), TaskInfoState::Success | TaskInfoState::Error);
+        wrong.unless(has_ended, || format!("{moref} of {} has not ended", info.description_id()));
+        wrong.unless(info.complete_time().is_some(), || format!("{moref} ended at no time"));
+        wrong.unless((info.state() == TaskInfoState::Error) == info.error().is_some(), || {
+            format!("{moref} is {:?} and has an error: {}", info.state(), info.error().is_some())
+        });
+    }
+    wrong.unless(count <= MOST_TASKS, || format!("{count} tasks are kept"));
+    for (_, manager) in all::<TaskManager>(snapshot) {
+        wrong.unless(manager.recent_task().len() <= 200, || format!("{} recent tasks", manager.recent_task().len()));
+    }
+}
