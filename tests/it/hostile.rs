@@ -161,3 +161,71 @@ async fn a_body_that_is_too_large() {
     assert_eq!(status, 500, "{answer:?}");
     check_alive(&server).await;
 }
+
+// What follows are the ordinary requests that kill vcsim or hang it for ever (those that take arguments are in
+// `machines::no_request_that_kills_vcsim_does_so_here`).
+
+/// After any esxcli command, vcsim panics in every search.
+#[tokio::test]
+async fn searches_work_after_esxcli() {
+    let (simulator, client) = start().await;
+    for host in ["host-21", "host-37"] {
+        let this = format!(r#"<_this type="HostSystem">{host}</_this>"#);
+        for method in ["RetrieveDynamicTypeManager", "RetrieveManagedMethodExecuter"] {
+            let (status, answer) =
+                client.post(body(&format!("<{method} xmlns=\"urn:vim25\">{this}</{method}>"))).await.unwrap();
+            assert!(status == 200 || status == 500, "{answer:?}");
+        }
+    }
+    for (method, arguments) in [
+        ("FindByUuid", "<uuid>x</uuid><vmSearch>true</vmSearch>"),
+        ("FindAllByIp", "<ip>10.0.0.1</ip><vmSearch>true</vmSearch>"),
+        ("FindByDnsName", "<dnsName>x</dnsName><vmSearch>false</vmSearch>"),
+        ("FindByInventoryPath", "<inventoryPath>DC0/vm/DC0_H0_VM0</inventoryPath>"),
+    ] {
+        let this = r#"<_this type="SearchIndex">SearchIndex</_this>"#;
+        let text = format!("<{method} xmlns=\"urn:vim25\">{this}{arguments}</{method}>");
+        let (status, answer) = client.post(body(&text)).await.unwrap();
+        assert_eq!(status, 200, "{method}: {answer:?}");
+    }
+    check_alive(&simulator).await;
+}
+
+/// A program in the guest of a machine without a container leaves vcsim with a lock that is never given back.
+#[tokio::test]
+async fn a_program_is_run_in_a_guest_without_a_container() {
+    use vimsim::types::method::StartProgramInGuest;
+    use vimsim::types::views::{GuestProcessManager, GuestProgramSpec, NamePasswordAuthentication, VirtualMachine};
+    use vimsim::types::{Moref, View};
+    let (simulator, client) = start().await;
+    let machine = Moref::of::<VirtualMachine>("vm-62");
+    let request = StartProgramInGuest::with(|request| {
+        request.set_vm(machine.clone());
+        request.set_auth(NamePasswordAuthentication::with(|auth| _ = auth.set_username("root").set_password("x")));
+        request.set_spec(GuestProgramSpec::with(|spec| _ = spec.set_program_path("/bin/ls").set_arguments("/")));
+    });
+    let manager = Moref::of::<GuestProcessManager>("guestOperationsProcessManager");
+    let answer = client.call(&manager, request).await;
+    assert!(answer.expect_err("there is nothing to run it").fault().is_some());
+    client.property(&machine, "summary").await.unwrap();
+    check_alive(&simulator).await;
+}
+
+/// The volumes with a tag: another lock that vcsim never gives back.
+#[tokio::test]
+async fn volumes_are_listed_by_a_tag() {
+    let (simulator, client) = start().await;
+    let this = r#"<_this type="VslmVStorageObjectManager">VStorageObjectManager</_this>"#;
+    let method = "VslmListVStorageObjectsAttachedToTag";
+    let text = format!("<{method} xmlns=\"urn:vslm\">{this}<category>c</category><tag>t</tag></{method}>");
+    for path in ["/sdk", "/vslm/sdk"] {
+        let other = Client::at(&simulator, path).with_session(&client.session().unwrap());
+        let (status, answer) = other.post(body(&text)).await.unwrap();
+        assert!(status == 500 || status == 404, "{path}: {status} {answer:?}");
+    }
+    let this = r#"<_this type="VcenterVStorageObjectManager">VStorageObjectManager</_this>"#;
+    let method = "ListVStorageObjectsAttachedToTag";
+    let text = format!("<{method} xmlns=\"urn:vim25\">{this}<category>c</category><tag>t</tag></{method}>");
+    check(body(&text), "").await;
+    check_alive(&simulator).await;
+}

@@ -1,11 +1,14 @@
 //! Virtual machines: copies, moves, guests, and what is refused.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use vimsim::types::enums::VirtualMachinePowerState as Power;
 use vimsim::types::enums::{VirtualDeviceConfigSpecFileOperation, VirtualDeviceConfigSpecOperation};
 use vimsim::types::method::*;
 use vimsim::types::views::*;
 use vimsim::types::{MethodView, Moref, Value, View};
-use vimsim::{Client, Config, Simulator};
+use vimsim::{Client, Config, ManualClock, Simulator};
 
 use crate::{check_fault, start};
 
@@ -232,6 +235,35 @@ async fn a_guest_comes_up_with_an_address_on_its_network() {
     client.call(&machine(), RebootGuest::new()).await.unwrap();
     run(&client, &machine(), PowerOffVMTask::new()).await;
     assert!(client.property(&machine(), "guest.ipAddress").await.unwrap().is_unset());
+}
+
+#[tokio::test]
+async fn a_guest_takes_its_time_to_come_up() {
+    let clock = Arc::new(ManualClock::new(vimsim::types::DateTime::from_micros(1_800_000_000_000_000)));
+    let config = Config { guest_delay: Duration::from_secs(90), ..Config::default() };
+    let simulator = Simulator::start_with_clock(config, clock.clone()).await.unwrap();
+    let client = Client::login(&simulator).await.unwrap();
+    let this = machine();
+    let tools = || text(&client, &this, "guest.toolsRunningStatus");
+    run(&client, &machine(), PowerOffVMTask::new()).await;
+    run(&client, &machine(), PowerOnVMTask::new()).await;
+    clock.advance(89);
+    // Whoever waits for that long gets an answer: the guest is looked for several times a second.
+    tokio::time::timeout(Duration::from_millis(200), std::future::pending::<()>()).await.unwrap_err();
+    assert!(client.property(&machine(), "guest.ipAddress").await.unwrap().is_unset());
+    clock.advance(1);
+    while client.property(&machine(), "guest.ipAddress").await.unwrap().is_unset() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(tools().await, "guestToolsRunning");
+    // One that is started anew begins to wait anew, and what was to come of the first start does not.
+    run(&client, &machine(), PowerOffVMTask::new()).await;
+    assert!(client.property(&machine(), "guest.ipAddress").await.unwrap().is_unset());
+    run(&client, &machine(), PowerOnVMTask::new()).await;
+    clock.advance(90);
+    while tools().await != "guestToolsRunning" {
+        tokio::task::yield_now().await;
+    }
 }
 
 fn add(device: impl View) -> VirtualDeviceConfigSpec {
