@@ -1,9 +1,10 @@
 //! Datastores, their hosts, and storage pods.
 
 use vimsim::types::method::{
-    ConfigureStorageDrsForPodTask, CreateLocalDatastore, CreateNasDatastore, CreateStoragePod,
-    DatastoreEnterMaintenanceMode, DatastoreExitMaintenanceModeTask, DestroyDatastore, DestroyTask,
-    FindByInventoryPath, MoveIntoFolderTask, RefreshDatastore, RemoveDatastore, RenameDatastore,
+    ApplyStorageDrsRecommendationTask, CancelStorageDrsRecommendation, ConfigureStorageDrsForPodTask,
+    CreateLocalDatastore, CreateNasDatastore, CreateStoragePod, DatastoreEnterMaintenanceMode,
+    DatastoreExitMaintenanceModeTask, DestroyDatastore, DestroyTask, FindByInventoryPath, MoveIntoFolderTask,
+    RecommendDatastores, RefreshDatastore, RemoveDatastore, RenameDatastore,
 };
 use vimsim::types::views::{
     AlreadyExists, DuplicateName, HostNasVolumeSpec, InvalidArgument, InvalidName, InvalidState, ManagedObjectNotFound,
@@ -211,4 +212,51 @@ async fn virtual_machines_hold_their_datastore() {
     assert_eq!(client.property(&datastore, "info.freeSpace").await.unwrap(), Value::Long(free));
     client.call(&datastore, RefreshDatastore::new()).await.unwrap();
     assert_eq!(client.property(&datastore, "summary.freeSpace").await.unwrap(), Value::Long(free));
+}
+
+#[tokio::test]
+async fn a_pod_recommends_where_a_machine_would_be() {
+    let mut config = Config::default();
+    (config.model.pod, config.model.datastore) = (1, 2);
+    let simulator = Simulator::start(config).await.unwrap();
+    let client = Client::login(&simulator).await.unwrap();
+    let (pod, store) =
+        (found(&client, "DC0/datastore/DC0_POD0").await, found(&client, "DC0/datastore/LocalDS_1").await);
+    let (pool, machines) = (found(&client, "DC0/host/DC0_C0/Resources").await, found(&client, "DC0/vm").await);
+    let manager = Moref::of::<StorageResourceManager>("StorageResourceManager");
+    let recommend = |kind: &str, pool: Option<&Moref>| {
+        RecommendDatastores::with(|request| {
+            let spec = request.storage_spec_mut();
+            spec.set_type(kind).set_resource_pool(pool.cloned()).set_folder(machines.clone());
+            spec.config_spec_mut().set_name("placed").set_guest_id("otherGuest");
+            spec.pod_selection_spec_mut().set_storage_pod(pod.clone());
+        })
+    };
+    check_fault::<InvalidArgument>(client.call(&manager, recommend("nonsense", Some(&pool))).await);
+    check_fault::<InvalidArgument>(client.call(&manager, recommend("create", None)).await);
+    check_fault::<InvalidArgument>(client.call(&manager, recommend("clone", Some(&pool))).await);
+    let nowhere = client.call(&manager, recommend("create", Some(&pool))).await.unwrap();
+    assert!(!nowhere.object().unwrap().field("drsFault").is_unset());
+    let into = MoveIntoFolderTask::with(|request| _ = request.set_list([store.clone()]));
+    client.run(&pod, into).await.unwrap();
+    let found_one = client.call(&manager, recommend("create", Some(&pool))).await.unwrap();
+    let recommendation = found_one.object().unwrap().field("recommendations").items()[0].object().unwrap().clone();
+    let action = recommendation.field("action").items()[0].object().unwrap().clone();
+    assert_eq!(action.field("destination").moref(), Some(store.clone()));
+    let key = recommendation.field("key").text().unwrap().to_owned();
+    let apply = ApplyStorageDrsRecommendationTask::with(|request| _ = request.set_key([key.as_str()]));
+    let result = client.run(&manager, apply.clone()).await.unwrap();
+    let machine = result.object().unwrap().field("vm").moref().unwrap();
+    assert_eq!(client.property(&machine, "name").await.unwrap().text(), Some("placed"));
+    let stores = client.property(&machine, "datastore").await.unwrap();
+    assert_eq!(stores.items().iter().filter_map(Value::moref).collect::<Vec<_>>(), [store]);
+    check_fault::<InvalidArgument>(client.call(&manager, apply).await);
+    let cancel = CancelStorageDrsRecommendation::with(|request| _ = request.set_key([key.as_str()]));
+    check_fault::<InvalidArgument>(client.call(&manager, cancel).await);
+    let off = ConfigureStorageDrsForPodTask::with(|request| {
+        request.set_pod(pod.clone()).set_modify(true);
+        request.spec_mut().pod_config_spec_mut().set_enabled(false);
+    });
+    client.run(&manager, off).await.unwrap();
+    check_fault::<InvalidArgument>(client.call(&manager, recommend("create", Some(&pool))).await);
 }

@@ -2,16 +2,17 @@
 
 use vimsim::types::method::{
     CnsQueryVolume, LookupGet, LookupGetSiteId, LookupList, LookupRetrieveServiceContent, PbmCreate, PbmDelete,
-    PbmQueryProfile, PbmRetrieveContent, PbmRetrieveServiceContent, PbmUpdate, VSANVcConvertToStretchedCluster,
+    PbmQueryAssociatedProfile, PbmQueryIOFiltersFromProfileId, PbmQueryProfile, PbmQueryProfileDetails,
+    PbmRetrieveContent, PbmRetrieveServiceContent, PbmUpdate, VSANVcConvertToStretchedCluster,
     VSANVcGetPreferredFaultDomain, VSANVcGetWitnessHosts, VSANVcIsWitnessHost, VSANVcRemoveWitnessHost,
-    VSANVcSetPreferredFaultDomain,
+    VSANVcSetPreferredFaultDomain, VsanClusterGetConfig, VsanClusterReconfig,
 };
 use vimsim::types::views::{
     CnsQueryFilter, CnsVolumeManager, InvalidArgument, InvalidState, LookupFaultEntryNotFoundFault,
     LookupFaultServiceFault, LookupServiceInstance, LookupServiceRegistrationFilter, NotAuthenticated,
     PbmCapabilityConstraints, PbmCapabilityProfileCreateSpec, PbmDuplicateName, PbmProfileId, PbmProfileResourceType,
     PbmServiceInstance, ServiceContent, VimClusterVSANStretchedClusterFaultDomainConfig,
-    VimClusterVsanVcStretchedClusterSystem,
+    VimClusterVsanVcStretchedClusterSystem, VsanVcClusterConfigSystem,
 };
 use vimsim::types::{Moref, Value, View};
 use vimsim::{Client, Config, Simulator};
@@ -197,4 +198,43 @@ async fn the_lookup_service_tells_everybody_where_the_services_are() {
     check_fault::<LookupFaultEntryNotFoundFault>(lookup.call(&registration, get("enoent")).await);
     check_fault::<LookupFaultServiceFault>(lookup.call(&registration, LookupList::new()).await);
     assert_eq!(lookup.call(&registration, LookupGetSiteId::new()).await.unwrap().text(), Some("vcsim"));
+}
+
+#[tokio::test]
+async fn vsan_is_configured_in_part() {
+    let (simulator, client) = start().await;
+    let vsan = at(&simulator, "/vsanHealth", &client);
+    let system = Moref::of::<VsanVcClusterConfigSystem>("vsan-cluster-config-system");
+    let cluster = found(&client, "DC0/host/DC0_C0").await;
+    let get = VsanClusterGetConfig::with(|request| _ = request.set_cluster(cluster.clone()));
+    let config = vsan.call(&system, get.clone()).await.unwrap();
+    assert!(config.object().unwrap().field("unmapConfig").is_unset());
+    let change = VsanClusterReconfig::with(|request| {
+        request.set_cluster(cluster.clone());
+        request.vsan_reconfig_spec_mut().set_modify(true).unmap_config_mut().set_enable(true);
+    });
+    let task = vsan.call(&system, change).await.unwrap().moref().unwrap();
+    client.wait_for_task(&task).await.unwrap();
+    let config = vsan.call(&system, get).await.unwrap();
+    let unmap = config.object().unwrap().field("unmapConfig").object().unwrap().clone();
+    assert_eq!(unmap.field("enable"), &Value::Bool(true));
+}
+
+#[tokio::test]
+async fn a_policy_tells_its_filters_and_its_disks() {
+    let (simulator, client) = start().await;
+    let pbm = at(&simulator, "/pbm", &client);
+    let manager = Moref::of::<vimsim::types::views::PbmProfileProfileManager>("ProfileManager");
+    let encryption = PbmProfileId::with(|id| _ = id.set_unique_id("4d5f673c-536f-11e6-beb8-9e71128cae77"));
+    let ask = PbmQueryIOFiltersFromProfileId::with(|request| _ = request.set_profile_ids([encryption.clone()]));
+    let answer = pbm.call(&manager, ask).await.unwrap();
+    let filter = answer.items()[0].object().unwrap().field("iofilters").items()[0].clone();
+    assert_eq!(text(&filter, "filterType"), "ENCRYPTION");
+    let details = PbmQueryProfileDetails::with(|request| _ = request.set_profile_category("REQUIREMENT"));
+    assert!(!pbm.call(&manager, details).await.unwrap().items().is_empty());
+    let entity = |kind: &str| {
+        PbmQueryAssociatedProfile::with(|request| _ = request.entity_mut().set_object_type(kind).set_key("vm-1"))
+    };
+    assert!(pbm.call(&manager, entity("virtualMachine")).await.unwrap().items().is_empty());
+    check_fault::<InvalidArgument>(pbm.call(&manager, entity("nonsense")).await);
 }

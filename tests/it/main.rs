@@ -12,6 +12,7 @@ mod default_inventory;
 mod endpoints;
 mod environment_browser;
 mod files;
+mod first_class_disks;
 mod hostile;
 mod inventory;
 mod load;
@@ -28,6 +29,7 @@ mod tasks;
 mod transfers;
 mod vcsim_ways;
 mod versions;
+mod volumes;
 
 use vimsim::types::{MethodView, Moref, Value, View};
 use vimsim::{Client, Config, Simulator};

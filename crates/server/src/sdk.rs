@@ -77,6 +77,7 @@ impl Sdk {
             .route("/sso-adminserver/sdk", post(call))
             .route("/sso-adminserver/sdk/{domain}", post(call))
             .route("/sso-adminserver/system-sdk", post(call))
+            .route("/vslm/sdk", post(call))
             .route("/sdk/{document}", get(document))
             .with_state((Arc::new(self), newest))
             .merge(files)

@@ -13,6 +13,7 @@ mod containers;
 mod data_sets;
 mod esxcli;
 mod files;
+mod first_class;
 mod guest;
 mod kind;
 mod kinds;

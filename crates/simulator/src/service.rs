@@ -8,7 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use vimsim_registry::{Registry, Snapshot};
 use vimsim_types::table::Kind as TypeKind;
-use vimsim_types::views::{LookupServiceInstance, PbmServiceInstance, SearchIndex, SsoGroupcheckServiceInstance};
+use vimsim_types::views::{
+    LookupServiceInstance, PbmServiceInstance, SearchIndex, SsoGroupcheckServiceInstance, Task, VslmServiceInstance,
+    VslmTask,
+};
 use vimsim_types::{
     ArcStr, DateTime, Fault, List, Method, Moref, Namespace, Object, Ty, TypeId, Value, Version, View, views,
 };
@@ -258,6 +261,8 @@ impl Service {
             request.this = objects::lookup_service_instance::moref();
         } else if request.this.kind() == SsoGroupcheckServiceInstance::TYPE {
             request.this = objects::sso_groupcheck_service_instance::moref();
+        } else if request.this.kind() == VslmServiceInstance::TYPE {
+            request.this = objects::vslm_service_instance::moref();
         }
         let now = self.clock.now();
         if request.method.name.starts_with("Login") {
@@ -369,7 +374,11 @@ impl Service {
         if object.session().is_some_and(|owner| session.is_none_or(|session| session.key() != owner)) {
             return Err(not_found(&request.this));
         }
-        let kind = object.moref().kind();
+        let mut kind = object.moref().kind();
+        // The service of first class disks names the same tasks otherwise.
+        if kind == Task::TYPE && request.this.kind() == VslmTask::TYPE {
+            kind = VslmTask::TYPE;
+        }
         if !kind.is_a(method.owner) {
             return Err(method_not_found(object.moref(), method));
         }

@@ -258,15 +258,7 @@ impl Tagging<'_> {
     pub fn attach(self, id: &str, object: &TaggedObject) -> Result<(), Fault> {
         self.0.registry().write(|transaction| {
             let exists = exists(object, |id| transaction.object_by_value(id).is_some());
-            let tags = &mut automation::edit(transaction)?.tags;
-            tags.check_attach(id, object, exists)?;
-            let mut objects = tags.objects.get(id).cloned().unwrap_or_default();
-            objects.insert_mut(object.clone());
-            tags.objects.insert_mut(id.into(), objects);
-            let mut attached = tags.attached.get(object).cloned().unwrap_or_default();
-            attached.insert_mut(id.into());
-            tags.attached.insert_mut(object.clone(), attached);
-            Ok(())
+            automation::edit(transaction)?.tags.hang(id, object, exists)
         })
     }
 
@@ -305,6 +297,43 @@ impl Tags {
 
     fn tag(&self, id: &str) -> Result<&Tag, Fault> {
         self.tags.get(id).ok_or_else(|| not_found(id))
+    }
+
+    /// The identifier of the tag of this name in the category of this name; `NotFound` if there is none.
+    pub(crate) fn find(&self, category: &str, name: &str) -> Result<ArcStr, Fault> {
+        let is_named = |tag: &Tag| tag.name == name && self.category(&tag.category).is_ok_and(|it| it.name == category);
+        let found = self.tags.iter().find(|(_, tag)| is_named(tag)).map(|(id, _)| id.clone());
+        found.ok_or_else(|| not_found(&format!("{category}:{name}")))
+    }
+
+    /// The names of a tag's category and of the tag.
+    pub(crate) fn names(&self, id: &str) -> Option<(ArcStr, ArcStr)> {
+        let tag = self.tags.get(id)?;
+        Some((self.categories.get(&tag.category)?.name.clone(), tag.name.clone()))
+    }
+
+    /// The identifiers of the tags of an object.
+    pub(crate) fn of(&self, object: &TaggedObject) -> Vec<ArcStr> {
+        self.attached.get(object).into_iter().flatten().cloned().collect()
+    }
+
+    /// The objects that a tag hangs on.
+    pub(crate) fn hangs_on(&self, id: &str) -> Vec<TaggedObject> {
+        self.objects.get(id).into_iter().flatten().cloned().collect()
+    }
+
+    /// Hangs a tag on an object, if it exists.
+    ///
+    /// - as [`Tagging::attach`].
+    pub(crate) fn hang(&mut self, id: &str, object: &TaggedObject, exists: bool) -> Result<(), Fault> {
+        self.check_attach(id, object, exists)?;
+        let mut objects = self.objects.get(id).cloned().unwrap_or_default();
+        objects.insert_mut(object.clone());
+        self.objects.insert_mut(id.into(), objects);
+        let mut attached = self.attached.get(object).cloned().unwrap_or_default();
+        attached.insert_mut(id.into());
+        self.attached.insert_mut(object.clone(), attached);
+        Ok(())
     }
 
     fn of_category(&self, id: &str) -> Vec<ArcStr> {
@@ -362,7 +391,8 @@ impl Tags {
         Ok(())
     }
 
-    fn unhang(&mut self, id: &str, object: &TaggedObject) {
+    /// Takes a tag off an object, if it hangs there.
+    pub(crate) fn unhang(&mut self, id: &str, object: &TaggedObject) {
         if let Some(mut objects) = self.objects.get(id).cloned() {
             objects.remove_mut(object);
             match objects.is_empty() {

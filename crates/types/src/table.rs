@@ -20,7 +20,8 @@ impl Namespace {
     /// The namespace with this URN, as in an element's `xmlns`; `urn:vim2` is the old name of `urn:vim25`.
     pub fn from_urn(urn: &str) -> Option<Namespace> {
         let urn = if urn == "urn:vim2" { "urn:vim25" } else { urn };
-        Self::all().find(|namespace| namespace.urn() == urn)
+        let name = urn.strip_prefix("urn:internal").or_else(|| urn.strip_prefix("urn:"))?;
+        Self::all().find(|namespace| namespace.urn().strip_prefix("urn:") == Some(name))
     }
 
     /// The short name: `vim25`.

@@ -94,8 +94,16 @@ const VIEWED: &[(&str, &str)] = &[
     ("sso", "SsoAdminSystemManagementService"),
     ("sso", "SsoAdminDeploymentInformationService"),
     ("sso", "SsoAdminReplicationService"),
+    ("vsan", "CnsSnapshotQueryResult"),
     ("vsan", "CnsVolumeManager"),
+    ("vsan", "CnsVolumeOperationBatchResult"),
     ("vsan", "VimClusterVsanVcStretchedClusterSystem"),
+    ("vsan", "VsanVcClusterConfigSystem"),
+    ("vslm", "VslmServiceInstance"),
+    ("vslm", "VslmSessionManager"),
+    ("vslm", "VslmStorageLifecycleManager"),
+    ("vslm", "VslmTask"),
+    ("vslm", "VslmVStorageObjectManager"),
 ];
 
 impl<'a> Model<'a> {

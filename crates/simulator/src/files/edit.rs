@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use vimsim_registry::Transaction;
 use vimsim_types::views::{
-    Datastore, InaccessibleDatastore, InvalidArgument, VirtualDeviceFileBackingInfo, VirtualMachine,
+    Datastore, InaccessibleDatastore, InvalidArgument, VirtualDeviceFileBackingInfo, VirtualDisk, VirtualMachine,
     VirtualMachineConfigInfo,
 };
 use vimsim_types::{ArcStr, DateTime, Fault, Moref, View};
@@ -490,10 +490,15 @@ pub(crate) fn adopt_disks(
         let Some(datastore) = backing.and_then(|backing| backing.datastore()) else { continue };
         let kept = transaction.object(&datastore).and_then(|object| object.private::<Files>());
         let Some(kept) = kept.filter(|kept| !kept.is_empty()) else { continue };
+        let Some(path) = file.split_once(']').map(|(_, path)| path.trim()) else { continue };
+        if let Some(grown) = grown(kept, path, disk) {
+            transaction.private::<Files>(&datastore)?.set(path, Entry::Is(Item::File(grown)));
+        }
         if before.is_some_and(|before| machine::disks(before).any(|(_, known)| known == file)) {
             continue;
         }
-        let Some(path) = file.split_once(']').map(|(_, path)| path.trim()) else { continue };
+        let kept = transaction.object(&datastore).and_then(|object| object.private::<Files>());
+        let Some(kept) = kept else { continue };
         let Some(name) = transaction.view::<Datastore>(&datastore).map(|it| it.name().clone()) else { continue };
         let top = machine::describe(after, disk);
         // With the disks below, as far as they are the machine's.
@@ -517,6 +522,15 @@ pub(crate) fn adopt_disks(
         datastore::reserve_in(transaction, &datastore, -freed)?;
     }
     Ok(())
+}
+
+/// The descriptor that is kept of a machine's disk, with the size that the disk has now, if it has another.
+fn grown(kept: &Files, path: &str, disk: &VirtualDisk) -> Option<File> {
+    let Some(Entry::Is(Item::File(file))) = kept.get(path) else { return None };
+    let Content::Disk(known) = &file.content else { return None };
+    let capacity = disk.capacity_in_bytes().unwrap_or_else(|| disk.capacity_in_kb().saturating_mul(1024));
+    let is_other = capacity > 0 && capacity != known.capacity;
+    is_other.then(|| File { content: Content::Disk(Arc::new(Disk { capacity, ..Disk::clone(known) })), ..file.clone() })
 }
 
 /// Settles what becomes of the disks that a machine had and has no more: those with these keys are deleted, the others are

@@ -36,7 +36,7 @@ fn on<'a>(file: &'a str, datastore: &str) -> Option<&'a str> {
 }
 
 /// The disks of a machine that are files.
-pub(super) fn disks(config: &VirtualMachineConfigInfo) -> impl Iterator<Item = (&VirtualDisk, &ArcStr)> {
+pub(crate) fn disks(config: &VirtualMachineConfigInfo) -> impl Iterator<Item = (&VirtualDisk, &ArcStr)> {
     let devices = config.hardware().device().iter().filter_map(|device| device.downcast::<VirtualDisk>());
     devices.filter_map(|disk| {
         let backing = disk.backing()?.downcast::<VirtualDeviceFileBackingInfo>()?;

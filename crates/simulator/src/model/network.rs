@@ -3,6 +3,7 @@
 use vimsim_types::method::{AddDVPortgroupTask, CreateDVSTask, CreateStoragePod, ReconfigureDvsTask};
 use vimsim_types::views::{
     DVPortgroupConfigSpec, DVSConfigSpec, Datacenter, DistributedVirtualSwitchHostMemberConfigSpec, OpaqueNetwork,
+    StoragePod,
 };
 use vimsim_types::{Fault, Moref, View};
 
@@ -16,7 +17,10 @@ impl Builder<'_> {
     pub(super) fn storage_pods(&mut self, place: &Place, model: &Model) -> Result<(), Fault> {
         for number in 0..model.pod {
             let name = format!("{}_POD{number}", place.name);
-            self.create(&place.datastores, CreateStoragePod::with(|request| _ = request.set_name(name)))?;
+            let pod = self.create(&place.datastores, CreateStoragePod::with(|request| _ = request.set_name(name)))?;
+            // As in vcsim: on a pod without it, nothing could be placed.
+            let entry = self.transaction.edit::<StoragePod>(&pod)?.pod_storage_drs_entry_mut();
+            entry.storage_drs_config_mut().pod_config_mut().set_enabled(true);
         }
         Ok(())
     }

@@ -45,6 +45,7 @@ pub(crate) mod host_power_system;
 pub(crate) mod host_service_system;
 pub(crate) mod host_storage_system;
 pub(crate) mod host_system;
+pub(crate) mod host_v_storage_object_manager;
 pub(crate) mod host_virtual_nic_manager;
 pub(crate) mod http_nfc_lease;
 pub(crate) mod internal_dynamic_type_manager;
@@ -91,6 +92,7 @@ pub(crate) mod task_description;
 pub(crate) mod task_history_collector;
 pub(crate) mod task_manager;
 pub(crate) mod user_directory;
+pub(crate) mod vcenter_v_storage_object_manager;
 pub(crate) mod view_manager;
 pub(crate) mod virtual_app;
 pub(crate) mod virtual_disk_manager;
@@ -99,6 +101,12 @@ pub(crate) mod virtual_machine_compatibility_checker;
 pub(crate) mod virtual_machine_provisioning_checker;
 pub(crate) mod virtual_machine_snapshot;
 pub(crate) mod vsan_stretched_cluster_system;
+pub(crate) mod vsan_vc_cluster_config_system;
+pub(crate) mod vslm_service_instance;
+pub(crate) mod vslm_session_manager;
+pub(crate) mod vslm_storage_lifecycle_manager;
+pub(crate) mod vslm_task;
+pub(crate) mod vslm_v_storage_object_manager;
 
 use crate::kind::Table;
 
@@ -143,6 +151,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         host_service_system::kind().into_table(),
         host_storage_system::kind().into_table(),
         host_system::kind().into_table(),
+        host_v_storage_object_manager::kind().into_table(),
         host_virtual_nic_manager::kind().into_table(),
         http_nfc_lease::kind().into_table(),
         internal_dynamic_type_manager::kind().into_table(),
@@ -184,6 +193,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         task_history_collector::kind().into_table(),
         task_manager::kind().into_table(),
         user_directory::kind().into_table(),
+        vcenter_v_storage_object_manager::kind().into_table(),
         view_manager::kind().into_table(),
         virtual_app::kind().into_table(),
         virtual_disk_manager::kind().into_table(),
@@ -192,5 +202,11 @@ pub(crate) fn kinds() -> Vec<Table> {
         virtual_machine_provisioning_checker::kind().into_table(),
         virtual_machine_snapshot::kind().into_table(),
         vsan_stretched_cluster_system::kind().into_table(),
+        vsan_vc_cluster_config_system::kind().into_table(),
+        vslm_service_instance::kind().into_table(),
+        vslm_session_manager::kind().into_table(),
+        vslm_storage_lifecycle_manager::kind().into_table(),
+        vslm_task::kind().into_table(),
+        vslm_v_storage_object_manager::kind().into_table(),
     ]
 }

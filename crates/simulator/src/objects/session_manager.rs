@@ -77,6 +77,7 @@ pub(crate) fn open_to_all(method: &Method) -> bool {
             | "ContinueRetrievePropertiesEx"
             | "QueryServiceList"
             | "PbmRetrieveServiceContent"
+            | "RetrieveContent"
             | "SsoAdminServiceInstance"
             | "SsoGroupcheckServiceInstance"
             | "GetTrustedCertificates"

@@ -358,7 +358,7 @@ fn set_uuid(call: &mut Manager<'_>, request: SetVirtualDiskUuid) -> Result<(), F
 /// The UUID of a disk.
 ///
 /// - what [`Place::find`] and [`edit::disk`] raise.
-fn query_uuid(look: &Look<'_, VirtualDiskManager>, request: QueryVirtualDiskUuid) -> Result<ArcStr, Fault> {
+pub(crate) fn query_uuid(look: &Look<'_, VirtualDiskManager>, request: QueryVirtualDiskUuid) -> Result<ArcStr, Fault> {
     let datacenter = request.datacenter();
     let (place, disk) = seen(look, datacenter.as_ref(), request.name())?;
     Ok(if disk.uuid.is_empty() { own_uuid(datacenter.as_ref(), &place) } else { disk.uuid })

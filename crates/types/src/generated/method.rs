@@ -20,1100 +20,1164 @@ const fn D(id: u16) -> T { T::Data(I(id)) }
 use crate::view::MethodView;
 
 views! {
-    AbandonHciWorkflow: Object, 4933, 4933;
-    AbdicateDomOwnership: Object, 5524, 5524;
-    AbortCustomizationTask: Object, 5873, 5873;
-    AcknowledgeAlarm: Object, 4910, 4910;
-    AcquireCimServicesTicket: Object, 5470, 5470;
-    AcquireCloneTicket: Object, 5698, 5698;
-    AcquireCredentialsInGuest: Object, 5138, 5138;
-    AcquireGenericServiceTicket: Object, 5691, 5691;
-    AcquireLocalTicket: Object, 5690, 5690;
-    AcquireMksTicket: Object, 5835, 5835;
-    AcquireTicket: Object, 5838, 5838;
-    AddAuthorizationRole: Object, 4914, 4914;
-    AddCustomFieldDef: Object, 4995, 4995;
-    AddDVPortgroupTask: Object, 5048, 5048;
-    AddDisksTask: Object, 5536, 5536;
-    AddFilter: Object, 5174, 5174;
-    AddFilterEntities: Object, 5179, 5179;
-    AddGuestAlias: Object, 5132, 5132;
-    AddHostTask: Object, 4939, 4939;
-    AddInternetScsiSendTargets: Object, 5401, 5401;
-    AddInternetScsiStaticTargets: Object, 5403, 5403;
-    AddKey: Object, 4960, 4960;
-    AddKeys: Object, 4961, 4961;
-    AddLicense: Object, 5592, 5592;
-    AddMonitoredEntities: Object, 5167, 5167;
-    AddNetworkResourcePool: Object, 5055, 5055;
-    AddPortGroup: Object, 5306, 5306;
-    AddServiceConsoleVirtualNic: Object, 5314, 5314;
-    AddStandaloneHostTask: Object, 5124, 5124;
-    AddVirtualNic: Object, 5311, 5311;
-    AddVirtualSwitch: Object, 5303, 5303;
-    AllocateIpv4Address: Object, 5569, 5569;
-    AllocateIpv6Address: Object, 5570, 5570;
-    AnswerVM: Object, 5820, 5820;
-    ApplyEntitiesConfigTask: Object, 5354, 5354;
-    ApplyEvcModeVMTask: Object, 5865, 5865;
-    ApplyHostConfigTask: Object, 5339, 5339;
-    ApplyRecommendation: Object, 4936, 4936;
-    ApplyStorageDrsRecommendationToPodTask: Object, 5706, 5706;
-    ApplyStorageDrsRecommendationTask: Object, 5707, 5707;
-    AreAlarmActionsEnabled: Object, 4907, 4907;
-    AssignUserToGroup: Object, 5293, 5293;
-    AssociateProfile: Object, 5625, 5625;
-    AttachDiskTask: Object, 5863, 5863;
-    AttachScsiLun: Object, 5415, 5415;
-    AttachScsiLunExTask: Object, 5416, 5416;
-    AttachTagToVStorageObject: Object, 5754, 5754;
-    AttachVmfsExtent: Object, 5383, 5383;
-    AutoStartPowerOff: Object, 5211, 5211;
-    AutoStartPowerOn: Object, 5210, 5210;
-    BackupFirmwareConfiguration: Object, 5268, 5268;
-    BatchAddHostsToClusterTask: Object, 5130, 5130;
-    BatchAddStandaloneHostsTask: Object, 5129, 5129;
-    BatchQueryConnectInfo: Object, 5010, 5010;
-    BindVnic: Object, 5577, 5577;
-    BrowseDiagnosticLog: Object, 5031, 5031;
-    CanProvisionObjects: Object, 5531, 5531;
-    CancelRecommendation: Object, 4937, 4937;
-    CancelRetrievePropertiesEx: Object, 5644, 5644;
-    CancelStorageDrsRecommendation: Object, 5708, 5708;
-    CancelTask: Object, 5714, 5714;
-    CancelWaitForUpdates: Object, 5640, 5640;
-    CertMgrRefreshCACertificatesAndCRLsTask: Object, 4928, 4928;
-    CertMgrRefreshCertificatesTask: Object, 4929, 4929;
-    CertMgrRevokeCertificatesTask: Object, 4930, 4930;
-    ChangeAccessMode: Object, 5187, 5187;
-    ChangeFileAttributesInGuest: Object, 5148, 5148;
-    ChangeKeyTask: Object, 4967, 4967;
-    ChangeLockdownMode: Object, 5192, 5192;
-    ChangeNFSUserPassword: Object, 5429, 5429;
-    ChangeOwner: Object, 5116, 5116;
-    ChangePassword: Object, 5295, 5295;
-    CheckAddHostEvcTask: Object, 4955, 4955;
-    CheckAnswerFileStatusTask: Object, 5349, 5349;
-    CheckCloneTask: Object, 5877, 5877;
-    CheckCompatibilityTask: Object, 5868, 5868;
-    CheckComplianceTask: Object, 5629, 5629;
-    CheckConfigureEvcModeTask: Object, 4954, 4954;
-    CheckCustomizationResources: Object, 5008, 5008;
-    CheckCustomizationSpec: Object, 5822, 5822;
-    CheckForUpdates: Object, 5638, 5638;
-    CheckHostPatchTask: Object, 5324, 5324;
-    CheckInstantCloneTask: Object, 5878, 5878;
-    CheckLicenseFeature: Object, 5587, 5587;
-    CheckMigrateTask: Object, 5875, 5875;
-    CheckPowerOnTask: Object, 5870, 5870;
-    CheckProfileComplianceTask: Object, 5627, 5627;
-    CheckRelocateTask: Object, 5876, 5876;
-    CheckVmConfigTask: Object, 5869, 5869;
-    ClearComplianceStatus: Object, 5631, 5631;
-    ClearNFSUser: Object, 5431, 5431;
-    ClearSystemEventLog: Object, 5278, 5278;
-    ClearTriggeredAlarms: Object, 4911, 4911;
-    ClearVStorageObjectControlFlags: Object, 5753, 5753;
-    CloneSession: Object, 5699, 5699;
-    CloneVAppTask: Object, 5779, 5779;
-    CloneVMTask: Object, 5825, 5825;
-    CloneVStorageObjectTask: Object, 5750, 5750;
-    CloseInventoryViewFolder: Object, 5555, 5555;
-    ClusterEnterMaintenanceMode: Object, 4945, 4945;
-    CompositeHostProfileTask: Object, 5356, 5356;
-    ComputeDiskPartitionInfo: Object, 5372, 5372;
-    ComputeDiskPartitionInfoForResize: Object, 5373, 5373;
-    ConfigureCryptoKey: Object, 5475, 5475;
-    ConfigureDatastoreIORMTask: Object, 5703, 5703;
-    ConfigureDatastorePrincipal: Object, 5247, 5247;
-    ConfigureEvcModeTask: Object, 4952, 4952;
-    ConfigureHCITask: Object, 4931, 4931;
-    ConfigureHostCacheTask: Object, 5214, 5214;
-    ConfigureLicenseSource: Object, 5590, 5590;
-    ConfigurePowerPolicy: Object, 5334, 5334;
-    ConfigureStorageDrsForPodTask: Object, 5711, 5711;
-    ConfigureVFlashResourceExTask: Object, 5481, 5481;
-    ConnectNvmeController: Object, 5448, 5448;
-    ConnectNvmeControllerExTask: Object, 5450, 5450;
-    ConsolidateVMDisksTask: Object, 5808, 5808;
-    ContinueRetrievePropertiesEx: Object, 5643, 5643;
-    ConvertNamespacePathToUuidPath: Object, 5027, 5027;
-    CopyDatastoreFileTask: Object, 5113, 5113;
-    CopyVirtualDiskTask: Object, 5788, 5788;
-    CreateAlarm: Object, 4905, 4905;
-    CreateChildDiskTask: Object, 5802, 5802;
-    CreateChildVMTask: Object, 5656, 5656;
-    CreateCluster: Object, 5122, 5122;
-    CreateClusterEx: Object, 5123, 5123;
-    CreateCollectorForEvents: Object, 5086, 5086;
-    CreateCollectorForTasks: Object, 5720, 5720;
-    CreateCollectorWithInfoFilterForTasks: Object, 5721, 5721;
-    CreateContainerView: Object, 5774, 5774;
-    CreateCustomizationSpec: Object, 5001, 5001;
-    CreateDVPortgroupTask: Object, 5060, 5060;
-    CreateDVSTask: Object, 5127, 5127;
-    CreateDatacenter: Object, 5125, 5125;
-    CreateDefaultProfile: Object, 5344, 5344;
-    CreateDescriptor: Object, 5611, 5611;
-    CreateDiagnosticPartition: Object, 5260, 5260;
-    CreateDirectory: Object, 5025, 5025;
-    CreateDiskFromSnapshotTask: Object, 5763, 5763;
-    CreateDiskTask: Object, 5736, 5736;
-    CreateFilter: Object, 5636, 5636;
-    CreateFolder: Object, 5118, 5118;
-    CreateGroup: Object, 5290, 5290;
-    CreateImportSpec: Object, 5610, 5610;
-    CreateInventoryView: Object, 5773, 5773;
-    CreateIpPool: Object, 5566, 5566;
-    CreateListView: Object, 5775, 5775;
-    CreateListViewFromView: Object, 5776, 5776;
-    CreateLocalDatastore: Object, 5240, 5240;
-    CreateNasDatastore: Object, 5239, 5239;
-    CreateNvdimmNamespaceTask: Object, 5320, 5320;
-    CreateNvdimmPMemNamespaceTask: Object, 5321, 5321;
-    CreateNvmeOverRdmaAdapter: Object, 5443, 5443;
-    CreateObjectScheduledTask: Object, 5666, 5666;
-    CreatePerfInterval: Object, 5618, 5618;
-    CreateProfile: Object, 5633, 5633;
-    CreatePropertyCollector: Object, 5645, 5645;
-    CreateRegistryKeyInGuest: Object, 5155, 5155;
-    CreateResourcePool: Object, 5653, 5653;
-    CreateScheduledTask: Object, 5664, 5664;
-    CreateScreenshotTask: Object, 5854, 5854;
-    CreateSecondaryVMExTask: Object, 5842, 5842;
-    CreateSecondaryVMTask: Object, 5841, 5841;
-    CreateSnapshotExTask: Object, 5805, 5805;
-    CreateSnapshotTask: Object, 5804, 5804;
-    CreateSoftwareAdapter: Object, 5445, 5445;
-    CreateStoragePod: Object, 5128, 5128;
-    CreateTask: Object, 5722, 5722;
-    CreateTemporaryDirectoryInGuest: Object, 5146, 5146;
-    CreateTemporaryFileInGuest: Object, 5145, 5145;
-    CreateUser: Object, 5288, 5288;
-    CreateVApp: Object, 5655, 5655;
-    CreateVMTask: Object, 5120, 5120;
-    CreateVirtualDiskTask: Object, 5785, 5785;
-    CreateVmfsDatastore: Object, 5232, 5232;
-    CreateVvolDatastore: Object, 5241, 5241;
-    CryptoManagerHostDisable: Object, 4968, 4968;
-    CryptoManagerHostEnable: Object, 4966, 4966;
-    CryptoManagerHostPrepare: Object, 4965, 4965;
-    CryptoUnlockTask: Object, 5866, 5866;
-    CurrentTime: Object, 5679, 5679;
-    CustomizationSpecItemToXml: Object, 5006, 5006;
-    CustomizeGuestTask: Object, 5871, 5871;
-    CustomizeVMTask: Object, 5821, 5821;
-    DVPortgroupRollbackTask: Object, 5041, 5041;
-    DVSManagerExportEntityTask: Object, 5074, 5074;
-    DVSManagerImportEntityTask: Object, 5075, 5075;
-    DVSManagerLookupDvPortGroup: Object, 5076, 5076;
-    DVSRollbackTask: Object, 5059, 5059;
-    DatastoreEnterMaintenanceMode: Object, 5021, 5021;
-    DatastoreExitMaintenanceModeTask: Object, 5022, 5022;
-    DecodeLicense: Object, 5594, 5594;
-    DefragmentAllDisks: Object, 5840, 5840;
-    DefragmentVirtualDiskTask: Object, 5791, 5791;
-    DeleteCustomizationSpec: Object, 5003, 5003;
-    DeleteDatastoreFileTask: Object, 5114, 5114;
-    DeleteDirectory: Object, 5026, 5026;
-    DeleteDirectoryInGuest: Object, 5142, 5142;
-    DeleteFile: Object, 5228, 5228;
-    DeleteFileInGuest: Object, 5141, 5141;
-    DeleteHostSpecification: Object, 5369, 5369;
-    DeleteHostSubSpecification: Object, 5368, 5368;
-    DeleteNvdimmBlockNamespacesTask: Object, 5323, 5323;
-    DeleteNvdimmNamespaceTask: Object, 5322, 5322;
-    DeleteRegistryKeyInGuest: Object, 5157, 5157;
-    DeleteRegistryValueInGuest: Object, 5160, 5160;
-    DeleteScsiLunState: Object, 5414, 5414;
-    DeleteSnapshotTask: Object, 5761, 5761;
-    DeleteVStorageObjectExTask: Object, 5767, 5767;
-    DeleteVStorageObjectTask: Object, 5745, 5745;
-    DeleteVffsVolumeState: Object, 5425, 5425;
-    DeleteVirtualDiskTask: Object, 5786, 5786;
-    DeleteVmfsVolumeState: Object, 5381, 5381;
-    DeleteVsanObjects: Object, 5532, 5532;
-    DeselectVnic: Object, 5488, 5488;
-    DeselectVnicForNicType: Object, 5519, 5519;
-    DestroyChildren: Object, 5654, 5654;
-    DestroyCollector: Object, 5185, 5185;
-    DestroyDatastore: Object, 5020, 5020;
-    DestroyIpPool: Object, 5568, 5568;
-    DestroyNetwork: Object, 5604, 5604;
-    DestroyProfile: Object, 5624, 5624;
-    DestroyPropertyCollector: Object, 5646, 5646;
-    DestroyPropertyFilter: Object, 5647, 5647;
-    DestroyVffs: Object, 5422, 5422;
-    DestroyView: Object, 5772, 5772;
-    DestroyTask: Object, 5602, 5602;
-    DetachDiskTask: Object, 5864, 5864;
-    DetachScsiLun: Object, 5412, 5412;
-    DetachScsiLunExTask: Object, 5413, 5413;
-    DetachTagFromVStorageObject: Object, 5755, 5755;
-    DirectPathProfileManagerCreate: Object, 5035, 5035;
-    DirectPathProfileManagerDelete: Object, 5037, 5037;
-    DirectPathProfileManagerList: Object, 5038, 5038;
-    DirectPathProfileManagerQueryCapacity: Object, 5039, 5039;
-    DirectPathProfileManagerUpdate: Object, 5036, 5036;
-    DisableAlarm: Object, 4912, 4912;
-    DisableClusteredVmdkSupport: Object, 5237, 5237;
-    DisableEvcModeTask: Object, 4953, 4953;
-    DisableFeature: Object, 5589, 5589;
-    DisableHyperThreading: Object, 5225, 5225;
-    DisableMultipathPath: Object, 5406, 5406;
-    DisableNetworkBootTask: Object, 4958, 4958;
-    DisableRuleset: Object, 5264, 5264;
-    DisableSecondaryVMTask: Object, 5846, 5846;
-    DisableSmartCardAuthentication: Object, 5204, 5204;
-    DisconnectHostTask: Object, 5457, 5457;
-    DisconnectNvmeController: Object, 5449, 5449;
-    DisconnectNvmeControllerExTask: Object, 5451, 5451;
-    DiscoverFcoeHbas: Object, 5418, 5418;
-    DiscoverNvmeControllers: Object, 5447, 5447;
-    DissociateProfile: Object, 5626, 5626;
-    DoesCustomizationSpecExist: Object, 4999, 4999;
-    DownloadDescriptionTree: Object, 5205, 5205;
-    DropConnections: Object, 5837, 5837;
-    DuplicateCustomizationSpec: Object, 5004, 5004;
-    DvsReconfigureVmVnicNetworkResourcePoolTask: Object, 5057, 5057;
-    DynamicTypeMgrQueryMoInstances: Object, 5552, 5552;
-    DynamicTypeMgrQueryTypeInfo: Object, 5553, 5553;
-    EagerZeroVirtualDiskTask: Object, 5794, 5794;
-    EmitSyslogMark: Object, 5034, 5034;
-    EnableAlarm: Object, 4913, 4913;
-    EnableAlarmActions: Object, 4908, 4908;
-    EnableClusteredVmdkSupport: Object, 5236, 5236;
-    EnableCrypto: Object, 5474, 5474;
-    EnableFeature: Object, 5588, 5588;
-    EnableHyperThreading: Object, 5224, 5224;
-    EnableMultipathPath: Object, 5405, 5405;
-    EnableNetworkBootTask: Object, 4957, 4957;
-    EnableNetworkResourceManagement: Object, 5058, 5058;
-    EnableRuleset: Object, 5263, 5263;
-    EnableSecondaryVMTask: Object, 5847, 5847;
-    EnableSmartCardAuthentication: Object, 5197, 5197;
-    EnterLockdownMode: Object, 5468, 5468;
-    EnterMaintenanceModeTask: Object, 5458, 5458;
-    EstimateDatabaseSize: Object, 5649, 5649;
-    EstimateStorageForConsolidateSnapshotsTask: Object, 5809, 5809;
-    EsxAgentHostManagerUpdateConfig: Object, 5261, 5261;
-    EvacuateVsanNodeTask: Object, 5543, 5543;
-    EvcManager: Object, 4943, 4943;
-    ExecuteHostProfile: Object, 5338, 5338;
-    ExecuteSimpleCommand: Object, 5700, 5700;
-    ExecuteSoap: Object, 5648, 5648;
-    ExitLockdownMode: Object, 5469, 5469;
-    ExitMaintenanceModeTask: Object, 5459, 5459;
-    ExpandVmfsDatastore: Object, 5238, 5238;
-    ExpandVmfsExtent: Object, 5384, 5384;
-    ExportAnswerFileTask: Object, 5348, 5348;
-    ExportProfile: Object, 5628, 5628;
-    ExportSnapshot: Object, 5882, 5882;
-    ExportVApp: Object, 5780, 5780;
-    ExportVm: Object, 5827, 5827;
-    ExtendDiskTask: Object, 5738, 5738;
-    ExtendHCITask: Object, 4932, 4932;
-    ExtendVffs: Object, 5421, 5421;
-    ExtendVirtualDiskTask: Object, 5789, 5789;
-    ExtendVmfsDatastore: Object, 5235, 5235;
-    ExtractOvfEnvironment: Object, 5812, 5812;
-    Fetch: Object, 5603, 5603;
-    FetchAuditRecords: Object, 5033, 5033;
-    FetchDVPortKeys: Object, 5042, 5042;
-    FetchDVPorts: Object, 5043, 5043;
-    FetchSystemEventLog: Object, 5279, 5279;
-    FetchUserPrivilegeOnEntities: Object, 4927, 4927;
-    FindAllByDnsName: Object, 5675, 5675;
-    FindAllByIp: Object, 5676, 5676;
-    FindAllByUuid: Object, 5674, 5674;
-    FindAssociatedProfile: Object, 5635, 5635;
-    FindByDatastorePath: Object, 5669, 5669;
-    FindByDnsName: Object, 5670, 5670;
-    FindByInventoryPath: Object, 5672, 5672;
-    FindByIp: Object, 5671, 5671;
-    FindByUuid: Object, 5668, 5668;
-    FindChild: Object, 5673, 5673;
-    FindExtension: Object, 5092, 5092;
-    FindRulesForVm: Object, 4947, 4947;
-    FormatVffs: Object, 5420, 5420;
-    FormatVmfs: Object, 5375, 5375;
-    GenerateCertificateSigningRequest: Object, 5216, 5216;
-    GenerateCertificateSigningRequestByDn: Object, 5217, 5217;
-    GenerateClientCsr: Object, 4980, 4980;
-    GenerateConfigTaskList: Object, 5340, 5340;
-    GenerateHostConfigTaskSpecTask: Object, 5353, 5353;
-    GenerateHostProfileTaskListTask: Object, 5341, 5341;
-    GenerateKey: Object, 4976, 4976;
-    GenerateLogBundlesTask: Object, 5032, 5032;
-    GenerateSelfSignedClientCert: Object, 4979, 4979;
-    GetAlarm: Object, 4906, 4906;
-    GetAlarmState: Object, 4909, 4909;
-    GetCryptoKeyStatus: Object, 4969, 4969;
-    GetCustomizationSpec: Object, 5000, 5000;
-    GetDefaultKmsCluster: Object, 4989, 4989;
-    GetPublicKey: Object, 5095, 5095;
-    GetResourceUsage: Object, 4949, 4949;
-    GetSiteInfo: Object, 5701, 5701;
-    GetSystemVMsRestrictedDatastores: Object, 4951, 4951;
-    GetVchaClusterHealth: Object, 5110, 5110;
-    GetVpcNetworkSpan: Object, 5077, 5077;
-    GetVsanObjExtAttrs: Object, 5529, 5529;
-    HasMonitoredEntity: Object, 5170, 5170;
-    HasPrivilegeOnEntities: Object, 4925, 4925;
-    HasPrivilegeOnEntity: Object, 4924, 4924;
-    HasProvider: Object, 5164, 5164;
-    HasUserPrivilegeOnEntities: Object, 4926, 4926;
-    HostClearVStorageObjectControlFlags: Object, 5502, 5502;
-    HostCloneVStorageObjectTask: Object, 5499, 5499;
-    HostConfigVFlashCache: Object, 5484, 5484;
-    HostConfigureVFlashResource: Object, 5482, 5482;
-    HostCreateDiskTask: Object, 5489, 5489;
-    HostDeleteVStorageObjectExTask: Object, 5513, 5513;
-    HostDeleteVStorageObjectTask: Object, 5495, 5495;
-    HostExtendDiskTask: Object, 5491, 5491;
-    HostGetVFlashModuleDefaultConfig: Object, 5485, 5485;
-    HostImageConfigGetAcceptance: Object, 5280, 5280;
-    HostImageConfigGetProfile: Object, 5281, 5281;
-    HostInflateDiskTask: Object, 5492, 5492;
-    HostListVStorageObject: Object, 5498, 5498;
-    HostProfileResetValidationState: Object, 5335, 5335;
-    HostQueryVirtualDiskUuid: Object, 5516, 5516;
-    HostReconcileDatastoreInventoryTask: Object, 5503, 5503;
-    HostRegisterDisk: Object, 5490, 5490;
-    HostRelocateVStorageObjectTask: Object, 5500, 5500;
-    HostRemoveVFlashResource: Object, 5483, 5483;
-    HostRenameVStorageObject: Object, 5493, 5493;
-    HostRetrieveVStorageInfrastructureObjectPolicy: Object, 5494, 5494;
-    HostRetrieveVStorageObject: Object, 5496, 5496;
-    HostRetrieveVStorageObjectMetadata: Object, 5511, 5511;
-    HostRetrieveVStorageObjectMetadataValue: Object, 5512, 5512;
-    HostRetrieveVStorageObjectState: Object, 5497, 5497;
-    HostScheduleReconcileDatastoreInventory: Object, 5504, 5504;
-    HostSetVStorageObjectControlFlags: Object, 5501, 5501;
-    HostSetVirtualDiskUuidTask: Object, 5515, 5515;
-    HostSpecGetUpdatedHosts: Object, 5370, 5370;
-    HostUpdateVStorageObjectMetadataExTask: Object, 5514, 5514;
-    HostUpdateVStorageObjectMetadataTask: Object, 5510, 5510;
-    HostVStorageObjectCreateDiskFromSnapshotTask: Object, 5508, 5508;
-    HostVStorageObjectCreateSnapshotTask: Object, 5505, 5505;
-    HostVStorageObjectDeleteSnapshotTask: Object, 5506, 5506;
-    HostVStorageObjectRetrieveSnapshotInfo: Object, 5507, 5507;
-    HostVStorageObjectRevertTask: Object, 5509, 5509;
-    HttpNfcLeaseAbort: Object, 5548, 5548;
-    HttpNfcLeaseComplete: Object, 5547, 5547;
-    HttpNfcLeaseGetManifest: Object, 5545, 5545;
-    HttpNfcLeaseProbeUrls: Object, 5551, 5551;
-    HttpNfcLeaseProgress: Object, 5549, 5549;
-    HttpNfcLeasePullFromUrlsTask: Object, 5550, 5550;
-    HttpNfcLeaseSetManifestChecksumType: Object, 5546, 5546;
-    ImpersonateUser: Object, 5696, 5696;
-    ImportCertificateForCAMTask: Object, 5195, 5195;
-    ImportUnmanagedSnapshot: Object, 5799, 5799;
-    ImportVApp: Object, 5658, 5658;
-    IncreaseDirectorySize: Object, 5028, 5028;
-    InflateDiskTask: Object, 5739, 5739;
-    InflateVirtualDiskTask: Object, 5793, 5793;
-    InitializeDisksTask: Object, 5537, 5537;
-    InitiateFileTransferFromGuest: Object, 5149, 5149;
-    InitiateFileTransferToGuest: Object, 5150, 5150;
-    InitiateTransitionToVLCMTask: Object, 5564, 5564;
-    InstallHostPatchV2Task: Object, 5329, 5329;
-    InstallHostPatchTask: Object, 5328, 5328;
-    InstallIoFilterTask: Object, 5556, 5556;
-    InstallServerCertificate: Object, 5219, 5219;
-    InstallSmartCardTrustAnchor: Object, 5198, 5198;
-    InstantCloneTask: Object, 5826, 5826;
-    IsClusteredVmdkEnabled: Object, 5023, 5023;
-    IsGuestOsCustomizable: Object, 5009, 5009;
-    IsKmsClusterActive: Object, 4987, 4987;
-    IsSharedGraphicsActive: Object, 5274, 5274;
-    JoinDomainWithCAMTask: Object, 5194, 5194;
-    JoinDomainTask: Object, 5193, 5193;
-    LeaveCurrentDomainTask: Object, 5196, 5196;
-    ListCACertificateRevocationLists: Object, 5223, 5223;
-    ListCACertificates: Object, 5222, 5222;
-    ListFilesInGuest: Object, 5147, 5147;
-    ListGuestAliases: Object, 5135, 5135;
-    ListGuestMappedAliases: Object, 5136, 5136;
-    ListKeys: Object, 4964, 4964;
-    ListKmipServers: Object, 4974, 4974;
-    ListKmsClusters: Object, 4993, 4993;
-    ListProcessesInGuest: Object, 5152, 5152;
-    ListRegistryKeysInGuest: Object, 5156, 5156;
-    ListRegistryValuesInGuest: Object, 5159, 5159;
-    ListSmartCardTrustAnchors: Object, 5203, 5203;
-    ListTagsAttachedToVStorageObject: Object, 5757, 5757;
-    ListVStorageObject: Object, 5749, 5749;
-    ListVStorageObjectsAttachedToTag: Object, 5756, 5756;
-    LogUserEvent: Object, 5087, 5087;
-    Login: Object, 5687, 5687;
-    LoginBySSPI: Object, 5688, 5688;
-    LoginByToken: Object, 5686, 5686;
-    LoginExtensionByCertificate: Object, 5695, 5695;
-    LoginExtensionBySubjectName: Object, 5694, 5694;
-    Logout: Object, 5689, 5689;
-    LookupDvPortGroup: Object, 5062, 5062;
-    LookupVmOverheadMemory: Object, 5607, 5607;
-    MakeDirectory: Object, 5115, 5115;
-    MakeDirectoryInGuest: Object, 5140, 5140;
-    MakePrimaryVMTask: Object, 5844, 5844;
-    MarkAsLocalTask: Object, 5436, 5436;
-    MarkAsNonLocalTask: Object, 5437, 5437;
-    MarkAsNonSsdTask: Object, 5435, 5435;
-    MarkAsSsdTask: Object, 5434, 5434;
-    MarkAsTemplate: Object, 5828, 5828;
-    MarkAsVirtualMachine: Object, 5829, 5829;
-    MarkDefault: Object, 4971, 4971;
-    MarkForRemoval: Object, 5419, 5419;
-    MarkPerenniallyReserved: Object, 5441, 5441;
-    MarkPerenniallyReservedExTask: Object, 5442, 5442;
-    MarkServiceProviderEntities: Object, 5724, 5724;
-    MergeDvsTask: Object, 5047, 5047;
-    MergePermissions: Object, 4917, 4917;
-    MigrateVMTask: Object, 5823, 5823;
-    ModifyListView: Object, 5597, 5597;
-    MountToolsInstaller: Object, 5832, 5832;
-    MountVffsVolume: Object, 5423, 5423;
-    MountVmfsVolume: Object, 5376, 5376;
-    MountVmfsVolumeExTask: Object, 5379, 5379;
-    MoveDVPortTask: Object, 5049, 5049;
-    MoveDatastoreFileTask: Object, 5112, 5112;
-    MoveDirectoryInGuest: Object, 5143, 5143;
-    MoveFileInGuest: Object, 5144, 5144;
-    MoveHostIntoTask: Object, 4941, 4941;
-    MoveIntoFolderTask: Object, 5119, 5119;
-    MoveIntoResourcePool: Object, 5651, 5651;
-    MoveIntoTask: Object, 4940, 4940;
-    MoveVirtualDiskTask: Object, 5787, 5787;
-    NotifyAffectedServices: Object, 5221, 5221;
-    OpenInventoryViewFolder: Object, 5554, 5554;
-    OverwriteCustomizationSpec: Object, 5002, 5002;
-    ParseDescriptor: Object, 5609, 5609;
-    PerformDvsProductSpecOperationTask: Object, 5046, 5046;
-    PerformVsanUpgradePreflightCheck: Object, 5884, 5884;
-    PerformVsanUpgradeTask: Object, 5886, 5886;
-    PlaceVm: Object, 4946, 4946;
-    PlaceVmsXCluster: Object, 5131, 5131;
-    PostEvent: Object, 5089, 5089;
-    PostHealthUpdates: Object, 5172, 5172;
-    PowerDownHostToStandByTask: Object, 5462, 5462;
-    PowerOffVAppTask: Object, 5782, 5782;
-    PowerOffVMTask: Object, 5814, 5814;
-    PowerOnMultiVMTask: Object, 5013, 5013;
-    PowerOnVAppTask: Object, 5781, 5781;
-    PowerOnVMTask: Object, 5813, 5813;
-    PowerUpHostFromStandByTask: Object, 5463, 5463;
-    PrepareCrypto: Object, 5473, 5473;
-    PromoteDisksTask: Object, 5853, 5853;
-    ProvisionServerPrivateKey: Object, 5218, 5218;
-    PutUsbScanCodes: Object, 5855, 5855;
-    Query: Object, 5677, 5677;
-    QueryAnswerFileStatus: Object, 5350, 5350;
-    QueryAssignedLicenses: Object, 5582, 5582;
-    QueryAvailableDisksForVmfs: Object, 5230, 5230;
-    QueryAvailableDvsSpec: Object, 5063, 5063;
-    QueryAvailablePartition: Object, 5256, 5256;
-    QueryAvailablePerfMetric: Object, 5613, 5613;
-    QueryAvailableSsds: Object, 5427, 5427;
-    QueryAvailableTimeZones: Object, 5251, 5251;
-    QueryBootDevices: Object, 5212, 5212;
-    QueryBoundVnics: Object, 5575, 5575;
-    QueryCandidateNics: Object, 5576, 5576;
-    QueryChangedDiskAreas: Object, 5856, 5856;
-    QueryCmmds: Object, 5520, 5520;
-    QueryCompatibleHostForExistingDvs: Object, 5067, 5067;
-    QueryCompatibleHostForNewDvs: Object, 5066, 5066;
-    QueryCompatibleVmnicsFromHosts: Object, 5065, 5065;
-    QueryComplianceStatus: Object, 5630, 5630;
-    QueryConfigOption: Object, 5079, 5079;
-    QueryConfigOptionDescriptor: Object, 5078, 5078;
-    QueryConfigOptionEx: Object, 5080, 5080;
-    QueryConfigTarget: Object, 5081, 5081;
-    QueryConfiguredModuleOptionString: Object, 5287, 5287;
-    QueryConnectionInfo: Object, 5011, 5011;
-    QueryConnectionInfoViaSpec: Object, 5012, 5012;
-    QueryConnections: Object, 5836, 5836;
-    QueryCryptoKeyStatus: Object, 4990, 4990;
-    QueryDatastorePerformanceSummary: Object, 5705, 5705;
-    QueryDateTime: Object, 5252, 5252;
-    QueryDescriptions: Object, 5030, 5030;
-    QueryDirectoryInfo: Object, 5029, 5029;
-    QueryDisksForVsan: Object, 5535, 5535;
-    QueryDisksUsingFilter: Object, 5563, 5563;
-    QueryDvsByUuid: Object, 5070, 5070;
-    QueryDvsCheckCompatibility: Object, 5072, 5072;
-    QueryDvsCompatibleHostSpec: Object, 5068, 5068;
-    QueryDvsConfigTarget: Object, 5071, 5071;
-    QueryDvsFeatureCapability: Object, 5069, 5069;
-    QueryEvents: Object, 5088, 5088;
-    QueryExpressionMetadata: Object, 5632, 5632;
-    QueryExtensionIpAllocationUsage: Object, 5100, 5100;
-    QueryFaultToleranceCompatibility: Object, 5859, 5859;
-    QueryFaultToleranceCompatibilityEx: Object, 5860, 5860;
-    QueryFileLockInfo: Object, 5117, 5117;
-    QueryFilterEntities: Object, 5178, 5178;
-    QueryFilterInfoIds: Object, 5177, 5177;
-    QueryFilterList: Object, 5175, 5175;
-    QueryFilterName: Object, 5176, 5176;
-    QueryFirmwareConfigUploadURL: Object, 5269, 5269;
-    QueryHealthUpdateInfos: Object, 5166, 5166;
-    QueryHealthUpdates: Object, 5173, 5173;
-    QueryHostConnectionInfo: Object, 5453, 5453;
-    QueryHostPatchTask: Object, 5331, 5331;
-    QueryHostProfileMetadata: Object, 5342, 5342;
-    QueryHostStatus: Object, 5542, 5542;
-    QueryHostsWithAttachedLun: Object, 5702, 5702;
-    QueryIORMConfigOption: Object, 5704, 5704;
-    QueryIPAllocations: Object, 5572, 5572;
-    QueryIoFilterInfo: Object, 5560, 5560;
-    QueryIoFilterIssues: Object, 5559, 5559;
-    QueryIpPools: Object, 5565, 5565;
-    QueryLicenseSourceAvailability: Object, 5584, 5584;
-    QueryLicenseUsage: Object, 5585, 5585;
-    QueryLockdownExceptions: Object, 5190, 5190;
-    QueryManagedBy: Object, 5099, 5099;
-    QueryMaxQueueDepth: Object, 5245, 5245;
-    QueryMemoryOverhead: Object, 5464, 5464;
-    QueryMemoryOverheadEx: Object, 5465, 5465;
-    QueryMigrationDependencies: Object, 5579, 5579;
-    QueryModules: Object, 5285, 5285;
-    QueryMonitoredEntities: Object, 5169, 5169;
-    QueryNFSUser: Object, 5430, 5430;
-    QueryNetConfig: Object, 5517, 5517;
-    QueryNetworkHint: Object, 5310, 5310;
-    QueryNext: Object, 5678, 5678;
-    QueryObjectsOnPhysicalVsanDisk: Object, 5523, 5523;
-    QueryOptions: Object, 5605, 5605;
-    QueryPartitionCreateDesc: Object, 5259, 5259;
-    QueryPartitionCreateOptions: Object, 5258, 5258;
-    QueryPathSelectionPolicyOptions: Object, 5409, 5409;
-    QueryPerf: Object, 5616, 5616;
-    QueryPerfComposite: Object, 5617, 5617;
-    QueryPerfCounter: Object, 5614, 5614;
-    QueryPerfCounterByLevel: Object, 5615, 5615;
-    QueryPerfProviderSummary: Object, 5612, 5612;
-    QueryPhysicalVsanDisks: Object, 5521, 5521;
-    QueryPnicStatus: Object, 5574, 5574;
-    QueryPolicyMetadata: Object, 5634, 5634;
-    QueryProductLockerLocation: Object, 5476, 5476;
-    QueryProfileStructure: Object, 5343, 5343;
-    QueryProviderList: Object, 5163, 5163;
-    QueryProviderName: Object, 5165, 5165;
-    QueryResourceConfigOption: Object, 5659, 5659;
-    QueryServiceList: Object, 5684, 5684;
-    QueryStorageArrayTypePolicyOptions: Object, 5410, 5410;
-    QuerySupportedFeatures: Object, 5583, 5583;
-    QuerySupportedNetworkOffloadSpec: Object, 5064, 5064;
-    QuerySyncingVsanObjects: Object, 5527, 5527;
-    QuerySystemUsers: Object, 5188, 5188;
-    QueryTargetCapabilities: Object, 5082, 5082;
-    QueryTpmAttestationReport: Object, 5452, 5452;
-    QueryUnmonitoredHosts: Object, 5171, 5171;
-    QueryUnownedFiles: Object, 5857, 5857;
-    QueryUnresolvedVmfsVolume: Object, 5387, 5387;
-    QueryUnresolvedVmfsVolumes: Object, 5248, 5248;
-    QueryUsedVlanIdInDvs: Object, 5044, 5044;
-    QueryVMotionCompatibility: Object, 5682, 5682;
-    QueryVMotionCompatibilityExTask: Object, 5874, 5874;
-    QueryVirtualDiskFragmentation: Object, 5790, 5790;
-    QueryVirtualDiskGeometry: Object, 5798, 5798;
-    QueryVirtualDiskInfoTask: Object, 5801, 5801;
-    QueryVirtualDiskUuid: Object, 5797, 5797;
-    QueryVirtualDiskUuidEx: Object, 5770, 5770;
-    QueryVmfsConfigOption: Object, 5440, 5440;
-    QueryVmfsDatastoreCreateOptions: Object, 5231, 5231;
-    QueryVmfsDatastoreExpandOptions: Object, 5234, 5234;
-    QueryVmfsDatastoreExtendOptions: Object, 5233, 5233;
-    QueryVnicStatus: Object, 5573, 5573;
-    QueryVsanObjectUuidsByFilter: Object, 5534, 5534;
-    QueryVsanObjects: Object, 5522, 5522;
-    QueryVsanStatistics: Object, 5525, 5525;
-    QueryVsanUpgradeStatus: Object, 5885, 5885;
-    ReadEnvironmentVariableInGuest: Object, 5154, 5154;
-    ReadNextEvents: Object, 5083, 5083;
-    ReadNextTasks: Object, 5718, 5718;
-    ReadNextTasksByViewSpec: Object, 5723, 5723;
-    ReadPreviousEvents: Object, 5084, 5084;
-    ReadPreviousTasks: Object, 5719, 5719;
-    RebootGuest: Object, 5818, 5818;
-    RebootHostTask: Object, 5460, 5460;
-    RecommendDatastores: Object, 5713, 5713;
-    RecommendHostsForVm: Object, 4938, 4938;
-    RecommissionVsanNodeTask: Object, 5544, 5544;
-    ReconcileDatastoreInventoryExTask: Object, 5771, 5771;
-    ReconcileDatastoreInventoryTask: Object, 5758, 5758;
-    ReconfigVMTask: Object, 5810, 5810;
-    ReconfigurationSatisfiable: Object, 5530, 5530;
-    ReconfigureAlarm: Object, 4904, 4904;
-    ReconfigureAutostart: Object, 5209, 5209;
-    ReconfigureClusterTask: Object, 4935, 4935;
-    ReconfigureComputeResourceTask: Object, 4959, 4959;
-    ReconfigureDVPortTask: Object, 5051, 5051;
-    ReconfigureDVPortgroupTask: Object, 5040, 5040;
-    ReconfigureDatacenterTask: Object, 5015, 5015;
-    ReconfigureDomObject: Object, 5526, 5526;
-    ReconfigureDvsTask: Object, 5045, 5045;
-    ReconfigureHostForDASTask: Object, 5466, 5466;
-    ReconfigureScheduledTask: Object, 5662, 5662;
-    ReconfigureServiceConsoleReservation: Object, 5296, 5296;
-    ReconfigureSnmpAgent: Object, 5363, 5363;
-    ReconfigureVirtualMachineReservation: Object, 5297, 5297;
-    ReconnectHostTask: Object, 5456, 5456;
-    RectifyDvsHostTask: Object, 5053, 5053;
-    RectifyDvsOnHostTask: Object, 5073, 5073;
-    Refresh: Object, 5332, 5332;
-    RefreshDVPortState: Object, 5052, 5052;
-    RefreshDatastore: Object, 5016, 5016;
-    RefreshDatastoreStorageInfo: Object, 5017, 5017;
-    RefreshDateTimeSystem: Object, 5254, 5254;
-    RefreshFirewall: Object, 5266, 5266;
-    RefreshGraphicsManager: Object, 5273, 5273;
-    RefreshHealthStatusSystem: Object, 5276, 5276;
-    RefreshNetworkSystem: Object, 5318, 5318;
-    RefreshRecommendation: Object, 4942, 4942;
-    RefreshRuntime: Object, 5660, 5660;
-    RefreshServices: Object, 5362, 5362;
-    RefreshStorageDrsRecommendation: Object, 5709, 5709;
-    RefreshStorageDrsRecommendationsForPodTask: Object, 5710, 5710;
-    RefreshStorageInfo: Object, 5803, 5803;
-    RefreshStorageSystem: Object, 5417, 5417;
-    RegisterChildVMTask: Object, 5657, 5657;
-    RegisterDisk: Object, 5737, 5737;
-    RegisterExtension: Object, 5093, 5093;
-    RegisterHealthUpdateProvider: Object, 5161, 5161;
-    RegisterKmipServer: Object, 4970, 4970;
-    RegisterKmsCluster: Object, 4991, 4991;
-    RegisterVMTask: Object, 5121, 5121;
-    ReleaseCredentialsInGuest: Object, 5139, 5139;
-    ReleaseIpAllocation: Object, 5571, 5571;
-    ReleaseManagedSnapshot: Object, 5800, 5800;
-    Reload: Object, 5600, 5600;
-    RelocateVMTask: Object, 5824, 5824;
-    RelocateVStorageObjectTask: Object, 5751, 5751;
-    RemoveAlarm: Object, 4903, 4903;
-    RemoveAllSnapshotsTask: Object, 5807, 5807;
-    RemoveAssignedLicense: Object, 5581, 5581;
-    RemoveAuthorizationRole: Object, 4915, 4915;
-    RemoveCustomFieldDef: Object, 4996, 4996;
-    RemoveDatastore: Object, 5242, 5242;
-    RemoveDatastoreExTask: Object, 5246, 5246;
-    RemoveDiskMappingTask: Object, 5539, 5539;
-    RemoveDiskTask: Object, 5538, 5538;
-    RemoveEntityPermission: Object, 4923, 4923;
-    RemoveFilter: Object, 5181, 5181;
-    RemoveFilterEntities: Object, 5180, 5180;
-    RemoveGroup: Object, 5292, 5292;
-    RemoveGuestAlias: Object, 5133, 5133;
-    RemoveGuestAliasByCert: Object, 5134, 5134;
-    RemoveInternetScsiSendTargets: Object, 5402, 5402;
-    RemoveInternetScsiStaticTargets: Object, 5404, 5404;
-    RemoveKey: Object, 4962, 4962;
-    RemoveKeys: Object, 4963, 4963;
-    RemoveKmipServer: Object, 4973, 4973;
-    RemoveLicense: Object, 5593, 5593;
-    RemoveLicenseLabel: Object, 5596, 5596;
-    RemoveMonitoredEntities: Object, 5168, 5168;
-    RemoveNetworkResourcePool: Object, 5056, 5056;
-    RemoveNvmeOverRdmaAdapter: Object, 5444, 5444;
-    RemovePerfInterval: Object, 5619, 5619;
-    RemovePortGroup: Object, 5307, 5307;
-    RemoveScheduledTask: Object, 5661, 5661;
-    RemoveServiceConsoleVirtualNic: Object, 5315, 5315;
-    RemoveSmartCardTrustAnchor: Object, 5200, 5200;
-    RemoveSmartCardTrustAnchorByFingerprint: Object, 5201, 5201;
-    RemoveSmartCardTrustAnchorCertificate: Object, 5202, 5202;
-    RemoveSnapshotTask: Object, 5880, 5880;
-    RemoveSoftwareAdapter: Object, 5446, 5446;
-    RemoveUser: Object, 5291, 5291;
-    RemoveVirtualNic: Object, 5312, 5312;
-    RemoveVirtualSwitch: Object, 5304, 5304;
-    RenameCustomFieldDef: Object, 4997, 4997;
-    RenameCustomizationSpec: Object, 5005, 5005;
-    RenameDatastore: Object, 5019, 5019;
-    RenameSnapshot: Object, 5881, 5881;
-    RenameVStorageObject: Object, 5740, 5740;
-    RenameVStorageObjectEx: Object, 5729, 5729;
-    RenameTask: Object, 5601, 5601;
-    RepairVStorageObjectChainTask: Object, 5734, 5734;
-    RepairVmDiskChainsTask: Object, 5867, 5867;
-    ReplaceCACertificatesAndCRLs: Object, 5220, 5220;
-    ReplaceSmartCardTrustAnchors: Object, 5199, 5199;
-    RescanAllHba: Object, 5392, 5392;
-    RescanHba: Object, 5391, 5391;
-    RescanVffs: Object, 5426, 5426;
-    RescanVmfs: Object, 5382, 5382;
-    ResetCollector: Object, 5184, 5184;
-    ResetCounterLevelMapping: Object, 5622, 5622;
-    ResetEntityPermissions: Object, 4922, 4922;
-    ResetFirmwareToFactoryDefaults: Object, 5267, 5267;
-    ResetGuestInformation: Object, 5831, 5831;
-    ResetListView: Object, 5598, 5598;
-    ResetListViewFromView: Object, 5599, 5599;
-    ResetSystemHealthInfo: Object, 5277, 5277;
-    ResetVMTask: Object, 5816, 5816;
-    ResignatureUnresolvedVmfsVolumeTask: Object, 5249, 5249;
-    ResolveInstallationErrorsOnClusterTask: Object, 5562, 5562;
-    ResolveInstallationErrorsOnHostTask: Object, 5561, 5561;
-    ResolveMultipleUnresolvedVmfsVolumes: Object, 5388, 5388;
-    ResolveMultipleUnresolvedVmfsVolumesExTask: Object, 5389, 5389;
-    ResolveNfsServerHostName: Object, 5244, 5244;
-    RestartService: Object, 5360, 5360;
-    RestartServiceConsoleVirtualNic: Object, 5317, 5317;
-    RestoreFirmwareConfiguration: Object, 5270, 5270;
-    RetrieveAllPermissions: Object, 4920, 4920;
-    RetrieveAnswerFile: Object, 5346, 5346;
-    RetrieveAnswerFileForProfile: Object, 5347, 5347;
-    RetrieveArgumentDescription: Object, 5085, 5085;
-    RetrieveCertificateInfoList: Object, 5215, 5215;
-    RetrieveClientCert: Object, 4983, 4983;
-    RetrieveClientCsr: Object, 4982, 4982;
-    RetrieveDasAdvancedRuntimeInfo: Object, 4944, 4944;
-    RetrieveDescription: Object, 5623, 5623;
-    RetrieveDiskPartitionInfo: Object, 5371, 5371;
-    RetrieveDynamicPassthroughInfo: Object, 5206, 5206;
-    RetrieveDynamicTypeManager: Object, 5479, 5479;
-    RetrieveEntityPermissions: Object, 4919, 4919;
-    RetrieveEntityScheduledTask: Object, 5665, 5665;
-    RetrieveFreeEpcMemory: Object, 5478, 5478;
-    RetrieveHardwareUptime: Object, 5472, 5472;
-    RetrieveHostAccessControlEntries: Object, 5186, 5186;
-    RetrieveHostCustomizations: Object, 5351, 5351;
-    RetrieveHostCustomizationsForProfile: Object, 5352, 5352;
-    RetrieveHostSpecification: Object, 5367, 5367;
-    RetrieveKmipServerCert: Object, 4977, 4977;
-    RetrieveKmipServersStatusTask: Object, 4975, 4975;
-    RetrieveManagedMethodExecuter: Object, 5480, 5480;
-    RetrieveObjectScheduledTask: Object, 5667, 5667;
-    RetrieveProductComponents: Object, 5683, 5683;
-    RetrieveProperties: Object, 5637, 5637;
-    RetrievePropertiesEx: Object, 5642, 5642;
-    RetrieveRolePermissions: Object, 4918, 4918;
-    RetrieveSelfSignedClientCert: Object, 4981, 4981;
-    RetrieveServiceContent: Object, 5680, 5680;
-    RetrieveServiceProviderEntities: Object, 5726, 5726;
-    RetrieveSnapshotDetails: Object, 5765, 5765;
-    RetrieveSnapshotInfo: Object, 5762, 5762;
-    RetrieveUserGroups: Object, 5727, 5727;
-    RetrieveVStorageInfrastructureObjectPolicy: Object, 5744, 5744;
-    RetrieveVStorageObject: Object, 5746, 5746;
-    RetrieveVStorageObjectAssociations: Object, 5748, 5748;
-    RetrieveVStorageObjectState: Object, 5747, 5747;
-    RetrieveVendorDeviceGroupInfo: Object, 5207, 5207;
-    RetrieveVgpuDeviceInfo: Object, 5271, 5271;
-    RetrieveVgpuProfileInfo: Object, 5272, 5272;
-    RevertToCurrentSnapshotTask: Object, 5806, 5806;
-    RevertToSnapshotTask: Object, 5879, 5879;
-    RevertVStorageObjectExTask: Object, 5733, 5733;
-    RevertVStorageObjectTask: Object, 5764, 5764;
-    RewindCollector: Object, 5183, 5183;
-    RunScheduledTask: Object, 5663, 5663;
-    RunVsanPhysicalDiskDiagnostics: Object, 5528, 5528;
-    ScanHostPatchV2Task: Object, 5326, 5326;
-    ScanHostPatchTask: Object, 5325, 5325;
-    ScheduleReconcileDatastoreInventory: Object, 5759, 5759;
-    SearchDatastoreSubFoldersTask: Object, 5227, 5227;
-    SearchDatastoreTask: Object, 5226, 5226;
-    SelectActivePartition: Object, 5257, 5257;
-    SelectVnic: Object, 5487, 5487;
-    SelectVnicForNicType: Object, 5518, 5518;
-    SendNMI: Object, 5862, 5862;
-    SendTestNotification: Object, 5364, 5364;
-    SessionIsActive: Object, 5697, 5697;
-    SetCollectorPageSize: Object, 5182, 5182;
-    SetCryptoMode: Object, 4950, 4950;
-    SetDefaultKmsCluster: Object, 4988, 4988;
-    SetDisplayTopology: Object, 5848, 5848;
-    SetEntityPermissions: Object, 4921, 4921;
-    SetExtensionCertificate: Object, 5097, 5097;
-    SetField: Object, 4998, 4998;
-    SetKeyCustomAttributes: Object, 4994, 4994;
-    SetLicenseEdition: Object, 5586, 5586;
-    SetLocale: Object, 5693, 5693;
-    SetMaxQueueDepth: Object, 5243, 5243;
-    SetMultipathLunPolicy: Object, 5407, 5407;
-    SetNFSUser: Object, 5428, 5428;
-    SetPublicKey: Object, 5096, 5096;
-    SetRegistryValueInGuest: Object, 5158, 5158;
-    SetScreenResolution: Object, 5839, 5839;
-    SetServiceAccount: Object, 5098, 5098;
-    SetTaskDescription: Object, 5717, 5717;
-    SetTaskState: Object, 5716, 5716;
-    SetVStorageObjectControlFlags: Object, 5752, 5752;
-    SetVirtualDiskUuid: Object, 5796, 5796;
-    SetVirtualDiskUuidExTask: Object, 5769, 5769;
-    ShrinkVirtualDiskTask: Object, 5792, 5792;
-    ShutdownGuest: Object, 5817, 5817;
-    ShutdownHostTask: Object, 5461, 5461;
-    StageHostPatchTask: Object, 5327, 5327;
-    StampAllRulesWithUuidTask: Object, 4948, 4948;
-    StandbyGuest: Object, 5819, 5819;
-    StartGuestNetworkTask: Object, 5872, 5872;
-    StartProgramInGuest: Object, 5151, 5151;
-    StartRecordingTask: Object, 5849, 5849;
-    StartReplayingTask: Object, 5851, 5851;
-    StartService: Object, 5358, 5358;
-    StopRecordingTask: Object, 5850, 5850;
-    StopReplayingTask: Object, 5852, 5852;
-    StopService: Object, 5359, 5359;
-    SuspendVAppTask: Object, 5783, 5783;
-    SuspendVMTask: Object, 5815, 5815;
-    TerminateFaultTolerantVMTask: Object, 5845, 5845;
-    TerminateProcessInGuest: Object, 5153, 5153;
-    TerminateSession: Object, 5692, 5692;
-    TerminateVM: Object, 5861, 5861;
-    TestTimeService: Object, 5255, 5255;
-    TurnDiskLocatorLedOffTask: Object, 5433, 5433;
-    TurnDiskLocatorLedOnTask: Object, 5432, 5432;
-    TurnOffFaultToleranceForVMTask: Object, 5843, 5843;
-    UnassignUserFromGroup: Object, 5294, 5294;
-    UnbindVnic: Object, 5578, 5578;
-    UninstallHostPatchTask: Object, 5330, 5330;
-    UninstallIoFilterTask: Object, 5557, 5557;
-    UninstallService: Object, 5361, 5361;
-    UnmapVmfsVolumeExTask: Object, 5380, 5380;
-    UnmarkServiceProviderEntities: Object, 5725, 5725;
-    UnmountDiskMappingTask: Object, 5540, 5540;
-    UnmountForceMountedVmfsVolume: Object, 5390, 5390;
-    UnmountToolsInstaller: Object, 5833, 5833;
-    UnmountVffsVolume: Object, 5424, 5424;
-    UnmountVmfsVolume: Object, 5377, 5377;
-    UnmountVmfsVolumeExTask: Object, 5378, 5378;
-    UnregisterAndDestroyTask: Object, 5126, 5126;
-    UnregisterDiskTask: Object, 5735, 5735;
-    UnregisterExtension: Object, 5091, 5091;
-    UnregisterHealthUpdateProvider: Object, 5162, 5162;
-    UnregisterKmsCluster: Object, 4992, 4992;
-    UnregisterVM: Object, 5830, 5830;
-    UpdateAnswerFileTask: Object, 5345, 5345;
-    UpdateAssignableHardwareConfig: Object, 5208, 5208;
-    UpdateAssignedLicense: Object, 5580, 5580;
-    UpdateAuthorizationRole: Object, 4916, 4916;
-    UpdateBootDevice: Object, 5213, 5213;
-    UpdateChildResourceConfiguration: Object, 5652, 5652;
-    UpdateClusterProfile: Object, 4956, 4956;
-    UpdateConfig: Object, 5650, 5650;
-    UpdateConsoleIpRouteConfig: Object, 5301, 5301;
-    UpdateCounterLevelMapping: Object, 5621, 5621;
-    UpdateDVSHealthCheckConfigTask: Object, 5061, 5061;
-    UpdateDVSLacpGroupConfigTask: Object, 5883, 5883;
-    UpdateDateTime: Object, 5253, 5253;
-    UpdateDateTimeConfig: Object, 5250, 5250;
-    UpdateDefaultPolicy: Object, 5262, 5262;
-    UpdateDiskPartitions: Object, 5374, 5374;
-    UpdateDnsConfig: Object, 5299, 5299;
-    UpdateDvsCapability: Object, 5050, 5050;
-    UpdateExtension: Object, 5094, 5094;
-    UpdateFlags: Object, 5467, 5467;
-    UpdateGraphicsConfig: Object, 5275, 5275;
-    UpdateHostImageAcceptanceLevel: Object, 5282, 5282;
-    UpdateHostProfile: Object, 5337, 5337;
-    UpdateHostSpecification: Object, 5365, 5365;
-    UpdateHostSubSpecification: Object, 5366, 5366;
-    UpdateHppMultipathLunPolicy: Object, 5408, 5408;
-    UpdateInternetScsiAdvancedOptions: Object, 5397, 5397;
-    UpdateInternetScsiAlias: Object, 5400, 5400;
-    UpdateInternetScsiAuthenticationProperties: Object, 5395, 5395;
-    UpdateInternetScsiDigestProperties: Object, 5396, 5396;
-    UpdateInternetScsiDiscoveryProperties: Object, 5394, 5394;
-    UpdateInternetScsiIPProperties: Object, 5398, 5398;
-    UpdateInternetScsiName: Object, 5399, 5399;
-    UpdateIpConfig: Object, 5486, 5486;
-    UpdateIpPool: Object, 5567, 5567;
-    UpdateIpRouteConfig: Object, 5300, 5300;
-    UpdateIpRouteTableConfig: Object, 5302, 5302;
-    UpdateIpmi: Object, 5471, 5471;
-    UpdateKmipServer: Object, 4972, 4972;
-    UpdateKmsSignedCsrClientCert: Object, 4985, 4985;
-    UpdateLicense: Object, 5591, 5591;
-    UpdateLicenseLabel: Object, 5595, 5595;
-    UpdateLinkedChildren: Object, 5778, 5778;
-    UpdateLocalSwapDatastore: Object, 5229, 5229;
-    UpdateLockdownExceptions: Object, 5191, 5191;
-    UpdateModuleOptionString: Object, 5286, 5286;
-    UpdateNetworkConfig: Object, 5298, 5298;
-    UpdateNetworkResourcePool: Object, 5054, 5054;
-    UpdateOptions: Object, 5606, 5606;
-    UpdatePassthruConfig: Object, 5333, 5333;
-    UpdatePerfInterval: Object, 5620, 5620;
-    UpdatePhysicalNicLinkSpeed: Object, 5309, 5309;
-    UpdatePortGroup: Object, 5308, 5308;
-    UpdateProductLockerLocationTask: Object, 5477, 5477;
-    UpdateProgress: Object, 5715, 5715;
-    UpdateReferenceHost: Object, 5336, 5336;
-    UpdateRuleset: Object, 5265, 5265;
-    UpdateScsiLunDisplayName: Object, 5411, 5411;
-    UpdateSelfSignedClientCert: Object, 4984, 4984;
-    UpdateServiceConsoleVirtualNic: Object, 5316, 5316;
-    UpdateServiceMessage: Object, 5685, 5685;
-    UpdateServicePolicy: Object, 5357, 5357;
-    UpdateSoftwareInternetScsiEnabled: Object, 5393, 5393;
-    UpdateSystemResources: Object, 5454, 5454;
-    UpdateSystemSwapConfiguration: Object, 5455, 5455;
-    UpdateSystemUsers: Object, 5189, 5189;
-    UpdateUser: Object, 5289, 5289;
-    UpdateVAppConfig: Object, 5777, 5777;
-    UpdateVStorageInfrastructureObjectPolicyTask: Object, 5743, 5743;
-    UpdateVStorageObjectCryptoTask: Object, 5742, 5742;
-    UpdateVStorageObjectPolicyTask: Object, 5741, 5741;
-    UpdateVVolVirtualMachineFilesTask: Object, 5024, 5024;
-    UpdateVirtualMachineFilesTask: Object, 5018, 5018;
-    UpdateVirtualNic: Object, 5313, 5313;
-    UpdateVirtualSwitch: Object, 5305, 5305;
-    UpdateVmfsUnmapBandwidth: Object, 5439, 5439;
-    UpdateVmfsUnmapPriority: Object, 5438, 5438;
-    UpdateVsanTask: Object, 5541, 5541;
-    UpgradeIoFilterTask: Object, 5558, 5558;
-    UpgradeToolsTask: Object, 5834, 5834;
-    UpgradeVMTask: Object, 5811, 5811;
-    UpgradeVmLayout: Object, 5386, 5386;
-    UpgradeVmfs: Object, 5385, 5385;
-    UpgradeVsanObjects: Object, 5533, 5533;
-    UploadClientCert: Object, 4986, 4986;
-    UploadKmipServerCert: Object, 4978, 4978;
-    VCenterUpdateVStorageObjectMetadataExTask: Object, 5768, 5768;
-    VStorageObjectCreateSnapshotExTask: Object, 5730, 5730;
-    VStorageObjectCreateSnapshotTask: Object, 5760, 5760;
-    VStorageObjectDeleteSnapshotEx2Task: Object, 5732, 5732;
-    VStorageObjectDeleteSnapshotExTask: Object, 5731, 5731;
-    VStorageObjectExtendDiskExTask: Object, 5728, 5728;
-    ValidateCredentialsInGuest: Object, 5137, 5137;
-    ValidateHCIConfiguration: Object, 4934, 4934;
-    ValidateHost: Object, 5608, 5608;
-    ValidateHostProfileCompositionTask: Object, 5355, 5355;
-    ValidateMigration: Object, 5681, 5681;
-    ValidateStoragePodConfig: Object, 5712, 5712;
-    VstorageObjectVCenterQueryChangedDiskAreas: Object, 5766, 5766;
-    WaitForUpdates: Object, 5639, 5639;
-    WaitForUpdatesEx: Object, 5641, 5641;
-    XmlToCustomizationSpecItem: Object, 5007, 5007;
-    ZeroFillVirtualDiskTask: Object, 5795, 5795;
-    ConfigureVchaTask: Object, 5103, 5103;
-    CreatePassiveNodeTask: Object, 5104, 5104;
-    CreateWitnessNodeTask: Object, 5105, 5105;
-    DeployVchaTask: Object, 5102, 5102;
-    DestroyVchaTask: Object, 5107, 5107;
-    FetchSoftwarePackages: Object, 5283, 5283;
-    GetClusterMode: Object, 5109, 5109;
-    GetVchaConfig: Object, 5106, 5106;
-    InitiateFailoverTask: Object, 5111, 5111;
-    InstallDate: Object, 5284, 5284;
-    PrepareVchaTask: Object, 5101, 5101;
-    QueryDatacenterConfigOptionDescriptor: Object, 5014, 5014;
-    ReloadVirtualMachineFromPathTask: Object, 5858, 5858;
-    SetClusterModeTask: Object, 5108, 5108;
-    SetCustomValue: Object, 5090, 5090;
-    StartDpuFailover: Object, 5319, 5319;
-    UnregisterVAppTask: Object, 5784, 5784;
-    PbmAssignDefaultRequirementProfile: Object, 5911, 5911;
-    PbmCheckCompatibility: Object, 5894, 5894;
-    PbmCheckCompatibilityWithSpec: Object, 5895, 5895;
-    PbmCheckCompliance: Object, 5887, 5887;
-    PbmCheckRequirements: Object, 5896, 5896;
-    PbmCheckRollupCompliance: Object, 5889, 5889;
-    PbmCreate: Object, 5901, 5901;
-    PbmDelete: Object, 5903, 5903;
-    PbmFetchCapabilityMetadata: Object, 5899, 5899;
-    PbmFetchCapabilitySchema: Object, 5900, 5900;
-    PbmFetchComplianceResult: Object, 5888, 5888;
-    PbmFetchResourceType: Object, 5897, 5897;
-    PbmFetchRollupComplianceResult: Object, 5890, 5890;
-    PbmFetchVendorInfo: Object, 5898, 5898;
-    PbmFindApplicableDefaultProfile: Object, 5912, 5912;
-    PbmQueryAssociatedEntities: Object, 5916, 5916;
-    PbmQueryAssociatedEntity: Object, 5908, 5908;
-    PbmQueryAssociatedProfile: Object, 5907, 5907;
-    PbmQueryAssociatedProfiles: Object, 5906, 5906;
-    PbmQueryByRollupComplianceStatus: Object, 5891, 5891;
-    PbmQueryDefaultRequirementProfile: Object, 5909, 5909;
-    PbmQueryDefaultRequirementProfiles: Object, 5913, 5913;
-    PbmQueryMatchingHub: Object, 5892, 5892;
-    PbmQueryMatchingHubWithSpec: Object, 5893, 5893;
-    PbmQueryProfile: Object, 5904, 5904;
-    PbmQueryReplicationGroups: Object, 5917, 5917;
-    PbmQuerySpaceStatsForStorageContainer: Object, 5915, 5915;
-    PbmResetDefaultRequirementProfile: Object, 5910, 5910;
-    PbmResetVSanDefaultProfile: Object, 5914, 5914;
-    PbmRetrieveContent: Object, 5905, 5905;
-    PbmRetrieveServiceContent: Object, 5918, 5918;
-    PbmUpdate: Object, 5902, 5902;
-    CnsAttachVolume: Object, 6037, 6037;
-    CnsConfigureVolumeACLs: Object, 6041, 6041;
-    CnsCreateSnapshots: Object, 6043, 6043;
-    CnsCreateVolume: Object, 6034, 6034;
-    CnsDeleteSnapshots: Object, 6044, 6044;
-    CnsDeleteVolume: Object, 6036, 6036;
-    CnsDetachVolume: Object, 6038, 6038;
-    CnsExtendVolume: Object, 6042, 6042;
-    CnsQueryAsync: Object, 6039, 6039;
-    CnsQueryVolume: Object, 6040, 6040;
-    CnsReconfigVolumePolicy: Object, 6046, 6046;
-    CnsRelocateVolume: Object, 6045, 6045;
-    CnsSyncVolume: Object, 6049, 6049;
-    CnsUnregisterVolume: Object, 6048, 6048;
-    CnsUpdateVolumeCrypto: Object, 6047, 6047;
-    CnsUpdateVolumeMetadata: Object, 6035, 6035;
-    QuerySharedWitnessClusterInfo: Object, 6102, 6102;
-    QuerySharedWitnessCompatibility: Object, 6101, 6101;
-    VSANIsWitnessVirtualAppliance: Object, 6100, 6100;
-    VSANVcAddWitnessHost: Object, 6092, 6092;
-    VSANVcConvertToStretchedCluster: Object, 6094, 6094;
-    VSANVcGetPreferredFaultDomain: Object, 6096, 6096;
-    VSANVcGetWitnessHosts: Object, 6098, 6098;
-    VSANVcIsWitnessHost: Object, 6097, 6097;
-    VSANVcRemoveWitnessHost: Object, 6093, 6093;
-    VSANVcRetrieveStretchedClusterVcCapability: Object, 6099, 6099;
-    VSANVcSetPreferredFaultDomain: Object, 6095, 6095;
-    VsanVcAddWitnessHostForClusters: Object, 6104, 6104;
-    VsanVcReplaceWitnessHostForClusters: Object, 6103, 6103;
-    LookupGet: Object, 6323, 6323;
-    LookupGetSiteId: Object, 6324, 6324;
-    LookupList: Object, 6322, 6322;
-    LookupRetrieveServiceContent: Object, 6321, 6321;
-    SsoAddGroupToLocalGroup: Object, 6356, 6356;
-    SsoAddGroupsToLocalGroup: Object, 6357, 6357;
-    SsoAddUserToLocalGroup: Object, 6354, 6354;
-    SsoAddUsersToLocalGroup: Object, 6355, 6355;
-    SsoCreateLocalGroup: Object, 6348, 6348;
-    SsoCreateLocalPersonUser: Object, 6346, 6346;
-    SsoCreateLocalSolutionUser: Object, 6347, 6347;
-    SsoDeleteDomain: Object, 6333, 6333;
-    SsoDeleteLocalPrincipal: Object, 6353, 6353;
-    SsoDisableUserAccount: Object, 6360, 6360;
-    SsoEnableUserAccount: Object, 6361, 6361;
-    SsoFindAllParentGroups: Object, 6366, 6366;
-    SsoFindGroup: Object, 6341, 6341;
-    SsoFindGroups: Object, 6342, 6342;
-    SsoFindGroupsInGroup: Object, 6345, 6345;
-    SsoFindPersonUser: Object, 6337, 6337;
-    SsoFindPersonUsers: Object, 6338, 6338;
-    SsoFindPersonUsersInGroup: Object, 6344, 6344;
-    SsoFindSolutionUser: Object, 6339, 6339;
-    SsoFindSolutionUsers: Object, 6340, 6340;
-    SsoFindUser: Object, 6336, 6336;
-    SsoFindUsersInGroup: Object, 6343, 6343;
-    SsoGet: Object, 6326, 6326;
-    SsoGetDefaultDomains: Object, 6328, 6328;
-    SsoGetLocalPasswordPolicy: Object, 6334, 6334;
-    SsoGetSystemDomainName: Object, 6327, 6327;
-    SsoGetTrustedCertificates: Object, 6325, 6325;
-    SsoGrantWSTrustRole: Object, 6363, 6363;
-    SsoLogin: Object, 6368, 6368;
-    SsoLogout: Object, 6369, 6369;
-    SsoRegisterLdap: Object, 6330, 6330;
-    SsoRemoveFromLocalGroup: Object, 6358, 6358;
-    SsoRemovePrincipalsFromLocalGroup: Object, 6359, 6359;
-    SsoResetLocalPersonUserPassword: Object, 6352, 6352;
-    SsoRevokeWSTrustRole: Object, 6364, 6364;
-    SsoSetDefaultDomains: Object, 6329, 6329;
-    SsoSetRole: Object, 6362, 6362;
-    CallSsoAdminServiceInstance: Object, 6365, 6365;
-    CallSsoGroupcheckServiceInstance: Object, 6367, 6367;
-    SsoUpdateLdap: Object, 6331, 6331;
-    SsoUpdateLdapAuthnType: Object, 6332, 6332;
-    SsoUpdateLocalGroupDetails: Object, 6351, 6351;
-    SsoUpdateLocalPasswordPolicy: Object, 6335, 6335;
-    SsoUpdateLocalPersonUserDetails: Object, 6349, 6349;
-    SsoUpdateLocalSolutionUserDetails: Object, 6350, 6350;
+    AbandonHciWorkflow: Object, 4948, 4948;
+    AbdicateDomOwnership: Object, 5539, 5539;
+    AbortCustomizationTask: Object, 5888, 5888;
+    AcknowledgeAlarm: Object, 4925, 4925;
+    AcquireCimServicesTicket: Object, 5485, 5485;
+    AcquireCloneTicket: Object, 5713, 5713;
+    AcquireCredentialsInGuest: Object, 5153, 5153;
+    AcquireGenericServiceTicket: Object, 5706, 5706;
+    AcquireLocalTicket: Object, 5705, 5705;
+    AcquireMksTicket: Object, 5850, 5850;
+    AcquireTicket: Object, 5853, 5853;
+    AddAuthorizationRole: Object, 4929, 4929;
+    AddCustomFieldDef: Object, 5010, 5010;
+    AddDVPortgroupTask: Object, 5063, 5063;
+    AddDisksTask: Object, 5551, 5551;
+    AddFilter: Object, 5189, 5189;
+    AddFilterEntities: Object, 5194, 5194;
+    AddGuestAlias: Object, 5147, 5147;
+    AddHostTask: Object, 4954, 4954;
+    AddInternetScsiSendTargets: Object, 5416, 5416;
+    AddInternetScsiStaticTargets: Object, 5418, 5418;
+    AddKey: Object, 4975, 4975;
+    AddKeys: Object, 4976, 4976;
+    AddLicense: Object, 5607, 5607;
+    AddMonitoredEntities: Object, 5182, 5182;
+    AddNetworkResourcePool: Object, 5070, 5070;
+    AddPortGroup: Object, 5321, 5321;
+    AddServiceConsoleVirtualNic: Object, 5329, 5329;
+    AddStandaloneHostTask: Object, 5139, 5139;
+    AddVirtualNic: Object, 5326, 5326;
+    AddVirtualSwitch: Object, 5318, 5318;
+    AllocateIpv4Address: Object, 5584, 5584;
+    AllocateIpv6Address: Object, 5585, 5585;
+    AnswerVM: Object, 5835, 5835;
+    ApplyEntitiesConfigTask: Object, 5369, 5369;
+    ApplyEvcModeVMTask: Object, 5880, 5880;
+    ApplyHostConfigTask: Object, 5354, 5354;
+    ApplyRecommendation: Object, 4951, 4951;
+    ApplyStorageDrsRecommendationToPodTask: Object, 5721, 5721;
+    ApplyStorageDrsRecommendationTask: Object, 5722, 5722;
+    AreAlarmActionsEnabled: Object, 4922, 4922;
+    AssignUserToGroup: Object, 5308, 5308;
+    AssociateProfile: Object, 5640, 5640;
+    AttachDiskTask: Object, 5878, 5878;
+    AttachScsiLun: Object, 5430, 5430;
+    AttachScsiLunExTask: Object, 5431, 5431;
+    AttachTagToVStorageObject: Object, 5769, 5769;
+    AttachVmfsExtent: Object, 5398, 5398;
+    AutoStartPowerOff: Object, 5226, 5226;
+    AutoStartPowerOn: Object, 5225, 5225;
+    BackupFirmwareConfiguration: Object, 5283, 5283;
+    BatchAddHostsToClusterTask: Object, 5145, 5145;
+    BatchAddStandaloneHostsTask: Object, 5144, 5144;
+    BatchQueryConnectInfo: Object, 5025, 5025;
+    BindVnic: Object, 5592, 5592;
+    BrowseDiagnosticLog: Object, 5046, 5046;
+    CanProvisionObjects: Object, 5546, 5546;
+    CancelRecommendation: Object, 4952, 4952;
+    CancelRetrievePropertiesEx: Object, 5659, 5659;
+    CancelStorageDrsRecommendation: Object, 5723, 5723;
+    CancelTask: Object, 5729, 5729;
+    CancelWaitForUpdates: Object, 5655, 5655;
+    CertMgrRefreshCACertificatesAndCRLsTask: Object, 4943, 4943;
+    CertMgrRefreshCertificatesTask: Object, 4944, 4944;
+    CertMgrRevokeCertificatesTask: Object, 4945, 4945;
+    ChangeAccessMode: Object, 5202, 5202;
+    ChangeFileAttributesInGuest: Object, 5163, 5163;
+    ChangeKeyTask: Object, 4982, 4982;
+    ChangeLockdownMode: Object, 5207, 5207;
+    ChangeNFSUserPassword: Object, 5444, 5444;
+    ChangeOwner: Object, 5131, 5131;
+    ChangePassword: Object, 5310, 5310;
+    CheckAddHostEvcTask: Object, 4970, 4970;
+    CheckAnswerFileStatusTask: Object, 5364, 5364;
+    CheckCloneTask: Object, 5892, 5892;
+    CheckCompatibilityTask: Object, 5883, 5883;
+    CheckComplianceTask: Object, 5644, 5644;
+    CheckConfigureEvcModeTask: Object, 4969, 4969;
+    CheckCustomizationResources: Object, 5023, 5023;
+    CheckCustomizationSpec: Object, 5837, 5837;
+    CheckForUpdates: Object, 5653, 5653;
+    CheckHostPatchTask: Object, 5339, 5339;
+    CheckInstantCloneTask: Object, 5893, 5893;
+    CheckLicenseFeature: Object, 5602, 5602;
+    CheckMigrateTask: Object, 5890, 5890;
+    CheckPowerOnTask: Object, 5885, 5885;
+    CheckProfileComplianceTask: Object, 5642, 5642;
+    CheckRelocateTask: Object, 5891, 5891;
+    CheckVmConfigTask: Object, 5884, 5884;
+    ClearComplianceStatus: Object, 5646, 5646;
+    ClearNFSUser: Object, 5446, 5446;
+    ClearSystemEventLog: Object, 5293, 5293;
+    ClearTriggeredAlarms: Object, 4926, 4926;
+    ClearVStorageObjectControlFlags: Object, 5768, 5768;
+    CloneSession: Object, 5714, 5714;
+    CloneVAppTask: Object, 5794, 5794;
+    CloneVMTask: Object, 5840, 5840;
+    CloneVStorageObjectTask: Object, 5765, 5765;
+    CloseInventoryViewFolder: Object, 5570, 5570;
+    ClusterEnterMaintenanceMode: Object, 4960, 4960;
+    CompositeHostProfileTask: Object, 5371, 5371;
+    ComputeDiskPartitionInfo: Object, 5387, 5387;
+    ComputeDiskPartitionInfoForResize: Object, 5388, 5388;
+    ConfigureCryptoKey: Object, 5490, 5490;
+    ConfigureDatastoreIORMTask: Object, 5718, 5718;
+    ConfigureDatastorePrincipal: Object, 5262, 5262;
+    ConfigureEvcModeTask: Object, 4967, 4967;
+    ConfigureHCITask: Object, 4946, 4946;
+    ConfigureHostCacheTask: Object, 5229, 5229;
+    ConfigureLicenseSource: Object, 5605, 5605;
+    ConfigurePowerPolicy: Object, 5349, 5349;
+    ConfigureStorageDrsForPodTask: Object, 5726, 5726;
+    ConfigureVFlashResourceExTask: Object, 5496, 5496;
+    ConnectNvmeController: Object, 5463, 5463;
+    ConnectNvmeControllerExTask: Object, 5465, 5465;
+    ConsolidateVMDisksTask: Object, 5823, 5823;
+    ContinueRetrievePropertiesEx: Object, 5658, 5658;
+    ConvertNamespacePathToUuidPath: Object, 5042, 5042;
+    CopyDatastoreFileTask: Object, 5128, 5128;
+    CopyVirtualDiskTask: Object, 5803, 5803;
+    CreateAlarm: Object, 4920, 4920;
+    CreateChildDiskTask: Object, 5817, 5817;
+    CreateChildVMTask: Object, 5671, 5671;
+    CreateCluster: Object, 5137, 5137;
+    CreateClusterEx: Object, 5138, 5138;
+    CreateCollectorForEvents: Object, 5101, 5101;
+    CreateCollectorForTasks: Object, 5735, 5735;
+    CreateCollectorWithInfoFilterForTasks: Object, 5736, 5736;
+    CreateContainerView: Object, 5789, 5789;
+    CreateCustomizationSpec: Object, 5016, 5016;
+    CreateDVPortgroupTask: Object, 5075, 5075;
+    CreateDVSTask: Object, 5142, 5142;
+    CreateDatacenter: Object, 5140, 5140;
+    CreateDefaultProfile: Object, 5359, 5359;
+    CreateDescriptor: Object, 5626, 5626;
+    CreateDiagnosticPartition: Object, 5275, 5275;
+    CreateDirectory: Object, 5040, 5040;
+    CreateDiskFromSnapshotTask: Object, 5778, 5778;
+    CreateDiskTask: Object, 5751, 5751;
+    CreateFilter: Object, 5651, 5651;
+    CreateFolder: Object, 5133, 5133;
+    CreateGroup: Object, 5305, 5305;
+    CreateImportSpec: Object, 5625, 5625;
+    CreateInventoryView: Object, 5788, 5788;
+    CreateIpPool: Object, 5581, 5581;
+    CreateListView: Object, 5790, 5790;
+    CreateListViewFromView: Object, 5791, 5791;
+    CreateLocalDatastore: Object, 5255, 5255;
+    CreateNasDatastore: Object, 5254, 5254;
+    CreateNvdimmNamespaceTask: Object, 5335, 5335;
+    CreateNvdimmPMemNamespaceTask: Object, 5336, 5336;
+    CreateNvmeOverRdmaAdapter: Object, 5458, 5458;
+    CreateObjectScheduledTask: Object, 5681, 5681;
+    CreatePerfInterval: Object, 5633, 5633;
+    CreateProfile: Object, 5648, 5648;
+    CreatePropertyCollector: Object, 5660, 5660;
+    CreateRegistryKeyInGuest: Object, 5170, 5170;
+    CreateResourcePool: Object, 5668, 5668;
+    CreateScheduledTask: Object, 5679, 5679;
+    CreateScreenshotTask: Object, 5869, 5869;
+    CreateSecondaryVMExTask: Object, 5857, 5857;
+    CreateSecondaryVMTask: Object, 5856, 5856;
+    CreateSnapshotExTask: Object, 5820, 5820;
+    CreateSnapshotTask: Object, 5819, 5819;
+    CreateSoftwareAdapter: Object, 5460, 5460;
+    CreateStoragePod: Object, 5143, 5143;
+    CreateTask: Object, 5737, 5737;
+    CreateTemporaryDirectoryInGuest: Object, 5161, 5161;
+    CreateTemporaryFileInGuest: Object, 5160, 5160;
+    CreateUser: Object, 5303, 5303;
+    CreateVApp: Object, 5670, 5670;
+    CreateVMTask: Object, 5135, 5135;
+    CreateVirtualDiskTask: Object, 5800, 5800;
+    CreateVmfsDatastore: Object, 5247, 5247;
+    CreateVvolDatastore: Object, 5256, 5256;
+    CryptoManagerHostDisable: Object, 4983, 4983;
+    CryptoManagerHostEnable: Object, 4981, 4981;
+    CryptoManagerHostPrepare: Object, 4980, 4980;
+    CryptoUnlockTask: Object, 5881, 5881;
+    CurrentTime: Object, 5694, 5694;
+    CustomizationSpecItemToXml: Object, 5021, 5021;
+    CustomizeGuestTask: Object, 5886, 5886;
+    CustomizeVMTask: Object, 5836, 5836;
+    DVPortgroupRollbackTask: Object, 5056, 5056;
+    DVSManagerExportEntityTask: Object, 5089, 5089;
+    DVSManagerImportEntityTask: Object, 5090, 5090;
+    DVSManagerLookupDvPortGroup: Object, 5091, 5091;
+    DVSRollbackTask: Object, 5074, 5074;
+    DatastoreEnterMaintenanceMode: Object, 5036, 5036;
+    DatastoreExitMaintenanceModeTask: Object, 5037, 5037;
+    DecodeLicense: Object, 5609, 5609;
+    DefragmentAllDisks: Object, 5855, 5855;
+    DefragmentVirtualDiskTask: Object, 5806, 5806;
+    DeleteCustomizationSpec: Object, 5018, 5018;
+    DeleteDatastoreFileTask: Object, 5129, 5129;
+    DeleteDirectory: Object, 5041, 5041;
+    DeleteDirectoryInGuest: Object, 5157, 5157;
+    DeleteFile: Object, 5243, 5243;
+    DeleteFileInGuest: Object, 5156, 5156;
+    DeleteHostSpecification: Object, 5384, 5384;
+    DeleteHostSubSpecification: Object, 5383, 5383;
+    DeleteNvdimmBlockNamespacesTask: Object, 5338, 5338;
+    DeleteNvdimmNamespaceTask: Object, 5337, 5337;
+    DeleteRegistryKeyInGuest: Object, 5172, 5172;
+    DeleteRegistryValueInGuest: Object, 5175, 5175;
+    DeleteScsiLunState: Object, 5429, 5429;
+    DeleteSnapshotTask: Object, 5776, 5776;
+    DeleteVStorageObjectExTask: Object, 5782, 5782;
+    DeleteVStorageObjectTask: Object, 5760, 5760;
+    DeleteVffsVolumeState: Object, 5440, 5440;
+    DeleteVirtualDiskTask: Object, 5801, 5801;
+    DeleteVmfsVolumeState: Object, 5396, 5396;
+    DeleteVsanObjects: Object, 5547, 5547;
+    DeselectVnic: Object, 5503, 5503;
+    DeselectVnicForNicType: Object, 5534, 5534;
+    DestroyChildren: Object, 5669, 5669;
+    DestroyCollector: Object, 5200, 5200;
+    DestroyDatastore: Object, 5035, 5035;
+    DestroyIpPool: Object, 5583, 5583;
+    DestroyNetwork: Object, 5619, 5619;
+    DestroyProfile: Object, 5639, 5639;
+    DestroyPropertyCollector: Object, 5661, 5661;
+    DestroyPropertyFilter: Object, 5662, 5662;
+    DestroyVffs: Object, 5437, 5437;
+    DestroyView: Object, 5787, 5787;
+    DestroyTask: Object, 5617, 5617;
+    DetachDiskTask: Object, 5879, 5879;
+    DetachScsiLun: Object, 5427, 5427;
+    DetachScsiLunExTask: Object, 5428, 5428;
+    DetachTagFromVStorageObject: Object, 5770, 5770;
+    DirectPathProfileManagerCreate: Object, 5050, 5050;
+    DirectPathProfileManagerDelete: Object, 5052, 5052;
+    DirectPathProfileManagerList: Object, 5053, 5053;
+    DirectPathProfileManagerQueryCapacity: Object, 5054, 5054;
+    DirectPathProfileManagerUpdate: Object, 5051, 5051;
+    DisableAlarm: Object, 4927, 4927;
+    DisableClusteredVmdkSupport: Object, 5252, 5252;
+    DisableEvcModeTask: Object, 4968, 4968;
+    DisableFeature: Object, 5604, 5604;
+    DisableHyperThreading: Object, 5240, 5240;
+    DisableMultipathPath: Object, 5421, 5421;
+    DisableNetworkBootTask: Object, 4973, 4973;
+    DisableRuleset: Object, 5279, 5279;
+    DisableSecondaryVMTask: Object, 5861, 5861;
+    DisableSmartCardAuthentication: Object, 5219, 5219;
+    DisconnectHostTask: Object, 5472, 5472;
+    DisconnectNvmeController: Object, 5464, 5464;
+    DisconnectNvmeControllerExTask: Object, 5466, 5466;
+    DiscoverFcoeHbas: Object, 5433, 5433;
+    DiscoverNvmeControllers: Object, 5462, 5462;
+    DissociateProfile: Object, 5641, 5641;
+    DoesCustomizationSpecExist: Object, 5014, 5014;
+    DownloadDescriptionTree: Object, 5220, 5220;
+    DropConnections: Object, 5852, 5852;
+    DuplicateCustomizationSpec: Object, 5019, 5019;
+    DvsReconfigureVmVnicNetworkResourcePoolTask: Object, 5072, 5072;
+    DynamicTypeMgrQueryMoInstances: Object, 5567, 5567;
+    DynamicTypeMgrQueryTypeInfo: Object, 5568, 5568;
+    EagerZeroVirtualDiskTask: Object, 5809, 5809;
+    EmitSyslogMark: Object, 5049, 5049;
+    EnableAlarm: Object, 4928, 4928;
+    EnableAlarmActions: Object, 4923, 4923;
+    EnableClusteredVmdkSupport: Object, 5251, 5251;
+    EnableCrypto: Object, 5489, 5489;
+    EnableFeature: Object, 5603, 5603;
+    EnableHyperThreading: Object, 5239, 5239;
+    EnableMultipathPath: Object, 5420, 5420;
+    EnableNetworkBootTask: Object, 4972, 4972;
+    EnableNetworkResourceManagement: Object, 5073, 5073;
+    EnableRuleset: Object, 5278, 5278;
+    EnableSecondaryVMTask: Object, 5862, 5862;
+    EnableSmartCardAuthentication: Object, 5212, 5212;
+    EnterLockdownMode: Object, 5483, 5483;
+    EnterMaintenanceModeTask: Object, 5473, 5473;
+    EstimateDatabaseSize: Object, 5664, 5664;
+    EstimateStorageForConsolidateSnapshotsTask: Object, 5824, 5824;
+    EsxAgentHostManagerUpdateConfig: Object, 5276, 5276;
+    EvacuateVsanNodeTask: Object, 5558, 5558;
+    EvcManager: Object, 4958, 4958;
+    ExecuteHostProfile: Object, 5353, 5353;
+    ExecuteSimpleCommand: Object, 5715, 5715;
+    ExecuteSoap: Object, 5663, 5663;
+    ExitLockdownMode: Object, 5484, 5484;
+    ExitMaintenanceModeTask: Object, 5474, 5474;
+    ExpandVmfsDatastore: Object, 5253, 5253;
+    ExpandVmfsExtent: Object, 5399, 5399;
+    ExportAnswerFileTask: Object, 5363, 5363;
+    ExportProfile: Object, 5643, 5643;
+    ExportSnapshot: Object, 5897, 5897;
+    ExportVApp: Object, 5795, 5795;
+    ExportVm: Object, 5842, 5842;
+    ExtendDiskTask: Object, 5753, 5753;
+    ExtendHCITask: Object, 4947, 4947;
+    ExtendVffs: Object, 5436, 5436;
+    ExtendVirtualDiskTask: Object, 5804, 5804;
+    ExtendVmfsDatastore: Object, 5250, 5250;
+    ExtractOvfEnvironment: Object, 5827, 5827;
+    Fetch: Object, 5618, 5618;
+    FetchAuditRecords: Object, 5048, 5048;
+    FetchDVPortKeys: Object, 5057, 5057;
+    FetchDVPorts: Object, 5058, 5058;
+    FetchSystemEventLog: Object, 5294, 5294;
+    FetchUserPrivilegeOnEntities: Object, 4942, 4942;
+    FindAllByDnsName: Object, 5690, 5690;
+    FindAllByIp: Object, 5691, 5691;
+    FindAllByUuid: Object, 5689, 5689;
+    FindAssociatedProfile: Object, 5650, 5650;
+    FindByDatastorePath: Object, 5684, 5684;
+    FindByDnsName: Object, 5685, 5685;
+    FindByInventoryPath: Object, 5687, 5687;
+    FindByIp: Object, 5686, 5686;
+    FindByUuid: Object, 5683, 5683;
+    FindChild: Object, 5688, 5688;
+    FindExtension: Object, 5107, 5107;
+    FindRulesForVm: Object, 4962, 4962;
+    FormatVffs: Object, 5435, 5435;
+    FormatVmfs: Object, 5390, 5390;
+    GenerateCertificateSigningRequest: Object, 5231, 5231;
+    GenerateCertificateSigningRequestByDn: Object, 5232, 5232;
+    GenerateClientCsr: Object, 4995, 4995;
+    GenerateConfigTaskList: Object, 5355, 5355;
+    GenerateHostConfigTaskSpecTask: Object, 5368, 5368;
+    GenerateHostProfileTaskListTask: Object, 5356, 5356;
+    GenerateKey: Object, 4991, 4991;
+    GenerateLogBundlesTask: Object, 5047, 5047;
+    GenerateSelfSignedClientCert: Object, 4994, 4994;
+    GetAlarm: Object, 4921, 4921;
+    GetAlarmState: Object, 4924, 4924;
+    GetCryptoKeyStatus: Object, 4984, 4984;
+    GetCustomizationSpec: Object, 5015, 5015;
+    GetDefaultKmsCluster: Object, 5004, 5004;
+    GetPublicKey: Object, 5110, 5110;
+    GetResourceUsage: Object, 4964, 4964;
+    GetSiteInfo: Object, 5716, 5716;
+    GetSystemVMsRestrictedDatastores: Object, 4966, 4966;
+    GetVchaClusterHealth: Object, 5125, 5125;
+    GetVpcNetworkSpan: Object, 5092, 5092;
+    GetVsanObjExtAttrs: Object, 5544, 5544;
+    HasMonitoredEntity: Object, 5185, 5185;
+    HasPrivilegeOnEntities: Object, 4940, 4940;
+    HasPrivilegeOnEntity: Object, 4939, 4939;
+    HasProvider: Object, 5179, 5179;
+    HasUserPrivilegeOnEntities: Object, 4941, 4941;
+    HostClearVStorageObjectControlFlags: Object, 5517, 5517;
+    HostCloneVStorageObjectTask: Object, 5514, 5514;
+    HostConfigVFlashCache: Object, 5499, 5499;
+    HostConfigureVFlashResource: Object, 5497, 5497;
+    HostCreateDiskTask: Object, 5504, 5504;
+    HostDeleteVStorageObjectExTask: Object, 5528, 5528;
+    HostDeleteVStorageObjectTask: Object, 5510, 5510;
+    HostExtendDiskTask: Object, 5506, 5506;
+    HostGetVFlashModuleDefaultConfig: Object, 5500, 5500;
+    HostImageConfigGetAcceptance: Object, 5295, 5295;
+    HostImageConfigGetProfile: Object, 5296, 5296;
+    HostInflateDiskTask: Object, 5507, 5507;
+    HostListVStorageObject: Object, 5513, 5513;
+    HostProfileResetValidationState: Object, 5350, 5350;
+    HostQueryVirtualDiskUuid: Object, 5531, 5531;
+    HostReconcileDatastoreInventoryTask: Object, 5518, 5518;
+    HostRegisterDisk: Object, 5505, 5505;
+    HostRelocateVStorageObjectTask: Object, 5515, 5515;
+    HostRemoveVFlashResource: Object, 5498, 5498;
+    HostRenameVStorageObject: Object, 5508, 5508;
+    HostRetrieveVStorageInfrastructureObjectPolicy: Object, 5509, 5509;
+    HostRetrieveVStorageObject: Object, 5511, 5511;
+    HostRetrieveVStorageObjectMetadata: Object, 5526, 5526;
+    HostRetrieveVStorageObjectMetadataValue: Object, 5527, 5527;
+    HostRetrieveVStorageObjectState: Object, 5512, 5512;
+    HostScheduleReconcileDatastoreInventory: Object, 5519, 5519;
+    HostSetVStorageObjectControlFlags: Object, 5516, 5516;
+    HostSetVirtualDiskUuidTask: Object, 5530, 5530;
+    HostSpecGetUpdatedHosts: Object, 5385, 5385;
+    HostUpdateVStorageObjectMetadataExTask: Object, 5529, 5529;
+    HostUpdateVStorageObjectMetadataTask: Object, 5525, 5525;
+    HostVStorageObjectCreateDiskFromSnapshotTask: Object, 5523, 5523;
+    HostVStorageObjectCreateSnapshotTask: Object, 5520, 5520;
+    HostVStorageObjectDeleteSnapshotTask: Object, 5521, 5521;
+    HostVStorageObjectRetrieveSnapshotInfo: Object, 5522, 5522;
+    HostVStorageObjectRevertTask: Object, 5524, 5524;
+    HttpNfcLeaseAbort: Object, 5563, 5563;
+    HttpNfcLeaseComplete: Object, 5562, 5562;
+    HttpNfcLeaseGetManifest: Object, 5560, 5560;
+    HttpNfcLeaseProbeUrls: Object, 5566, 5566;
+    HttpNfcLeaseProgress: Object, 5564, 5564;
+    HttpNfcLeasePullFromUrlsTask: Object, 5565, 5565;
+    HttpNfcLeaseSetManifestChecksumType: Object, 5561, 5561;
+    ImpersonateUser: Object, 5711, 5711;
+    ImportCertificateForCAMTask: Object, 5210, 5210;
+    ImportUnmanagedSnapshot: Object, 5814, 5814;
+    ImportVApp: Object, 5673, 5673;
+    IncreaseDirectorySize: Object, 5043, 5043;
+    InflateDiskTask: Object, 5754, 5754;
+    InflateVirtualDiskTask: Object, 5808, 5808;
+    InitializeDisksTask: Object, 5552, 5552;
+    InitiateFileTransferFromGuest: Object, 5164, 5164;
+    InitiateFileTransferToGuest: Object, 5165, 5165;
+    InitiateTransitionToVLCMTask: Object, 5579, 5579;
+    InstallHostPatchV2Task: Object, 5344, 5344;
+    InstallHostPatchTask: Object, 5343, 5343;
+    InstallIoFilterTask: Object, 5571, 5571;
+    InstallServerCertificate: Object, 5234, 5234;
+    InstallSmartCardTrustAnchor: Object, 5213, 5213;
+    InstantCloneTask: Object, 5841, 5841;
+    IsClusteredVmdkEnabled: Object, 5038, 5038;
+    IsGuestOsCustomizable: Object, 5024, 5024;
+    IsKmsClusterActive: Object, 5002, 5002;
+    IsSharedGraphicsActive: Object, 5289, 5289;
+    JoinDomainWithCAMTask: Object, 5209, 5209;
+    JoinDomainTask: Object, 5208, 5208;
+    LeaveCurrentDomainTask: Object, 5211, 5211;
+    ListCACertificateRevocationLists: Object, 5238, 5238;
+    ListCACertificates: Object, 5237, 5237;
+    ListFilesInGuest: Object, 5162, 5162;
+    ListGuestAliases: Object, 5150, 5150;
+    ListGuestMappedAliases: Object, 5151, 5151;
+    ListKeys: Object, 4979, 4979;
+    ListKmipServers: Object, 4989, 4989;
+    ListKmsClusters: Object, 5008, 5008;
+    ListProcessesInGuest: Object, 5167, 5167;
+    ListRegistryKeysInGuest: Object, 5171, 5171;
+    ListRegistryValuesInGuest: Object, 5174, 5174;
+    ListSmartCardTrustAnchors: Object, 5218, 5218;
+    ListTagsAttachedToVStorageObject: Object, 5772, 5772;
+    ListVStorageObject: Object, 5764, 5764;
+    ListVStorageObjectsAttachedToTag: Object, 5771, 5771;
+    LogUserEvent: Object, 5102, 5102;
+    Login: Object, 5702, 5702;
+    LoginBySSPI: Object, 5703, 5703;
+    LoginByToken: Object, 5701, 5701;
+    LoginExtensionByCertificate: Object, 5710, 5710;
+    LoginExtensionBySubjectName: Object, 5709, 5709;
+    Logout: Object, 5704, 5704;
+    LookupDvPortGroup: Object, 5077, 5077;
+    LookupVmOverheadMemory: Object, 5622, 5622;
+    MakeDirectory: Object, 5130, 5130;
+    MakeDirectoryInGuest: Object, 5155, 5155;
+    MakePrimaryVMTask: Object, 5859, 5859;
+    MarkAsLocalTask: Object, 5451, 5451;
+    MarkAsNonLocalTask: Object, 5452, 5452;
+    MarkAsNonSsdTask: Object, 5450, 5450;
+    MarkAsSsdTask: Object, 5449, 5449;
+    MarkAsTemplate: Object, 5843, 5843;
+    MarkAsVirtualMachine: Object, 5844, 5844;
+    MarkDefault: Object, 4986, 4986;
+    MarkForRemoval: Object, 5434, 5434;
+    MarkPerenniallyReserved: Object, 5456, 5456;
+    MarkPerenniallyReservedExTask: Object, 5457, 5457;
+    MarkServiceProviderEntities: Object, 5739, 5739;
+    MergeDvsTask: Object, 5062, 5062;
+    MergePermissions: Object, 4932, 4932;
+    MigrateVMTask: Object, 5838, 5838;
+    ModifyListView: Object, 5612, 5612;
+    MountToolsInstaller: Object, 5847, 5847;
+    MountVffsVolume: Object, 5438, 5438;
+    MountVmfsVolume: Object, 5391, 5391;
+    MountVmfsVolumeExTask: Object, 5394, 5394;
+    MoveDVPortTask: Object, 5064, 5064;
+    MoveDatastoreFileTask: Object, 5127, 5127;
+    MoveDirectoryInGuest: Object, 5158, 5158;
+    MoveFileInGuest: Object, 5159, 5159;
+    MoveHostIntoTask: Object, 4956, 4956;
+    MoveIntoFolderTask: Object, 5134, 5134;
+    MoveIntoResourcePool: Object, 5666, 5666;
+    MoveIntoTask: Object, 4955, 4955;
+    MoveVirtualDiskTask: Object, 5802, 5802;
+    NotifyAffectedServices: Object, 5236, 5236;
+    OpenInventoryViewFolder: Object, 5569, 5569;
+    OverwriteCustomizationSpec: Object, 5017, 5017;
+    ParseDescriptor: Object, 5624, 5624;
+    PerformDvsProductSpecOperationTask: Object, 5061, 5061;
+    PerformVsanUpgradePreflightCheck: Object, 5899, 5899;
+    PerformVsanUpgradeTask: Object, 5901, 5901;
+    PlaceVm: Object, 4961, 4961;
+    PlaceVmsXCluster: Object, 5146, 5146;
+    PostEvent: Object, 5104, 5104;
+    PostHealthUpdates: Object, 5187, 5187;
+    PowerDownHostToStandByTask: Object, 5477, 5477;
+    PowerOffVAppTask: Object, 5797, 5797;
+    PowerOffVMTask: Object, 5829, 5829;
+    PowerOnMultiVMTask: Object, 5028, 5028;
+    PowerOnVAppTask: Object, 5796, 5796;
+    PowerOnVMTask: Object, 5828, 5828;
+    PowerUpHostFromStandByTask: Object, 5478, 5478;
+    PrepareCrypto: Object, 5488, 5488;
+    PromoteDisksTask: Object, 5868, 5868;
+    ProvisionServerPrivateKey: Object, 5233, 5233;
+    PutUsbScanCodes: Object, 5870, 5870;
+    Query: Object, 5692, 5692;
+    QueryAnswerFileStatus: Object, 5365, 5365;
+    QueryAssignedLicenses: Object, 5597, 5597;
+    QueryAvailableDisksForVmfs: Object, 5245, 5245;
+    QueryAvailableDvsSpec: Object, 5078, 5078;
+    QueryAvailablePartition: Object, 5271, 5271;
+    QueryAvailablePerfMetric: Object, 5628, 5628;
+    QueryAvailableSsds: Object, 5442, 5442;
+    QueryAvailableTimeZones: Object, 5266, 5266;
+    QueryBootDevices: Object, 5227, 5227;
+    QueryBoundVnics: Object, 5590, 5590;
+    QueryCandidateNics: Object, 5591, 5591;
+    QueryChangedDiskAreas: Object, 5871, 5871;
+    QueryCmmds: Object, 5535, 5535;
+    QueryCompatibleHostForExistingDvs: Object, 5082, 5082;
+    QueryCompatibleHostForNewDvs: Object, 5081, 5081;
+    QueryCompatibleVmnicsFromHosts: Object, 5080, 5080;
+    QueryComplianceStatus: Object, 5645, 5645;
+    QueryConfigOption: Object, 5094, 5094;
+    QueryConfigOptionDescriptor: Object, 5093, 5093;
+    QueryConfigOptionEx: Object, 5095, 5095;
+    QueryConfigTarget: Object, 5096, 5096;
+    QueryConfiguredModuleOptionString: Object, 5302, 5302;
+    QueryConnectionInfo: Object, 5026, 5026;
+    QueryConnectionInfoViaSpec: Object, 5027, 5027;
+    QueryConnections: Object, 5851, 5851;
+    QueryCryptoKeyStatus: Object, 5005, 5005;
+    QueryDatastorePerformanceSummary: Object, 5720, 5720;
+    QueryDateTime: Object, 5267, 5267;
+    QueryDescriptions: Object, 5045, 5045;
+    QueryDirectoryInfo: Object, 5044, 5044;
+    QueryDisksForVsan: Object, 5550, 5550;
+    QueryDisksUsingFilter: Object, 5578, 5578;
+    QueryDvsByUuid: Object, 5085, 5085;
+    QueryDvsCheckCompatibility: Object, 5087, 5087;
+    QueryDvsCompatibleHostSpec: Object, 5083, 5083;
+    QueryDvsConfigTarget: Object, 5086, 5086;
+    QueryDvsFeatureCapability: Object, 5084, 5084;
+    QueryEvents: Object, 5103, 5103;
+    QueryExpressionMetadata: Object, 5647, 5647;
+    QueryExtensionIpAllocationUsage: Object, 5115, 5115;
+    QueryFaultToleranceCompatibility: Object, 5874, 5874;
+    QueryFaultToleranceCompatibilityEx: Object, 5875, 5875;
+    QueryFileLockInfo: Object, 5132, 5132;
+    QueryFilterEntities: Object, 5193, 5193;
+    QueryFilterInfoIds: Object, 5192, 5192;
+    QueryFilterList: Object, 5190, 5190;
+    QueryFilterName: Object, 5191, 5191;
+    QueryFirmwareConfigUploadURL: Object, 5284, 5284;
+    QueryHealthUpdateInfos: Object, 5181, 5181;
+    QueryHealthUpdates: Object, 5188, 5188;
+    QueryHostConnectionInfo: Object, 5468, 5468;
+    QueryHostPatchTask: Object, 5346, 5346;
+    QueryHostProfileMetadata: Object, 5357, 5357;
+    QueryHostStatus: Object, 5557, 5557;
+    QueryHostsWithAttachedLun: Object, 5717, 5717;
+    QueryIORMConfigOption: Object, 5719, 5719;
+    QueryIPAllocations: Object, 5587, 5587;
+    QueryIoFilterInfo: Object, 5575, 5575;
+    QueryIoFilterIssues: Object, 5574, 5574;
+    QueryIpPools: Object, 5580, 5580;
+    QueryLicenseSourceAvailability: Object, 5599, 5599;
+    QueryLicenseUsage: Object, 5600, 5600;
+    QueryLockdownExceptions: Object, 5205, 5205;
+    QueryManagedBy: Object, 5114, 5114;
+    QueryMaxQueueDepth: Object, 5260, 5260;
+    QueryMemoryOverhead: Object, 5479, 5479;
+    QueryMemoryOverheadEx: Object, 5480, 5480;
+    QueryMigrationDependencies: Object, 5594, 5594;
+    QueryModules: Object, 5300, 5300;
+    QueryMonitoredEntities: Object, 5184, 5184;
+    QueryNFSUser: Object, 5445, 5445;
+    QueryNetConfig: Object, 5532, 5532;
+    QueryNetworkHint: Object, 5325, 5325;
+    QueryNext: Object, 5693, 5693;
+    QueryObjectsOnPhysicalVsanDisk: Object, 5538, 5538;
+    QueryOptions: Object, 5620, 5620;
+    QueryPartitionCreateDesc: Object, 5274, 5274;
+    QueryPartitionCreateOptions: Object, 5273, 5273;
+    QueryPathSelectionPolicyOptions: Object, 5424, 5424;
+    QueryPerf: Object, 5631, 5631;
+    QueryPerfComposite: Object, 5632, 5632;
+    QueryPerfCounter: Object, 5629, 5629;
+    QueryPerfCounterByLevel: Object, 5630, 5630;
+    QueryPerfProviderSummary: Object, 5627, 5627;
+    QueryPhysicalVsanDisks: Object, 5536, 5536;
+    QueryPnicStatus: Object, 5589, 5589;
+    QueryPolicyMetadata: Object, 5649, 5649;
+    QueryProductLockerLocation: Object, 5491, 5491;
+    QueryProfileStructure: Object, 5358, 5358;
+    QueryProviderList: Object, 5178, 5178;
+    QueryProviderName: Object, 5180, 5180;
+    QueryResourceConfigOption: Object, 5674, 5674;
+    QueryServiceList: Object, 5699, 5699;
+    QueryStorageArrayTypePolicyOptions: Object, 5425, 5425;
+    QuerySupportedFeatures: Object, 5598, 5598;
+    QuerySupportedNetworkOffloadSpec: Object, 5079, 5079;
+    QuerySyncingVsanObjects: Object, 5542, 5542;
+    QuerySystemUsers: Object, 5203, 5203;
+    QueryTargetCapabilities: Object, 5097, 5097;
+    QueryTpmAttestationReport: Object, 5467, 5467;
+    QueryUnmonitoredHosts: Object, 5186, 5186;
+    QueryUnownedFiles: Object, 5872, 5872;
+    QueryUnresolvedVmfsVolume: Object, 5402, 5402;
+    QueryUnresolvedVmfsVolumes: Object, 5263, 5263;
+    QueryUsedVlanIdInDvs: Object, 5059, 5059;
+    QueryVMotionCompatibility: Object, 5697, 5697;
+    QueryVMotionCompatibilityExTask: Object, 5889, 5889;
+    QueryVirtualDiskFragmentation: Object, 5805, 5805;
+    QueryVirtualDiskGeometry: Object, 5813, 5813;
+    QueryVirtualDiskInfoTask: Object, 5816, 5816;
+    QueryVirtualDiskUuid: Object, 5812, 5812;
+    QueryVirtualDiskUuidEx: Object, 5785, 5785;
+    QueryVmfsConfigOption: Object, 5455, 5455;
+    QueryVmfsDatastoreCreateOptions: Object, 5246, 5246;
+    QueryVmfsDatastoreExpandOptions: Object, 5249, 5249;
+    QueryVmfsDatastoreExtendOptions: Object, 5248, 5248;
+    QueryVnicStatus: Object, 5588, 5588;
+    QueryVsanObjectUuidsByFilter: Object, 5549, 5549;
+    QueryVsanObjects: Object, 5537, 5537;
+    QueryVsanStatistics: Object, 5540, 5540;
+    QueryVsanUpgradeStatus: Object, 5900, 5900;
+    ReadEnvironmentVariableInGuest: Object, 5169, 5169;
+    ReadNextEvents: Object, 5098, 5098;
+    ReadNextTasks: Object, 5733, 5733;
+    ReadNextTasksByViewSpec: Object, 5738, 5738;
+    ReadPreviousEvents: Object, 5099, 5099;
+    ReadPreviousTasks: Object, 5734, 5734;
+    RebootGuest: Object, 5833, 5833;
+    RebootHostTask: Object, 5475, 5475;
+    RecommendDatastores: Object, 5728, 5728;
+    RecommendHostsForVm: Object, 4953, 4953;
+    RecommissionVsanNodeTask: Object, 5559, 5559;
+    ReconcileDatastoreInventoryExTask: Object, 5786, 5786;
+    ReconcileDatastoreInventoryTask: Object, 5773, 5773;
+    ReconfigVMTask: Object, 5825, 5825;
+    ReconfigurationSatisfiable: Object, 5545, 5545;
+    ReconfigureAlarm: Object, 4919, 4919;
+    ReconfigureAutostart: Object, 5224, 5224;
+    ReconfigureClusterTask: Object, 4950, 4950;
+    ReconfigureComputeResourceTask: Object, 4974, 4974;
+    ReconfigureDVPortTask: Object, 5066, 5066;
+    ReconfigureDVPortgroupTask: Object, 5055, 5055;
+    ReconfigureDatacenterTask: Object, 5030, 5030;
+    ReconfigureDomObject: Object, 5541, 5541;
+    ReconfigureDvsTask: Object, 5060, 5060;
+    ReconfigureHostForDASTask: Object, 5481, 5481;
+    ReconfigureScheduledTask: Object, 5677, 5677;
+    ReconfigureServiceConsoleReservation: Object, 5311, 5311;
+    ReconfigureSnmpAgent: Object, 5378, 5378;
+    ReconfigureVirtualMachineReservation: Object, 5312, 5312;
+    ReconnectHostTask: Object, 5471, 5471;
+    RectifyDvsHostTask: Object, 5068, 5068;
+    RectifyDvsOnHostTask: Object, 5088, 5088;
+    Refresh: Object, 5347, 5347;
+    RefreshDVPortState: Object, 5067, 5067;
+    RefreshDatastore: Object, 5031, 5031;
+    RefreshDatastoreStorageInfo: Object, 5032, 5032;
+    RefreshDateTimeSystem: Object, 5269, 5269;
+    RefreshFirewall: Object, 5281, 5281;
+    RefreshGraphicsManager: Object, 5288, 5288;
+    RefreshHealthStatusSystem: Object, 5291, 5291;
+    RefreshNetworkSystem: Object, 5333, 5333;
+    RefreshRecommendation: Object, 4957, 4957;
+    RefreshRuntime: Object, 5675, 5675;
+    RefreshServices: Object, 5377, 5377;
+    RefreshStorageDrsRecommendation: Object, 5724, 5724;
+    RefreshStorageDrsRecommendationsForPodTask: Object, 5725, 5725;
+    RefreshStorageInfo: Object, 5818, 5818;
+    RefreshStorageSystem: Object, 5432, 5432;
+    RegisterChildVMTask: Object, 5672, 5672;
+    RegisterDisk: Object, 5752, 5752;
+    RegisterExtension: Object, 5108, 5108;
+    RegisterHealthUpdateProvider: Object, 5176, 5176;
+    RegisterKmipServer: Object, 4985, 4985;
+    RegisterKmsCluster: Object, 5006, 5006;
+    RegisterVMTask: Object, 5136, 5136;
+    ReleaseCredentialsInGuest: Object, 5154, 5154;
+    ReleaseIpAllocation: Object, 5586, 5586;
+    ReleaseManagedSnapshot: Object, 5815, 5815;
+    Reload: Object, 5615, 5615;
+    RelocateVMTask: Object, 5839, 5839;
+    RelocateVStorageObjectTask: Object, 5766, 5766;
+    RemoveAlarm: Object, 4918, 4918;
+    RemoveAllSnapshotsTask: Object, 5822, 5822;
+    RemoveAssignedLicense: Object, 5596, 5596;
+    RemoveAuthorizationRole: Object, 4930, 4930;
+    RemoveCustomFieldDef: Object, 5011, 5011;
+    RemoveDatastore: Object, 5257, 5257;
+    RemoveDatastoreExTask: Object, 5261, 5261;
+    RemoveDiskMappingTask: Object, 5554, 5554;
+    RemoveDiskTask: Object, 5553, 5553;
+    RemoveEntityPermission: Object, 4938, 4938;
+    RemoveFilter: Object, 5196, 5196;
+    RemoveFilterEntities: Object, 5195, 5195;
+    RemoveGroup: Object, 5307, 5307;
+    RemoveGuestAlias: Object, 5148, 5148;
+    RemoveGuestAliasByCert: Object, 5149, 5149;
+    RemoveInternetScsiSendTargets: Object, 5417, 5417;
+    RemoveInternetScsiStaticTargets: Object, 5419, 5419;
+    RemoveKey: Object, 4977, 4977;
+    RemoveKeys: Object, 4978, 4978;
+    RemoveKmipServer: Object, 4988, 4988;
+    RemoveLicense: Object, 5608, 5608;
+    RemoveLicenseLabel: Object, 5611, 5611;
+    RemoveMonitoredEntities: Object, 5183, 5183;
+    RemoveNetworkResourcePool: Object, 5071, 5071;
+    RemoveNvmeOverRdmaAdapter: Object, 5459, 5459;
+    RemovePerfInterval: Object, 5634, 5634;
+    RemovePortGroup: Object, 5322, 5322;
+    RemoveScheduledTask: Object, 5676, 5676;
+    RemoveServiceConsoleVirtualNic: Object, 5330, 5330;
+    RemoveSmartCardTrustAnchor: Object, 5215, 5215;
+    RemoveSmartCardTrustAnchorByFingerprint: Object, 5216, 5216;
+    RemoveSmartCardTrustAnchorCertificate: Object, 5217, 5217;
+    RemoveSnapshotTask: Object, 5895, 5895;
+    RemoveSoftwareAdapter: Object, 5461, 5461;
+    RemoveUser: Object, 5306, 5306;
+    RemoveVirtualNic: Object, 5327, 5327;
+    RemoveVirtualSwitch: Object, 5319, 5319;
+    RenameCustomFieldDef: Object, 5012, 5012;
+    RenameCustomizationSpec: Object, 5020, 5020;
+    RenameDatastore: Object, 5034, 5034;
+    RenameSnapshot: Object, 5896, 5896;
+    RenameVStorageObject: Object, 5755, 5755;
+    RenameVStorageObjectEx: Object, 5744, 5744;
+    RenameTask: Object, 5616, 5616;
+    RepairVStorageObjectChainTask: Object, 5749, 5749;
+    RepairVmDiskChainsTask: Object, 5882, 5882;
+    ReplaceCACertificatesAndCRLs: Object, 5235, 5235;
+    ReplaceSmartCardTrustAnchors: Object, 5214, 5214;
+    RescanAllHba: Object, 5407, 5407;
+    RescanHba: Object, 5406, 5406;
+    RescanVffs: Object, 5441, 5441;
+    RescanVmfs: Object, 5397, 5397;
+    ResetCollector: Object, 5199, 5199;
+    ResetCounterLevelMapping: Object, 5637, 5637;
+    ResetEntityPermissions: Object, 4937, 4937;
+    ResetFirmwareToFactoryDefaults: Object, 5282, 5282;
+    ResetGuestInformation: Object, 5846, 5846;
+    ResetListView: Object, 5613, 5613;
+    ResetListViewFromView: Object, 5614, 5614;
+    ResetSystemHealthInfo: Object, 5292, 5292;
+    ResetVMTask: Object, 5831, 5831;
+    ResignatureUnresolvedVmfsVolumeTask: Object, 5264, 5264;
+    ResolveInstallationErrorsOnClusterTask: Object, 5577, 5577;
+    ResolveInstallationErrorsOnHostTask: Object, 5576, 5576;
+    ResolveMultipleUnresolvedVmfsVolumes: Object, 5403, 5403;
+    ResolveMultipleUnresolvedVmfsVolumesExTask: Object, 5404, 5404;
+    ResolveNfsServerHostName: Object, 5259, 5259;
+    RestartService: Object, 5375, 5375;
+    RestartServiceConsoleVirtualNic: Object, 5332, 5332;
+    RestoreFirmwareConfiguration: Object, 5285, 5285;
+    RetrieveAllPermissions: Object, 4935, 4935;
+    RetrieveAnswerFile: Object, 5361, 5361;
+    RetrieveAnswerFileForProfile: Object, 5362, 5362;
+    RetrieveArgumentDescription: Object, 5100, 5100;
+    RetrieveCertificateInfoList: Object, 5230, 5230;
+    RetrieveClientCert: Object, 4998, 4998;
+    RetrieveClientCsr: Object, 4997, 4997;
+    RetrieveDasAdvancedRuntimeInfo: Object, 4959, 4959;
+    RetrieveDescription: Object, 5638, 5638;
+    RetrieveDiskPartitionInfo: Object, 5386, 5386;
+    RetrieveDynamicPassthroughInfo: Object, 5221, 5221;
+    RetrieveDynamicTypeManager: Object, 5494, 5494;
+    RetrieveEntityPermissions: Object, 4934, 4934;
+    RetrieveEntityScheduledTask: Object, 5680, 5680;
+    RetrieveFreeEpcMemory: Object, 5493, 5493;
+    RetrieveHardwareUptime: Object, 5487, 5487;
+    RetrieveHostAccessControlEntries: Object, 5201, 5201;
+    RetrieveHostCustomizations: Object, 5366, 5366;
+    RetrieveHostCustomizationsForProfile: Object, 5367, 5367;
+    RetrieveHostSpecification: Object, 5382, 5382;
+    RetrieveKmipServerCert: Object, 4992, 4992;
+    RetrieveKmipServersStatusTask: Object, 4990, 4990;
+    RetrieveManagedMethodExecuter: Object, 5495, 5495;
+    RetrieveObjectScheduledTask: Object, 5682, 5682;
+    RetrieveProductComponents: Object, 5698, 5698;
+    RetrieveProperties: Object, 5652, 5652;
+    RetrievePropertiesEx: Object, 5657, 5657;
+    RetrieveRolePermissions: Object, 4933, 4933;
+    RetrieveSelfSignedClientCert: Object, 4996, 4996;
+    RetrieveServiceContent: Object, 5695, 5695;
+    RetrieveServiceProviderEntities: Object, 5741, 5741;
+    RetrieveSnapshotDetails: Object, 5780, 5780;
+    RetrieveSnapshotInfo: Object, 5777, 5777;
+    RetrieveUserGroups: Object, 5742, 5742;
+    RetrieveVStorageInfrastructureObjectPolicy: Object, 5759, 5759;
+    RetrieveVStorageObject: Object, 5761, 5761;
+    RetrieveVStorageObjectAssociations: Object, 5763, 5763;
+    RetrieveVStorageObjectState: Object, 5762, 5762;
+    RetrieveVendorDeviceGroupInfo: Object, 5222, 5222;
+    RetrieveVgpuDeviceInfo: Object, 5286, 5286;
+    RetrieveVgpuProfileInfo: Object, 5287, 5287;
+    RevertToCurrentSnapshotTask: Object, 5821, 5821;
+    RevertToSnapshotTask: Object, 5894, 5894;
+    RevertVStorageObjectExTask: Object, 5748, 5748;
+    RevertVStorageObjectTask: Object, 5779, 5779;
+    RewindCollector: Object, 5198, 5198;
+    RunScheduledTask: Object, 5678, 5678;
+    RunVsanPhysicalDiskDiagnostics: Object, 5543, 5543;
+    ScanHostPatchV2Task: Object, 5341, 5341;
+    ScanHostPatchTask: Object, 5340, 5340;
+    ScheduleReconcileDatastoreInventory: Object, 5774, 5774;
+    SearchDatastoreSubFoldersTask: Object, 5242, 5242;
+    SearchDatastoreTask: Object, 5241, 5241;
+    SelectActivePartition: Object, 5272, 5272;
+    SelectVnic: Object, 5502, 5502;
+    SelectVnicForNicType: Object, 5533, 5533;
+    SendNMI: Object, 5877, 5877;
+    SendTestNotification: Object, 5379, 5379;
+    SessionIsActive: Object, 5712, 5712;
+    SetCollectorPageSize: Object, 5197, 5197;
+    SetCryptoMode: Object, 4965, 4965;
+    SetDefaultKmsCluster: Object, 5003, 5003;
+    SetDisplayTopology: Object, 5863, 5863;
+    SetEntityPermissions: Object, 4936, 4936;
+    SetExtensionCertificate: Object, 5112, 5112;
+    SetField: Object, 5013, 5013;
+    SetKeyCustomAttributes: Object, 5009, 5009;
+    SetLicenseEdition: Object, 5601, 5601;
+    SetLocale: Object, 5708, 5708;
+    SetMaxQueueDepth: Object, 5258, 5258;
+    SetMultipathLunPolicy: Object, 5422, 5422;
+    SetNFSUser: Object, 5443, 5443;
+    SetPublicKey: Object, 5111, 5111;
+    SetRegistryValueInGuest: Object, 5173, 5173;
+    SetScreenResolution: Object, 5854, 5854;
+    SetServiceAccount: Object, 5113, 5113;
+    SetTaskDescription: Object, 5732, 5732;
+    SetTaskState: Object, 5731, 5731;
+    SetVStorageObjectControlFlags: Object, 5767, 5767;
+    SetVirtualDiskUuid: Object, 5811, 5811;
+    SetVirtualDiskUuidExTask: Object, 5784, 5784;
+    ShrinkVirtualDiskTask: Object, 5807, 5807;
+    ShutdownGuest: Object, 5832, 5832;
+    ShutdownHostTask: Object, 5476, 5476;
+    StageHostPatchTask: Object, 5342, 5342;
+    StampAllRulesWithUuidTask: Object, 4963, 4963;
+    StandbyGuest: Object, 5834, 5834;
+    StartGuestNetworkTask: Object, 5887, 5887;
+    StartProgramInGuest: Object, 5166, 5166;
+    StartRecordingTask: Object, 5864, 5864;
+    StartReplayingTask: Object, 5866, 5866;
+    StartService: Object, 5373, 5373;
+    StopRecordingTask: Object, 5865, 5865;
+    StopReplayingTask: Object, 5867, 5867;
+    StopService: Object, 5374, 5374;
+    SuspendVAppTask: Object, 5798, 5798;
+    SuspendVMTask: Object, 5830, 5830;
+    TerminateFaultTolerantVMTask: Object, 5860, 5860;
+    TerminateProcessInGuest: Object, 5168, 5168;
+    TerminateSession: Object, 5707, 5707;
+    TerminateVM: Object, 5876, 5876;
+    TestTimeService: Object, 5270, 5270;
+    TurnDiskLocatorLedOffTask: Object, 5448, 5448;
+    TurnDiskLocatorLedOnTask: Object, 5447, 5447;
+    TurnOffFaultToleranceForVMTask: Object, 5858, 5858;
+    UnassignUserFromGroup: Object, 5309, 5309;
+    UnbindVnic: Object, 5593, 5593;
+    UninstallHostPatchTask: Object, 5345, 5345;
+    UninstallIoFilterTask: Object, 5572, 5572;
+    UninstallService: Object, 5376, 5376;
+    UnmapVmfsVolumeExTask: Object, 5395, 5395;
+    UnmarkServiceProviderEntities: Object, 5740, 5740;
+    UnmountDiskMappingTask: Object, 5555, 5555;
+    UnmountForceMountedVmfsVolume: Object, 5405, 5405;
+    UnmountToolsInstaller: Object, 5848, 5848;
+    UnmountVffsVolume: Object, 5439, 5439;
+    UnmountVmfsVolume: Object, 5392, 5392;
+    UnmountVmfsVolumeExTask: Object, 5393, 5393;
+    UnregisterAndDestroyTask: Object, 5141, 5141;
+    UnregisterDiskTask: Object, 5750, 5750;
+    UnregisterExtension: Object, 5106, 5106;
+    UnregisterHealthUpdateProvider: Object, 5177, 5177;
+    UnregisterKmsCluster: Object, 5007, 5007;
+    UnregisterVM: Object, 5845, 5845;
+    UpdateAnswerFileTask: Object, 5360, 5360;
+    UpdateAssignableHardwareConfig: Object, 5223, 5223;
+    UpdateAssignedLicense: Object, 5595, 5595;
+    UpdateAuthorizationRole: Object, 4931, 4931;
+    UpdateBootDevice: Object, 5228, 5228;
+    UpdateChildResourceConfiguration: Object, 5667, 5667;
+    UpdateClusterProfile: Object, 4971, 4971;
+    UpdateConfig: Object, 5665, 5665;
+    UpdateConsoleIpRouteConfig: Object, 5316, 5316;
+    UpdateCounterLevelMapping: Object, 5636, 5636;
+    UpdateDVSHealthCheckConfigTask: Object, 5076, 5076;
+    UpdateDVSLacpGroupConfigTask: Object, 5898, 5898;
+    UpdateDateTime: Object, 5268, 5268;
+    UpdateDateTimeConfig: Object, 5265, 5265;
+    UpdateDefaultPolicy: Object, 5277, 5277;
+    UpdateDiskPartitions: Object, 5389, 5389;
+    UpdateDnsConfig: Object, 5314, 5314;
+    UpdateDvsCapability: Object, 5065, 5065;
+    UpdateExtension: Object, 5109, 5109;
+    UpdateFlags: Object, 5482, 5482;
+    UpdateGraphicsConfig: Object, 5290, 5290;
+    UpdateHostImageAcceptanceLevel: Object, 5297, 5297;
+    UpdateHostProfile: Object, 5352, 5352;
+    UpdateHostSpecification: Object, 5380, 5380;
+    UpdateHostSubSpecification: Object, 5381, 5381;
+    UpdateHppMultipathLunPolicy: Object, 5423, 5423;
+    UpdateInternetScsiAdvancedOptions: Object, 5412, 5412;
+    UpdateInternetScsiAlias: Object, 5415, 5415;
+    UpdateInternetScsiAuthenticationProperties: Object, 5410, 5410;
+    UpdateInternetScsiDigestProperties: Object, 5411, 5411;
+    UpdateInternetScsiDiscoveryProperties: Object, 5409, 5409;
+    UpdateInternetScsiIPProperties: Object, 5413, 5413;
+    UpdateInternetScsiName: Object, 5414, 5414;
+    UpdateIpConfig: Object, 5501, 5501;
+    UpdateIpPool: Object, 5582, 5582;
+    UpdateIpRouteConfig: Object, 5315, 5315;
+    UpdateIpRouteTableConfig: Object, 5317, 5317;
+    UpdateIpmi: Object, 5486, 5486;
+    UpdateKmipServer: Object, 4987, 4987;
+    UpdateKmsSignedCsrClientCert: Object, 5000, 5000;
+    UpdateLicense: Object, 5606, 5606;
+    UpdateLicenseLabel: Object, 5610, 5610;
+    UpdateLinkedChildren: Object, 5793, 5793;
+    UpdateLocalSwapDatastore: Object, 5244, 5244;
+    UpdateLockdownExceptions: Object, 5206, 5206;
+    UpdateModuleOptionString: Object, 5301, 5301;
+    UpdateNetworkConfig: Object, 5313, 5313;
+    UpdateNetworkResourcePool: Object, 5069, 5069;
+    UpdateOptions: Object, 5621, 5621;
+    UpdatePassthruConfig: Object, 5348, 5348;
+    UpdatePerfInterval: Object, 5635, 5635;
+    UpdatePhysicalNicLinkSpeed: Object, 5324, 5324;
+    UpdatePortGroup: Object, 5323, 5323;
+    UpdateProductLockerLocationTask: Object, 5492, 5492;
+    UpdateProgress: Object, 5730, 5730;
+    UpdateReferenceHost: Object, 5351, 5351;
+    UpdateRuleset: Object, 5280, 5280;
+    UpdateScsiLunDisplayName: Object, 5426, 5426;
+    UpdateSelfSignedClientCert: Object, 4999, 4999;
+    UpdateServiceConsoleVirtualNic: Object, 5331, 5331;
+    UpdateServiceMessage: Object, 5700, 5700;
+    UpdateServicePolicy: Object, 5372, 5372;
+    UpdateSoftwareInternetScsiEnabled: Object, 5408, 5408;
+    UpdateSystemResources: Object, 5469, 5469;
+    UpdateSystemSwapConfiguration: Object, 5470, 5470;
+    UpdateSystemUsers: Object, 5204, 5204;
+    UpdateUser: Object, 5304, 5304;
+    UpdateVAppConfig: Object, 5792, 5792;
+    UpdateVStorageInfrastructureObjectPolicyTask: Object, 5758, 5758;
+    UpdateVStorageObjectCryptoTask: Object, 5757, 5757;
+    UpdateVStorageObjectPolicyTask: Object, 5756, 5756;
+    UpdateVVolVirtualMachineFilesTask: Object, 5039, 5039;
+    UpdateVirtualMachineFilesTask: Object, 5033, 5033;
+    UpdateVirtualNic: Object, 5328, 5328;
+    UpdateVirtualSwitch: Object, 5320, 5320;
+    UpdateVmfsUnmapBandwidth: Object, 5454, 5454;
+    UpdateVmfsUnmapPriority: Object, 5453, 5453;
+    UpdateVsanTask: Object, 5556, 5556;
+    UpgradeIoFilterTask: Object, 5573, 5573;
+    UpgradeToolsTask: Object, 5849, 5849;
+    UpgradeVMTask: Object, 5826, 5826;
+    UpgradeVmLayout: Object, 5401, 5401;
+    UpgradeVmfs: Object, 5400, 5400;
+    UpgradeVsanObjects: Object, 5548, 5548;
+    UploadClientCert: Object, 5001, 5001;
+    UploadKmipServerCert: Object, 4993, 4993;
+    VCenterUpdateVStorageObjectMetadataExTask: Object, 5783, 5783;
+    VStorageObjectCreateSnapshotExTask: Object, 5745, 5745;
+    VStorageObjectCreateSnapshotTask: Object, 5775, 5775;
+    VStorageObjectDeleteSnapshotEx2Task: Object, 5747, 5747;
+    VStorageObjectDeleteSnapshotExTask: Object, 5746, 5746;
+    VStorageObjectExtendDiskExTask: Object, 5743, 5743;
+    ValidateCredentialsInGuest: Object, 5152, 5152;
+    ValidateHCIConfiguration: Object, 4949, 4949;
+    ValidateHost: Object, 5623, 5623;
+    ValidateHostProfileCompositionTask: Object, 5370, 5370;
+    ValidateMigration: Object, 5696, 5696;
+    ValidateStoragePodConfig: Object, 5727, 5727;
+    VstorageObjectVCenterQueryChangedDiskAreas: Object, 5781, 5781;
+    WaitForUpdates: Object, 5654, 5654;
+    WaitForUpdatesEx: Object, 5656, 5656;
+    XmlToCustomizationSpecItem: Object, 5022, 5022;
+    ZeroFillVirtualDiskTask: Object, 5810, 5810;
+    ConfigureVchaTask: Object, 5118, 5118;
+    CreatePassiveNodeTask: Object, 5119, 5119;
+    CreateWitnessNodeTask: Object, 5120, 5120;
+    DeployVchaTask: Object, 5117, 5117;
+    DestroyVchaTask: Object, 5122, 5122;
+    FetchSoftwarePackages: Object, 5298, 5298;
+    GetClusterMode: Object, 5124, 5124;
+    GetVchaConfig: Object, 5121, 5121;
+    InitiateFailoverTask: Object, 5126, 5126;
+    InstallDate: Object, 5299, 5299;
+    PrepareVchaTask: Object, 5116, 5116;
+    QueryDatacenterConfigOptionDescriptor: Object, 5029, 5029;
+    ReloadVirtualMachineFromPathTask: Object, 5873, 5873;
+    SetClusterModeTask: Object, 5123, 5123;
+    SetCustomValue: Object, 5105, 5105;
+    StartDpuFailover: Object, 5334, 5334;
+    UnregisterVAppTask: Object, 5799, 5799;
+    PbmAssignDefaultRequirementProfile: Object, 5926, 5926;
+    PbmCheckCompatibility: Object, 5909, 5909;
+    PbmCheckCompatibilityWithSpec: Object, 5910, 5910;
+    PbmCheckCompliance: Object, 5902, 5902;
+    PbmCheckRequirements: Object, 5911, 5911;
+    PbmCheckRollupCompliance: Object, 5904, 5904;
+    PbmCreate: Object, 5916, 5916;
+    PbmDelete: Object, 5918, 5918;
+    PbmFetchCapabilityMetadata: Object, 5914, 5914;
+    PbmFetchCapabilitySchema: Object, 5915, 5915;
+    PbmFetchComplianceResult: Object, 5903, 5903;
+    PbmFetchResourceType: Object, 5912, 5912;
+    PbmFetchRollupComplianceResult: Object, 5905, 5905;
+    PbmFetchVendorInfo: Object, 5913, 5913;
+    PbmFindApplicableDefaultProfile: Object, 5927, 5927;
+    PbmQueryAssociatedEntities: Object, 5931, 5931;
+    PbmQueryAssociatedEntity: Object, 5923, 5923;
+    PbmQueryAssociatedProfile: Object, 5922, 5922;
+    PbmQueryAssociatedProfiles: Object, 5921, 5921;
+    PbmQueryByRollupComplianceStatus: Object, 5906, 5906;
+    PbmQueryDefaultRequirementProfile: Object, 5924, 5924;
+    PbmQueryDefaultRequirementProfiles: Object, 5928, 5928;
+    PbmQueryIOFiltersFromProfileId: Object, 5932, 5932;
+    PbmQueryMatchingHub: Object, 5907, 5907;
+    PbmQueryMatchingHubWithSpec: Object, 5908, 5908;
+    PbmQueryProfile: Object, 5919, 5919;
+    PbmQueryProfileDetails: Object, 5933, 5933;
+    PbmQueryReplicationGroups: Object, 5934, 5934;
+    PbmQuerySpaceStatsForStorageContainer: Object, 5930, 5930;
+    PbmResetDefaultRequirementProfile: Object, 5925, 5925;
+    PbmResetVSanDefaultProfile: Object, 5929, 5929;
+    PbmRetrieveContent: Object, 5920, 5920;
+    PbmRetrieveServiceContent: Object, 5935, 5935;
+    PbmUpdate: Object, 5917, 5917;
+    RetrieveContent: Object, 6005, 6005;
+    VslmAttachDiskTask: Object, 6050, 6050;
+    VslmAttachTagToVStorageObject: Object, 6031, 6031;
+    VslmCancelTask: Object, 6012, 6012;
+    VslmClearVStorageObjectControlFlags: Object, 6030, 6030;
+    VslmCloneVStorageObjectTask: Object, 6027, 6027;
+    VslmCreateDiskFromSnapshotTask: Object, 6040, 6040;
+    VslmCreateDiskTask: Object, 6013, 6013;
+    VslmCreateSnapshotTask: Object, 6037, 6037;
+    VslmDeleteSnapshotTask: Object, 6038, 6038;
+    VslmDeleteVStorageObjectTask: Object, 6022, 6022;
+    VslmDetachTagFromVStorageObject: Object, 6032, 6032;
+    VslmExtendDiskTask: Object, 6015, 6015;
+    VslmInflateDiskTask: Object, 6016, 6016;
+    VslmListTagsAttachedToVStorageObject: Object, 6034, 6034;
+    VslmListVStorageObjectForSpec: Object, 6026, 6026;
+    VslmListVStorageObjectsAttachedToTag: Object, 6033, 6033;
+    VslmLoginByToken: Object, 6006, 6006;
+    VslmLogout: Object, 6007, 6007;
+    VslmQueryChangedDiskAreas: Object, 6043, 6043;
+    VslmQueryDatastoreInfo: Object, 6009, 6009;
+    VslmQueryGlobalCatalogSyncStatus: Object, 6044, 6044;
+    VslmQueryGlobalCatalogSyncStatusForDatastore: Object, 6045, 6045;
+    VslmQueryInfo: Object, 6011, 6011;
+    VslmQueryTaskResult: Object, 6010, 6010;
+    VslmReconcileDatastoreInventoryTask: Object, 6035, 6035;
+    VslmRegisterDisk: Object, 6014, 6014;
+    VslmRelocateVStorageObjectTask: Object, 6028, 6028;
+    VslmRenameVStorageObject: Object, 6017, 6017;
+    VslmRetrieveSnapshotDetails: Object, 6042, 6042;
+    VslmRetrieveSnapshotInfo: Object, 6039, 6039;
+    VslmRetrieveVStorageInfrastructureObjectPolicy: Object, 6021, 6021;
+    VslmRetrieveVStorageObject: Object, 6023, 6023;
+    VslmRetrieveVStorageObjectAssociations: Object, 6025, 6025;
+    VslmRetrieveVStorageObjectMetadata: Object, 6047, 6047;
+    VslmRetrieveVStorageObjectMetadataValue: Object, 6048, 6048;
+    VslmRetrieveVStorageObjectState: Object, 6024, 6024;
+    VslmRetrieveVStorageObjects: Object, 6049, 6049;
+    VslmRevertVStorageObjectTask: Object, 6041, 6041;
+    VslmScheduleReconcileDatastoreInventory: Object, 6036, 6036;
+    VslmSetVStorageObjectControlFlags: Object, 6029, 6029;
+    VslmSyncDatastore: Object, 6008, 6008;
+    VslmUpdateVStorageInfrastructureObjectPolicyTask: Object, 6020, 6020;
+    VslmUpdateVStorageObjectMetadataTask: Object, 6046, 6046;
+    VslmUpdateVstorageObjectCryptoTask: Object, 6019, 6019;
+    VslmUpdateVstorageObjectPolicyTask: Object, 6018, 6018;
+    CnsAttachVolume: Object, 6054, 6054;
+    CnsClearVolumeControlFlags: Object, 6072, 6072;
+    CnsConfigureVolumeACLs: Object, 6058, 6058;
+    CnsCreateSnapshots: Object, 6060, 6060;
+    CnsCreateVolume: Object, 6051, 6051;
+    CnsDeleteSnapshots: Object, 6061, 6061;
+    CnsDeleteVolume: Object, 6053, 6053;
+    CnsDetachVolume: Object, 6055, 6055;
+    CnsExtendVolume: Object, 6059, 6059;
+    CnsQueryAllVolume: Object, 6067, 6067;
+    CnsQueryAsync: Object, 6056, 6056;
+    CnsQuerySnapshots: Object, 6069, 6069;
+    CnsQueryVolume: Object, 6057, 6057;
+    CnsQueryVolumeInfo: Object, 6068, 6068;
+    CnsReconfigVolumePolicy: Object, 6063, 6063;
+    CnsRelocateVolume: Object, 6062, 6062;
+    CnsSetVolumeControlFlags: Object, 6071, 6071;
+    CnsSyncDatastore: Object, 6070, 6070;
+    CnsSyncVolume: Object, 6066, 6066;
+    CnsUnregisterVolume: Object, 6065, 6065;
+    CnsUpdateVolumeCrypto: Object, 6064, 6064;
+    CnsUpdateVolumeMetadata: Object, 6052, 6052;
+    QuerySharedWitnessClusterInfo: Object, 6125, 6125;
+    QuerySharedWitnessCompatibility: Object, 6124, 6124;
+    RunLifecycleCheck: Object, 6285, 6285;
+    VSANIsWitnessVirtualAppliance: Object, 6123, 6123;
+    VSANVcAddWitnessHost: Object, 6115, 6115;
+    VSANVcConvertToStretchedCluster: Object, 6117, 6117;
+    VSANVcGetPreferredFaultDomain: Object, 6119, 6119;
+    VSANVcGetWitnessHosts: Object, 6121, 6121;
+    VSANVcIsWitnessHost: Object, 6120, 6120;
+    VSANVcRemoveWitnessHost: Object, 6116, 6116;
+    VSANVcRetrieveStretchedClusterVcCapability: Object, 6122, 6122;
+    VSANVcSetPreferredFaultDomain: Object, 6118, 6118;
+    VsanClusterGetClaimedCapacity: Object, 6286, 6286;
+    VsanClusterGetConfig: Object, 6280, 6280;
+    VsanClusterGetRuntimeStats: Object, 6282, 6282;
+    VsanClusterReconfig: Object, 6279, 6279;
+    VsanEncryptedClusterRekeyTask: Object, 6281, 6281;
+    VsanGetClusterRAIDInfo: Object, 6288, 6288;
+    VsanGetConfigurationLimits: Object, 6287, 6287;
+    VsanQueryClusterDrsStats: Object, 6283, 6283;
+    VsanValidateConfigSpec: Object, 6284, 6284;
+    VsanVcAddWitnessHostForClusters: Object, 6127, 6127;
+    VsanVcReplaceWitnessHostForClusters: Object, 6126, 6126;
+    LookupGet: Object, 6346, 6346;
+    LookupGetSiteId: Object, 6347, 6347;
+    LookupList: Object, 6345, 6345;
+    LookupRetrieveServiceContent: Object, 6344, 6344;
+    SsoAddGroupToLocalGroup: Object, 6379, 6379;
+    SsoAddGroupsToLocalGroup: Object, 6380, 6380;
+    SsoAddUserToLocalGroup: Object, 6377, 6377;
+    SsoAddUsersToLocalGroup: Object, 6378, 6378;
+    SsoCreateLocalGroup: Object, 6371, 6371;
+    SsoCreateLocalPersonUser: Object, 6369, 6369;
+    SsoCreateLocalSolutionUser: Object, 6370, 6370;
+    SsoDeleteDomain: Object, 6356, 6356;
+    SsoDeleteLocalPrincipal: Object, 6376, 6376;
+    SsoDisableUserAccount: Object, 6383, 6383;
+    SsoEnableUserAccount: Object, 6384, 6384;
+    SsoFindAllParentGroups: Object, 6389, 6389;
+    SsoFindGroup: Object, 6364, 6364;
+    SsoFindGroups: Object, 6365, 6365;
+    SsoFindGroupsInGroup: Object, 6368, 6368;
+    SsoFindPersonUser: Object, 6360, 6360;
+    SsoFindPersonUsers: Object, 6361, 6361;
+    SsoFindPersonUsersInGroup: Object, 6367, 6367;
+    SsoFindSolutionUser: Object, 6362, 6362;
+    SsoFindSolutionUsers: Object, 6363, 6363;
+    SsoFindUser: Object, 6359, 6359;
+    SsoFindUsersInGroup: Object, 6366, 6366;
+    SsoGet: Object, 6349, 6349;
+    SsoGetDefaultDomains: Object, 6351, 6351;
+    SsoGetLocalPasswordPolicy: Object, 6357, 6357;
+    SsoGetSystemDomainName: Object, 6350, 6350;
+    SsoGetTrustedCertificates: Object, 6348, 6348;
+    SsoGrantWSTrustRole: Object, 6386, 6386;
+    SsoLogin: Object, 6391, 6391;
+    SsoLogout: Object, 6392, 6392;
+    SsoRegisterLdap: Object, 6353, 6353;
+    SsoRemoveFromLocalGroup: Object, 6381, 6381;
+    SsoRemovePrincipalsFromLocalGroup: Object, 6382, 6382;
+    SsoResetLocalPersonUserPassword: Object, 6375, 6375;
+    SsoRevokeWSTrustRole: Object, 6387, 6387;
+    SsoSetDefaultDomains: Object, 6352, 6352;
+    SsoSetRole: Object, 6385, 6385;
+    CallSsoAdminServiceInstance: Object, 6388, 6388;
+    CallSsoGroupcheckServiceInstance: Object, 6390, 6390;
+    SsoUpdateLdap: Object, 6354, 6354;
+    SsoUpdateLdapAuthnType: Object, 6355, 6355;
+    SsoUpdateLocalGroupDetails: Object, 6374, 6374;
+    SsoUpdateLocalPasswordPolicy: Object, 6358, 6358;
+    SsoUpdateLocalPersonUserDetails: Object, 6372, 6372;
+    SsoUpdateLocalSolutionUserDetails: Object, 6373, 6373;
 }
 
 macro_rules! names {
@@ -2127,9 +2191,11 @@ names! {
     PbmQueryByRollupComplianceStatus "PbmQueryByRollupComplianceStatus";
     PbmQueryDefaultRequirementProfile "PbmQueryDefaultRequirementProfile";
     PbmQueryDefaultRequirementProfiles "PbmQueryDefaultRequirementProfiles";
+    PbmQueryIOFiltersFromProfileId "PbmQueryIOFiltersFromProfileId";
     PbmQueryMatchingHub "PbmQueryMatchingHub";
     PbmQueryMatchingHubWithSpec "PbmQueryMatchingHubWithSpec";
     PbmQueryProfile "PbmQueryProfile";
+    PbmQueryProfileDetails "PbmQueryProfileDetails";
     PbmQueryReplicationGroups "PbmQueryReplicationGroups";
     PbmQuerySpaceStatsForStorageContainer "PbmQuerySpaceStatsForStorageContainer";
     PbmResetDefaultRequirementProfile "PbmResetDefaultRequirementProfile";
@@ -2137,7 +2203,54 @@ names! {
     PbmRetrieveContent "PbmRetrieveContent";
     PbmRetrieveServiceContent "PbmRetrieveServiceContent";
     PbmUpdate "PbmUpdate";
+    RetrieveContent "RetrieveContent";
+    VslmAttachDiskTask "VslmAttachDisk_Task";
+    VslmAttachTagToVStorageObject "VslmAttachTagToVStorageObject";
+    VslmCancelTask "VslmCancelTask";
+    VslmClearVStorageObjectControlFlags "VslmClearVStorageObjectControlFlags";
+    VslmCloneVStorageObjectTask "VslmCloneVStorageObject_Task";
+    VslmCreateDiskFromSnapshotTask "VslmCreateDiskFromSnapshot_Task";
+    VslmCreateDiskTask "VslmCreateDisk_Task";
+    VslmCreateSnapshotTask "VslmCreateSnapshot_Task";
+    VslmDeleteSnapshotTask "VslmDeleteSnapshot_Task";
+    VslmDeleteVStorageObjectTask "VslmDeleteVStorageObject_Task";
+    VslmDetachTagFromVStorageObject "VslmDetachTagFromVStorageObject";
+    VslmExtendDiskTask "VslmExtendDisk_Task";
+    VslmInflateDiskTask "VslmInflateDisk_Task";
+    VslmListTagsAttachedToVStorageObject "VslmListTagsAttachedToVStorageObject";
+    VslmListVStorageObjectForSpec "VslmListVStorageObjectForSpec";
+    VslmListVStorageObjectsAttachedToTag "VslmListVStorageObjectsAttachedToTag";
+    VslmLoginByToken "VslmLoginByToken";
+    VslmLogout "VslmLogout";
+    VslmQueryChangedDiskAreas "VslmQueryChangedDiskAreas";
+    VslmQueryDatastoreInfo "VslmQueryDatastoreInfo";
+    VslmQueryGlobalCatalogSyncStatus "VslmQueryGlobalCatalogSyncStatus";
+    VslmQueryGlobalCatalogSyncStatusForDatastore "VslmQueryGlobalCatalogSyncStatusForDatastore";
+    VslmQueryInfo "VslmQueryInfo";
+    VslmQueryTaskResult "VslmQueryTaskResult";
+    VslmReconcileDatastoreInventoryTask "VslmReconcileDatastoreInventory_Task";
+    VslmRegisterDisk "VslmRegisterDisk";
+    VslmRelocateVStorageObjectTask "VslmRelocateVStorageObject_Task";
+    VslmRenameVStorageObject "VslmRenameVStorageObject";
+    VslmRetrieveSnapshotDetails "VslmRetrieveSnapshotDetails";
+    VslmRetrieveSnapshotInfo "VslmRetrieveSnapshotInfo";
+    VslmRetrieveVStorageInfrastructureObjectPolicy "VslmRetrieveVStorageInfrastructureObjectPolicy";
+    VslmRetrieveVStorageObject "VslmRetrieveVStorageObject";
+    VslmRetrieveVStorageObjectAssociations "VslmRetrieveVStorageObjectAssociations";
+    VslmRetrieveVStorageObjectMetadata "VslmRetrieveVStorageObjectMetadata";
+    VslmRetrieveVStorageObjectMetadataValue "VslmRetrieveVStorageObjectMetadataValue";
+    VslmRetrieveVStorageObjectState "VslmRetrieveVStorageObjectState";
+    VslmRetrieveVStorageObjects "VslmRetrieveVStorageObjects";
+    VslmRevertVStorageObjectTask "VslmRevertVStorageObject_Task";
+    VslmScheduleReconcileDatastoreInventory "VslmScheduleReconcileDatastoreInventory";
+    VslmSetVStorageObjectControlFlags "VslmSetVStorageObjectControlFlags";
+    VslmSyncDatastore "VslmSyncDatastore";
+    VslmUpdateVStorageInfrastructureObjectPolicyTask "VslmUpdateVStorageInfrastructureObjectPolicy_Task";
+    VslmUpdateVStorageObjectMetadataTask "VslmUpdateVStorageObjectMetadata_Task";
+    VslmUpdateVstorageObjectCryptoTask "VslmUpdateVstorageObjectCrypto_Task";
+    VslmUpdateVstorageObjectPolicyTask "VslmUpdateVstorageObjectPolicy_Task";
     CnsAttachVolume "CnsAttachVolume";
+    CnsClearVolumeControlFlags "CnsClearVolumeControlFlags";
     CnsConfigureVolumeACLs "CnsConfigureVolumeACLs";
     CnsCreateSnapshots "CnsCreateSnapshots";
     CnsCreateVolume "CnsCreateVolume";
@@ -2145,16 +2258,22 @@ names! {
     CnsDeleteVolume "CnsDeleteVolume";
     CnsDetachVolume "CnsDetachVolume";
     CnsExtendVolume "CnsExtendVolume";
+    CnsQueryAllVolume "CnsQueryAllVolume";
     CnsQueryAsync "CnsQueryAsync";
+    CnsQuerySnapshots "CnsQuerySnapshots";
     CnsQueryVolume "CnsQueryVolume";
+    CnsQueryVolumeInfo "CnsQueryVolumeInfo";
     CnsReconfigVolumePolicy "CnsReconfigVolumePolicy";
     CnsRelocateVolume "CnsRelocateVolume";
+    CnsSetVolumeControlFlags "CnsSetVolumeControlFlags";
+    CnsSyncDatastore "CnsSyncDatastore";
     CnsSyncVolume "CnsSyncVolume";
     CnsUnregisterVolume "CnsUnregisterVolume";
     CnsUpdateVolumeCrypto "CnsUpdateVolumeCrypto";
     CnsUpdateVolumeMetadata "CnsUpdateVolumeMetadata";
     QuerySharedWitnessClusterInfo "QuerySharedWitnessClusterInfo";
     QuerySharedWitnessCompatibility "QuerySharedWitnessCompatibility";
+    RunLifecycleCheck "RunLifecycleCheck";
     VSANIsWitnessVirtualAppliance "VSANIsWitnessVirtualAppliance";
     VSANVcAddWitnessHost "VSANVcAddWitnessHost";
     VSANVcConvertToStretchedCluster "VSANVcConvertToStretchedCluster";
@@ -2164,6 +2283,15 @@ names! {
     VSANVcRemoveWitnessHost "VSANVcRemoveWitnessHost";
     VSANVcRetrieveStretchedClusterVcCapability "VSANVcRetrieveStretchedClusterVcCapability";
     VSANVcSetPreferredFaultDomain "VSANVcSetPreferredFaultDomain";
+    VsanClusterGetClaimedCapacity "VsanClusterGetClaimedCapacity";
+    VsanClusterGetConfig "VsanClusterGetConfig";
+    VsanClusterGetRuntimeStats "VsanClusterGetRuntimeStats";
+    VsanClusterReconfig "VsanClusterReconfig";
+    VsanEncryptedClusterRekeyTask "VsanEncryptedClusterRekey_Task";
+    VsanGetClusterRAIDInfo "VsanGetClusterRAIDInfo";
+    VsanGetConfigurationLimits "VsanGetConfigurationLimits";
+    VsanQueryClusterDrsStats "VsanQueryClusterDrsStats";
+    VsanValidateConfigSpec "VsanValidateConfigSpec";
     VsanVcAddWitnessHostForClusters "VsanVcAddWitnessHostForClusters";
     VsanVcReplaceWitnessHostForClusters "VsanVcReplaceWitnessHostForClusters";
     LookupGet "Get";
@@ -2340,8 +2468,8 @@ impl AddFilterEntities {
     #[inline] pub fn filter_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_filter_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4064)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4079)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -2438,8 +2566,8 @@ impl AddMonitoredEntities {
     #[inline] pub fn provider_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_provider_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4064)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4079)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -2613,8 +2741,8 @@ impl AssignUserToGroup {
 impl AssociateProfile {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4064)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4079)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2684,8 +2812,8 @@ impl BatchAddHostsToClusterTask {
     #[inline] pub fn set_new_hosts<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1016), items.into_iter().map(|item| view_value::<views::FolderNewHostSpec, A>(item))); self }
     #[inline] pub fn push_new_hosts<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::FolderNewHostSpec, A>(item); self.new_hosts_mut().values().push(value); self }
     #[inline] pub fn existing_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn existing_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4073)) }
-    #[inline] pub fn set_existing_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn existing_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4088)) }
+    #[inline] pub fn set_existing_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_existing_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.existing_hosts_mut().values().push(value); self }
     #[inline] pub fn comp_res_spec(&self) -> Option<&views::ComputeResourceConfigSpec> { self.as_object().read_optional::<views::ComputeResourceConfigSpec>(3) }
     #[inline] pub fn set_comp_res_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ComputeResourceConfigSpec, _>(3, view); self }
@@ -2775,24 +2903,24 @@ impl CancelStorageDrsRecommendation {
 impl CertMgrRefreshCACertificatesAndCRLsTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
 impl CertMgrRefreshCertificatesTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
 impl CertMgrRevokeCertificatesTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -2878,8 +3006,8 @@ impl CheckAddHostEvcTask {
 impl CheckAnswerFileStatusTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -2925,12 +3053,12 @@ impl CheckComplianceTask {
     pub const PROFILE: usize = 0;
     pub const ENTITY: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4140)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4140), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4155)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4155), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4064)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4079)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -3043,8 +3171,8 @@ impl CheckPowerOnTask {
 impl CheckProfileComplianceTask {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4064)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4079)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -3088,12 +3216,12 @@ impl ClearComplianceStatus {
     pub const PROFILE: usize = 0;
     pub const ENTITY: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4140)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4140), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4155)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4155), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4064)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4079)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -3168,8 +3296,8 @@ impl CloneVStorageObjectTask {
 impl CloseInventoryViewFolder {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4064)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4079)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -3178,8 +3306,8 @@ impl ClusterEnterMaintenanceMode {
     pub const OPTION: usize = 1;
     pub const INFO: usize = 2;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn option(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(1) }
     #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2418)) }
@@ -3200,8 +3328,8 @@ impl CompositeHostProfileTask {
     #[inline] pub fn source(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_source(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn targets(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4140)) }
-    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4140), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4155)) }
+    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4155), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_targets<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.targets_mut().values().push(value); self }
     #[inline] pub fn to_be_merged(&self) -> Option<&views::HostApplyProfile> { self.as_object().read_optional::<views::HostApplyProfile>(2) }
     #[inline] pub fn set_to_be_merged(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostApplyProfile, _>(2, view); self }
@@ -3671,8 +3799,8 @@ impl CreateIpPool {
 impl CreateListView {
     pub const OBJ: usize = 0;
     #[inline] pub fn obj(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4035)) }
-    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4035), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4050)) }
+    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4050), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_obj<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.obj_mut().values().push(value); self }
 }
 
@@ -4423,8 +4551,8 @@ impl DiscoverNvmeControllers {
 impl DissociateProfile {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4064)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4079)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -4759,8 +4887,8 @@ impl FetchUserPrivilegeOnEntities {
     pub const ENTITIES: usize = 0;
     pub const USER_NAME: usize = 1;
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4064)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4079)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
     #[inline] pub fn user_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_user_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -4980,8 +5108,8 @@ impl GenerateLogBundlesTask {
     #[inline] pub fn include_default(&self) -> bool { self.as_object().read::<bool>(0) }
     #[inline] pub fn set_include_default(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -5059,8 +5187,8 @@ impl HasPrivilegeOnEntities {
     pub const SESSION_ID: usize = 1;
     pub const PRIV_ID: usize = 2;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4064)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4079)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
     #[inline] pub fn session_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_session_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -5095,8 +5223,8 @@ impl HasUserPrivilegeOnEntities {
     pub const USER_NAME: usize = 1;
     pub const PRIV_ID: usize = 2;
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4035)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4035), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4050)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4050), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
     #[inline] pub fn user_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_user_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -6110,8 +6238,8 @@ impl MarkPerenniallyReservedExTask {
 impl MarkServiceProviderEntities {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4064)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4079)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -6149,12 +6277,12 @@ impl ModifyListView {
     pub const ADD: usize = 0;
     pub const REMOVE: usize = 1;
     #[inline] pub fn add(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn add_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4035)) }
-    #[inline] pub fn set_add<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4035), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn add_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4050)) }
+    #[inline] pub fn set_add<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4050), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_add<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.add_mut().values().push(value); self }
     #[inline] pub fn remove(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn remove_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4035)) }
-    #[inline] pub fn set_remove<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4035), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn remove_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4050)) }
+    #[inline] pub fn set_remove<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4050), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_remove<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.remove_mut().values().push(value); self }
 }
 
@@ -6254,24 +6382,24 @@ impl MoveHostIntoTask {
 impl MoveIntoFolderTask {
     pub const LIST: usize = 0;
     #[inline] pub fn list(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4064)) }
-    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4079)) }
+    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_list<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.list_mut().values().push(value); self }
 }
 
 impl MoveIntoResourcePool {
     pub const LIST: usize = 0;
     #[inline] pub fn list(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4064)) }
-    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4079)) }
+    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_list<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.list_mut().values().push(value); self }
 }
 
 impl MoveIntoTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -6309,8 +6437,8 @@ impl NotifyAffectedServices {
 impl OpenInventoryViewFolder {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4064)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4079)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -6365,8 +6493,8 @@ impl PerformVsanUpgradeTask {
     #[inline] pub fn allow_reduced_redundancy(&self) -> Option<bool> { self.as_object().read_optional::<bool>(3) }
     #[inline] pub fn set_allow_reduced_redundancy(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn exclude_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn exclude_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4073)) }
-    #[inline] pub fn set_exclude_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn exclude_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4088)) }
+    #[inline] pub fn set_exclude_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_exclude_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.exclude_hosts_mut().values().push(value); self }
 }
 
@@ -6425,8 +6553,8 @@ impl PowerOnMultiVMTask {
     pub const VM: usize = 0;
     pub const OPTION: usize = 1;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4080)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4095)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4095), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn option(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(1) }
     #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2418)) }
@@ -6480,8 +6608,8 @@ impl Query {
 impl QueryAnswerFileStatus {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -6588,8 +6716,8 @@ impl QueryCompatibleVmnicsFromHosts {
     pub const HOSTS: usize = 0;
     pub const DVS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
     #[inline] pub fn dvs(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_dvs(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
@@ -6599,12 +6727,12 @@ impl QueryComplianceStatus {
     pub const PROFILE: usize = 0;
     pub const ENTITY: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4140)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4140), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4155)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4155), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4064)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4079)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -7138,8 +7266,8 @@ impl QueryVMotionCompatibility {
     #[inline] pub fn vm(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_vm(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn compatibility(&self) -> Items<'_, ArcStr> { self.as_object().read_list(2) }
     #[inline] pub fn compatibility_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(2, T::String) }
@@ -7151,12 +7279,12 @@ impl QueryVMotionCompatibilityExTask {
     pub const VM: usize = 0;
     pub const HOST: usize = 1;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4080)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4095)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4095), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -7503,16 +7631,16 @@ impl ReconnectHostTask {
 impl RectifyDvsHostTask {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
 impl RectifyDvsOnHostTask {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -7709,8 +7837,8 @@ impl RemoveDatastore {
 impl RemoveDatastoreExTask {
     pub const DATASTORE: usize = 0;
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4068)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4083)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4083), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
 }
 
@@ -7768,8 +7896,8 @@ impl RemoveFilterEntities {
     #[inline] pub fn filter_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_filter_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4064)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4079)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -7892,8 +8020,8 @@ impl RemoveMonitoredEntities {
     #[inline] pub fn provider_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_provider_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4064)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4079)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -8110,8 +8238,8 @@ impl ResetEntityPermissions {
 impl ResetListView {
     pub const OBJ: usize = 0;
     #[inline] pub fn obj(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4035)) }
-    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4035), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4050)) }
+    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4050), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_obj<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.obj_mut().values().push(value); self }
 }
 
@@ -8257,8 +8385,8 @@ impl RetrieveEntityScheduledTask {
 impl RetrieveHostCustomizations {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -8266,8 +8394,8 @@ impl RetrieveHostCustomizationsForProfile {
     pub const HOSTS: usize = 0;
     pub const APPLY_PROFILE: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
     #[inline] pub fn apply_profile(&self) -> &views::HostApplyProfile { self.as_object().read::<views::HostApplyProfile>(1) }
     #[inline] pub fn set_apply_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostApplyProfile, _>(1, view); self }
@@ -8984,8 +9112,8 @@ impl UnmapVmfsVolumeExTask {
 impl UnmarkServiceProviderEntities {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4064)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4079)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -9432,8 +9560,8 @@ impl UpdateLinkedChildren {
     #[inline] pub fn set_add_change_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2719), items.into_iter().map(|item| view_value::<views::VirtualAppLinkInfo, A>(item))); self }
     #[inline] pub fn push_add_change_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualAppLinkInfo, A>(item); self.add_change_set_mut().values().push(value); self }
     #[inline] pub fn remove_set(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn remove_set_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4064)) }
-    #[inline] pub fn set_remove_set<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn remove_set_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4079)) }
+    #[inline] pub fn set_remove_set<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_remove_set<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.remove_set_mut().values().push(value); self }
 }
 
@@ -9914,8 +10042,8 @@ impl ValidateHCIConfiguration {
     #[inline] pub fn set_hci_config_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ClusterComputeResourceHCIConfigSpec, _>(0, view); self }
     #[inline] pub fn hci_config_spec_mut(&mut self) -> &mut views::ClusterComputeResourceHCIConfigSpec { self.as_object_mut().view_mut(0) }
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4088)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -9943,8 +10071,8 @@ impl ValidateHostProfileCompositionTask {
     #[inline] pub fn source(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_source(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn targets(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4140)) }
-    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4140), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4155)) }
+    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4155), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_targets<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.targets_mut().values().push(value); self }
     #[inline] pub fn to_be_merged(&self) -> Option<&views::HostApplyProfile> { self.as_object().read_optional::<views::HostApplyProfile>(2) }
     #[inline] pub fn set_to_be_merged(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostApplyProfile, _>(2, view); self }
@@ -9969,8 +10097,8 @@ impl ValidateMigration {
     pub const POOL: usize = 3;
     pub const HOST: usize = 4;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4080)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4095)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4095), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn state(&self) -> Option<enums::VirtualMachinePowerState> { self.as_object().read_optional::<Choice<enums::VirtualMachinePowerState>>(1) }
     #[inline] pub fn set_state(&mut self, value: impl Into<Option<enums::VirtualMachinePowerState>>) -> &mut Self { self.as_object_mut().write_enum(1, value.into()); self }
@@ -10131,8 +10259,8 @@ impl PbmAssignDefaultRequirementProfile {
     #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(0, view); self }
     #[inline] pub fn profile_mut(&mut self) -> &mut views::PbmProfileId { self.as_object_mut().view_mut(0) }
     #[inline] pub fn datastores(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(1) }
-    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(1, D(3211)) }
-    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3211), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(1, D(3212)) }
+    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3212), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_datastores<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.datastores_mut().values().push(value); self }
 }
 
@@ -10140,8 +10268,8 @@ impl PbmCheckCompatibility {
     pub const HUBS_TO_SEARCH: usize = 0;
     pub const PROFILE: usize = 1;
     #[inline] pub fn hubs_to_search(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
-    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3211)) }
-    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3211), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3212)) }
+    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3212), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_hubs_to_search<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_to_search_mut().values().push(value); self }
     #[inline] pub fn profile(&self) -> &views::PbmProfileId { self.as_object().read::<views::PbmProfileId>(1) }
     #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(1, view); self }
@@ -10152,8 +10280,8 @@ impl PbmCheckCompatibilityWithSpec {
     pub const HUBS_TO_SEARCH: usize = 0;
     pub const PROFILE_SPEC: usize = 1;
     #[inline] pub fn hubs_to_search(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
-    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3211)) }
-    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3211), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3212)) }
+    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3212), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_hubs_to_search<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_to_search_mut().values().push(value); self }
     #[inline] pub fn profile_spec(&self) -> &views::PbmCapabilityProfileCreateSpec { self.as_object().read::<views::PbmCapabilityProfileCreateSpec>(1) }
     #[inline] pub fn set_profile_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityProfileCreateSpec, _>(1, view); self }
@@ -10164,8 +10292,8 @@ impl PbmCheckCompliance {
     pub const ENTITIES: usize = 0;
     pub const PROFILE: usize = 1;
     #[inline] pub fn entities(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3231)) }
-    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3231), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3234)) }
+    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3234), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
     #[inline] pub fn push_entities<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entities_mut().values().push(value); self }
     #[inline] pub fn profile(&self) -> Option<&views::PbmProfileId> { self.as_object().read_optional::<views::PbmProfileId>(1) }
     #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(1, view); self }
@@ -10177,23 +10305,23 @@ impl PbmCheckRequirements {
     pub const PLACEMENT_SUBJECT_REF: usize = 1;
     pub const PLACEMENT_SUBJECT_REQUIREMENT: usize = 2;
     #[inline] pub fn hubs_to_search(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
-    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3211)) }
-    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3211), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3212)) }
+    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3212), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_hubs_to_search<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_to_search_mut().values().push(value); self }
     #[inline] pub fn placement_subject_ref(&self) -> Option<&views::PbmServerObjectRef> { self.as_object().read_optional::<views::PbmServerObjectRef>(1) }
     #[inline] pub fn set_placement_subject_ref(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmServerObjectRef, _>(1, view); self }
     #[inline] pub fn placement_subject_ref_mut(&mut self) -> &mut views::PbmServerObjectRef { self.as_object_mut().view_mut(1) }
     #[inline] pub fn placement_subject_requirement(&self) -> Items<'_, views::PbmPlacementRequirement> { self.as_object().read_list(2) }
-    #[inline] pub fn placement_subject_requirement_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementRequirement> { self.as_object_mut().list_mut(2, D(3215)) }
-    #[inline] pub fn set_placement_subject_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3215), items.into_iter().map(|item| view_value::<views::PbmPlacementRequirement, A>(item))); self }
+    #[inline] pub fn placement_subject_requirement_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementRequirement> { self.as_object_mut().list_mut(2, D(3216)) }
+    #[inline] pub fn set_placement_subject_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3216), items.into_iter().map(|item| view_value::<views::PbmPlacementRequirement, A>(item))); self }
     #[inline] pub fn push_placement_subject_requirement<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementRequirement, A>(item); self.placement_subject_requirement_mut().values().push(value); self }
 }
 
 impl PbmCheckRollupCompliance {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3231)) }
-    #[inline] pub fn set_entity<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3231), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3234)) }
+    #[inline] pub fn set_entity<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3234), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
     #[inline] pub fn push_entity<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entity_mut().values().push(value); self }
 }
 
@@ -10207,8 +10335,8 @@ impl PbmCreate {
 impl PbmDelete {
     pub const PROFILE_ID: usize = 0;
     #[inline] pub fn profile_id(&self) -> Items<'_, views::PbmProfileId> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_id_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3223)) }
-    #[inline] pub fn set_profile_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3223), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
+    #[inline] pub fn profile_id_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3225)) }
+    #[inline] pub fn set_profile_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3225), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
     #[inline] pub fn push_profile_id<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmProfileId, A>(item); self.profile_id_mut().values().push(value); self }
 }
 
@@ -10237,8 +10365,8 @@ impl PbmFetchComplianceResult {
     pub const ENTITIES: usize = 0;
     pub const PROFILE: usize = 1;
     #[inline] pub fn entities(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3231)) }
-    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3231), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3234)) }
+    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3234), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
     #[inline] pub fn push_entities<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entities_mut().values().push(value); self }
     #[inline] pub fn profile(&self) -> Option<&views::PbmProfileId> { self.as_object().read_optional::<views::PbmProfileId>(1) }
     #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(1, view); self }
@@ -10248,8 +10376,8 @@ impl PbmFetchComplianceResult {
 impl PbmFetchRollupComplianceResult {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3231)) }
-    #[inline] pub fn set_entity<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3231), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3234)) }
+    #[inline] pub fn set_entity<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3234), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
     #[inline] pub fn push_entity<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entity_mut().values().push(value); self }
 }
 
@@ -10263,16 +10391,16 @@ impl PbmFetchVendorInfo {
 impl PbmFindApplicableDefaultProfile {
     pub const DATASTORES: usize = 0;
     #[inline] pub fn datastores(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
-    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3211)) }
-    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3211), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3212)) }
+    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3212), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_datastores<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.datastores_mut().values().push(value); self }
 }
 
 impl PbmQueryAssociatedEntities {
     pub const PROFILES: usize = 0;
     #[inline] pub fn profiles(&self) -> Items<'_, views::PbmProfileId> { self.as_object().read_list(0) }
-    #[inline] pub fn profiles_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3223)) }
-    #[inline] pub fn set_profiles<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3223), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
+    #[inline] pub fn profiles_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3225)) }
+    #[inline] pub fn set_profiles<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3225), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
     #[inline] pub fn push_profiles<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmProfileId, A>(item); self.profiles_mut().values().push(value); self }
 }
 
@@ -10296,8 +10424,8 @@ impl PbmQueryAssociatedProfile {
 impl PbmQueryAssociatedProfiles {
     pub const ENTITIES: usize = 0;
     #[inline] pub fn entities(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3231)) }
-    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3231), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3234)) }
+    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3234), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
     #[inline] pub fn push_entities<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entities_mut().values().push(value); self }
 }
 
@@ -10317,17 +10445,25 @@ impl PbmQueryDefaultRequirementProfile {
 impl PbmQueryDefaultRequirementProfiles {
     pub const DATASTORES: usize = 0;
     #[inline] pub fn datastores(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
-    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3211)) }
-    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3211), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3212)) }
+    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3212), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_datastores<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.datastores_mut().values().push(value); self }
+}
+
+impl PbmQueryIOFiltersFromProfileId {
+    pub const PROFILE_IDS: usize = 0;
+    #[inline] pub fn profile_ids(&self) -> Items<'_, views::PbmProfileId> { self.as_object().read_list(0) }
+    #[inline] pub fn profile_ids_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3225)) }
+    #[inline] pub fn set_profile_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3225), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
+    #[inline] pub fn push_profile_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmProfileId, A>(item); self.profile_ids_mut().values().push(value); self }
 }
 
 impl PbmQueryMatchingHub {
     pub const HUBS_TO_SEARCH: usize = 0;
     pub const PROFILE: usize = 1;
     #[inline] pub fn hubs_to_search(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
-    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3211)) }
-    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3211), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3212)) }
+    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3212), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_hubs_to_search<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_to_search_mut().values().push(value); self }
     #[inline] pub fn profile(&self) -> &views::PbmProfileId { self.as_object().read::<views::PbmProfileId>(1) }
     #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(1, view); self }
@@ -10338,8 +10474,8 @@ impl PbmQueryMatchingHubWithSpec {
     pub const HUBS_TO_SEARCH: usize = 0;
     pub const CREATE_SPEC: usize = 1;
     #[inline] pub fn hubs_to_search(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
-    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3211)) }
-    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3211), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3212)) }
+    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3212), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_hubs_to_search<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_to_search_mut().values().push(value); self }
     #[inline] pub fn create_spec(&self) -> &views::PbmCapabilityProfileCreateSpec { self.as_object().read::<views::PbmCapabilityProfileCreateSpec>(1) }
     #[inline] pub fn set_create_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityProfileCreateSpec, _>(1, view); self }
@@ -10356,11 +10492,20 @@ impl PbmQueryProfile {
     #[inline] pub fn set_profile_category(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
 }
 
+impl PbmQueryProfileDetails {
+    pub const PROFILE_CATEGORY: usize = 0;
+    pub const FETCH_ALL_FIELDS: usize = 1;
+    #[inline] pub fn profile_category(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
+    #[inline] pub fn set_profile_category(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn fetch_all_fields(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
+    #[inline] pub fn set_fetch_all_fields(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
 impl PbmQueryReplicationGroups {
     pub const ENTITIES: usize = 0;
     #[inline] pub fn entities(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3231)) }
-    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3231), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3234)) }
+    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3234), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
     #[inline] pub fn push_entities<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entities_mut().values().push(value); self }
 }
 
@@ -10371,8 +10516,8 @@ impl PbmQuerySpaceStatsForStorageContainer {
     #[inline] pub fn set_datastore(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmServerObjectRef, _>(0, view); self }
     #[inline] pub fn datastore_mut(&mut self) -> &mut views::PbmServerObjectRef { self.as_object_mut().view_mut(0) }
     #[inline] pub fn capability_profile_id(&self) -> Items<'_, views::PbmProfileId> { self.as_object().read_list(1) }
-    #[inline] pub fn capability_profile_id_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(1, D(3223)) }
-    #[inline] pub fn set_capability_profile_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3223), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
+    #[inline] pub fn capability_profile_id_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(1, D(3225)) }
+    #[inline] pub fn set_capability_profile_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3225), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
     #[inline] pub fn push_capability_profile_id<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmProfileId, A>(item); self.capability_profile_id_mut().values().push(value); self }
 }
 
@@ -10386,8 +10531,8 @@ impl PbmResetDefaultRequirementProfile {
 impl PbmRetrieveContent {
     pub const PROFILE_IDS: usize = 0;
     #[inline] pub fn profile_ids(&self) -> Items<'_, views::PbmProfileId> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_ids_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3223)) }
-    #[inline] pub fn set_profile_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3223), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
+    #[inline] pub fn profile_ids_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3225)) }
+    #[inline] pub fn set_profile_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3225), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
     #[inline] pub fn push_profile_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmProfileId, A>(item); self.profile_ids_mut().values().push(value); self }
 }
 
@@ -10402,43 +10547,468 @@ impl PbmUpdate {
     #[inline] pub fn update_spec_mut(&mut self) -> &mut views::PbmCapabilityProfileUpdateSpec { self.as_object_mut().view_mut(1) }
 }
 
+impl VslmAttachDiskTask {
+    pub const ID: usize = 0;
+    pub const VM: usize = 1;
+    pub const CONTROLLER_KEY: usize = 2;
+    pub const UNIT_NUMBER: usize = 3;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn vm(&self) -> Moref { self.as_object().read::<Moref>(1) }
+    #[inline] pub fn set_vm(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn controller_key(&self) -> Option<i32> { self.as_object().read_optional::<i32>(2) }
+    #[inline] pub fn set_controller_key(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Int)); self }
+    #[inline] pub fn unit_number(&self) -> Option<i32> { self.as_object().read_optional::<i32>(3) }
+    #[inline] pub fn set_unit_number(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Int)); self }
+}
+
+impl VslmAttachTagToVStorageObject {
+    pub const ID: usize = 0;
+    pub const CATEGORY: usize = 1;
+    pub const TAG: usize = 2;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn category(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_category(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn tag(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
+    #[inline] pub fn set_tag(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+}
+
+impl VslmClearVStorageObjectControlFlags {
+    pub const ID: usize = 0;
+    pub const CONTROL_FLAGS: usize = 1;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn control_flags(&self) -> Items<'_, ArcStr> { self.as_object().read_list(1) }
+    #[inline] pub fn control_flags_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(1, T::String) }
+    #[inline] pub fn set_control_flags<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_control_flags<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.control_flags_mut().values().push(value); self }
+}
+
+impl VslmCloneVStorageObjectTask {
+    pub const ID: usize = 0;
+    pub const SPEC: usize = 1;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn spec(&self) -> &views::VslmCloneSpec { self.as_object().read::<views::VslmCloneSpec>(1) }
+    #[inline] pub fn set_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VslmCloneSpec, _>(1, view); self }
+    #[inline] pub fn spec_mut(&mut self) -> &mut views::VslmCloneSpec { self.as_object_mut().view_mut(1) }
+}
+
+impl VslmCreateDiskFromSnapshotTask {
+    pub const ID: usize = 0;
+    pub const SNAPSHOT_ID: usize = 1;
+    pub const NAME: usize = 2;
+    pub const PROFILE: usize = 3;
+    pub const CRYPTO: usize = 4;
+    pub const PATH: usize = 5;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn snapshot_id(&self) -> &views::ID { self.as_object().read::<views::ID>(1) }
+    #[inline] pub fn set_snapshot_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(1, view); self }
+    #[inline] pub fn snapshot_id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(3) }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(3, D(2996)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2996), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
+    #[inline] pub fn crypto(&self) -> Option<&views::CryptoSpec> { self.as_object().read_optional::<views::CryptoSpec>(4) }
+    #[inline] pub fn set_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoSpec, _>(4, view); self }
+    #[inline] pub fn crypto_mut(&mut self) -> &mut views::CryptoSpec { self.as_object_mut().view_mut(4) }
+    #[inline] pub fn path(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(5) }
+    #[inline] pub fn set_path(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(5, text); self }
+}
+
+impl VslmCreateDiskTask {
+    pub const SPEC: usize = 0;
+    #[inline] pub fn spec(&self) -> &views::VslmCreateSpec { self.as_object().read::<views::VslmCreateSpec>(0) }
+    #[inline] pub fn set_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VslmCreateSpec, _>(0, view); self }
+    #[inline] pub fn spec_mut(&mut self) -> &mut views::VslmCreateSpec { self.as_object_mut().view_mut(0) }
+}
+
+impl VslmCreateSnapshotTask {
+    pub const ID: usize = 0;
+    pub const DESCRIPTION: usize = 1;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn description(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl VslmDeleteSnapshotTask {
+    pub const ID: usize = 0;
+    pub const SNAPSHOT_ID: usize = 1;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn snapshot_id(&self) -> &views::ID { self.as_object().read::<views::ID>(1) }
+    #[inline] pub fn set_snapshot_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(1, view); self }
+    #[inline] pub fn snapshot_id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(1) }
+}
+
+impl VslmDeleteVStorageObjectTask {
+    pub const ID: usize = 0;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+}
+
+impl VslmDetachTagFromVStorageObject {
+    pub const ID: usize = 0;
+    pub const CATEGORY: usize = 1;
+    pub const TAG: usize = 2;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn category(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_category(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn tag(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
+    #[inline] pub fn set_tag(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+}
+
+impl VslmExtendDiskTask {
+    pub const ID: usize = 0;
+    pub const NEW_CAPACITY_IN_MB: usize = 1;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn new_capacity_in_mb(&self) -> i64 { self.as_object().read::<i64>(1) }
+    #[inline] pub fn set_new_capacity_in_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Long)); self }
+}
+
+impl VslmInflateDiskTask {
+    pub const ID: usize = 0;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+}
+
+impl VslmListTagsAttachedToVStorageObject {
+    pub const ID: usize = 0;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+}
+
+impl VslmListVStorageObjectForSpec {
+    pub const QUERY: usize = 0;
+    pub const MAX_RESULT: usize = 1;
+    #[inline] pub fn query(&self) -> Items<'_, views::VslmVsoVStorageObjectQuerySpec> { self.as_object().read_list(0) }
+    #[inline] pub fn query_mut(&mut self) -> ItemsMut<'_, views::VslmVsoVStorageObjectQuerySpec> { self.as_object_mut().list_mut(0, D(3471)) }
+    #[inline] pub fn set_query<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3471), items.into_iter().map(|item| view_value::<views::VslmVsoVStorageObjectQuerySpec, A>(item))); self }
+    #[inline] pub fn push_query<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VslmVsoVStorageObjectQuerySpec, A>(item); self.query_mut().values().push(value); self }
+    #[inline] pub fn max_result(&self) -> i32 { self.as_object().read::<i32>(1) }
+    #[inline] pub fn set_max_result(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Int)); self }
+}
+
+impl VslmListVStorageObjectsAttachedToTag {
+    pub const CATEGORY: usize = 0;
+    pub const TAG: usize = 1;
+    #[inline] pub fn category(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_category(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn tag(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_tag(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl VslmLoginByToken {
+    pub const DELEGATED_TOKEN_XML: usize = 0;
+    #[inline] pub fn delegated_token_xml(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_delegated_token_xml(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl VslmQueryChangedDiskAreas {
+    pub const ID: usize = 0;
+    pub const SNAPSHOT_ID: usize = 1;
+    pub const START_OFFSET: usize = 2;
+    pub const CHANGE_ID: usize = 3;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn snapshot_id(&self) -> &views::ID { self.as_object().read::<views::ID>(1) }
+    #[inline] pub fn set_snapshot_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(1, view); self }
+    #[inline] pub fn snapshot_id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn start_offset(&self) -> i64 { self.as_object().read::<i64>(2) }
+    #[inline] pub fn set_start_offset(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn change_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
+    #[inline] pub fn set_change_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+}
+
+impl VslmQueryDatastoreInfo {
+    pub const DATASTORE_URL: usize = 0;
+    #[inline] pub fn datastore_url(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_datastore_url(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl VslmQueryGlobalCatalogSyncStatusForDatastore {
+    pub const DATASTORE_URL: usize = 0;
+    #[inline] pub fn datastore_url(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_datastore_url(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl VslmReconcileDatastoreInventoryTask {
+    pub const DATASTORE: usize = 0;
+    #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl VslmRegisterDisk {
+    pub const PATH: usize = 0;
+    pub const NAME: usize = 1;
+    #[inline] pub fn path(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_path(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl VslmRelocateVStorageObjectTask {
+    pub const ID: usize = 0;
+    pub const SPEC: usize = 1;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn spec(&self) -> &views::VslmRelocateSpec { self.as_object().read::<views::VslmRelocateSpec>(1) }
+    #[inline] pub fn set_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VslmRelocateSpec, _>(1, view); self }
+    #[inline] pub fn spec_mut(&mut self) -> &mut views::VslmRelocateSpec { self.as_object_mut().view_mut(1) }
+}
+
+impl VslmRenameVStorageObject {
+    pub const ID: usize = 0;
+    pub const NAME: usize = 1;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl VslmRetrieveSnapshotDetails {
+    pub const ID: usize = 0;
+    pub const SNAPSHOT_ID: usize = 1;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn snapshot_id(&self) -> &views::ID { self.as_object().read::<views::ID>(1) }
+    #[inline] pub fn set_snapshot_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(1, view); self }
+    #[inline] pub fn snapshot_id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(1) }
+}
+
+impl VslmRetrieveSnapshotInfo {
+    pub const ID: usize = 0;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+}
+
+impl VslmRetrieveVStorageInfrastructureObjectPolicy {
+    pub const DATASTORE: usize = 0;
+    #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl VslmRetrieveVStorageObject {
+    pub const ID: usize = 0;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+}
+
+impl VslmRetrieveVStorageObjectAssociations {
+    pub const IDS: usize = 0;
+    #[inline] pub fn ids(&self) -> Items<'_, views::ID> { self.as_object().read_list(0) }
+    #[inline] pub fn ids_mut(&mut self) -> ItemsMut<'_, views::ID> { self.as_object_mut().list_mut(0, D(1481)) }
+    #[inline] pub fn set_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1481), items.into_iter().map(|item| view_value::<views::ID, A>(item))); self }
+    #[inline] pub fn push_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ID, A>(item); self.ids_mut().values().push(value); self }
+}
+
+impl VslmRetrieveVStorageObjectMetadata {
+    pub const ID: usize = 0;
+    pub const SNAPSHOT_ID: usize = 1;
+    pub const PREFIX: usize = 2;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn snapshot_id(&self) -> Option<&views::ID> { self.as_object().read_optional::<views::ID>(1) }
+    #[inline] pub fn set_snapshot_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(1, view); self }
+    #[inline] pub fn snapshot_id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn prefix(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_prefix(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+}
+
+impl VslmRetrieveVStorageObjectMetadataValue {
+    pub const ID: usize = 0;
+    pub const SNAPSHOT_ID: usize = 1;
+    pub const KEY: usize = 2;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn snapshot_id(&self) -> Option<&views::ID> { self.as_object().read_optional::<views::ID>(1) }
+    #[inline] pub fn set_snapshot_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(1, view); self }
+    #[inline] pub fn snapshot_id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn key(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
+    #[inline] pub fn set_key(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+}
+
+impl VslmRetrieveVStorageObjectState {
+    pub const ID: usize = 0;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+}
+
+impl VslmRetrieveVStorageObjects {
+    pub const IDS: usize = 0;
+    #[inline] pub fn ids(&self) -> Items<'_, views::ID> { self.as_object().read_list(0) }
+    #[inline] pub fn ids_mut(&mut self) -> ItemsMut<'_, views::ID> { self.as_object_mut().list_mut(0, D(1481)) }
+    #[inline] pub fn set_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1481), items.into_iter().map(|item| view_value::<views::ID, A>(item))); self }
+    #[inline] pub fn push_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ID, A>(item); self.ids_mut().values().push(value); self }
+}
+
+impl VslmRevertVStorageObjectTask {
+    pub const ID: usize = 0;
+    pub const SNAPSHOT_ID: usize = 1;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn snapshot_id(&self) -> &views::ID { self.as_object().read::<views::ID>(1) }
+    #[inline] pub fn set_snapshot_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(1, view); self }
+    #[inline] pub fn snapshot_id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(1) }
+}
+
+impl VslmScheduleReconcileDatastoreInventory {
+    pub const DATASTORE: usize = 0;
+    #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl VslmSetVStorageObjectControlFlags {
+    pub const ID: usize = 0;
+    pub const CONTROL_FLAGS: usize = 1;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn control_flags(&self) -> Items<'_, ArcStr> { self.as_object().read_list(1) }
+    #[inline] pub fn control_flags_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(1, T::String) }
+    #[inline] pub fn set_control_flags<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_control_flags<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.control_flags_mut().values().push(value); self }
+}
+
+impl VslmSyncDatastore {
+    pub const DATASTORE_URL: usize = 0;
+    pub const FULL_SYNC: usize = 1;
+    pub const FCD_ID: usize = 2;
+    #[inline] pub fn datastore_url(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_datastore_url(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn full_sync(&self) -> bool { self.as_object().read::<bool>(1) }
+    #[inline] pub fn set_full_sync(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn fcd_id(&self) -> Option<&views::ID> { self.as_object().read_optional::<views::ID>(2) }
+    #[inline] pub fn set_fcd_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(2, view); self }
+    #[inline] pub fn fcd_id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(2) }
+}
+
+impl VslmUpdateVStorageInfrastructureObjectPolicyTask {
+    pub const SPEC: usize = 0;
+    #[inline] pub fn spec(&self) -> &views::VslmInfrastructureObjectPolicySpec { self.as_object().read::<views::VslmInfrastructureObjectPolicySpec>(0) }
+    #[inline] pub fn set_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VslmInfrastructureObjectPolicySpec, _>(0, view); self }
+    #[inline] pub fn spec_mut(&mut self) -> &mut views::VslmInfrastructureObjectPolicySpec { self.as_object_mut().view_mut(0) }
+}
+
+impl VslmUpdateVStorageObjectMetadataTask {
+    pub const ID: usize = 0;
+    pub const METADATA: usize = 1;
+    pub const DELETE_KEYS: usize = 2;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn metadata(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(1) }
+    #[inline] pub fn metadata_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(1, D(1530)) }
+    #[inline] pub fn set_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1530), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn push_metadata<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.metadata_mut().values().push(value); self }
+    #[inline] pub fn delete_keys(&self) -> Items<'_, ArcStr> { self.as_object().read_list(2) }
+    #[inline] pub fn delete_keys_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(2, T::String) }
+    #[inline] pub fn set_delete_keys<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_delete_keys<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.delete_keys_mut().values().push(value); self }
+}
+
+impl VslmUpdateVstorageObjectCryptoTask {
+    pub const ID: usize = 0;
+    pub const PROFILE: usize = 1;
+    pub const DISKS_CRYPTO: usize = 2;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(1) }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(1, D(2996)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2996), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
+    #[inline] pub fn disks_crypto(&self) -> Option<&views::DiskCryptoSpec> { self.as_object().read_optional::<views::DiskCryptoSpec>(2) }
+    #[inline] pub fn set_disks_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DiskCryptoSpec, _>(2, view); self }
+    #[inline] pub fn disks_crypto_mut(&mut self) -> &mut views::DiskCryptoSpec { self.as_object_mut().view_mut(2) }
+}
+
+impl VslmUpdateVstorageObjectPolicyTask {
+    pub const ID: usize = 0;
+    pub const PROFILE: usize = 1;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(1) }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(1, D(2996)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2996), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
+}
+
 impl CnsAttachVolume {
     pub const ATTACH_SPECS: usize = 0;
     #[inline] pub fn attach_specs(&self) -> Items<'_, views::CnsVolumeAttachDetachSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn attach_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeAttachDetachSpec> { self.as_object_mut().list_mut(0, D(3500)) }
-    #[inline] pub fn set_attach_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3500), items.into_iter().map(|item| view_value::<views::CnsVolumeAttachDetachSpec, A>(item))); self }
+    #[inline] pub fn attach_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeAttachDetachSpec> { self.as_object_mut().list_mut(0, D(3508)) }
+    #[inline] pub fn set_attach_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3508), items.into_iter().map(|item| view_value::<views::CnsVolumeAttachDetachSpec, A>(item))); self }
     #[inline] pub fn push_attach_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeAttachDetachSpec, A>(item); self.attach_specs_mut().values().push(value); self }
+}
+
+impl CnsClearVolumeControlFlags {
+    pub const CONTROL_FLAGS_SPECS: usize = 0;
+    #[inline] pub fn control_flags_specs(&self) -> Items<'_, views::CnsVolumeControlFlagsSpec> { self.as_object().read_list(0) }
+    #[inline] pub fn control_flags_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeControlFlagsSpec> { self.as_object_mut().list_mut(0, D(3509)) }
+    #[inline] pub fn set_control_flags_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3509), items.into_iter().map(|item| view_value::<views::CnsVolumeControlFlagsSpec, A>(item))); self }
+    #[inline] pub fn push_control_flags_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeControlFlagsSpec, A>(item); self.control_flags_specs_mut().values().push(value); self }
 }
 
 impl CnsConfigureVolumeACLs {
     pub const ACL_CONFIG_SPECS: usize = 0;
     #[inline] pub fn acl_config_specs(&self) -> Items<'_, views::CnsVolumeACLConfigureSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn acl_config_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeACLConfigureSpec> { self.as_object_mut().list_mut(0, D(3499)) }
-    #[inline] pub fn set_acl_config_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3499), items.into_iter().map(|item| view_value::<views::CnsVolumeACLConfigureSpec, A>(item))); self }
+    #[inline] pub fn acl_config_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeACLConfigureSpec> { self.as_object_mut().list_mut(0, D(3507)) }
+    #[inline] pub fn set_acl_config_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3507), items.into_iter().map(|item| view_value::<views::CnsVolumeACLConfigureSpec, A>(item))); self }
     #[inline] pub fn push_acl_config_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeACLConfigureSpec, A>(item); self.acl_config_specs_mut().values().push(value); self }
 }
 
 impl CnsCreateSnapshots {
     pub const SNAPSHOT_SPECS: usize = 0;
     #[inline] pub fn snapshot_specs(&self) -> Items<'_, views::CnsSnapshotCreateSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn snapshot_specs_mut(&mut self) -> ItemsMut<'_, views::CnsSnapshotCreateSpec> { self.as_object_mut().list_mut(0, D(3493)) }
-    #[inline] pub fn set_snapshot_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3493), items.into_iter().map(|item| view_value::<views::CnsSnapshotCreateSpec, A>(item))); self }
+    #[inline] pub fn snapshot_specs_mut(&mut self) -> ItemsMut<'_, views::CnsSnapshotCreateSpec> { self.as_object_mut().list_mut(0, D(3497)) }
+    #[inline] pub fn set_snapshot_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3497), items.into_iter().map(|item| view_value::<views::CnsSnapshotCreateSpec, A>(item))); self }
     #[inline] pub fn push_snapshot_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsSnapshotCreateSpec, A>(item); self.snapshot_specs_mut().values().push(value); self }
 }
 
 impl CnsCreateVolume {
     pub const CREATE_SPECS: usize = 0;
     #[inline] pub fn create_specs(&self) -> Items<'_, views::CnsVolumeCreateSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn create_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeCreateSpec> { self.as_object_mut().list_mut(0, D(3501)) }
-    #[inline] pub fn set_create_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3501), items.into_iter().map(|item| view_value::<views::CnsVolumeCreateSpec, A>(item))); self }
+    #[inline] pub fn create_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeCreateSpec> { self.as_object_mut().list_mut(0, D(3510)) }
+    #[inline] pub fn set_create_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3510), items.into_iter().map(|item| view_value::<views::CnsVolumeCreateSpec, A>(item))); self }
     #[inline] pub fn push_create_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeCreateSpec, A>(item); self.create_specs_mut().values().push(value); self }
 }
 
 impl CnsDeleteSnapshots {
     pub const SNAPSHOT_DELETE_SPECS: usize = 0;
     #[inline] pub fn snapshot_delete_specs(&self) -> Items<'_, views::CnsSnapshotDeleteSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn snapshot_delete_specs_mut(&mut self) -> ItemsMut<'_, views::CnsSnapshotDeleteSpec> { self.as_object_mut().list_mut(0, D(3494)) }
-    #[inline] pub fn set_snapshot_delete_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3494), items.into_iter().map(|item| view_value::<views::CnsSnapshotDeleteSpec, A>(item))); self }
+    #[inline] pub fn snapshot_delete_specs_mut(&mut self) -> ItemsMut<'_, views::CnsSnapshotDeleteSpec> { self.as_object_mut().list_mut(0, D(3498)) }
+    #[inline] pub fn set_snapshot_delete_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3498), items.into_iter().map(|item| view_value::<views::CnsSnapshotDeleteSpec, A>(item))); self }
     #[inline] pub fn push_snapshot_delete_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsSnapshotDeleteSpec, A>(item); self.snapshot_delete_specs_mut().values().push(value); self }
 }
 
@@ -10446,8 +11016,8 @@ impl CnsDeleteVolume {
     pub const VOLUME_IDS: usize = 0;
     pub const DELETE_DISK: usize = 1;
     #[inline] pub fn volume_ids(&self) -> Items<'_, views::CnsVolumeId> { self.as_object().read_list(0) }
-    #[inline] pub fn volume_ids_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeId> { self.as_object_mut().list_mut(0, D(3504)) }
-    #[inline] pub fn set_volume_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3504), items.into_iter().map(|item| view_value::<views::CnsVolumeId, A>(item))); self }
+    #[inline] pub fn volume_ids_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeId> { self.as_object_mut().list_mut(0, D(3513)) }
+    #[inline] pub fn set_volume_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3513), items.into_iter().map(|item| view_value::<views::CnsVolumeId, A>(item))); self }
     #[inline] pub fn push_volume_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeId, A>(item); self.volume_ids_mut().values().push(value); self }
     #[inline] pub fn delete_disk(&self) -> bool { self.as_object().read::<bool>(1) }
     #[inline] pub fn set_delete_disk(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -10456,17 +11026,28 @@ impl CnsDeleteVolume {
 impl CnsDetachVolume {
     pub const DETACH_SPECS: usize = 0;
     #[inline] pub fn detach_specs(&self) -> Items<'_, views::CnsVolumeAttachDetachSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn detach_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeAttachDetachSpec> { self.as_object_mut().list_mut(0, D(3500)) }
-    #[inline] pub fn set_detach_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3500), items.into_iter().map(|item| view_value::<views::CnsVolumeAttachDetachSpec, A>(item))); self }
+    #[inline] pub fn detach_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeAttachDetachSpec> { self.as_object_mut().list_mut(0, D(3508)) }
+    #[inline] pub fn set_detach_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3508), items.into_iter().map(|item| view_value::<views::CnsVolumeAttachDetachSpec, A>(item))); self }
     #[inline] pub fn push_detach_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeAttachDetachSpec, A>(item); self.detach_specs_mut().values().push(value); self }
 }
 
 impl CnsExtendVolume {
     pub const EXTEND_SPECS: usize = 0;
     #[inline] pub fn extend_specs(&self) -> Items<'_, views::CnsVolumeExtendSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn extend_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeExtendSpec> { self.as_object_mut().list_mut(0, D(3503)) }
-    #[inline] pub fn set_extend_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3503), items.into_iter().map(|item| view_value::<views::CnsVolumeExtendSpec, A>(item))); self }
+    #[inline] pub fn extend_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeExtendSpec> { self.as_object_mut().list_mut(0, D(3512)) }
+    #[inline] pub fn set_extend_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3512), items.into_iter().map(|item| view_value::<views::CnsVolumeExtendSpec, A>(item))); self }
     #[inline] pub fn push_extend_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeExtendSpec, A>(item); self.extend_specs_mut().values().push(value); self }
+}
+
+impl CnsQueryAllVolume {
+    pub const FILTER: usize = 0;
+    pub const SELECTION: usize = 1;
+    #[inline] pub fn filter(&self) -> &views::CnsQueryFilter { self.as_object().read::<views::CnsQueryFilter>(0) }
+    #[inline] pub fn set_filter(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsQueryFilter, _>(0, view); self }
+    #[inline] pub fn filter_mut(&mut self) -> &mut views::CnsQueryFilter { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn selection(&self) -> &views::CnsQuerySelection { self.as_object().read::<views::CnsQuerySelection>(1) }
+    #[inline] pub fn set_selection(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsQuerySelection, _>(1, view); self }
+    #[inline] pub fn selection_mut(&mut self) -> &mut views::CnsQuerySelection { self.as_object_mut().view_mut(1) }
 }
 
 impl CnsQueryAsync {
@@ -10480,6 +11061,13 @@ impl CnsQueryAsync {
     #[inline] pub fn selection_mut(&mut self) -> &mut views::CnsQuerySelection { self.as_object_mut().view_mut(1) }
 }
 
+impl CnsQuerySnapshots {
+    pub const SNAPSHOT_QUERY_FILTER: usize = 0;
+    #[inline] pub fn snapshot_query_filter(&self) -> &views::CnsSnapshotQueryFilter { self.as_object().read::<views::CnsSnapshotQueryFilter>(0) }
+    #[inline] pub fn set_snapshot_query_filter(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsSnapshotQueryFilter, _>(0, view); self }
+    #[inline] pub fn snapshot_query_filter_mut(&mut self) -> &mut views::CnsSnapshotQueryFilter { self.as_object_mut().view_mut(0) }
+}
+
 impl CnsQueryVolume {
     pub const FILTER: usize = 0;
     pub const SELECTION: usize = 1;
@@ -10491,51 +11079,76 @@ impl CnsQueryVolume {
     #[inline] pub fn selection_mut(&mut self) -> &mut views::CnsQuerySelection { self.as_object_mut().view_mut(1) }
 }
 
+impl CnsQueryVolumeInfo {
+    pub const VOLUMES: usize = 0;
+    #[inline] pub fn volumes(&self) -> Items<'_, views::CnsVolumeId> { self.as_object().read_list(0) }
+    #[inline] pub fn volumes_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeId> { self.as_object_mut().list_mut(0, D(3513)) }
+    #[inline] pub fn set_volumes<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3513), items.into_iter().map(|item| view_value::<views::CnsVolumeId, A>(item))); self }
+    #[inline] pub fn push_volumes<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeId, A>(item); self.volumes_mut().values().push(value); self }
+}
+
 impl CnsReconfigVolumePolicy {
     pub const VOLUME_POLICY_RECONFIG_SPECS: usize = 0;
     #[inline] pub fn volume_policy_reconfig_specs(&self) -> Items<'_, views::CnsVolumePolicyReconfigSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn volume_policy_reconfig_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumePolicyReconfigSpec> { self.as_object_mut().list_mut(0, D(3512)) }
-    #[inline] pub fn set_volume_policy_reconfig_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3512), items.into_iter().map(|item| view_value::<views::CnsVolumePolicyReconfigSpec, A>(item))); self }
+    #[inline] pub fn volume_policy_reconfig_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumePolicyReconfigSpec> { self.as_object_mut().list_mut(0, D(3527)) }
+    #[inline] pub fn set_volume_policy_reconfig_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3527), items.into_iter().map(|item| view_value::<views::CnsVolumePolicyReconfigSpec, A>(item))); self }
     #[inline] pub fn push_volume_policy_reconfig_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumePolicyReconfigSpec, A>(item); self.volume_policy_reconfig_specs_mut().values().push(value); self }
 }
 
 impl CnsRelocateVolume {
     pub const RELOCATE_SPECS: usize = 0;
     #[inline] pub fn relocate_specs(&self) -> Items<'_, views::CnsVolumeRelocateSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn relocate_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeRelocateSpec> { self.as_object_mut().list_mut(0, D(3513)) }
-    #[inline] pub fn set_relocate_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3513), items.into_iter().map(|item| view_value::<views::CnsVolumeRelocateSpec, A>(item))); self }
+    #[inline] pub fn relocate_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeRelocateSpec> { self.as_object_mut().list_mut(0, D(3528)) }
+    #[inline] pub fn set_relocate_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3528), items.into_iter().map(|item| view_value::<views::CnsVolumeRelocateSpec, A>(item))); self }
     #[inline] pub fn push_relocate_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeRelocateSpec, A>(item); self.relocate_specs_mut().values().push(value); self }
+}
+
+impl CnsSetVolumeControlFlags {
+    pub const CONTROL_FLAGS_SPECS: usize = 0;
+    #[inline] pub fn control_flags_specs(&self) -> Items<'_, views::CnsVolumeControlFlagsSpec> { self.as_object().read_list(0) }
+    #[inline] pub fn control_flags_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeControlFlagsSpec> { self.as_object_mut().list_mut(0, D(3509)) }
+    #[inline] pub fn set_control_flags_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3509), items.into_iter().map(|item| view_value::<views::CnsVolumeControlFlagsSpec, A>(item))); self }
+    #[inline] pub fn push_control_flags_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeControlFlagsSpec, A>(item); self.control_flags_specs_mut().values().push(value); self }
+}
+
+impl CnsSyncDatastore {
+    pub const DATASTORE_URL: usize = 0;
+    pub const FULL_SYNC: usize = 1;
+    #[inline] pub fn datastore_url(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
+    #[inline] pub fn set_datastore_url(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn full_sync(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
+    #[inline] pub fn set_full_sync(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
 }
 
 impl CnsSyncVolume {
     pub const SYNC_SPECS: usize = 0;
     #[inline] pub fn sync_specs(&self) -> Items<'_, views::CnsSyncVolumeSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn sync_specs_mut(&mut self) -> ItemsMut<'_, views::CnsSyncVolumeSpec> { self.as_object_mut().list_mut(0, D(3496)) }
-    #[inline] pub fn set_sync_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3496), items.into_iter().map(|item| view_value::<views::CnsSyncVolumeSpec, A>(item))); self }
+    #[inline] pub fn sync_specs_mut(&mut self) -> ItemsMut<'_, views::CnsSyncVolumeSpec> { self.as_object_mut().list_mut(0, D(3504)) }
+    #[inline] pub fn set_sync_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3504), items.into_iter().map(|item| view_value::<views::CnsSyncVolumeSpec, A>(item))); self }
     #[inline] pub fn push_sync_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsSyncVolumeSpec, A>(item); self.sync_specs_mut().values().push(value); self }
 }
 
 impl CnsUnregisterVolume {
     pub const UNREGISTER_SPEC: usize = 0;
     #[inline] pub fn unregister_spec(&self) -> Items<'_, views::CnsUnregisterVolumeSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn unregister_spec_mut(&mut self) -> ItemsMut<'_, views::CnsUnregisterVolumeSpec> { self.as_object_mut().list_mut(0, D(3497)) }
-    #[inline] pub fn set_unregister_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3497), items.into_iter().map(|item| view_value::<views::CnsUnregisterVolumeSpec, A>(item))); self }
+    #[inline] pub fn unregister_spec_mut(&mut self) -> ItemsMut<'_, views::CnsUnregisterVolumeSpec> { self.as_object_mut().list_mut(0, D(3505)) }
+    #[inline] pub fn set_unregister_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3505), items.into_iter().map(|item| view_value::<views::CnsUnregisterVolumeSpec, A>(item))); self }
     #[inline] pub fn push_unregister_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsUnregisterVolumeSpec, A>(item); self.unregister_spec_mut().values().push(value); self }
 }
 
 impl CnsUpdateVolumeCrypto {
     pub const UPDATE_SPECS: usize = 0;
     #[inline] pub fn update_specs(&self) -> Items<'_, views::CnsVolumeCryptoUpdateSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn update_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeCryptoUpdateSpec> { self.as_object_mut().list_mut(0, D(3502)) }
-    #[inline] pub fn set_update_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3502), items.into_iter().map(|item| view_value::<views::CnsVolumeCryptoUpdateSpec, A>(item))); self }
+    #[inline] pub fn update_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeCryptoUpdateSpec> { self.as_object_mut().list_mut(0, D(3511)) }
+    #[inline] pub fn set_update_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3511), items.into_iter().map(|item| view_value::<views::CnsVolumeCryptoUpdateSpec, A>(item))); self }
     #[inline] pub fn push_update_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeCryptoUpdateSpec, A>(item); self.update_specs_mut().values().push(value); self }
 }
 
 impl CnsUpdateVolumeMetadata {
     pub const UPDATE_SPECS: usize = 0;
     #[inline] pub fn update_specs(&self) -> Items<'_, views::CnsVolumeMetadataUpdateSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn update_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeMetadataUpdateSpec> { self.as_object_mut().list_mut(0, D(3506)) }
-    #[inline] pub fn set_update_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3506), items.into_iter().map(|item| view_value::<views::CnsVolumeMetadataUpdateSpec, A>(item))); self }
+    #[inline] pub fn update_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeMetadataUpdateSpec> { self.as_object_mut().list_mut(0, D(3517)) }
+    #[inline] pub fn set_update_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3517), items.into_iter().map(|item| view_value::<views::CnsVolumeMetadataUpdateSpec, A>(item))); self }
     #[inline] pub fn push_update_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeMetadataUpdateSpec, A>(item); self.update_specs_mut().values().push(value); self }
 }
 
@@ -10554,16 +11167,26 @@ impl QuerySharedWitnessCompatibility {
     #[inline] pub fn shared_witness_host(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_shared_witness_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn robo_clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn robo_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4066)) }
-    #[inline] pub fn set_robo_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4066), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn robo_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4081)) }
+    #[inline] pub fn set_robo_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4081), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_robo_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.robo_clusters_mut().values().push(value); self }
+}
+
+impl RunLifecycleCheck {
+    pub const CLUSTER: usize = 0;
+    pub const VSAN_LIFECYCLE_CHECK_SPEC: usize = 1;
+    #[inline] pub fn cluster(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_cluster(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn vsan_lifecycle_check_spec(&self) -> &views::VsanVcLifecycleCheckSpec { self.as_object().read::<views::VsanVcLifecycleCheckSpec>(1) }
+    #[inline] pub fn set_vsan_lifecycle_check_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanVcLifecycleCheckSpec, _>(1, view); self }
+    #[inline] pub fn vsan_lifecycle_check_spec_mut(&mut self) -> &mut views::VsanVcLifecycleCheckSpec { self.as_object_mut().view_mut(1) }
 }
 
 impl VSANIsWitnessVirtualAppliance {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -10665,6 +11288,78 @@ impl VSANVcSetPreferredFaultDomain {
     #[inline] pub fn set_witness_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::from)); self }
 }
 
+impl VsanClusterGetClaimedCapacity {
+    pub const CLUSTER: usize = 0;
+    #[inline] pub fn cluster(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_cluster(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl VsanClusterGetConfig {
+    pub const CLUSTER: usize = 0;
+    #[inline] pub fn cluster(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_cluster(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl VsanClusterGetRuntimeStats {
+    pub const CLUSTER: usize = 0;
+    pub const STATS: usize = 1;
+    #[inline] pub fn cluster(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_cluster(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn stats(&self) -> Items<'_, ArcStr> { self.as_object().read_list(1) }
+    #[inline] pub fn stats_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(1, T::String) }
+    #[inline] pub fn set_stats<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_stats<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.stats_mut().values().push(value); self }
+}
+
+impl VsanClusterReconfig {
+    pub const CLUSTER: usize = 0;
+    pub const VSAN_RECONFIG_SPEC: usize = 1;
+    #[inline] pub fn cluster(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_cluster(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn vsan_reconfig_spec(&self) -> &views::VimVsanReconfigSpec { self.as_object().read::<views::VimVsanReconfigSpec>(1) }
+    #[inline] pub fn set_vsan_reconfig_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VimVsanReconfigSpec, _>(1, view); self }
+    #[inline] pub fn vsan_reconfig_spec_mut(&mut self) -> &mut views::VimVsanReconfigSpec { self.as_object_mut().view_mut(1) }
+}
+
+impl VsanEncryptedClusterRekeyTask {
+    pub const ENCRYPTED_CLUSTER: usize = 0;
+    pub const DEEP_REKEY: usize = 1;
+    pub const ALLOW_REDUCED_REDUNDANCY: usize = 2;
+    #[inline] pub fn encrypted_cluster(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_encrypted_cluster(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn deep_rekey(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
+    #[inline] pub fn set_deep_rekey(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn allow_reduced_redundancy(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
+    #[inline] pub fn set_allow_reduced_redundancy(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl VsanGetClusterRAIDInfo {
+    pub const CLUSTER: usize = 0;
+    #[inline] pub fn cluster(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_cluster(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl VsanQueryClusterDrsStats {
+    pub const CLUSTER: usize = 0;
+    pub const VMS: usize = 1;
+    #[inline] pub fn cluster(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_cluster(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn vms(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
+    #[inline] pub fn vms_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4095)) }
+    #[inline] pub fn set_vms<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4095), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn push_vms<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vms_mut().values().push(value); self }
+}
+
+impl VsanValidateConfigSpec {
+    pub const CLUSTER: usize = 0;
+    pub const VSAN_RECONFIG_SPEC: usize = 1;
+    #[inline] pub fn cluster(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_cluster(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn vsan_reconfig_spec(&self) -> &views::VimVsanReconfigSpec { self.as_object().read::<views::VimVsanReconfigSpec>(1) }
+    #[inline] pub fn set_vsan_reconfig_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VimVsanReconfigSpec, _>(1, view); self }
+    #[inline] pub fn vsan_reconfig_spec_mut(&mut self) -> &mut views::VimVsanReconfigSpec { self.as_object_mut().view_mut(1) }
+}
+
 impl VsanVcAddWitnessHostForClusters {
     pub const CONFIG_SPEC: usize = 0;
     #[inline] pub fn config_spec(&self) -> &views::VsanVcStretchedClusterConfigSpec { self.as_object().read::<views::VsanVcStretchedClusterConfigSpec>(0) }
@@ -10706,8 +11401,8 @@ impl SsoAddGroupsToLocalGroup {
     pub const GROUP_IDS: usize = 0;
     pub const GROUP_NAME: usize = 1;
     #[inline] pub fn group_ids(&self) -> Items<'_, views::SsoPrincipalId> { self.as_object().read_list(0) }
-    #[inline] pub fn group_ids_mut(&mut self) -> ItemsMut<'_, views::SsoPrincipalId> { self.as_object_mut().list_mut(0, D(4033)) }
-    #[inline] pub fn set_group_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(4033), items.into_iter().map(|item| view_value::<views::SsoPrincipalId, A>(item))); self }
+    #[inline] pub fn group_ids_mut(&mut self) -> ItemsMut<'_, views::SsoPrincipalId> { self.as_object_mut().list_mut(0, D(4048)) }
+    #[inline] pub fn set_group_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(4048), items.into_iter().map(|item| view_value::<views::SsoPrincipalId, A>(item))); self }
     #[inline] pub fn push_group_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SsoPrincipalId, A>(item); self.group_ids_mut().values().push(value); self }
     #[inline] pub fn group_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_group_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -10727,8 +11422,8 @@ impl SsoAddUsersToLocalGroup {
     pub const USER_IDS: usize = 0;
     pub const GROUP_NAME: usize = 1;
     #[inline] pub fn user_ids(&self) -> Items<'_, views::SsoPrincipalId> { self.as_object().read_list(0) }
-    #[inline] pub fn user_ids_mut(&mut self) -> ItemsMut<'_, views::SsoPrincipalId> { self.as_object_mut().list_mut(0, D(4033)) }
-    #[inline] pub fn set_user_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(4033), items.into_iter().map(|item| view_value::<views::SsoPrincipalId, A>(item))); self }
+    #[inline] pub fn user_ids_mut(&mut self) -> ItemsMut<'_, views::SsoPrincipalId> { self.as_object_mut().list_mut(0, D(4048)) }
+    #[inline] pub fn set_user_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(4048), items.into_iter().map(|item| view_value::<views::SsoPrincipalId, A>(item))); self }
     #[inline] pub fn push_user_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SsoPrincipalId, A>(item); self.user_ids_mut().values().push(value); self }
     #[inline] pub fn group_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_group_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -10942,8 +11637,8 @@ impl SsoRemovePrincipalsFromLocalGroup {
     pub const PRINCIPALS_IDS: usize = 0;
     pub const GROUP_NAME: usize = 1;
     #[inline] pub fn principals_ids(&self) -> Items<'_, views::SsoPrincipalId> { self.as_object().read_list(0) }
-    #[inline] pub fn principals_ids_mut(&mut self) -> ItemsMut<'_, views::SsoPrincipalId> { self.as_object_mut().list_mut(0, D(4033)) }
-    #[inline] pub fn set_principals_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(4033), items.into_iter().map(|item| view_value::<views::SsoPrincipalId, A>(item))); self }
+    #[inline] pub fn principals_ids_mut(&mut self) -> ItemsMut<'_, views::SsoPrincipalId> { self.as_object_mut().list_mut(0, D(4048)) }
+    #[inline] pub fn set_principals_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(4048), items.into_iter().map(|item| view_value::<views::SsoPrincipalId, A>(item))); self }
     #[inline] pub fn push_principals_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SsoPrincipalId, A>(item); self.principals_ids_mut().values().push(value); self }
     #[inline] pub fn group_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_group_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }

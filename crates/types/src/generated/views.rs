@@ -18,9 +18,9 @@ const fn E(id: u16) -> T { T::Enum(I(id)) }
 const fn D(id: u16) -> T { T::Data(I(id)) }
 
 views! {
-    DataObject: Object, 0, 4034;
+    DataObject: Object, 0, 4049;
     DynamicArray: DataObject, 1, 1;
-    DynamicData: DataObject, 2, 4033;
+    DynamicData: DataObject, 2, 4048;
     AboutInfo: DynamicData, 3, 3;
     Action: DynamicData, 4, 9;
     CreateTaskAction: Action, 5, 5;
@@ -1228,6 +1228,7 @@ views! {
     HostInternetScsiHbaStaticTarget: DynamicData, 1210, 1210;
     HostInternetScsiHbaTargetSet: DynamicData, 1211, 1211;
     HostIpConfig: DynamicData, 1212, 1213;
+    VsanFileServiceIpConfig: HostIpConfig, 1213, 1213;
     HostIpConfigIpV6Address: DynamicData, 1214, 1214;
     HostIpConfigIpV6AddressConfiguration: DynamicData, 1215, 1215;
     HostIpRouteConfig: DynamicData, 1216, 1217;
@@ -2299,6 +2300,8 @@ views! {
     PbmLegacyHubsNotSupported: PbmFault, 2305, 2305;
     PbmNonExistentHubs: PbmFault, 2306, 2306;
     PbmResourceInUse: PbmFault, 2307, 2307;
+    VslmFault: MethodFault, 2346, 2347;
+    VslmSyncFault: VslmFault, 2347, 2347;
     LookupFaultServiceFault: MethodFault, 2348, 2349;
     LookupFaultEntryNotFoundFault: LookupFaultServiceFault, 2349, 2349;
     MissingObject: DynamicData, 2350, 2350;
@@ -2507,6 +2510,7 @@ views! {
     RetrieveResult: DynamicData, 2553, 2553;
     RetrieveVStorageObjSpec: DynamicData, 2554, 2554;
     SDDCBase: DynamicData, 2555, 2556;
+    VimVsanReconfigSpec: SDDCBase, 2556, 2556;
     ScheduledHardwareUpgradeInfo: DynamicData, 2557, 2557;
     ScheduledTaskDescription: DynamicData, 2558, 2558;
     ScheduledTaskSpec: DynamicData, 2559, 2560;
@@ -3045,6 +3049,7 @@ views! {
     VmwareDistributedVirtualSwitchRealTimeLanAnnotation: DynamicData, 3092, 3092;
     VnicPortArgument: DynamicData, 3093, 3093;
     VsanClusterConfigInfo: DynamicData, 3094, 3095;
+    VsanConfigInfoEx: VsanClusterConfigInfo, 3095, 3095;
     VsanClusterConfigInfoHostDefaultInfo: DynamicData, 3096, 3096;
     VsanClusterCoreConfig: DynamicData, 3097, 3097;
     VsanClusterCoreConfigSpec: DynamicData, 3098, 3098;
@@ -3126,288 +3131,408 @@ views! {
     PbmDatastoreSpaceStatistics: DynamicData, 3201, 3201;
     PbmDefaultProfileInfo: DynamicData, 3202, 3202;
     PbmExtendedElementDescription: DynamicData, 3203, 3203;
-    PbmLineOfServiceInfo: DynamicData, 3206, 3208;
-    PbmPersistenceBasedDataServiceInfo: PbmLineOfServiceInfo, 3207, 3207;
-    PbmVaioDataServiceInfo: PbmLineOfServiceInfo, 3208, 3208;
-    PbmPlacementCompatibilityResult: DynamicData, 3210, 3210;
-    PbmPlacementHub: DynamicData, 3211, 3211;
-    PbmPlacementHubInfo: DynamicData, 3212, 3212;
-    PbmPlacementMatchingResources: DynamicData, 3213, 3214;
-    PbmPlacementMatchingReplicationResources: PbmPlacementMatchingResources, 3214, 3214;
-    PbmPlacementRequirement: DynamicData, 3215, 3218;
-    PbmPlacementCapabilityConstraintsRequirement: PbmPlacementRequirement, 3216, 3216;
-    PbmPlacementCapabilityProfileRequirement: PbmPlacementRequirement, 3217, 3218;
-    PbmPlacementZoneTopologyRequirement: PbmPlacementCapabilityProfileRequirement, 3218, 3218;
-    PbmPlacementResourceUtilization: DynamicData, 3219, 3219;
-    PbmProfile: DynamicData, 3220, 3222;
-    PbmCapabilityProfile: PbmProfile, 3221, 3222;
-    PbmDefaultCapabilityProfile: PbmCapabilityProfile, 3222, 3222;
-    PbmProfileId: DynamicData, 3223, 3223;
-    PbmProfileOperationOutcome: DynamicData, 3225, 3225;
-    PbmProfileResourceType: DynamicData, 3226, 3226;
-    PbmQueryProfileResult: DynamicData, 3228, 3228;
-    PbmQueryReplicationGroupResult: DynamicData, 3229, 3229;
-    PbmRollupComplianceResult: DynamicData, 3230, 3230;
-    PbmServerObjectRef: DynamicData, 3231, 3231;
-    PbmServiceInstanceContent: DynamicData, 3232, 3232;
-    ClusterRuntimeInfo: DynamicData, 3472, 3472;
-    CnsAccessControlSpec: DynamicData, 3473, 3474;
-    CnsNFSAccessControlSpec: CnsAccessControlSpec, 3474, 3474;
-    CnsBackingObjectDetails: DynamicData, 3475, 3478;
-    CnsBlockBackingDetails: CnsBackingObjectDetails, 3476, 3476;
-    CnsFileBackingDetails: CnsBackingObjectDetails, 3477, 3478;
-    CnsVsanFileShareBackingDetails: CnsFileBackingDetails, 3478, 3478;
-    CnsBaseCreateSpec: DynamicData, 3479, 3482;
-    CnsBlockCreateSpec: CnsBaseCreateSpec, 3480, 3480;
-    CnsFileCreateSpec: CnsBaseCreateSpec, 3481, 3482;
-    CnsVSANFileCreateSpec: CnsFileCreateSpec, 3482, 3482;
-    CnsContainerCluster: DynamicData, 3483, 3483;
-    CnsCursor: DynamicData, 3484, 3484;
-    CnsEntityMetadata: DynamicData, 3485, 3486;
-    CnsKubernetesEntityMetadata: CnsEntityMetadata, 3486, 3486;
-    CnsKubernetesEntityReference: DynamicData, 3487, 3487;
-    CnsQueryFilter: DynamicData, 3489, 3490;
-    CnsKubernetesQueryFilter: CnsQueryFilter, 3490, 3490;
-    CnsQueryResult: DynamicData, 3491, 3491;
-    CnsQuerySelection: DynamicData, 3492, 3492;
-    CnsSnapshotCreateSpec: DynamicData, 3493, 3493;
-    CnsSnapshotDeleteSpec: DynamicData, 3494, 3494;
-    CnsSnapshotId: DynamicData, 3495, 3495;
-    CnsSyncVolumeSpec: DynamicData, 3496, 3496;
-    CnsUnregisterVolumeSpec: DynamicData, 3497, 3497;
-    CnsVolume: DynamicData, 3498, 3498;
-    CnsVolumeACLConfigureSpec: DynamicData, 3499, 3499;
-    CnsVolumeAttachDetachSpec: DynamicData, 3500, 3500;
-    CnsVolumeCreateSpec: DynamicData, 3501, 3501;
-    CnsVolumeCryptoUpdateSpec: DynamicData, 3502, 3502;
-    CnsVolumeExtendSpec: DynamicData, 3503, 3503;
-    CnsVolumeId: DynamicData, 3504, 3504;
-    CnsVolumeMetadata: DynamicData, 3505, 3505;
-    CnsVolumeMetadataUpdateSpec: DynamicData, 3506, 3506;
-    CnsVolumePolicyReconfigSpec: DynamicData, 3512, 3512;
-    CnsVolumeRelocateSpec: DynamicData, 3513, 3514;
-    CnsBlockVolumeRelocateSpec: CnsVolumeRelocateSpec, 3514, 3514;
-    CnsVolumeSource: DynamicData, 3515, 3517;
-    CnsCloneVolumeSource: CnsVolumeSource, 3516, 3516;
-    CnsSnapshotVolumeSource: CnsVolumeSource, 3517, 3517;
-    VSANEntityCompatibilityResult: DynamicData, 3557, 3557;
-    VSANSharedWitnessCompatibilityResult: DynamicData, 3558, 3558;
-    VimClusterVSANPreferredFaultDomainInfo: DynamicData, 3562, 3562;
-    VimClusterVSANStretchedClusterCapability: DynamicData, 3563, 3563;
-    VimClusterVSANStretchedClusterFaultDomainConfig: DynamicData, 3564, 3564;
-    VimClusterVSANWitnessHostInfo: DynamicData, 3565, 3565;
-    VimHostVSANStretchedClusterHostCapability: DynamicData, 3573, 3573;
-    VsanAddStoragePoolDiskSpec: DynamicData, 3590, 3590;
-    VsanFileShareNetPermission: DynamicData, 3709, 3709;
-    VsanHostVirtualApplianceInfo: DynamicData, 3785, 3785;
-    VsanStoragePoolDisk: DynamicData, 3952, 3952;
-    VsanStretchedClusterConfig: DynamicData, 3954, 3954;
-    VsanVcStretchedClusterConfigSpec: DynamicData, 3968, 3968;
-    LookupServiceContent: DynamicData, 4003, 4003;
-    LookupServiceRegistrationAttribute: DynamicData, 4004, 4004;
-    LookupServiceRegistrationEndpoint: DynamicData, 4005, 4005;
-    LookupServiceRegistrationEndpointType: DynamicData, 4006, 4006;
-    LookupServiceRegistrationFilter: DynamicData, 4007, 4007;
-    LookupServiceRegistrationMutableServiceInfo: DynamicData, 4008, 4010;
-    LookupServiceRegistrationCommonServiceInfo: LookupServiceRegistrationMutableServiceInfo, 4009, 4010;
-    LookupServiceRegistrationInfo: LookupServiceRegistrationCommonServiceInfo, 4010, 4010;
-    LookupServiceRegistrationServiceType: DynamicData, 4011, 4011;
-    SsoAdminGroup: DynamicData, 4012, 4012;
-    SsoAdminGroupDetails: DynamicData, 4013, 4013;
-    SsoAdminPasswordFormat: DynamicData, 4014, 4014;
-    SsoAdminPasswordFormatAlphabeticRestriction: DynamicData, 4015, 4015;
-    SsoAdminPasswordFormatLengthRestriction: DynamicData, 4016, 4016;
-    SsoAdminPasswordPolicy: DynamicData, 4017, 4017;
-    SsoAdminPersonDetails: DynamicData, 4018, 4018;
-    SsoAdminPersonUser: DynamicData, 4019, 4019;
-    SsoAdminPrincipalDiscoveryServiceSearchCriteria: DynamicData, 4020, 4020;
-    SsoAdminServiceContent: DynamicData, 4021, 4021;
-    SsoAdminSolutionDetails: DynamicData, 4022, 4022;
-    SsoAdminSolutionUser: DynamicData, 4023, 4023;
-    SsoAdminUser: DynamicData, 4024, 4024;
-    SsoAuthenticationCredentials: DynamicData, 4025, 4025;
-    SsoAuthenticationDetails: DynamicData, 4026, 4026;
-    SsoDomain: DynamicData, 4027, 4027;
-    SsoGroupcheckServiceContent: DynamicData, 4028, 4028;
-    SsoIdentitySource: DynamicData, 4029, 4030;
-    SsoLdapIdentitySource: SsoIdentitySource, 4030, 4030;
-    SsoIdentitySources: DynamicData, 4031, 4031;
-    SsoLdapIdentitySourceDetails: DynamicData, 4032, 4032;
-    SsoPrincipalId: DynamicData, 4033, 4033;
-    DynamicProperty: DataObject, 4034, 4034;
-    ManagedObject: Object, 4035, 4255;
-    AlarmManager: ManagedObject, 4036, 4036;
-    AuthorizationManager: ManagedObject, 4037, 4037;
-    CertificateManager: ManagedObject, 4038, 4038;
-    CryptoManager: ManagedObject, 4039, 4042;
-    CryptoManagerHost: CryptoManager, 4040, 4041;
-    CryptoManagerHostKMS: CryptoManagerHost, 4041, 4041;
-    CryptoManagerKmip: CryptoManager, 4042, 4042;
-    CustomFieldsManager: ManagedObject, 4043, 4043;
-    CustomizationSpecManager: ManagedObject, 4044, 4044;
-    DatastoreNamespaceManager: ManagedObject, 4045, 4045;
-    DiagnosticManager: ManagedObject, 4046, 4046;
-    DirectPathProfileManager: ManagedObject, 4047, 4047;
-    DistributedVirtualSwitchManager: ManagedObject, 4048, 4048;
-    EnvironmentBrowser: ManagedObject, 4049, 4049;
-    EventManager: ManagedObject, 4050, 4050;
-    ExtensibleManagedObject: ManagedObject, 4051, 4083;
-    Alarm: ExtensibleManagedObject, 4052, 4052;
-    ClusterEVCManager: ExtensibleManagedObject, 4053, 4053;
-    HostCpuSchedulerSystem: ExtensibleManagedObject, 4054, 4054;
-    HostFirewallSystem: ExtensibleManagedObject, 4055, 4055;
-    HostGraphicsManager: ExtensibleManagedObject, 4056, 4056;
-    HostMemorySystem: ExtensibleManagedObject, 4057, 4057;
-    HostNetworkSystem: ExtensibleManagedObject, 4058, 4058;
-    HostPciPassthruSystem: ExtensibleManagedObject, 4059, 4059;
-    HostServiceSystem: ExtensibleManagedObject, 4060, 4060;
-    HostStorageSystem: ExtensibleManagedObject, 4061, 4061;
-    HostVMotionSystem: ExtensibleManagedObject, 4062, 4062;
-    HostVirtualNicManager: ExtensibleManagedObject, 4063, 4063;
-    ManagedEntity: ExtensibleManagedObject, 4064, 4080;
-    ComputeResource: ManagedEntity, 4065, 4066;
-    ClusterComputeResource: ComputeResource, 4066, 4066;
-    Datacenter: ManagedEntity, 4067, 4067;
-    Datastore: ManagedEntity, 4068, 4068;
-    DistributedVirtualSwitch: ManagedEntity, 4069, 4070;
-    VmwareDistributedVirtualSwitch: DistributedVirtualSwitch, 4070, 4070;
-    Folder: ManagedEntity, 4071, 4072;
-    StoragePod: Folder, 4072, 4072;
-    HostSystem: ManagedEntity, 4073, 4073;
-    Network: ManagedEntity, 4074, 4076;
-    DistributedVirtualPortgroup: Network, 4075, 4075;
-    OpaqueNetwork: Network, 4076, 4076;
-    ResourcePool: ManagedEntity, 4077, 4078;
-    VirtualApp: ResourcePool, 4078, 4078;
-    TransitGateway: ManagedEntity, 4079, 4079;
-    VirtualMachine: ManagedEntity, 4080, 4080;
-    ScheduledTask: ExtensibleManagedObject, 4081, 4081;
-    Task: ExtensibleManagedObject, 4082, 4082;
-    VirtualMachineSnapshot: ExtensibleManagedObject, 4083, 4083;
-    ExtensionManager: ManagedObject, 4084, 4084;
-    FailoverClusterConfigurator: ManagedObject, 4085, 4085;
-    FailoverClusterManager: ManagedObject, 4086, 4086;
-    FileManager: ManagedObject, 4087, 4087;
-    GuestAliasManager: ManagedObject, 4088, 4088;
-    GuestAuthManager: ManagedObject, 4089, 4089;
-    GuestFileManager: ManagedObject, 4090, 4090;
-    GuestOperationsManager: ManagedObject, 4091, 4091;
-    GuestProcessManager: ManagedObject, 4092, 4092;
-    GuestWindowsRegistryManager: ManagedObject, 4093, 4093;
-    HealthUpdateManager: ManagedObject, 4094, 4094;
-    HistoryCollector: ManagedObject, 4095, 4097;
-    EventHistoryCollector: HistoryCollector, 4096, 4096;
-    TaskHistoryCollector: HistoryCollector, 4097, 4097;
-    HostAccessManager: ManagedObject, 4098, 4098;
-    HostAssignableHardwareManager: ManagedObject, 4099, 4099;
-    HostAuthenticationManager: ManagedObject, 4100, 4100;
-    HostAuthenticationStore: ManagedObject, 4101, 4104;
-    HostDirectoryStore: HostAuthenticationStore, 4102, 4103;
-    HostActiveDirectoryAuthentication: HostDirectoryStore, 4103, 4103;
-    HostLocalAuthentication: HostAuthenticationStore, 4104, 4104;
-    HostAutoStartManager: ManagedObject, 4105, 4105;
-    HostBootDeviceSystem: ManagedObject, 4106, 4106;
-    HostCacheConfigurationManager: ManagedObject, 4107, 4107;
-    HostCertificateManager: ManagedObject, 4108, 4108;
-    HostDatastoreBrowser: ManagedObject, 4109, 4109;
-    HostDatastoreSystem: ManagedObject, 4110, 4110;
-    HostDateTimeSystem: ManagedObject, 4111, 4111;
-    HostDiagnosticSystem: ManagedObject, 4112, 4112;
-    HostEsxAgentHostManager: ManagedObject, 4113, 4113;
-    HostFirmwareSystem: ManagedObject, 4114, 4114;
-    HostHealthStatusSystem: ManagedObject, 4115, 4115;
-    HostImageConfigManager: ManagedObject, 4116, 4116;
-    HostKernelModuleSystem: ManagedObject, 4117, 4117;
-    HostLocalAccountManager: ManagedObject, 4118, 4118;
-    HostNvdimmSystem: ManagedObject, 4119, 4119;
-    HostPatchManager: ManagedObject, 4120, 4120;
-    HostPowerSystem: ManagedObject, 4121, 4121;
-    HostSnmpSystem: ManagedObject, 4122, 4122;
-    HostSpecificationManager: ManagedObject, 4123, 4123;
-    HostVFlashManager: ManagedObject, 4124, 4124;
-    HostVsanInternalSystem: ManagedObject, 4125, 4125;
-    HostVsanSystem: ManagedObject, 4126, 4126;
-    HttpNfcLease: ManagedObject, 4127, 4127;
-    InternalDynamicTypeManager: ManagedObject, 4128, 4128;
-    IoFilterManager: ManagedObject, 4129, 4129;
-    IpPoolManager: ManagedObject, 4130, 4130;
-    IscsiManager: ManagedObject, 4131, 4131;
-    LicenseAssignmentManager: ManagedObject, 4132, 4132;
-    LicenseManager: ManagedObject, 4133, 4133;
-    LocalizationManager: ManagedObject, 4134, 4134;
-    MessageBusProxy: ManagedObject, 4135, 4135;
-    OptionManager: ManagedObject, 4136, 4136;
-    OverheadMemoryManager: ManagedObject, 4137, 4137;
-    OvfManager: ManagedObject, 4138, 4138;
-    PerformanceManager: ManagedObject, 4139, 4139;
-    Profile: ManagedObject, 4140, 4142;
-    ClusterProfile: Profile, 4141, 4141;
-    HostProfile: Profile, 4142, 4142;
-    ProfileComplianceManager: ManagedObject, 4143, 4143;
-    ProfileManager: ManagedObject, 4144, 4146;
-    ClusterProfileManager: ProfileManager, 4145, 4145;
-    HostProfileManager: ProfileManager, 4146, 4146;
-    PropertyCollector: ManagedObject, 4147, 4147;
-    PropertyFilter: ManagedObject, 4148, 4148;
-    ReflectManagedMethodExecuter: ManagedObject, 4149, 4149;
-    ResourcePlanningManager: ManagedObject, 4150, 4150;
-    ScheduledTaskManager: ManagedObject, 4151, 4151;
-    SearchIndex: ManagedObject, 4152, 4152;
-    ServiceInstance: ManagedObject, 4153, 4153;
-    ServiceManager: ManagedObject, 4154, 4154;
-    SessionManager: ManagedObject, 4155, 4155;
-    SimpleCommand: ManagedObject, 4156, 4156;
-    SiteInfoManager: ManagedObject, 4157, 4157;
-    StorageQueryManager: ManagedObject, 4158, 4158;
-    StorageResourceManager: ManagedObject, 4159, 4159;
-    TaskManager: ManagedObject, 4160, 4160;
-    TenantTenantManager: ManagedObject, 4161, 4161;
-    UserDirectory: ManagedObject, 4162, 4162;
-    VStorageObjectManagerBase: ManagedObject, 4163, 4165;
-    HostVStorageObjectManager: VStorageObjectManagerBase, 4164, 4164;
-    VcenterVStorageObjectManager: VStorageObjectManagerBase, 4165, 4165;
-    View: ManagedObject, 4166, 4170;
-    ManagedObjectView: View, 4167, 4170;
-    ContainerView: ManagedObjectView, 4168, 4168;
-    InventoryView: ManagedObjectView, 4169, 4169;
-    ListView: ManagedObjectView, 4170, 4170;
-    ViewManager: ManagedObject, 4171, 4171;
-    VirtualDiskManager: ManagedObject, 4172, 4172;
-    VirtualMachineCompatibilityChecker: ManagedObject, 4173, 4173;
-    VirtualMachineGuestCustomizationManager: ManagedObject, 4174, 4174;
-    VirtualMachineProvisioningChecker: ManagedObject, 4175, 4175;
-    VirtualizationManager: ManagedObject, 4176, 4176;
-    VsanUpgradeSystem: ManagedObject, 4177, 4177;
-    PbmCapabilityMetadataManager: ManagedObject, 4178, 4178;
-    PbmComplianceManager: ManagedObject, 4179, 4179;
-    PbmPlacementSolver: ManagedObject, 4180, 4180;
-    PbmProfileProfileManager: ManagedObject, 4181, 4181;
-    PbmReplicationManager: ManagedObject, 4183, 4183;
-    PbmServiceInstance: ManagedObject, 4184, 4184;
-    PbmSessionManager: ManagedObject, 4185, 4185;
-    CnsVolumeManager: ManagedObject, 4202, 4202;
-    VimClusterVsanVcStretchedClusterSystem: ManagedObject, 4207, 4207;
-    LookupDeploymentInformationService: ManagedObject, 4235, 4235;
-    LookupL10n: ManagedObject, 4236, 4236;
-    LookupLookupService: ManagedObject, 4237, 4237;
-    LookupServiceInstance: ManagedObject, 4238, 4238;
-    LookupServiceRegistration: ManagedObject, 4239, 4239;
-    SsoAdminConfigurationManagementService: ManagedObject, 4240, 4240;
-    SsoAdminDeploymentInformationService: ManagedObject, 4241, 4241;
-    SsoAdminDomainManagementService: ManagedObject, 4242, 4242;
-    SsoAdminIdentitySourceManagementService: ManagedObject, 4243, 4243;
-    SsoAdminLockoutPolicyService: ManagedObject, 4244, 4244;
-    SsoAdminPasswordPolicyService: ManagedObject, 4245, 4245;
-    SsoAdminPrincipalDiscoveryService: ManagedObject, 4246, 4246;
-    SsoAdminPrincipalManagementService: ManagedObject, 4247, 4247;
-    SsoAdminReplicationService: ManagedObject, 4248, 4248;
-    SsoAdminRoleManagementService: ManagedObject, 4249, 4249;
-    SsoAdminServiceInstance: ManagedObject, 4250, 4250;
-    SsoAdminSmtpManagementService: ManagedObject, 4251, 4251;
-    SsoAdminSystemManagementService: ManagedObject, 4252, 4252;
-    SsoGroupcheckGroupCheckService: ManagedObject, 4253, 4253;
-    SsoGroupcheckServiceInstance: ManagedObject, 4254, 4254;
-    SsoSessionManager: ManagedObject, 4255, 4255;
+    PbmIofilterInfo: DynamicData, 3206, 3206;
+    PbmLineOfServiceInfo: DynamicData, 3207, 3209;
+    PbmPersistenceBasedDataServiceInfo: PbmLineOfServiceInfo, 3208, 3208;
+    PbmVaioDataServiceInfo: PbmLineOfServiceInfo, 3209, 3209;
+    PbmPlacementCompatibilityResult: DynamicData, 3211, 3211;
+    PbmPlacementHub: DynamicData, 3212, 3212;
+    PbmPlacementHubInfo: DynamicData, 3213, 3213;
+    PbmPlacementMatchingResources: DynamicData, 3214, 3215;
+    PbmPlacementMatchingReplicationResources: PbmPlacementMatchingResources, 3215, 3215;
+    PbmPlacementRequirement: DynamicData, 3216, 3219;
+    PbmPlacementCapabilityConstraintsRequirement: PbmPlacementRequirement, 3217, 3217;
+    PbmPlacementCapabilityProfileRequirement: PbmPlacementRequirement, 3218, 3219;
+    PbmPlacementZoneTopologyRequirement: PbmPlacementCapabilityProfileRequirement, 3219, 3219;
+    PbmPlacementResourceUtilization: DynamicData, 3220, 3220;
+    PbmProfile: DynamicData, 3221, 3223;
+    PbmCapabilityProfile: PbmProfile, 3222, 3223;
+    PbmDefaultCapabilityProfile: PbmCapabilityProfile, 3223, 3223;
+    PbmProfileDetails: DynamicData, 3224, 3224;
+    PbmProfileId: DynamicData, 3225, 3225;
+    PbmProfileOperationOutcome: DynamicData, 3227, 3227;
+    PbmProfileResourceType: DynamicData, 3228, 3228;
+    PbmProfileToIofilterMap: DynamicData, 3229, 3229;
+    PbmQueryProfileResult: DynamicData, 3231, 3231;
+    PbmQueryReplicationGroupResult: DynamicData, 3232, 3232;
+    PbmRollupComplianceResult: DynamicData, 3233, 3233;
+    PbmServerObjectRef: DynamicData, 3234, 3234;
+    PbmServiceInstanceContent: DynamicData, 3235, 3235;
+    VslmAboutInfo: DynamicData, 3458, 3458;
+    VslmDatastoreSyncStatus: DynamicData, 3459, 3459;
+    VslmQueryDatastoreInfoResult: DynamicData, 3460, 3460;
+    VslmServiceInstanceContent: DynamicData, 3461, 3461;
+    VslmTaskInfo: DynamicData, 3462, 3462;
+    VslmTaskReason: DynamicData, 3463, 3467;
+    VslmTaskReasonAlarm: VslmTaskReason, 3464, 3464;
+    VslmTaskReasonSchedule: VslmTaskReason, 3465, 3465;
+    VslmTaskReasonSystem: VslmTaskReason, 3466, 3466;
+    VslmTaskReasonUser: VslmTaskReason, 3467, 3467;
+    VslmVsoVStorageObjectAssociations: DynamicData, 3468, 3468;
+    VslmVsoVStorageObjectAssociationsVmDiskAssociation: DynamicData, 3469, 3469;
+    VslmVsoVStorageObjectQueryResult: DynamicData, 3470, 3470;
+    VslmVsoVStorageObjectQuerySpec: DynamicData, 3471, 3471;
+    VslmVsoVStorageObjectResult: DynamicData, 3472, 3472;
+    VslmVsoVStorageObjectSnapshotResult: DynamicData, 3473, 3473;
+    ClusterRuntimeInfo: DynamicData, 3475, 3475;
+    CnsAccessControlSpec: DynamicData, 3476, 3477;
+    CnsNFSAccessControlSpec: CnsAccessControlSpec, 3477, 3477;
+    CnsBackingObjectDetails: DynamicData, 3478, 3481;
+    CnsBlockBackingDetails: CnsBackingObjectDetails, 3479, 3479;
+    CnsFileBackingDetails: CnsBackingObjectDetails, 3480, 3481;
+    CnsVsanFileShareBackingDetails: CnsFileBackingDetails, 3481, 3481;
+    CnsBaseCreateSpec: DynamicData, 3482, 3485;
+    CnsBlockCreateSpec: CnsBaseCreateSpec, 3483, 3483;
+    CnsFileCreateSpec: CnsBaseCreateSpec, 3484, 3485;
+    CnsVSANFileCreateSpec: CnsFileCreateSpec, 3485, 3485;
+    CnsContainerCluster: DynamicData, 3486, 3486;
+    CnsCursor: DynamicData, 3487, 3487;
+    CnsEntityMetadata: DynamicData, 3488, 3489;
+    CnsKubernetesEntityMetadata: CnsEntityMetadata, 3489, 3489;
+    CnsKubernetesEntityReference: DynamicData, 3490, 3490;
+    CnsPlacementResult: DynamicData, 3491, 3491;
+    CnsQueryFilter: DynamicData, 3492, 3493;
+    CnsKubernetesQueryFilter: CnsQueryFilter, 3493, 3493;
+    CnsQueryResult: DynamicData, 3494, 3494;
+    CnsQuerySelection: DynamicData, 3495, 3495;
+    CnsSnapshot: DynamicData, 3496, 3496;
+    CnsSnapshotCreateSpec: DynamicData, 3497, 3497;
+    CnsSnapshotDeleteSpec: DynamicData, 3498, 3498;
+    CnsSnapshotId: DynamicData, 3499, 3499;
+    CnsSnapshotQueryFilter: DynamicData, 3500, 3500;
+    CnsSnapshotQueryResult: DynamicData, 3501, 3501;
+    CnsSnapshotQueryResultEntry: DynamicData, 3502, 3502;
+    CnsSnapshotQuerySpec: DynamicData, 3503, 3503;
+    CnsSyncVolumeSpec: DynamicData, 3504, 3504;
+    CnsUnregisterVolumeSpec: DynamicData, 3505, 3505;
+    CnsVolume: DynamicData, 3506, 3506;
+    CnsVolumeACLConfigureSpec: DynamicData, 3507, 3507;
+    CnsVolumeAttachDetachSpec: DynamicData, 3508, 3508;
+    CnsVolumeControlFlagsSpec: DynamicData, 3509, 3509;
+    CnsVolumeCreateSpec: DynamicData, 3510, 3510;
+    CnsVolumeCryptoUpdateSpec: DynamicData, 3511, 3511;
+    CnsVolumeExtendSpec: DynamicData, 3512, 3512;
+    CnsVolumeId: DynamicData, 3513, 3513;
+    CnsVolumeInfo: DynamicData, 3514, 3515;
+    CnsBlockVolumeInfo: CnsVolumeInfo, 3515, 3515;
+    CnsVolumeMetadata: DynamicData, 3516, 3516;
+    CnsVolumeMetadataUpdateSpec: DynamicData, 3517, 3517;
+    CnsVolumeOperationBatchResult: DynamicData, 3518, 3518;
+    CnsVolumeOperationResult: DynamicData, 3519, 3526;
+    CnsAsyncQueryResult: CnsVolumeOperationResult, 3520, 3520;
+    CnsQueryVolumeInfoResult: CnsVolumeOperationResult, 3521, 3521;
+    CnsSnapshotOperationResult: CnsVolumeOperationResult, 3522, 3524;
+    CnsSnapshotCreateResult: CnsSnapshotOperationResult, 3523, 3523;
+    CnsSnapshotDeleteResult: CnsSnapshotOperationResult, 3524, 3524;
+    CnsVolumeAttachResult: CnsVolumeOperationResult, 3525, 3525;
+    CnsVolumeCreateResult: CnsVolumeOperationResult, 3526, 3526;
+    CnsVolumePolicyReconfigSpec: DynamicData, 3527, 3527;
+    CnsVolumeRelocateSpec: DynamicData, 3528, 3529;
+    CnsBlockVolumeRelocateSpec: CnsVolumeRelocateSpec, 3529, 3529;
+    CnsVolumeSource: DynamicData, 3530, 3532;
+    CnsCloneVolumeSource: CnsVolumeSource, 3531, 3531;
+    CnsSnapshotVolumeSource: CnsVolumeSource, 3532, 3532;
+    DiskClaimConfiguration: DynamicData, 3535, 3535;
+    LifecycleConfigDetails: DynamicData, 3558, 3558;
+    LifecycleFaultDomainDetails: DynamicData, 3559, 3559;
+    LifecyclePreCheckResult: DynamicData, 3560, 3560;
+    LifecycleWitnessDetails: DynamicData, 3561, 3561;
+    RemoteVsanSite: DynamicData, 3566, 3566;
+    RemoteVsanSiteAffinity: DynamicData, 3567, 3567;
+    RepairTimerInfo: DynamicData, 3568, 3568;
+    ResyncIopsInfo: DynamicData, 3569, 3569;
+    VSANEntityCompatibilityResult: DynamicData, 3572, 3572;
+    VSANSharedWitnessCompatibilityResult: DynamicData, 3573, 3573;
+    VcRemoteVsanServerClusterConfig: DynamicData, 3575, 3575;
+    VcRemoteVsanServerClusterInfo: DynamicData, 3576, 3576;
+    VimClusterVSANPreferredFaultDomainInfo: DynamicData, 3577, 3577;
+    VimClusterVSANStretchedClusterCapability: DynamicData, 3578, 3578;
+    VimClusterVSANStretchedClusterFaultDomainConfig: DynamicData, 3579, 3579;
+    VimClusterVSANWitnessHostInfo: DynamicData, 3580, 3580;
+    VimClusterVsanDiskMappingsConfigSpec: DynamicData, 3581, 3581;
+    VimClusterVsanFaultDomainSpec: DynamicData, 3582, 3584;
+    VsanFaultDomainDestroySpec: VimClusterVsanFaultDomainSpec, 3583, 3583;
+    VsanFaultDomainUpdateSpec: VimClusterVsanFaultDomainSpec, 3584, 3584;
+    VimClusterVsanFaultDomainsConfigSpec: DynamicData, 3585, 3585;
+    VimClusterVsanHostDiskMapping: DynamicData, 3586, 3586;
+    VimClusterVsanWitnessSpec: DynamicData, 3587, 3587;
+    VimHostVSANStretchedClusterHostCapability: DynamicData, 3588, 3588;
+    VimVsanVsanPMemConfig: DynamicData, 3604, 3604;
+    VsanAddStoragePoolDiskSpec: DynamicData, 3605, 3605;
+    VsanAutoRAIDConfig: DynamicData, 3607, 3607;
+    VsanAutoRAIDInfo: DynamicData, 3608, 3608;
+    VsanCapacityReservationInfo: DynamicData, 3613, 3613;
+    VsanConfigGeneration: DynamicData, 3677, 3677;
+    VsanDataEfficiencyConfig: DynamicData, 3681, 3682;
+    VsanDataEfficiencyConfigEx: VsanDataEfficiencyConfig, 3682, 3682;
+    VsanDataEncryptionConfig: DynamicData, 3683, 3683;
+    VsanDataInTransitEncryptionConfig: DynamicData, 3684, 3684;
+    VsanDatastoreConfig: DynamicData, 3686, 3687;
+    VsanAdvancedDatastoreConfig: VsanDatastoreConfig, 3687, 3687;
+    VsanDatastoreDefaultPolicySelectionConfig: DynamicData, 3688, 3688;
+    VsanDatastoreSpec: DynamicData, 3689, 3691;
+    VsanClientDatastoreConfig: VsanDatastoreSpec, 3690, 3690;
+    VsanXvcClientConfig: VsanDatastoreSpec, 3691, 3691;
+    VsanDeconvergedNetConfig: DynamicData, 3692, 3692;
+    VsanDeleteStoragePoolDiskSpec: DynamicData, 3693, 3693;
+    VsanDirectoryServerConfig: DynamicData, 3695, 3696;
+    ActiveVsanDirectoryServerConfig: VsanDirectoryServerConfig, 3696, 3696;
+    VsanEsaConfig: DynamicData, 3706, 3706;
+    VsanEsaConfigInfo: DynamicData, 3707, 3707;
+    VsanEsaDiskConfiguration: DynamicData, 3708, 3708;
+    VsanExtendedConfig: DynamicData, 3709, 3709;
+    VsanFileServiceConfig: DynamicData, 3713, 3713;
+    VsanFileServiceDomainConfig: DynamicData, 3715, 3715;
+    VsanFileShareNetPermission: DynamicData, 3724, 3724;
+    VsanHealthConfigSpec: DynamicData, 3756, 3756;
+    VsanHealthThreshold: DynamicData, 3764, 3764;
+    VsanHistoricalHealthConfig: DynamicData, 3766, 3766;
+    VsanHostDrsStats: DynamicData, 3782, 3782;
+    VsanHostRuntimeStats: DynamicData, 3796, 3796;
+    VsanHostVirtualApplianceInfo: DynamicData, 3800, 3800;
+    VsanIscsiTargetAuthSpec: DynamicData, 3831, 3831;
+    VsanIscsiTargetServiceConfig: DynamicData, 3836, 3837;
+    VsanIscsiTargetServiceSpec: VsanIscsiTargetServiceConfig, 3837, 3837;
+    VsanIscsiTargetServiceDefaultConfigSpec: DynamicData, 3838, 3838;
+    VsanIscsiVipConfigSpec: DynamicData, 3839, 3840;
+    VsanIscsiVipConfig: VsanIscsiVipConfigSpec, 3840, 3840;
+    VsanIscsiVipDVswitchConfig: DynamicData, 3841, 3841;
+    VsanIscsiVipVswitchConfig: DynamicData, 3842, 3842;
+    VsanMetricProfile: DynamicData, 3849, 3849;
+    VsanMetricsConfig: DynamicData, 3850, 3850;
+    VsanPerfsvcConfig: DynamicData, 3914, 3914;
+    VsanProactiveRebalanceInfo: DynamicData, 3920, 3920;
+    VsanRdmaConfig: DynamicData, 3924, 3924;
+    VsanRuntimeStatsHostMap: DynamicData, 3939, 3939;
+    VsanSiteFaultDomain: DynamicData, 3942, 3942;
+    VsanSiteFaultDomainConfig: DynamicData, 3943, 3943;
+    VsanSnapServiceConfig: DynamicData, 3953, 3953;
+    VsanStoragePoolDisk: DynamicData, 3967, 3967;
+    VsanStretchedClusterConfig: DynamicData, 3969, 3969;
+    VsanUnmapConfig: DynamicData, 3973, 3973;
+    VsanVbossConfig: DynamicData, 3975, 3977;
+    VsanVbossClusterConfig: VsanVbossConfig, 3976, 3976;
+    VsanVbossHostConfig: VsanVbossConfig, 3977, 3977;
+    VsanVbossObjectStoreConfig: DynamicData, 3978, 3978;
+    VsanVcLifecycleCheckResult: DynamicData, 3980, 3980;
+    VsanVcLifecycleCheckSpec: DynamicData, 3981, 3981;
+    VsanVcStretchedClusterConfigSpec: DynamicData, 3983, 3983;
+    VsanVipNetworkConfig: DynamicData, 3993, 3993;
+    VsanVumConfig: DynamicData, 4002, 4002;
+    VsanXVCClientInfo: DynamicData, 4008, 4008;
+    VsanXVCDatastoreConfig: DynamicData, 4009, 4009;
+    VsanXVCDatastoreInfo: DynamicData, 4010, 4010;
+    LookupServiceContent: DynamicData, 4018, 4018;
+    LookupServiceRegistrationAttribute: DynamicData, 4019, 4019;
+    LookupServiceRegistrationEndpoint: DynamicData, 4020, 4020;
+    LookupServiceRegistrationEndpointType: DynamicData, 4021, 4021;
+    LookupServiceRegistrationFilter: DynamicData, 4022, 4022;
+    LookupServiceRegistrationMutableServiceInfo: DynamicData, 4023, 4025;
+    LookupServiceRegistrationCommonServiceInfo: LookupServiceRegistrationMutableServiceInfo, 4024, 4025;
+    LookupServiceRegistrationInfo: LookupServiceRegistrationCommonServiceInfo, 4025, 4025;
+    LookupServiceRegistrationServiceType: DynamicData, 4026, 4026;
+    SsoAdminGroup: DynamicData, 4027, 4027;
+    SsoAdminGroupDetails: DynamicData, 4028, 4028;
+    SsoAdminPasswordFormat: DynamicData, 4029, 4029;
+    SsoAdminPasswordFormatAlphabeticRestriction: DynamicData, 4030, 4030;
+    SsoAdminPasswordFormatLengthRestriction: DynamicData, 4031, 4031;
+    SsoAdminPasswordPolicy: DynamicData, 4032, 4032;
+    SsoAdminPersonDetails: DynamicData, 4033, 4033;
+    SsoAdminPersonUser: DynamicData, 4034, 4034;
+    SsoAdminPrincipalDiscoveryServiceSearchCriteria: DynamicData, 4035, 4035;
+    SsoAdminServiceContent: DynamicData, 4036, 4036;
+    SsoAdminSolutionDetails: DynamicData, 4037, 4037;
+    SsoAdminSolutionUser: DynamicData, 4038, 4038;
+    SsoAdminUser: DynamicData, 4039, 4039;
+    SsoAuthenticationCredentials: DynamicData, 4040, 4040;
+    SsoAuthenticationDetails: DynamicData, 4041, 4041;
+    SsoDomain: DynamicData, 4042, 4042;
+    SsoGroupcheckServiceContent: DynamicData, 4043, 4043;
+    SsoIdentitySource: DynamicData, 4044, 4045;
+    SsoLdapIdentitySource: SsoIdentitySource, 4045, 4045;
+    SsoIdentitySources: DynamicData, 4046, 4046;
+    SsoLdapIdentitySourceDetails: DynamicData, 4047, 4047;
+    SsoPrincipalId: DynamicData, 4048, 4048;
+    DynamicProperty: DataObject, 4049, 4049;
+    ManagedObject: Object, 4050, 4270;
+    AlarmManager: ManagedObject, 4051, 4051;
+    AuthorizationManager: ManagedObject, 4052, 4052;
+    CertificateManager: ManagedObject, 4053, 4053;
+    CryptoManager: ManagedObject, 4054, 4057;
+    CryptoManagerHost: CryptoManager, 4055, 4056;
+    CryptoManagerHostKMS: CryptoManagerHost, 4056, 4056;
+    CryptoManagerKmip: CryptoManager, 4057, 4057;
+    CustomFieldsManager: ManagedObject, 4058, 4058;
+    CustomizationSpecManager: ManagedObject, 4059, 4059;
+    DatastoreNamespaceManager: ManagedObject, 4060, 4060;
+    DiagnosticManager: ManagedObject, 4061, 4061;
+    DirectPathProfileManager: ManagedObject, 4062, 4062;
+    DistributedVirtualSwitchManager: ManagedObject, 4063, 4063;
+    EnvironmentBrowser: ManagedObject, 4064, 4064;
+    EventManager: ManagedObject, 4065, 4065;
+    ExtensibleManagedObject: ManagedObject, 4066, 4098;
+    Alarm: ExtensibleManagedObject, 4067, 4067;
+    ClusterEVCManager: ExtensibleManagedObject, 4068, 4068;
+    HostCpuSchedulerSystem: ExtensibleManagedObject, 4069, 4069;
+    HostFirewallSystem: ExtensibleManagedObject, 4070, 4070;
+    HostGraphicsManager: ExtensibleManagedObject, 4071, 4071;
+    HostMemorySystem: ExtensibleManagedObject, 4072, 4072;
+    HostNetworkSystem: ExtensibleManagedObject, 4073, 4073;
+    HostPciPassthruSystem: ExtensibleManagedObject, 4074, 4074;
+    HostServiceSystem: ExtensibleManagedObject, 4075, 4075;
+    HostStorageSystem: ExtensibleManagedObject, 4076, 4076;
+    HostVMotionSystem: ExtensibleManagedObject, 4077, 4077;
+    HostVirtualNicManager: ExtensibleManagedObject, 4078, 4078;
+    ManagedEntity: ExtensibleManagedObject, 4079, 4095;
+    ComputeResource: ManagedEntity, 4080, 4081;
+    ClusterComputeResource: ComputeResource, 4081, 4081;
+    Datacenter: ManagedEntity, 4082, 4082;
+    Datastore: ManagedEntity, 4083, 4083;
+    DistributedVirtualSwitch: ManagedEntity, 4084, 4085;
+    VmwareDistributedVirtualSwitch: DistributedVirtualSwitch, 4085, 4085;
+    Folder: ManagedEntity, 4086, 4087;
+    StoragePod: Folder, 4087, 4087;
+    HostSystem: ManagedEntity, 4088, 4088;
+    Network: ManagedEntity, 4089, 4091;
+    DistributedVirtualPortgroup: Network, 4090, 4090;
+    OpaqueNetwork: Network, 4091, 4091;
+    ResourcePool: ManagedEntity, 4092, 4093;
+    VirtualApp: ResourcePool, 4093, 4093;
+    TransitGateway: ManagedEntity, 4094, 4094;
+    VirtualMachine: ManagedEntity, 4095, 4095;
+    ScheduledTask: ExtensibleManagedObject, 4096, 4096;
+    Task: ExtensibleManagedObject, 4097, 4097;
+    VirtualMachineSnapshot: ExtensibleManagedObject, 4098, 4098;
+    ExtensionManager: ManagedObject, 4099, 4099;
+    FailoverClusterConfigurator: ManagedObject, 4100, 4100;
+    FailoverClusterManager: ManagedObject, 4101, 4101;
+    FileManager: ManagedObject, 4102, 4102;
+    GuestAliasManager: ManagedObject, 4103, 4103;
+    GuestAuthManager: ManagedObject, 4104, 4104;
+    GuestFileManager: ManagedObject, 4105, 4105;
+    GuestOperationsManager: ManagedObject, 4106, 4106;
+    GuestProcessManager: ManagedObject, 4107, 4107;
+    GuestWindowsRegistryManager: ManagedObject, 4108, 4108;
+    HealthUpdateManager: ManagedObject, 4109, 4109;
+    HistoryCollector: ManagedObject, 4110, 4112;
+    EventHistoryCollector: HistoryCollector, 4111, 4111;
+    TaskHistoryCollector: HistoryCollector, 4112, 4112;
+    HostAccessManager: ManagedObject, 4113, 4113;
+    HostAssignableHardwareManager: ManagedObject, 4114, 4114;
+    HostAuthenticationManager: ManagedObject, 4115, 4115;
+    HostAuthenticationStore: ManagedObject, 4116, 4119;
+    HostDirectoryStore: HostAuthenticationStore, 4117, 4118;
+    HostActiveDirectoryAuthentication: HostDirectoryStore, 4118, 4118;
+    HostLocalAuthentication: HostAuthenticationStore, 4119, 4119;
+    HostAutoStartManager: ManagedObject, 4120, 4120;
+    HostBootDeviceSystem: ManagedObject, 4121, 4121;
+    HostCacheConfigurationManager: ManagedObject, 4122, 4122;
+    HostCertificateManager: ManagedObject, 4123, 4123;
+    HostDatastoreBrowser: ManagedObject, 4124, 4124;
+    HostDatastoreSystem: ManagedObject, 4125, 4125;
+    HostDateTimeSystem: ManagedObject, 4126, 4126;
+    HostDiagnosticSystem: ManagedObject, 4127, 4127;
+    HostEsxAgentHostManager: ManagedObject, 4128, 4128;
+    HostFirmwareSystem: ManagedObject, 4129, 4129;
+    HostHealthStatusSystem: ManagedObject, 4130, 4130;
+    HostImageConfigManager: ManagedObject, 4131, 4131;
+    HostKernelModuleSystem: ManagedObject, 4132, 4132;
+    HostLocalAccountManager: ManagedObject, 4133, 4133;
+    HostNvdimmSystem: ManagedObject, 4134, 4134;
+    HostPatchManager: ManagedObject, 4135, 4135;
+    HostPowerSystem: ManagedObject, 4136, 4136;
+    HostSnmpSystem: ManagedObject, 4137, 4137;
+    HostSpecificationManager: ManagedObject, 4138, 4138;
+    HostVFlashManager: ManagedObject, 4139, 4139;
+    HostVsanInternalSystem: ManagedObject, 4140, 4140;
+    HostVsanSystem: ManagedObject, 4141, 4141;
+    HttpNfcLease: ManagedObject, 4142, 4142;
+    InternalDynamicTypeManager: ManagedObject, 4143, 4143;
+    IoFilterManager: ManagedObject, 4144, 4144;
+    IpPoolManager: ManagedObject, 4145, 4145;
+    IscsiManager: ManagedObject, 4146, 4146;
+    LicenseAssignmentManager: ManagedObject, 4147, 4147;
+    LicenseManager: ManagedObject, 4148, 4148;
+    LocalizationManager: ManagedObject, 4149, 4149;
+    MessageBusProxy: ManagedObject, 4150, 4150;
+    OptionManager: ManagedObject, 4151, 4151;
+    OverheadMemoryManager: ManagedObject, 4152, 4152;
+    OvfManager: ManagedObject, 4153, 4153;
+    PerformanceManager: ManagedObject, 4154, 4154;
+    Profile: ManagedObject, 4155, 4157;
+    ClusterProfile: Profile, 4156, 4156;
+    HostProfile: Profile, 4157, 4157;
+    ProfileComplianceManager: ManagedObject, 4158, 4158;
+    ProfileManager: ManagedObject, 4159, 4161;
+    ClusterProfileManager: ProfileManager, 4160, 4160;
+    HostProfileManager: ProfileManager, 4161, 4161;
+    PropertyCollector: ManagedObject, 4162, 4162;
+    PropertyFilter: ManagedObject, 4163, 4163;
+    ReflectManagedMethodExecuter: ManagedObject, 4164, 4164;
+    ResourcePlanningManager: ManagedObject, 4165, 4165;
+    ScheduledTaskManager: ManagedObject, 4166, 4166;
+    SearchIndex: ManagedObject, 4167, 4167;
+    ServiceInstance: ManagedObject, 4168, 4168;
+    ServiceManager: ManagedObject, 4169, 4169;
+    SessionManager: ManagedObject, 4170, 4170;
+    SimpleCommand: ManagedObject, 4171, 4171;
+    SiteInfoManager: ManagedObject, 4172, 4172;
+    StorageQueryManager: ManagedObject, 4173, 4173;
+    StorageResourceManager: ManagedObject, 4174, 4174;
+    TaskManager: ManagedObject, 4175, 4175;
+    TenantTenantManager: ManagedObject, 4176, 4176;
+    UserDirectory: ManagedObject, 4177, 4177;
+    VStorageObjectManagerBase: ManagedObject, 4178, 4180;
+    HostVStorageObjectManager: VStorageObjectManagerBase, 4179, 4179;
+    VcenterVStorageObjectManager: VStorageObjectManagerBase, 4180, 4180;
+    View: ManagedObject, 4181, 4185;
+    ManagedObjectView: View, 4182, 4185;
+    ContainerView: ManagedObjectView, 4183, 4183;
+    InventoryView: ManagedObjectView, 4184, 4184;
+    ListView: ManagedObjectView, 4185, 4185;
+    ViewManager: ManagedObject, 4186, 4186;
+    VirtualDiskManager: ManagedObject, 4187, 4187;
+    VirtualMachineCompatibilityChecker: ManagedObject, 4188, 4188;
+    VirtualMachineGuestCustomizationManager: ManagedObject, 4189, 4189;
+    VirtualMachineProvisioningChecker: ManagedObject, 4190, 4190;
+    VirtualizationManager: ManagedObject, 4191, 4191;
+    VsanUpgradeSystem: ManagedObject, 4192, 4192;
+    PbmCapabilityMetadataManager: ManagedObject, 4193, 4193;
+    PbmComplianceManager: ManagedObject, 4194, 4194;
+    PbmPlacementSolver: ManagedObject, 4195, 4195;
+    PbmProfileProfileManager: ManagedObject, 4196, 4196;
+    PbmReplicationManager: ManagedObject, 4198, 4198;
+    PbmServiceInstance: ManagedObject, 4199, 4199;
+    PbmSessionManager: ManagedObject, 4200, 4200;
+    VslmServiceInstance: ManagedObject, 4212, 4212;
+    VslmSessionManager: ManagedObject, 4213, 4213;
+    VslmStorageLifecycleManager: ManagedObject, 4214, 4214;
+    VslmTask: ManagedObject, 4215, 4215;
+    VslmVStorageObjectManager: ManagedObject, 4216, 4216;
+    CnsVolumeManager: ManagedObject, 4217, 4217;
+    VimClusterVsanVcStretchedClusterSystem: ManagedObject, 4222, 4222;
+    VsanVcClusterConfigSystem: ManagedObject, 4245, 4245;
+    LookupDeploymentInformationService: ManagedObject, 4250, 4250;
+    LookupL10n: ManagedObject, 4251, 4251;
+    LookupLookupService: ManagedObject, 4252, 4252;
+    LookupServiceInstance: ManagedObject, 4253, 4253;
+    LookupServiceRegistration: ManagedObject, 4254, 4254;
+    SsoAdminConfigurationManagementService: ManagedObject, 4255, 4255;
+    SsoAdminDeploymentInformationService: ManagedObject, 4256, 4256;
+    SsoAdminDomainManagementService: ManagedObject, 4257, 4257;
+    SsoAdminIdentitySourceManagementService: ManagedObject, 4258, 4258;
+    SsoAdminLockoutPolicyService: ManagedObject, 4259, 4259;
+    SsoAdminPasswordPolicyService: ManagedObject, 4260, 4260;
+    SsoAdminPrincipalDiscoveryService: ManagedObject, 4261, 4261;
+    SsoAdminPrincipalManagementService: ManagedObject, 4262, 4262;
+    SsoAdminReplicationService: ManagedObject, 4263, 4263;
+    SsoAdminRoleManagementService: ManagedObject, 4264, 4264;
+    SsoAdminServiceInstance: ManagedObject, 4265, 4265;
+    SsoAdminSmtpManagementService: ManagedObject, 4266, 4266;
+    SsoAdminSystemManagementService: ManagedObject, 4267, 4267;
+    SsoGroupcheckGroupCheckService: ManagedObject, 4268, 4268;
+    SsoGroupcheckServiceInstance: ManagedObject, 4269, 4269;
+    SsoSessionManager: ManagedObject, 4270, 4270;
 }
 
 impl DynamicArray {
@@ -3679,8 +3804,8 @@ impl AlarmFilterSpec {
     pub const TYPE_ENTITY: usize = 1;
     pub const TYPE_TRIGGER: usize = 2;
     #[inline] pub fn status(&self) -> Items<'_, Choice<enums::ManagedEntityStatus>> { self.as_object().read_list(0) }
-    #[inline] pub fn status_mut(&mut self) -> ItemsMut<'_, Choice<enums::ManagedEntityStatus>> { self.as_object_mut().list_mut(0, E(4502)) }
-    #[inline] pub fn set_status<A: Into<enums::ManagedEntityStatus>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, E(4502), items.into_iter().map(|item| enum_value(item.into()))); self }
+    #[inline] pub fn status_mut(&mut self) -> ItemsMut<'_, Choice<enums::ManagedEntityStatus>> { self.as_object_mut().list_mut(0, E(4517)) }
+    #[inline] pub fn set_status<A: Into<enums::ManagedEntityStatus>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, E(4517), items.into_iter().map(|item| enum_value(item.into()))); self }
     #[inline] pub fn push_status<A: Into<enums::ManagedEntityStatus>>(&mut self, item: A) -> &mut Self { let value = enum_value(item.into()); self.status_mut().values().push(value); self }
     #[inline] pub fn type_entity(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
     #[inline] pub fn set_type_entity(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -4726,8 +4851,8 @@ impl ClusterClusterInitialPlacementAction {
     #[inline] pub fn pool(&self) -> Moref { self.as_object().read::<Moref>(3) }
     #[inline] pub fn set_pool(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn available_networks(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn available_networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4074)) }
-    #[inline] pub fn set_available_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4074), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn available_networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4089)) }
+    #[inline] pub fn set_available_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4089), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_available_networks<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.available_networks_mut().values().push(value); self }
     #[inline] pub fn config_spec(&self) -> Option<&views::VirtualMachineConfigSpec> { self.as_object().read_optional::<views::VirtualMachineConfigSpec>(5) }
     #[inline] pub fn set_config_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineConfigSpec, _>(5, view); self }
@@ -4760,8 +4885,8 @@ impl ClusterClusterRelocatePlacementAction {
     #[inline] pub fn set_relocate_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineRelocateSpec, _>(4, view); self }
     #[inline] pub fn relocate_spec_mut(&mut self) -> &mut views::VirtualMachineRelocateSpec { self.as_object_mut().view_mut(4) }
     #[inline] pub fn available_networks(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn available_networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4074)) }
-    #[inline] pub fn set_available_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4074), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn available_networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4089)) }
+    #[inline] pub fn set_available_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4089), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_available_networks<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.available_networks_mut().values().push(value); self }
 }
 
@@ -4948,8 +5073,8 @@ impl ClusterComputeResourceClusterConfigResult {
     #[inline] pub fn set_failed_hosts<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1015), items.into_iter().map(|item| view_value::<views::FolderFailedHostResult, A>(item))); self }
     #[inline] pub fn push_failed_hosts<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::FolderFailedHostResult, A>(item); self.failed_hosts_mut().values().push(value); self }
     #[inline] pub fn configured_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn configured_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
-    #[inline] pub fn set_configured_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn configured_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4088)) }
+    #[inline] pub fn set_configured_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_configured_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.configured_hosts_mut().values().push(value); self }
 }
 
@@ -5033,8 +5158,8 @@ impl ClusterComputeResourceHCIConfigInfo {
     #[inline] pub fn set_dvs_setting<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(125), items.into_iter().map(|item| view_value::<views::ClusterComputeResourceDVSSetting, A>(item))); self }
     #[inline] pub fn push_dvs_setting<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ClusterComputeResourceDVSSetting, A>(item); self.dvs_setting_mut().values().push(value); self }
     #[inline] pub fn configured_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn configured_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4073)) }
-    #[inline] pub fn set_configured_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn configured_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4088)) }
+    #[inline] pub fn set_configured_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_configured_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.configured_hosts_mut().values().push(value); self }
     #[inline] pub fn host_config_profile(&self) -> Option<&views::ClusterComputeResourceHostConfigurationProfile> { self.as_object().read_optional::<views::ClusterComputeResourceHostConfigurationProfile>(3) }
     #[inline] pub fn set_host_config_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ClusterComputeResourceHostConfigurationProfile, _>(3, view); self }
@@ -5175,8 +5300,8 @@ impl ClusterComputeResourceVcsSlots {
     #[inline] pub fn host(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4068)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4083)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4083), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn total_slots(&self) -> i32 { self.as_object().read::<i32>(3) }
     #[inline] pub fn set_total_slots(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -5298,8 +5423,8 @@ impl ClusterFailoverHostAdmissionControlPolicy {
     pub const FAILOVER_HOSTS: usize = 2;
     pub const FAILOVER_LEVEL: usize = 3;
     #[inline] pub fn failover_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn failover_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4073)) }
-    #[inline] pub fn set_failover_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn failover_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4088)) }
+    #[inline] pub fn set_failover_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_failover_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.failover_hosts_mut().values().push(value); self }
     #[inline] pub fn failover_level(&self) -> Option<i32> { self.as_object().read_optional::<i32>(3) }
     #[inline] pub fn set_failover_level(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -5431,8 +5556,8 @@ impl ClusterDasConfigInfo {
     #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, D(2418), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.option_mut().values().push(value); self }
     #[inline] pub fn heartbeat_datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(9) }
-    #[inline] pub fn heartbeat_datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(9, M(4068)) }
-    #[inline] pub fn set_heartbeat_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn heartbeat_datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(9, M(4083)) }
+    #[inline] pub fn set_heartbeat_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, M(4083), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_heartbeat_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.heartbeat_datastore_mut().values().push(value); self }
     #[inline] pub fn h_b_datastore_candidate_policy(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(10) }
     #[inline] pub fn set_h_b_datastore_candidate_policy(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(10, text); self }
@@ -5706,8 +5831,8 @@ impl ClusterEVCManagerCheckResult {
     #[inline] pub fn set_error(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizedMethodFault, _>(1, view); self }
     #[inline] pub fn error_mut(&mut self) -> &mut views::LocalizedMethodFault { self.as_object_mut().view_mut(1) }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -5778,16 +5903,16 @@ impl ClusterGroupInfo {
 impl ClusterHostGroup {
     pub const HOST: usize = 3;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
 impl ClusterVmGroup {
     pub const VM: usize = 3;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4080)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4095)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4095), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
@@ -5981,16 +6106,16 @@ impl ClusterRuleInfo {
 impl ClusterAffinityRuleSpec {
     pub const VM: usize = 8;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(8) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4080)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4095)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4095), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
 impl ClusterAntiAffinityRuleSpec {
     pub const VM: usize = 8;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(8) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4080)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4095)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4095), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
@@ -6060,12 +6185,12 @@ impl ClusterSystemVMsConfigInfo {
     pub const DS_TAG_CATEGORIES_TO_EXCLUDE: usize = 2;
     pub const DEPLOYMENT_MODE: usize = 3;
     #[inline] pub fn allowed_datastores(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn allowed_datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4068)) }
-    #[inline] pub fn set_allowed_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn allowed_datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4083)) }
+    #[inline] pub fn set_allowed_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4083), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_allowed_datastores<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.allowed_datastores_mut().values().push(value); self }
     #[inline] pub fn not_allowed_datastores(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn not_allowed_datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4068)) }
-    #[inline] pub fn set_not_allowed_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn not_allowed_datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4083)) }
+    #[inline] pub fn set_not_allowed_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4083), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_not_allowed_datastores<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.not_allowed_datastores_mut().values().push(value); self }
     #[inline] pub fn ds_tag_categories_to_exclude(&self) -> Items<'_, ArcStr> { self.as_object().read_list(2) }
     #[inline] pub fn ds_tag_categories_to_exclude_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(2, T::String) }
@@ -6941,12 +7066,12 @@ impl CryptoManagerKmipCryptoKeyStatus {
     #[inline] pub fn set_key_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoManagerKmipCryptoKeyStatusKeyInfo, _>(3, view); self }
     #[inline] pub fn key_info_mut(&mut self) -> &mut views::CryptoManagerKmipCryptoKeyStatusKeyInfo { self.as_object_mut().view_mut(3) }
     #[inline] pub fn encrypted_vms(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn encrypted_vms_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4080)) }
-    #[inline] pub fn set_encrypted_vms<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn encrypted_vms_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4095)) }
+    #[inline] pub fn set_encrypted_vms<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4095), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_encrypted_vms<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.encrypted_vms_mut().values().push(value); self }
     #[inline] pub fn affected_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn affected_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4073)) }
-    #[inline] pub fn set_affected_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn affected_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4088)) }
+    #[inline] pub fn set_affected_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_affected_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.affected_hosts_mut().values().push(value); self }
     #[inline] pub fn referenced_by_tags(&self) -> Items<'_, ArcStr> { self.as_object().read_list(6) }
     #[inline] pub fn referenced_by_tags_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(6, T::String) }
@@ -7439,8 +7564,8 @@ impl DVPortConfigInfo {
     #[inline] pub fn name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn scope(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4064)) }
-    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4079)) }
+    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scope<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scope_mut().values().push(value); self }
     #[inline] pub fn description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
     #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
@@ -7466,8 +7591,8 @@ impl DVPortConfigSpec {
     #[inline] pub fn name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
     #[inline] pub fn scope(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4064)) }
-    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4079)) }
+    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scope<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scope_mut().values().push(value); self }
     #[inline] pub fn description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
     #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
@@ -7655,8 +7780,8 @@ impl DVPortgroupConfigInfo {
     #[inline] pub fn port_name_format(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(9) }
     #[inline] pub fn set_port_name_format(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(9, text); self }
     #[inline] pub fn scope(&self) -> Items<'_, Moref> { self.as_object().read_list(10) }
-    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(10, M(4064)) }
-    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(10, M(4079)) }
+    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scope<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scope_mut().values().push(value); self }
     #[inline] pub fn vendor_specific_config(&self) -> Items<'_, views::DistributedVirtualSwitchKeyedOpaqueBlob> { self.as_object().read_list(11) }
     #[inline] pub fn vendor_specific_config_mut(&mut self) -> ItemsMut<'_, views::DistributedVirtualSwitchKeyedOpaqueBlob> { self.as_object_mut().list_mut(11, D(424)) }
@@ -7723,8 +7848,8 @@ impl DVPortgroupConfigSpec {
     #[inline] pub fn backing_type(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(7) }
     #[inline] pub fn set_backing_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(7, text); self }
     #[inline] pub fn scope(&self) -> Items<'_, Moref> { self.as_object().read_list(8) }
-    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4064)) }
-    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4079)) }
+    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scope<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scope_mut().values().push(value); self }
     #[inline] pub fn policy(&self) -> Option<&views::DVPortgroupPolicy> { self.as_object().read_optional::<views::DVPortgroupPolicy>(9) }
     #[inline] pub fn set_policy(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVPortgroupPolicy, _>(9, view); self }
@@ -7886,8 +8011,8 @@ impl DVSConfigInfo {
     #[inline] pub fn set_uplink_port_policy(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVSUplinkPortPolicy, _>(5, view); self }
     #[inline] pub fn uplink_port_policy_mut(&mut self) -> &mut views::DVSUplinkPortPolicy { self.as_object_mut().view_mut(5) }
     #[inline] pub fn uplink_portgroup(&self) -> Items<'_, Moref> { self.as_object().read_list(6) }
-    #[inline] pub fn uplink_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4075)) }
-    #[inline] pub fn set_uplink_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4075), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn uplink_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4090)) }
+    #[inline] pub fn set_uplink_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4090), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_uplink_portgroup<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.uplink_portgroup_mut().values().push(value); self }
     #[inline] pub fn default_port_config(&self) -> &views::DVPortSetting { self.as_object().read::<views::DVPortSetting>(7) }
     #[inline] pub fn set_default_port_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVPortSetting, _>(7, view); self }
@@ -8025,8 +8150,8 @@ impl DVSConfigSpec {
     #[inline] pub fn set_uplink_port_policy(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVSUplinkPortPolicy, _>(4, view); self }
     #[inline] pub fn uplink_port_policy_mut(&mut self) -> &mut views::DVSUplinkPortPolicy { self.as_object_mut().view_mut(4) }
     #[inline] pub fn uplink_portgroup(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn uplink_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4075)) }
-    #[inline] pub fn set_uplink_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4075), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn uplink_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4090)) }
+    #[inline] pub fn set_uplink_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4090), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_uplink_portgroup<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.uplink_portgroup_mut().values().push(value); self }
     #[inline] pub fn default_port_config(&self) -> Option<&views::DVPortSetting> { self.as_object().read_optional::<views::DVPortSetting>(6) }
     #[inline] pub fn set_default_port_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVPortSetting, _>(6, view); self }
@@ -8437,16 +8562,16 @@ impl DVSSummary {
     #[inline] pub fn set_product_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DistributedVirtualSwitchProductSpec, _>(3, view); self }
     #[inline] pub fn product_info_mut(&mut self) -> &mut views::DistributedVirtualSwitchProductSpec { self.as_object_mut().view_mut(3) }
     #[inline] pub fn host_member(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn host_member_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4073)) }
-    #[inline] pub fn set_host_member<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_member_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4088)) }
+    #[inline] pub fn set_host_member<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host_member<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_member_mut().values().push(value); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4080)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4095)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4095), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(6) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn portgroup_name(&self) -> Items<'_, ArcStr> { self.as_object().read_list(7) }
     #[inline] pub fn portgroup_name_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(7, T::String) }
@@ -8494,8 +8619,8 @@ impl DasHeartbeatDatastoreInfo {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4088)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -9126,8 +9251,8 @@ impl DirectPathProfileManagerFilterSpec {
     #[inline] pub fn set_names<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_names<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.names_mut().values().push(value); self }
     #[inline] pub fn clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4066)) }
-    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4066), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4081)) }
+    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4081), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.clusters_mut().values().push(value); self }
 }
 
@@ -9277,8 +9402,8 @@ impl DistributedVirtualPortgroupNsxPortgroupOperationResult {
     pub const PORTGROUPS: usize = 0;
     pub const PROBLEMS: usize = 1;
     #[inline] pub fn portgroups(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn portgroups_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4075)) }
-    #[inline] pub fn set_portgroups<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4075), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn portgroups_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4090)) }
+    #[inline] pub fn set_portgroups<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4090), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_portgroups<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.portgroups_mut().values().push(value); self }
     #[inline] pub fn problems(&self) -> Items<'_, views::DistributedVirtualPortgroupProblem> { self.as_object().read_list(1) }
     #[inline] pub fn problems_mut(&mut self) -> ItemsMut<'_, views::DistributedVirtualPortgroupProblem> { self.as_object_mut().list_mut(1, D(411)) }
@@ -9517,8 +9642,8 @@ impl DistributedVirtualSwitchManagerHostDvsFilterSpec {
 impl DistributedVirtualSwitchManagerHostArrayFilter {
     pub const HOST: usize = 1;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -9540,12 +9665,12 @@ impl DistributedVirtualSwitchManagerImportResult {
     pub const DISTRIBUTED_VIRTUAL_PORTGROUP: usize = 1;
     pub const IMPORT_FAULT: usize = 2;
     #[inline] pub fn distributed_virtual_switch(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn distributed_virtual_switch_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4069)) }
-    #[inline] pub fn set_distributed_virtual_switch<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4069), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn distributed_virtual_switch_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4084)) }
+    #[inline] pub fn set_distributed_virtual_switch<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4084), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_distributed_virtual_switch<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.distributed_virtual_switch_mut().values().push(value); self }
     #[inline] pub fn distributed_virtual_portgroup(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn distributed_virtual_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4075)) }
-    #[inline] pub fn set_distributed_virtual_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4075), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn distributed_virtual_portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4090)) }
+    #[inline] pub fn set_distributed_virtual_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4090), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_distributed_virtual_portgroup<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.distributed_virtual_portgroup_mut().values().push(value); self }
     #[inline] pub fn import_fault(&self) -> Items<'_, views::ImportOperationBulkFaultFaultOnImport> { self.as_object().read_list(2) }
     #[inline] pub fn import_fault_mut(&mut self) -> ItemsMut<'_, views::ImportOperationBulkFaultFaultOnImport> { self.as_object_mut().list_mut(2, D(1482)) }
@@ -9560,8 +9685,8 @@ impl DistributedVirtualSwitchManagerSpanInfo {
     #[inline] pub fn id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4066)) }
-    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4066), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4081)) }
+    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4081), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.clusters_mut().values().push(value); self }
     #[inline] pub fn exclusive(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
     #[inline] pub fn set_exclusive(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -9646,8 +9771,8 @@ impl DistributedVirtualSwitchPortCriteria {
     #[inline] pub fn set_port_key<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_port_key<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.port_key_mut().values().push(value); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(8) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(8, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -13115,8 +13240,8 @@ impl FaultToleranceConfigInfo {
 impl FaultTolerancePrimaryConfigInfo {
     pub const SECONDARIES: usize = 4;
     #[inline] pub fn secondaries(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn secondaries_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4080)) }
-    #[inline] pub fn set_secondaries<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn secondaries_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4095)) }
+    #[inline] pub fn set_secondaries<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4095), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_secondaries<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.secondaries_mut().values().push(value); self }
 }
 
@@ -13422,8 +13547,8 @@ impl FolderBatchAddHostsToClusterResult {
     pub const HOSTS_FAILED_INVENTORY_ADD: usize = 1;
     pub const HOSTS_FAILED_MOVE_TO_CLUSTER: usize = 2;
     #[inline] pub fn hosts_added_to_cluster(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_added_to_cluster_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
-    #[inline] pub fn set_hosts_added_to_cluster<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_added_to_cluster_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
+    #[inline] pub fn set_hosts_added_to_cluster<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts_added_to_cluster<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_added_to_cluster_mut().values().push(value); self }
     #[inline] pub fn hosts_failed_inventory_add(&self) -> Items<'_, views::FolderFailedHostResult> { self.as_object().read_list(1) }
     #[inline] pub fn hosts_failed_inventory_add_mut(&mut self) -> ItemsMut<'_, views::FolderFailedHostResult> { self.as_object_mut().list_mut(1, D(1015)) }
@@ -13439,8 +13564,8 @@ impl FolderBatchAddStandaloneHostsResult {
     pub const ADDED_HOSTS: usize = 0;
     pub const HOSTS_FAILED_INVENTORY_ADD: usize = 1;
     #[inline] pub fn added_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn added_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
-    #[inline] pub fn set_added_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn added_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
+    #[inline] pub fn set_added_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_added_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.added_hosts_mut().values().push(value); self }
     #[inline] pub fn hosts_failed_inventory_add(&self) -> Items<'_, views::FolderFailedHostResult> { self.as_object().read_list(1) }
     #[inline] pub fn hosts_failed_inventory_add_mut(&mut self) -> ItemsMut<'_, views::FolderFailedHostResult> { self.as_object_mut().list_mut(1, D(1015)) }
@@ -16920,8 +17045,8 @@ impl HostGraphicsInfo {
     #[inline] pub fn memory_size_in_kb(&self) -> i64 { self.as_object().read::<i64>(5) }
     #[inline] pub fn set_memory_size_in_kb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::Long)); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(6) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4080)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4095)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4095), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
@@ -17656,6 +17781,24 @@ impl HostIpConfig {
     #[inline] pub fn ip_v6_config(&self) -> Option<&views::HostIpConfigIpV6AddressConfiguration> { self.as_object().read_optional::<views::HostIpConfigIpV6AddressConfiguration>(3) }
     #[inline] pub fn set_ip_v6_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostIpConfigIpV6AddressConfiguration, _>(3, view); self }
     #[inline] pub fn ip_v6_config_mut(&mut self) -> &mut views::HostIpConfigIpV6AddressConfiguration { self.as_object_mut().view_mut(3) }
+}
+
+impl VsanFileServiceIpConfig {
+    pub const FQDN: usize = 4;
+    pub const IS_PRIMARY: usize = 5;
+    pub const GATEWAY: usize = 6;
+    pub const AFFINITY_LOCATION: usize = 7;
+    pub const IPV6_GATEWAY: usize = 8;
+    #[inline] pub fn fqdn(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
+    #[inline] pub fn set_fqdn(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
+    #[inline] pub fn is_primary(&self) -> Option<bool> { self.as_object().read_optional::<bool>(5) }
+    #[inline] pub fn set_is_primary(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn gateway(&self) -> &ArcStr { self.as_object().read::<ArcStr>(6) }
+    #[inline] pub fn set_gateway(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
+    #[inline] pub fn affinity_location(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(7) }
+    #[inline] pub fn set_affinity_location(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(7, text); self }
+    #[inline] pub fn ipv6_gateway(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(8) }
+    #[inline] pub fn set_ipv6_gateway(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(8, text); self }
 }
 
 impl HostIpConfigIpV6Address {
@@ -19912,8 +20055,8 @@ impl HostProtocolEndpoint {
     #[inline] pub fn uuid(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
     #[inline] pub fn set_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
     #[inline] pub fn host_key(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn host_key_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4073)) }
-    #[inline] pub fn set_host_key<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_key_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4088)) }
+    #[inline] pub fn set_host_key<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host_key<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_key_mut().values().push(value); self }
     #[inline] pub fn storage_array(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
     #[inline] pub fn set_storage_array(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
@@ -22555,8 +22698,8 @@ impl KmipClusterInfo {
     #[inline] pub fn management_type(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
     #[inline] pub fn set_management_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn use_as_entity_default(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn use_as_entity_default_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4064)) }
-    #[inline] pub fn set_use_as_entity_default<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn use_as_entity_default_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4079)) }
+    #[inline] pub fn set_use_as_entity_default<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_use_as_entity_default<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.use_as_entity_default_mut().values().push(value); self }
     #[inline] pub fn has_backup(&self) -> Option<bool> { self.as_object().read_optional::<bool>(5) }
     #[inline] pub fn set_has_backup(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -23429,8 +23572,8 @@ impl DvsScopeViolated {
     pub const SCOPE: usize = 2;
     pub const ENTITY: usize = 3;
     #[inline] pub fn scope(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4064)) }
-    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scope_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4079)) }
+    #[inline] pub fn set_scope<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scope<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scope_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Moref { self.as_object().read::<Moref>(3) }
     #[inline] pub fn set_entity(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::from)); self }
@@ -23554,8 +23697,8 @@ impl ActiveVMsBlockingEVC {
     #[inline] pub fn evc_mode(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
     #[inline] pub fn set_evc_mode(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn host_name(&self) -> Items<'_, ArcStr> { self.as_object().read_list(5) }
     #[inline] pub fn host_name_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(5, T::String) }
@@ -23579,8 +23722,8 @@ impl EVCModeUnsupportedByHosts {
     #[inline] pub fn evc_mode(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
     #[inline] pub fn set_evc_mode(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn host_name(&self) -> Items<'_, ArcStr> { self.as_object().read_list(5) }
     #[inline] pub fn host_name_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(5, T::String) }
@@ -23592,8 +23735,8 @@ impl EVCUnsupportedByHostHardware {
     pub const HOST: usize = 3;
     pub const HOST_NAME: usize = 4;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn host_name(&self) -> Items<'_, ArcStr> { self.as_object().read_list(4) }
     #[inline] pub fn host_name_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(4, T::String) }
@@ -23605,8 +23748,8 @@ impl EVCUnsupportedByHostSoftware {
     pub const HOST: usize = 3;
     pub const HOST_NAME: usize = 4;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn host_name(&self) -> Items<'_, ArcStr> { self.as_object().read_list(4) }
     #[inline] pub fn host_name_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(4, T::String) }
@@ -24020,8 +24163,8 @@ impl IORMNotSupportedHostOnDatastore {
     #[inline] pub fn datastore_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
     #[inline] pub fn set_datastore_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -24228,8 +24371,8 @@ impl VmAlreadyExistsInDatacenter {
     #[inline] pub fn hostname(&self) -> &ArcStr { self.as_object().read::<ArcStr>(4) }
     #[inline] pub fn set_hostname(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4080)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4095)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4095), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
@@ -24672,8 +24815,8 @@ impl NoCompatibleHost {
     pub const HOST: usize = 2;
     pub const ERROR: usize = 3;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn error(&self) -> Items<'_, views::LocalizedMethodFault> { self.as_object().read_list(3) }
     #[inline] pub fn error_mut(&mut self) -> ItemsMut<'_, views::LocalizedMethodFault> { self.as_object_mut().list_mut(3, D(1558)) }
@@ -25415,8 +25558,8 @@ impl DeltaDiskFormatNotSupported {
     pub const DATASTORE: usize = 2;
     pub const DELTA_DISK_FORMAT: usize = 3;
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4068)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4083)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4083), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn delta_disk_format(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
     #[inline] pub fn set_delta_disk_format(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
@@ -26242,16 +26385,16 @@ impl PbmDuplicateName {
 impl PbmLegacyHubsNotSupported {
     pub const HUBS: usize = 2;
     #[inline] pub fn hubs(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(2) }
-    #[inline] pub fn hubs_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(2, D(3211)) }
-    #[inline] pub fn set_hubs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3211), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn hubs_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(2, D(3212)) }
+    #[inline] pub fn set_hubs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3212), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_hubs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_mut().values().push(value); self }
 }
 
 impl PbmNonExistentHubs {
     pub const HUBS: usize = 2;
     #[inline] pub fn hubs(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(2) }
-    #[inline] pub fn hubs_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(2, D(3211)) }
-    #[inline] pub fn set_hubs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3211), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn hubs_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(2, D(3212)) }
+    #[inline] pub fn set_hubs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3212), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_hubs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_mut().values().push(value); self }
 }
 
@@ -26262,6 +26405,19 @@ impl PbmResourceInUse {
     #[inline] pub fn set_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
     #[inline] pub fn name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+}
+
+impl VslmFault {
+    pub const MSG: usize = 2;
+    #[inline] pub fn msg(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_msg(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+}
+
+impl VslmSyncFault {
+    pub const ID: usize = 3;
+    #[inline] pub fn id(&self) -> Option<&views::ID> { self.as_object().read_optional::<views::ID>(3) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(3, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(3) }
 }
 
 impl LookupFaultServiceFault {
@@ -27051,8 +27207,8 @@ impl ObjectContent {
     #[inline] pub fn obj(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_obj(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn prop_set(&self) -> Items<'_, views::DynamicProperty> { self.as_object().read_list(1) }
-    #[inline] pub fn prop_set_mut(&mut self) -> ItemsMut<'_, views::DynamicProperty> { self.as_object_mut().list_mut(1, D(4034)) }
-    #[inline] pub fn set_prop_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(4034), items.into_iter().map(|item| view_value::<views::DynamicProperty, A>(item))); self }
+    #[inline] pub fn prop_set_mut(&mut self) -> ItemsMut<'_, views::DynamicProperty> { self.as_object_mut().list_mut(1, D(4049)) }
+    #[inline] pub fn set_prop_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(4049), items.into_iter().map(|item| view_value::<views::DynamicProperty, A>(item))); self }
     #[inline] pub fn push_prop_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DynamicProperty, A>(item); self.prop_set_mut().values().push(value); self }
     #[inline] pub fn missing_set(&self) -> Items<'_, views::MissingProperty> { self.as_object().read_list(2) }
     #[inline] pub fn missing_set_mut(&mut self) -> ItemsMut<'_, views::MissingProperty> { self.as_object_mut().list_mut(2, D(2351)) }
@@ -28124,8 +28280,8 @@ impl PlaceVmsXClusterSpec {
     pub const HOST_RECOMM_REQUIRED: usize = 3;
     pub const DATASTORE_RECOMM_REQUIRED: usize = 4;
     #[inline] pub fn resource_pools(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn resource_pools_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4077)) }
-    #[inline] pub fn set_resource_pools<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4077), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn resource_pools_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4092)) }
+    #[inline] pub fn set_resource_pools<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4092), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_resource_pools<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.resource_pools_mut().values().push(value); self }
     #[inline] pub fn placement_type(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
     #[inline] pub fn set_placement_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -28142,8 +28298,8 @@ impl PlaceVmsXClusterSpec {
 impl PlaceVmsXClusterSpecCandidateNetworks {
     pub const NETWORKS: usize = 0;
     #[inline] pub fn networks(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4074)) }
-    #[inline] pub fn set_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4074), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4089)) }
+    #[inline] pub fn set_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4089), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_networks<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.networks_mut().values().push(value); self }
 }
 
@@ -28169,8 +28325,8 @@ impl PlaceVmsXClusterSpecVmPlacementSpec {
 impl PlaceVmsXClusterSpecVmPlacementSpecCandidateNetworks {
     pub const NETWORKS: usize = 0;
     #[inline] pub fn networks(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4074)) }
-    #[inline] pub fn set_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4074), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn networks_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4089)) }
+    #[inline] pub fn set_networks<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4089), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_networks<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.networks_mut().values().push(value); self }
 }
 
@@ -28184,8 +28340,8 @@ impl PlacementAffinityRule {
     #[inline] pub fn rule_scope(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_rule_scope(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
     #[inline] pub fn vms(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn vms_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4080)) }
-    #[inline] pub fn set_vms<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vms_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4095)) }
+    #[inline] pub fn set_vms<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4095), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vms<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vms_mut().values().push(value); self }
     #[inline] pub fn keys(&self) -> Items<'_, ArcStr> { self.as_object().read_list(3) }
     #[inline] pub fn keys_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(3, T::String) }
@@ -28229,8 +28385,8 @@ impl PlacementRankSpec {
     #[inline] pub fn set_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2480), items.into_iter().map(|item| view_value::<views::PlacementSpec, A>(item))); self }
     #[inline] pub fn push_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PlacementSpec, A>(item); self.specs_mut().values().push(value); self }
     #[inline] pub fn clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4066)) }
-    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4066), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4081)) }
+    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4081), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.clusters_mut().values().push(value); self }
     #[inline] pub fn rules(&self) -> Items<'_, views::PlacementAffinityRule> { self.as_object().read_list(2) }
     #[inline] pub fn rules_mut(&mut self) -> ItemsMut<'_, views::PlacementAffinityRule> { self.as_object_mut().list_mut(2, D(2476)) }
@@ -28279,16 +28435,16 @@ impl PlacementSpec {
     #[inline] pub fn set_relocate_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineRelocateSpec, _>(3, view); self }
     #[inline] pub fn relocate_spec_mut(&mut self) -> &mut views::VirtualMachineRelocateSpec { self.as_object_mut().view_mut(3) }
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4073)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4088)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
     #[inline] pub fn datastores(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4068)) }
-    #[inline] pub fn set_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4083)) }
+    #[inline] pub fn set_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4083), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastores<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastores_mut().values().push(value); self }
     #[inline] pub fn storage_pods(&self) -> Items<'_, Moref> { self.as_object().read_list(6) }
-    #[inline] pub fn storage_pods_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4072)) }
-    #[inline] pub fn set_storage_pods<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4072), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn storage_pods_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(6, M(4087)) }
+    #[inline] pub fn set_storage_pods<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, M(4087), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_storage_pods<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.storage_pods_mut().values().push(value); self }
     #[inline] pub fn disallow_prerequisite_moves(&self) -> Option<bool> { self.as_object().read_optional::<bool>(7) }
     #[inline] pub fn set_disallow_prerequisite_moves(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(7, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -29339,6 +29495,110 @@ impl RetrieveVStorageObjSpec {
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
 }
 
+impl VimVsanReconfigSpec {
+    pub const VSAN_CLUSTER_CONFIG: usize = 0;
+    pub const DATA_EFFICIENCY_CONFIG: usize = 1;
+    pub const DISK_MAPPING_SPEC: usize = 2;
+    pub const FAULT_DOMAINS_SPEC: usize = 3;
+    pub const MODIFY: usize = 4;
+    pub const ALLOW_REDUCED_REDUNDANCY: usize = 5;
+    pub const RESYNC_IOPS_LIMIT_CONFIG: usize = 6;
+    pub const ISCSI_SPEC: usize = 7;
+    pub const DATA_ENCRYPTION_CONFIG: usize = 8;
+    pub const EXTENDED_CONFIG: usize = 9;
+    pub const DATASTORE_CONFIG: usize = 10;
+    pub const PERFSVC_CONFIG: usize = 11;
+    pub const UNMAP_CONFIG: usize = 12;
+    pub const VUM_CONFIG: usize = 13;
+    pub const METRICS_CONFIG: usize = 14;
+    pub const FILE_SERVICE_CONFIG: usize = 15;
+    pub const RDMA_CONFIG: usize = 16;
+    pub const DATA_IN_TRANSIT_ENCRYPTION_CONFIG: usize = 17;
+    pub const MODE: usize = 18;
+    pub const VSAN_HEALTH_CONFIG: usize = 19;
+    pub const VSAN_ESA_CONFIG: usize = 20;
+    pub const XVC_DATASTORE_CONFIG: usize = 21;
+    pub const SERVER_CLUSTER_CONFIG: usize = 22;
+    pub const SNAP_SERVICE_CONFIG: usize = 23;
+    pub const DECONVERGED_NET_CONFIG: usize = 24;
+    pub const VBOSS_CLUSTER_CONFIG: usize = 25;
+    #[inline] pub fn vsan_cluster_config(&self) -> Option<&views::VsanClusterConfigInfo> { self.as_object().read_optional::<views::VsanClusterConfigInfo>(0) }
+    #[inline] pub fn set_vsan_cluster_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanClusterConfigInfo, _>(0, view); self }
+    #[inline] pub fn vsan_cluster_config_mut(&mut self) -> &mut views::VsanClusterConfigInfo { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn data_efficiency_config(&self) -> Option<&views::VsanDataEfficiencyConfig> { self.as_object().read_optional::<views::VsanDataEfficiencyConfig>(1) }
+    #[inline] pub fn set_data_efficiency_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanDataEfficiencyConfig, _>(1, view); self }
+    #[inline] pub fn data_efficiency_config_mut(&mut self) -> &mut views::VsanDataEfficiencyConfig { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn disk_mapping_spec(&self) -> Option<&views::VimClusterVsanDiskMappingsConfigSpec> { self.as_object().read_optional::<views::VimClusterVsanDiskMappingsConfigSpec>(2) }
+    #[inline] pub fn set_disk_mapping_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VimClusterVsanDiskMappingsConfigSpec, _>(2, view); self }
+    #[inline] pub fn disk_mapping_spec_mut(&mut self) -> &mut views::VimClusterVsanDiskMappingsConfigSpec { self.as_object_mut().view_mut(2) }
+    #[inline] pub fn fault_domains_spec(&self) -> Option<&views::VimClusterVsanFaultDomainsConfigSpec> { self.as_object().read_optional::<views::VimClusterVsanFaultDomainsConfigSpec>(3) }
+    #[inline] pub fn set_fault_domains_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VimClusterVsanFaultDomainsConfigSpec, _>(3, view); self }
+    #[inline] pub fn fault_domains_spec_mut(&mut self) -> &mut views::VimClusterVsanFaultDomainsConfigSpec { self.as_object_mut().view_mut(3) }
+    #[inline] pub fn modify(&self) -> bool { self.as_object().read::<bool>(4) }
+    #[inline] pub fn set_modify(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn allow_reduced_redundancy(&self) -> Option<bool> { self.as_object().read_optional::<bool>(5) }
+    #[inline] pub fn set_allow_reduced_redundancy(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn resync_iops_limit_config(&self) -> Option<&views::ResyncIopsInfo> { self.as_object().read_optional::<views::ResyncIopsInfo>(6) }
+    #[inline] pub fn set_resync_iops_limit_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ResyncIopsInfo, _>(6, view); self }
+    #[inline] pub fn resync_iops_limit_config_mut(&mut self) -> &mut views::ResyncIopsInfo { self.as_object_mut().view_mut(6) }
+    #[inline] pub fn iscsi_spec(&self) -> Option<&views::VsanIscsiTargetServiceSpec> { self.as_object().read_optional::<views::VsanIscsiTargetServiceSpec>(7) }
+    #[inline] pub fn set_iscsi_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanIscsiTargetServiceSpec, _>(7, view); self }
+    #[inline] pub fn iscsi_spec_mut(&mut self) -> &mut views::VsanIscsiTargetServiceSpec { self.as_object_mut().view_mut(7) }
+    #[inline] pub fn data_encryption_config(&self) -> Option<&views::VsanDataEncryptionConfig> { self.as_object().read_optional::<views::VsanDataEncryptionConfig>(8) }
+    #[inline] pub fn set_data_encryption_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanDataEncryptionConfig, _>(8, view); self }
+    #[inline] pub fn data_encryption_config_mut(&mut self) -> &mut views::VsanDataEncryptionConfig { self.as_object_mut().view_mut(8) }
+    #[inline] pub fn extended_config(&self) -> Option<&views::VsanExtendedConfig> { self.as_object().read_optional::<views::VsanExtendedConfig>(9) }
+    #[inline] pub fn set_extended_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanExtendedConfig, _>(9, view); self }
+    #[inline] pub fn extended_config_mut(&mut self) -> &mut views::VsanExtendedConfig { self.as_object_mut().view_mut(9) }
+    #[inline] pub fn datastore_config(&self) -> Option<&views::VsanDatastoreConfig> { self.as_object().read_optional::<views::VsanDatastoreConfig>(10) }
+    #[inline] pub fn set_datastore_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanDatastoreConfig, _>(10, view); self }
+    #[inline] pub fn datastore_config_mut(&mut self) -> &mut views::VsanDatastoreConfig { self.as_object_mut().view_mut(10) }
+    #[inline] pub fn perfsvc_config(&self) -> Option<&views::VsanPerfsvcConfig> { self.as_object().read_optional::<views::VsanPerfsvcConfig>(11) }
+    #[inline] pub fn set_perfsvc_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanPerfsvcConfig, _>(11, view); self }
+    #[inline] pub fn perfsvc_config_mut(&mut self) -> &mut views::VsanPerfsvcConfig { self.as_object_mut().view_mut(11) }
+    #[inline] pub fn unmap_config(&self) -> Option<&views::VsanUnmapConfig> { self.as_object().read_optional::<views::VsanUnmapConfig>(12) }
+    #[inline] pub fn set_unmap_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanUnmapConfig, _>(12, view); self }
+    #[inline] pub fn unmap_config_mut(&mut self) -> &mut views::VsanUnmapConfig { self.as_object_mut().view_mut(12) }
+    #[inline] pub fn vum_config(&self) -> Option<&views::VsanVumConfig> { self.as_object().read_optional::<views::VsanVumConfig>(13) }
+    #[inline] pub fn set_vum_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanVumConfig, _>(13, view); self }
+    #[inline] pub fn vum_config_mut(&mut self) -> &mut views::VsanVumConfig { self.as_object_mut().view_mut(13) }
+    #[inline] pub fn metrics_config(&self) -> Option<&views::VsanMetricsConfig> { self.as_object().read_optional::<views::VsanMetricsConfig>(14) }
+    #[inline] pub fn set_metrics_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanMetricsConfig, _>(14, view); self }
+    #[inline] pub fn metrics_config_mut(&mut self) -> &mut views::VsanMetricsConfig { self.as_object_mut().view_mut(14) }
+    #[inline] pub fn file_service_config(&self) -> Option<&views::VsanFileServiceConfig> { self.as_object().read_optional::<views::VsanFileServiceConfig>(15) }
+    #[inline] pub fn set_file_service_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanFileServiceConfig, _>(15, view); self }
+    #[inline] pub fn file_service_config_mut(&mut self) -> &mut views::VsanFileServiceConfig { self.as_object_mut().view_mut(15) }
+    #[inline] pub fn rdma_config(&self) -> Option<&views::VsanRdmaConfig> { self.as_object().read_optional::<views::VsanRdmaConfig>(16) }
+    #[inline] pub fn set_rdma_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanRdmaConfig, _>(16, view); self }
+    #[inline] pub fn rdma_config_mut(&mut self) -> &mut views::VsanRdmaConfig { self.as_object_mut().view_mut(16) }
+    #[inline] pub fn data_in_transit_encryption_config(&self) -> Option<&views::VsanDataInTransitEncryptionConfig> { self.as_object().read_optional::<views::VsanDataInTransitEncryptionConfig>(17) }
+    #[inline] pub fn set_data_in_transit_encryption_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanDataInTransitEncryptionConfig, _>(17, view); self }
+    #[inline] pub fn data_in_transit_encryption_config_mut(&mut self) -> &mut views::VsanDataInTransitEncryptionConfig { self.as_object_mut().view_mut(17) }
+    #[inline] pub fn mode(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(18) }
+    #[inline] pub fn set_mode(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(18, text); self }
+    #[inline] pub fn vsan_health_config(&self) -> Option<&views::VsanHealthConfigSpec> { self.as_object().read_optional::<views::VsanHealthConfigSpec>(19) }
+    #[inline] pub fn set_vsan_health_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanHealthConfigSpec, _>(19, view); self }
+    #[inline] pub fn vsan_health_config_mut(&mut self) -> &mut views::VsanHealthConfigSpec { self.as_object_mut().view_mut(19) }
+    #[inline] pub fn vsan_esa_config(&self) -> Option<&views::VsanEsaConfig> { self.as_object().read_optional::<views::VsanEsaConfig>(20) }
+    #[inline] pub fn set_vsan_esa_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanEsaConfig, _>(20, view); self }
+    #[inline] pub fn vsan_esa_config_mut(&mut self) -> &mut views::VsanEsaConfig { self.as_object_mut().view_mut(20) }
+    #[inline] pub fn xvc_datastore_config(&self) -> Option<&views::VsanXVCDatastoreConfig> { self.as_object().read_optional::<views::VsanXVCDatastoreConfig>(21) }
+    #[inline] pub fn set_xvc_datastore_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanXVCDatastoreConfig, _>(21, view); self }
+    #[inline] pub fn xvc_datastore_config_mut(&mut self) -> &mut views::VsanXVCDatastoreConfig { self.as_object_mut().view_mut(21) }
+    #[inline] pub fn server_cluster_config(&self) -> Option<&views::VcRemoteVsanServerClusterConfig> { self.as_object().read_optional::<views::VcRemoteVsanServerClusterConfig>(22) }
+    #[inline] pub fn set_server_cluster_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VcRemoteVsanServerClusterConfig, _>(22, view); self }
+    #[inline] pub fn server_cluster_config_mut(&mut self) -> &mut views::VcRemoteVsanServerClusterConfig { self.as_object_mut().view_mut(22) }
+    #[inline] pub fn snap_service_config(&self) -> Option<&views::VsanSnapServiceConfig> { self.as_object().read_optional::<views::VsanSnapServiceConfig>(23) }
+    #[inline] pub fn set_snap_service_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanSnapServiceConfig, _>(23, view); self }
+    #[inline] pub fn snap_service_config_mut(&mut self) -> &mut views::VsanSnapServiceConfig { self.as_object_mut().view_mut(23) }
+    #[inline] pub fn deconverged_net_config(&self) -> Option<&views::VsanDeconvergedNetConfig> { self.as_object().read_optional::<views::VsanDeconvergedNetConfig>(24) }
+    #[inline] pub fn set_deconverged_net_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanDeconvergedNetConfig, _>(24, view); self }
+    #[inline] pub fn deconverged_net_config_mut(&mut self) -> &mut views::VsanDeconvergedNetConfig { self.as_object_mut().view_mut(24) }
+    #[inline] pub fn vboss_cluster_config(&self) -> Option<&views::VsanVbossClusterConfig> { self.as_object().read_optional::<views::VsanVbossClusterConfig>(25) }
+    #[inline] pub fn set_vboss_cluster_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanVbossClusterConfig, _>(25, view); self }
+    #[inline] pub fn vboss_cluster_config_mut(&mut self) -> &mut views::VsanVbossClusterConfig { self.as_object_mut().view_mut(25) }
+}
+
 impl ScheduledHardwareUpgradeInfo {
     pub const UPGRADE_POLICY: usize = 0;
     pub const VERSION_KEY: usize = 1;
@@ -30065,8 +30325,8 @@ impl StorageDrsPlacementRankVmSpec {
     #[inline] pub fn set_vm_placement_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PlacementSpec, _>(0, view); self }
     #[inline] pub fn vm_placement_spec_mut(&mut self) -> &mut views::PlacementSpec { self.as_object_mut().view_mut(0) }
     #[inline] pub fn vm_clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn vm_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4066)) }
-    #[inline] pub fn set_vm_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4066), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4081)) }
+    #[inline] pub fn set_vm_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4081), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_clusters_mut().values().push(value); self }
 }
 
@@ -30526,8 +30786,8 @@ impl TaskFilterSpec {
     #[inline] pub fn set_activation_id<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_activation_id<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.activation_id_mut().values().push(value); self }
     #[inline] pub fn state(&self) -> Items<'_, Choice<enums::TaskInfoState>> { self.as_object().read_list(4) }
-    #[inline] pub fn state_mut(&mut self) -> ItemsMut<'_, Choice<enums::TaskInfoState>> { self.as_object_mut().list_mut(4, E(4573)) }
-    #[inline] pub fn set_state<A: Into<enums::TaskInfoState>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, E(4573), items.into_iter().map(|item| enum_value(item.into()))); self }
+    #[inline] pub fn state_mut(&mut self) -> ItemsMut<'_, Choice<enums::TaskInfoState>> { self.as_object_mut().list_mut(4, E(4588)) }
+    #[inline] pub fn set_state<A: Into<enums::TaskInfoState>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, E(4588), items.into_iter().map(|item| enum_value(item.into()))); self }
     #[inline] pub fn push_state<A: Into<enums::TaskInfoState>>(&mut self, item: A) -> &mut Self { let value = enum_value(item.into()); self.state_mut().values().push(value); self }
     #[inline] pub fn alarm(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(5) }
     #[inline] pub fn set_alarm(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::from)); self }
@@ -30624,8 +30884,8 @@ impl TaskInfo {
     #[inline] pub fn entity_name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(6) }
     #[inline] pub fn set_entity_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
     #[inline] pub fn locked(&self) -> Items<'_, Moref> { self.as_object().read_list(7) }
-    #[inline] pub fn locked_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(7, M(4064)) }
-    #[inline] pub fn set_locked<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn locked_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(7, M(4079)) }
+    #[inline] pub fn set_locked<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_locked<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.locked_mut().values().push(value); self }
     #[inline] pub fn state(&self) -> enums::TaskInfoState { self.as_object().read::<Choice<enums::TaskInfoState>>(8) }
     #[inline] pub fn set_state(&mut self, value: impl Into<Option<enums::TaskInfoState>>) -> &mut Self { self.as_object_mut().write_enum(8, value.into()); self }
@@ -33256,8 +33516,8 @@ impl VirtualSCSIControllerOption {
     #[inline] pub fn set_num_scsi_passthrough(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::IntOption, _>(16, view); self }
     #[inline] pub fn num_scsi_passthrough_mut(&mut self) -> &mut views::IntOption { self.as_object_mut().view_mut(16) }
     #[inline] pub fn sharing(&self) -> Items<'_, Choice<enums::VirtualSCSISharing>> { self.as_object().read_list(17) }
-    #[inline] pub fn sharing_mut(&mut self) -> ItemsMut<'_, Choice<enums::VirtualSCSISharing>> { self.as_object_mut().list_mut(17, E(4679)) }
-    #[inline] pub fn set_sharing<A: Into<enums::VirtualSCSISharing>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, E(4679), items.into_iter().map(|item| enum_value(item.into()))); self }
+    #[inline] pub fn sharing_mut(&mut self) -> ItemsMut<'_, Choice<enums::VirtualSCSISharing>> { self.as_object_mut().list_mut(17, E(4694)) }
+    #[inline] pub fn set_sharing<A: Into<enums::VirtualSCSISharing>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, E(4694), items.into_iter().map(|item| enum_value(item.into()))); self }
     #[inline] pub fn push_sharing<A: Into<enums::VirtualSCSISharing>>(&mut self, item: A) -> &mut Self { let value = enum_value(item.into()); self.sharing_mut().values().push(value); self }
     #[inline] pub fn default_shared_index(&self) -> i32 { self.as_object().read::<i32>(18) }
     #[inline] pub fn set_default_shared_index(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(18, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -34382,8 +34642,8 @@ impl VirtualMachineConfigOptionDescriptor {
     #[inline] pub fn description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
     #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn create_supported(&self) -> bool { self.as_object().read::<bool>(3) }
     #[inline] pub fn set_create_supported(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -35420,8 +35680,8 @@ impl VirtualMachinePropertyRelation {
     #[inline] pub fn set_key(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DynamicProperty, _>(0, view); self }
     #[inline] pub fn key_mut(&mut self) -> &mut views::DynamicProperty { self.as_object_mut().view_mut(0) }
     #[inline] pub fn relations(&self) -> Items<'_, views::DynamicProperty> { self.as_object().read_list(1) }
-    #[inline] pub fn relations_mut(&mut self) -> ItemsMut<'_, views::DynamicProperty> { self.as_object_mut().list_mut(1, D(4034)) }
-    #[inline] pub fn set_relations<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(4034), items.into_iter().map(|item| view_value::<views::DynamicProperty, A>(item))); self }
+    #[inline] pub fn relations_mut(&mut self) -> ItemsMut<'_, views::DynamicProperty> { self.as_object_mut().list_mut(1, D(4049)) }
+    #[inline] pub fn set_relations<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(4049), items.into_iter().map(|item| view_value::<views::DynamicProperty, A>(item))); self }
     #[inline] pub fn push_relations<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DynamicProperty, A>(item); self.relations_mut().values().push(value); self }
 }
 
@@ -35982,8 +36242,8 @@ impl VirtualMachineDiskDeviceInfo {
     #[inline] pub fn capacity(&self) -> Option<i64> { self.as_object().read_optional::<i64>(2) }
     #[inline] pub fn set_capacity(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Long)); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4080)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4095)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4095), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
@@ -36956,6 +37216,104 @@ impl VsanClusterConfigInfo {
     #[inline] pub fn set_vsan_cyber_recovery_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
 }
 
+impl VsanConfigInfoEx {
+    pub const DATA_EFFICIENCY_CONFIG: usize = 4;
+    pub const RESYNC_IOPS_LIMIT_CONFIG: usize = 5;
+    pub const ISCSI_CONFIG: usize = 6;
+    pub const DATA_ENCRYPTION_CONFIG: usize = 7;
+    pub const EXTENDED_CONFIG: usize = 8;
+    pub const DATASTORE_CONFIG: usize = 9;
+    pub const PERFSVC_CONFIG: usize = 10;
+    pub const UNMAP_CONFIG: usize = 11;
+    pub const VUM_CONFIG: usize = 12;
+    pub const FILE_SERVICE_CONFIG: usize = 13;
+    pub const METRICS_CONFIG: usize = 14;
+    pub const RDMA_CONFIG: usize = 15;
+    pub const DATA_IN_TRANSIT_ENCRYPTION_CONFIG: usize = 16;
+    pub const VSAN_HEALTH_CONFIG: usize = 17;
+    pub const MODE: usize = 18;
+    pub const VSAN_P_MEM_CONFIG: usize = 19;
+    pub const VSAN_ESA_CONFIG_INFO: usize = 20;
+    pub const XVC_DATASTORE_CONFIG: usize = 21;
+    pub const SERVER_CLUSTER_CONFIG: usize = 22;
+    pub const DATASTORE_DEFAULT_POLICY_SELECTION_CONFIG: usize = 23;
+    pub const SNAP_SERVICE_CONFIG: usize = 24;
+    pub const DECONVERGED_NET_CONFIG: usize = 25;
+    pub const SITE_FAULT_DOMAIN_CONFIG: usize = 26;
+    pub const VBOSS_CLUSTER_CONFIG: usize = 27;
+    #[inline] pub fn data_efficiency_config(&self) -> Option<&views::VsanDataEfficiencyConfig> { self.as_object().read_optional::<views::VsanDataEfficiencyConfig>(4) }
+    #[inline] pub fn set_data_efficiency_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanDataEfficiencyConfig, _>(4, view); self }
+    #[inline] pub fn data_efficiency_config_mut(&mut self) -> &mut views::VsanDataEfficiencyConfig { self.as_object_mut().view_mut(4) }
+    #[inline] pub fn resync_iops_limit_config(&self) -> Option<&views::ResyncIopsInfo> { self.as_object().read_optional::<views::ResyncIopsInfo>(5) }
+    #[inline] pub fn set_resync_iops_limit_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ResyncIopsInfo, _>(5, view); self }
+    #[inline] pub fn resync_iops_limit_config_mut(&mut self) -> &mut views::ResyncIopsInfo { self.as_object_mut().view_mut(5) }
+    #[inline] pub fn iscsi_config(&self) -> Option<&views::VsanIscsiTargetServiceConfig> { self.as_object().read_optional::<views::VsanIscsiTargetServiceConfig>(6) }
+    #[inline] pub fn set_iscsi_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanIscsiTargetServiceConfig, _>(6, view); self }
+    #[inline] pub fn iscsi_config_mut(&mut self) -> &mut views::VsanIscsiTargetServiceConfig { self.as_object_mut().view_mut(6) }
+    #[inline] pub fn data_encryption_config(&self) -> Option<&views::VsanDataEncryptionConfig> { self.as_object().read_optional::<views::VsanDataEncryptionConfig>(7) }
+    #[inline] pub fn set_data_encryption_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanDataEncryptionConfig, _>(7, view); self }
+    #[inline] pub fn data_encryption_config_mut(&mut self) -> &mut views::VsanDataEncryptionConfig { self.as_object_mut().view_mut(7) }
+    #[inline] pub fn extended_config(&self) -> Option<&views::VsanExtendedConfig> { self.as_object().read_optional::<views::VsanExtendedConfig>(8) }
+    #[inline] pub fn set_extended_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanExtendedConfig, _>(8, view); self }
+    #[inline] pub fn extended_config_mut(&mut self) -> &mut views::VsanExtendedConfig { self.as_object_mut().view_mut(8) }
+    #[inline] pub fn datastore_config(&self) -> Option<&views::VsanDatastoreConfig> { self.as_object().read_optional::<views::VsanDatastoreConfig>(9) }
+    #[inline] pub fn set_datastore_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanDatastoreConfig, _>(9, view); self }
+    #[inline] pub fn datastore_config_mut(&mut self) -> &mut views::VsanDatastoreConfig { self.as_object_mut().view_mut(9) }
+    #[inline] pub fn perfsvc_config(&self) -> Option<&views::VsanPerfsvcConfig> { self.as_object().read_optional::<views::VsanPerfsvcConfig>(10) }
+    #[inline] pub fn set_perfsvc_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanPerfsvcConfig, _>(10, view); self }
+    #[inline] pub fn perfsvc_config_mut(&mut self) -> &mut views::VsanPerfsvcConfig { self.as_object_mut().view_mut(10) }
+    #[inline] pub fn unmap_config(&self) -> Option<&views::VsanUnmapConfig> { self.as_object().read_optional::<views::VsanUnmapConfig>(11) }
+    #[inline] pub fn set_unmap_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanUnmapConfig, _>(11, view); self }
+    #[inline] pub fn unmap_config_mut(&mut self) -> &mut views::VsanUnmapConfig { self.as_object_mut().view_mut(11) }
+    #[inline] pub fn vum_config(&self) -> Option<&views::VsanVumConfig> { self.as_object().read_optional::<views::VsanVumConfig>(12) }
+    #[inline] pub fn set_vum_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanVumConfig, _>(12, view); self }
+    #[inline] pub fn vum_config_mut(&mut self) -> &mut views::VsanVumConfig { self.as_object_mut().view_mut(12) }
+    #[inline] pub fn file_service_config(&self) -> Option<&views::VsanFileServiceConfig> { self.as_object().read_optional::<views::VsanFileServiceConfig>(13) }
+    #[inline] pub fn set_file_service_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanFileServiceConfig, _>(13, view); self }
+    #[inline] pub fn file_service_config_mut(&mut self) -> &mut views::VsanFileServiceConfig { self.as_object_mut().view_mut(13) }
+    #[inline] pub fn metrics_config(&self) -> Option<&views::VsanMetricsConfig> { self.as_object().read_optional::<views::VsanMetricsConfig>(14) }
+    #[inline] pub fn set_metrics_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanMetricsConfig, _>(14, view); self }
+    #[inline] pub fn metrics_config_mut(&mut self) -> &mut views::VsanMetricsConfig { self.as_object_mut().view_mut(14) }
+    #[inline] pub fn rdma_config(&self) -> Option<&views::VsanRdmaConfig> { self.as_object().read_optional::<views::VsanRdmaConfig>(15) }
+    #[inline] pub fn set_rdma_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanRdmaConfig, _>(15, view); self }
+    #[inline] pub fn rdma_config_mut(&mut self) -> &mut views::VsanRdmaConfig { self.as_object_mut().view_mut(15) }
+    #[inline] pub fn data_in_transit_encryption_config(&self) -> Option<&views::VsanDataInTransitEncryptionConfig> { self.as_object().read_optional::<views::VsanDataInTransitEncryptionConfig>(16) }
+    #[inline] pub fn set_data_in_transit_encryption_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanDataInTransitEncryptionConfig, _>(16, view); self }
+    #[inline] pub fn data_in_transit_encryption_config_mut(&mut self) -> &mut views::VsanDataInTransitEncryptionConfig { self.as_object_mut().view_mut(16) }
+    #[inline] pub fn vsan_health_config(&self) -> Option<&views::VsanHealthConfigSpec> { self.as_object().read_optional::<views::VsanHealthConfigSpec>(17) }
+    #[inline] pub fn set_vsan_health_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanHealthConfigSpec, _>(17, view); self }
+    #[inline] pub fn vsan_health_config_mut(&mut self) -> &mut views::VsanHealthConfigSpec { self.as_object_mut().view_mut(17) }
+    #[inline] pub fn mode(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(18) }
+    #[inline] pub fn set_mode(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(18, text); self }
+    #[inline] pub fn vsan_p_mem_config(&self) -> Option<&views::VimVsanVsanPMemConfig> { self.as_object().read_optional::<views::VimVsanVsanPMemConfig>(19) }
+    #[inline] pub fn set_vsan_p_mem_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VimVsanVsanPMemConfig, _>(19, view); self }
+    #[inline] pub fn vsan_p_mem_config_mut(&mut self) -> &mut views::VimVsanVsanPMemConfig { self.as_object_mut().view_mut(19) }
+    #[inline] pub fn vsan_esa_config_info(&self) -> Option<&views::VsanEsaConfigInfo> { self.as_object().read_optional::<views::VsanEsaConfigInfo>(20) }
+    #[inline] pub fn set_vsan_esa_config_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanEsaConfigInfo, _>(20, view); self }
+    #[inline] pub fn vsan_esa_config_info_mut(&mut self) -> &mut views::VsanEsaConfigInfo { self.as_object_mut().view_mut(20) }
+    #[inline] pub fn xvc_datastore_config(&self) -> Option<&views::VsanXVCDatastoreConfig> { self.as_object().read_optional::<views::VsanXVCDatastoreConfig>(21) }
+    #[inline] pub fn set_xvc_datastore_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanXVCDatastoreConfig, _>(21, view); self }
+    #[inline] pub fn xvc_datastore_config_mut(&mut self) -> &mut views::VsanXVCDatastoreConfig { self.as_object_mut().view_mut(21) }
+    #[inline] pub fn server_cluster_config(&self) -> Option<&views::VcRemoteVsanServerClusterConfig> { self.as_object().read_optional::<views::VcRemoteVsanServerClusterConfig>(22) }
+    #[inline] pub fn set_server_cluster_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VcRemoteVsanServerClusterConfig, _>(22, view); self }
+    #[inline] pub fn server_cluster_config_mut(&mut self) -> &mut views::VcRemoteVsanServerClusterConfig { self.as_object_mut().view_mut(22) }
+    #[inline] pub fn datastore_default_policy_selection_config(&self) -> Option<&views::VsanDatastoreDefaultPolicySelectionConfig> { self.as_object().read_optional::<views::VsanDatastoreDefaultPolicySelectionConfig>(23) }
+    #[inline] pub fn set_datastore_default_policy_selection_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanDatastoreDefaultPolicySelectionConfig, _>(23, view); self }
+    #[inline] pub fn datastore_default_policy_selection_config_mut(&mut self) -> &mut views::VsanDatastoreDefaultPolicySelectionConfig { self.as_object_mut().view_mut(23) }
+    #[inline] pub fn snap_service_config(&self) -> Option<&views::VsanSnapServiceConfig> { self.as_object().read_optional::<views::VsanSnapServiceConfig>(24) }
+    #[inline] pub fn set_snap_service_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanSnapServiceConfig, _>(24, view); self }
+    #[inline] pub fn snap_service_config_mut(&mut self) -> &mut views::VsanSnapServiceConfig { self.as_object_mut().view_mut(24) }
+    #[inline] pub fn deconverged_net_config(&self) -> Option<&views::VsanDeconvergedNetConfig> { self.as_object().read_optional::<views::VsanDeconvergedNetConfig>(25) }
+    #[inline] pub fn set_deconverged_net_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanDeconvergedNetConfig, _>(25, view); self }
+    #[inline] pub fn deconverged_net_config_mut(&mut self) -> &mut views::VsanDeconvergedNetConfig { self.as_object_mut().view_mut(25) }
+    #[inline] pub fn site_fault_domain_config(&self) -> Option<&views::VsanSiteFaultDomainConfig> { self.as_object().read_optional::<views::VsanSiteFaultDomainConfig>(26) }
+    #[inline] pub fn set_site_fault_domain_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanSiteFaultDomainConfig, _>(26, view); self }
+    #[inline] pub fn site_fault_domain_config_mut(&mut self) -> &mut views::VsanSiteFaultDomainConfig { self.as_object_mut().view_mut(26) }
+    #[inline] pub fn vboss_cluster_config(&self) -> Option<&views::VsanVbossClusterConfig> { self.as_object().read_optional::<views::VsanVbossClusterConfig>(27) }
+    #[inline] pub fn set_vboss_cluster_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanVbossClusterConfig, _>(27, view); self }
+    #[inline] pub fn vboss_cluster_config_mut(&mut self) -> &mut views::VsanVbossClusterConfig { self.as_object_mut().view_mut(27) }
+}
+
 impl VsanClusterConfigInfoHostDefaultInfo {
     pub const UUID: usize = 0;
     pub const AUTO_CLAIM_STORAGE: usize = 1;
@@ -37288,8 +37646,8 @@ impl VsanPolicySatisfiability {
 impl VsanUpgradeSystemNetworkPartitionInfo {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4073)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -37302,32 +37660,32 @@ impl VsanUpgradeSystemPreflightCheckIssue {
 impl VsanUpgradeSystemAPIBrokenIssue {
     pub const HOSTS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4088)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
 impl VsanUpgradeSystemAutoClaimEnabledOnHostsIssue {
     pub const HOSTS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4088)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
 impl VsanUpgradeSystemHostsDisconnectedIssue {
     pub const HOSTS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4088)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
 impl VsanUpgradeSystemMissingHostsInClusterIssue {
     pub const HOSTS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4088)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -37364,8 +37722,8 @@ impl VsanUpgradeSystemV2ObjectsPresentDuringDowngradeIssue {
 impl VsanUpgradeSystemWrongEsxVersionIssue {
     pub const HOSTS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4088)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -37941,8 +38299,8 @@ impl PbmDefaultProfileInfo {
     pub const DEFAULT_PROFILE: usize = 1;
     pub const METHOD_FAULT: usize = 2;
     #[inline] pub fn datastores(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
-    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3211)) }
-    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3211), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3212)) }
+    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3212), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_datastores<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.datastores_mut().values().push(value); self }
     #[inline] pub fn default_profile(&self) -> Option<&views::PbmProfile> { self.as_object().read_optional::<views::PbmProfile>(1) }
     #[inline] pub fn set_default_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfile, _>(1, view); self }
@@ -37970,6 +38328,15 @@ impl PbmExtendedElementDescription {
     #[inline] pub fn message_arg_mut(&mut self) -> ItemsMut<'_, views::KeyAnyValue> { self.as_object_mut().list_mut(4, D(1528)) }
     #[inline] pub fn set_message_arg<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(1528), items.into_iter().map(|item| view_value::<views::KeyAnyValue, A>(item))); self }
     #[inline] pub fn push_message_arg<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyAnyValue, A>(item); self.message_arg_mut().values().push(value); self }
+}
+
+impl PbmIofilterInfo {
+    pub const VIB_ID: usize = 0;
+    pub const FILTER_TYPE: usize = 1;
+    #[inline] pub fn vib_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_vib_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn filter_type(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_filter_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
 }
 
 impl PbmLineOfServiceInfo {
@@ -38009,14 +38376,14 @@ impl PbmPlacementCompatibilityResult {
     #[inline] pub fn set_hub_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmPlacementHubInfo, _>(1, view); self }
     #[inline] pub fn hub_info_mut(&mut self) -> &mut views::PbmPlacementHubInfo { self.as_object_mut().view_mut(1) }
     #[inline] pub fn matching_resources(&self) -> Items<'_, views::PbmPlacementMatchingResources> { self.as_object().read_list(2) }
-    #[inline] pub fn matching_resources_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementMatchingResources> { self.as_object_mut().list_mut(2, D(3213)) }
-    #[inline] pub fn set_matching_resources<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3213), items.into_iter().map(|item| view_value::<views::PbmPlacementMatchingResources, A>(item))); self }
+    #[inline] pub fn matching_resources_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementMatchingResources> { self.as_object_mut().list_mut(2, D(3214)) }
+    #[inline] pub fn set_matching_resources<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3214), items.into_iter().map(|item| view_value::<views::PbmPlacementMatchingResources, A>(item))); self }
     #[inline] pub fn push_matching_resources<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementMatchingResources, A>(item); self.matching_resources_mut().values().push(value); self }
     #[inline] pub fn how_many(&self) -> Option<i64> { self.as_object().read_optional::<i64>(3) }
     #[inline] pub fn set_how_many(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Long)); self }
     #[inline] pub fn utilization(&self) -> Items<'_, views::PbmPlacementResourceUtilization> { self.as_object().read_list(4) }
-    #[inline] pub fn utilization_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementResourceUtilization> { self.as_object_mut().list_mut(4, D(3219)) }
-    #[inline] pub fn set_utilization<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(3219), items.into_iter().map(|item| view_value::<views::PbmPlacementResourceUtilization, A>(item))); self }
+    #[inline] pub fn utilization_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementResourceUtilization> { self.as_object_mut().list_mut(4, D(3220)) }
+    #[inline] pub fn set_utilization<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(3220), items.into_iter().map(|item| view_value::<views::PbmPlacementResourceUtilization, A>(item))); self }
     #[inline] pub fn push_utilization<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementResourceUtilization, A>(item); self.utilization_mut().values().push(value); self }
     #[inline] pub fn warning(&self) -> Items<'_, views::LocalizedMethodFault> { self.as_object().read_list(5) }
     #[inline] pub fn warning_mut(&mut self) -> ItemsMut<'_, views::LocalizedMethodFault> { self.as_object_mut().list_mut(5, D(1558)) }
@@ -38040,8 +38407,8 @@ impl PbmPlacementHub {
 impl PbmPlacementHubInfo {
     pub const ZONE_CLUSTERS: usize = 0;
     #[inline] pub fn zone_clusters(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
-    #[inline] pub fn zone_clusters_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3231)) }
-    #[inline] pub fn set_zone_clusters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3231), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn zone_clusters_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3234)) }
+    #[inline] pub fn set_zone_clusters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3234), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
     #[inline] pub fn push_zone_clusters<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.zone_clusters_mut().values().push(value); self }
 }
 
@@ -38070,8 +38437,8 @@ impl PbmPlacementCapabilityProfileRequirement {
 impl PbmPlacementZoneTopologyRequirement {
     pub const CLUSTERS: usize = 1;
     #[inline] pub fn clusters(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(1) }
-    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(1, D(3231)) }
-    #[inline] pub fn set_clusters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3231), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(1, D(3234)) }
+    #[inline] pub fn set_clusters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3234), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
     #[inline] pub fn push_clusters<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.clusters_mut().values().push(value); self }
 }
 
@@ -38165,6 +38532,29 @@ impl PbmDefaultCapabilityProfile {
     #[inline] pub fn set_container_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(17, text); self }
 }
 
+impl PbmProfileDetails {
+    pub const PROFILE: usize = 0;
+    pub const IOF_INFOS: usize = 1;
+    pub const IOF_METHOD_FAULT: usize = 2;
+    pub const IS_REPLICATION_POLICY: usize = 3;
+    pub const REP_METHOD_FAULT: usize = 4;
+    #[inline] pub fn profile(&self) -> &views::PbmCapabilityProfile { self.as_object().read::<views::PbmCapabilityProfile>(0) }
+    #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityProfile, _>(0, view); self }
+    #[inline] pub fn profile_mut(&mut self) -> &mut views::PbmCapabilityProfile { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn iof_infos(&self) -> Items<'_, views::PbmIofilterInfo> { self.as_object().read_list(1) }
+    #[inline] pub fn iof_infos_mut(&mut self) -> ItemsMut<'_, views::PbmIofilterInfo> { self.as_object_mut().list_mut(1, D(3206)) }
+    #[inline] pub fn set_iof_infos<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3206), items.into_iter().map(|item| view_value::<views::PbmIofilterInfo, A>(item))); self }
+    #[inline] pub fn push_iof_infos<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmIofilterInfo, A>(item); self.iof_infos_mut().values().push(value); self }
+    #[inline] pub fn iof_method_fault(&self) -> Option<&views::LocalizedMethodFault> { self.as_object().read_optional::<views::LocalizedMethodFault>(2) }
+    #[inline] pub fn set_iof_method_fault(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizedMethodFault, _>(2, view); self }
+    #[inline] pub fn iof_method_fault_mut(&mut self) -> &mut views::LocalizedMethodFault { self.as_object_mut().view_mut(2) }
+    #[inline] pub fn is_replication_policy(&self) -> bool { self.as_object().read::<bool>(3) }
+    #[inline] pub fn set_is_replication_policy(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn rep_method_fault(&self) -> Option<&views::LocalizedMethodFault> { self.as_object().read_optional::<views::LocalizedMethodFault>(4) }
+    #[inline] pub fn set_rep_method_fault(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizedMethodFault, _>(4, view); self }
+    #[inline] pub fn rep_method_fault_mut(&mut self) -> &mut views::LocalizedMethodFault { self.as_object_mut().view_mut(4) }
+}
+
 impl PbmProfileId {
     pub const UNIQUE_ID: usize = 0;
     #[inline] pub fn unique_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
@@ -38188,6 +38578,22 @@ impl PbmProfileResourceType {
     #[inline] pub fn set_resource_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
 }
 
+impl PbmProfileToIofilterMap {
+    pub const KEY: usize = 0;
+    pub const IOFILTERS: usize = 1;
+    pub const FAULT: usize = 2;
+    #[inline] pub fn key(&self) -> &views::PbmProfileId { self.as_object().read::<views::PbmProfileId>(0) }
+    #[inline] pub fn set_key(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(0, view); self }
+    #[inline] pub fn key_mut(&mut self) -> &mut views::PbmProfileId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn iofilters(&self) -> Items<'_, views::PbmIofilterInfo> { self.as_object().read_list(1) }
+    #[inline] pub fn iofilters_mut(&mut self) -> ItemsMut<'_, views::PbmIofilterInfo> { self.as_object_mut().list_mut(1, D(3206)) }
+    #[inline] pub fn set_iofilters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3206), items.into_iter().map(|item| view_value::<views::PbmIofilterInfo, A>(item))); self }
+    #[inline] pub fn push_iofilters<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmIofilterInfo, A>(item); self.iofilters_mut().values().push(value); self }
+    #[inline] pub fn fault(&self) -> Option<&views::LocalizedMethodFault> { self.as_object().read_optional::<views::LocalizedMethodFault>(2) }
+    #[inline] pub fn set_fault(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizedMethodFault, _>(2, view); self }
+    #[inline] pub fn fault_mut(&mut self) -> &mut views::LocalizedMethodFault { self.as_object_mut().view_mut(2) }
+}
+
 impl PbmQueryProfileResult {
     pub const OBJECT: usize = 0;
     pub const PROFILE_ID: usize = 1;
@@ -38196,8 +38602,8 @@ impl PbmQueryProfileResult {
     #[inline] pub fn set_object(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmServerObjectRef, _>(0, view); self }
     #[inline] pub fn object_mut(&mut self) -> &mut views::PbmServerObjectRef { self.as_object_mut().view_mut(0) }
     #[inline] pub fn profile_id(&self) -> Items<'_, views::PbmProfileId> { self.as_object().read_list(1) }
-    #[inline] pub fn profile_id_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(1, D(3223)) }
-    #[inline] pub fn set_profile_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3223), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
+    #[inline] pub fn profile_id_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(1, D(3225)) }
+    #[inline] pub fn set_profile_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3225), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
     #[inline] pub fn push_profile_id<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmProfileId, A>(item); self.profile_id_mut().values().push(value); self }
     #[inline] pub fn fault(&self) -> Option<&views::LocalizedMethodFault> { self.as_object().read_optional::<views::LocalizedMethodFault>(2) }
     #[inline] pub fn set_fault(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizedMethodFault, _>(2, view); self }
@@ -38285,6 +38691,293 @@ impl PbmServiceInstanceContent {
     #[inline] pub fn set_replication_manager(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(6, value.into().map_or(Value::Unset, Value::from)); self }
 }
 
+impl VslmAboutInfo {
+    pub const NAME: usize = 0;
+    pub const FULL_NAME: usize = 1;
+    pub const VENDOR: usize = 2;
+    pub const API_VERSION: usize = 3;
+    pub const INSTANCE_UUID: usize = 4;
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn full_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_full_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn vendor(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
+    #[inline] pub fn set_vendor(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn api_version(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
+    #[inline] pub fn set_api_version(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+    #[inline] pub fn instance_uuid(&self) -> &ArcStr { self.as_object().read::<ArcStr>(4) }
+    #[inline] pub fn set_instance_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
+}
+
+impl VslmDatastoreSyncStatus {
+    pub const DATASTORE_URL: usize = 0;
+    pub const OBJECT_V_CLOCK: usize = 1;
+    pub const SYNC_V_CLOCK: usize = 2;
+    pub const SYNC_TIME: usize = 3;
+    pub const NUMBER_OF_RETRIES: usize = 4;
+    pub const ERROR: usize = 5;
+    #[inline] pub fn datastore_url(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_datastore_url(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn object_v_clock(&self) -> i64 { self.as_object().read::<i64>(1) }
+    #[inline] pub fn set_object_v_clock(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn sync_v_clock(&self) -> i64 { self.as_object().read::<i64>(2) }
+    #[inline] pub fn set_sync_v_clock(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn sync_time(&self) -> Option<DateTime> { self.as_object().read_optional::<DateTime>(3) }
+    #[inline] pub fn set_sync_time(&mut self, value: impl Into<Option<DateTime>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::DateTime)); self }
+    #[inline] pub fn number_of_retries(&self) -> Option<i32> { self.as_object().read_optional::<i32>(4) }
+    #[inline] pub fn set_number_of_retries(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Int)); self }
+    #[inline] pub fn error(&self) -> Option<&views::LocalizedMethodFault> { self.as_object().read_optional::<views::LocalizedMethodFault>(5) }
+    #[inline] pub fn set_error(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizedMethodFault, _>(5, view); self }
+    #[inline] pub fn error_mut(&mut self) -> &mut views::LocalizedMethodFault { self.as_object_mut().view_mut(5) }
+}
+
+impl VslmQueryDatastoreInfoResult {
+    pub const DATACENTER: usize = 0;
+    pub const DATASTORE: usize = 1;
+    #[inline] pub fn datacenter(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_datacenter(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(1) }
+    #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl VslmServiceInstanceContent {
+    pub const ABOUT_INFO: usize = 0;
+    pub const SESSION_MANAGER: usize = 1;
+    pub const V_STORAGE_OBJECT_MANAGER: usize = 2;
+    pub const STORAGE_LIFECYCLE_MANAGER: usize = 3;
+    #[inline] pub fn about_info(&self) -> &views::VslmAboutInfo { self.as_object().read::<views::VslmAboutInfo>(0) }
+    #[inline] pub fn set_about_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VslmAboutInfo, _>(0, view); self }
+    #[inline] pub fn about_info_mut(&mut self) -> &mut views::VslmAboutInfo { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn session_manager(&self) -> Moref { self.as_object().read::<Moref>(1) }
+    #[inline] pub fn set_session_manager(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn v_storage_object_manager(&self) -> Moref { self.as_object().read::<Moref>(2) }
+    #[inline] pub fn set_v_storage_object_manager(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn storage_lifecycle_manager(&self) -> Moref { self.as_object().read::<Moref>(3) }
+    #[inline] pub fn set_storage_lifecycle_manager(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl VslmTaskInfo {
+    pub const KEY: usize = 0;
+    pub const TASK: usize = 1;
+    pub const DESCRIPTION: usize = 2;
+    pub const NAME: usize = 3;
+    pub const DESCRIPTION_ID: usize = 4;
+    pub const ENTITY: usize = 5;
+    pub const ENTITY_NAME: usize = 6;
+    pub const LOCKED: usize = 7;
+    pub const STATE: usize = 8;
+    pub const CANCELLED: usize = 9;
+    pub const CANCELABLE: usize = 10;
+    pub const ERROR: usize = 11;
+    pub const RESULT: usize = 12;
+    pub const PROGRESS: usize = 13;
+    pub const REASON: usize = 14;
+    pub const QUEUE_TIME: usize = 15;
+    pub const START_TIME: usize = 16;
+    pub const COMPLETE_TIME: usize = 17;
+    pub const EVENT_CHAIN_ID: usize = 18;
+    pub const CHANGE_TAG: usize = 19;
+    pub const PARENT_TASK_KEY: usize = 20;
+    pub const ROOT_TASK_KEY: usize = 21;
+    pub const ACTIVATION_ID: usize = 22;
+    #[inline] pub fn key(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_key(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn task(&self) -> Moref { self.as_object().read::<Moref>(1) }
+    #[inline] pub fn set_task(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn description(&self) -> Option<&views::LocalizableMessage> { self.as_object().read_optional::<views::LocalizableMessage>(2) }
+    #[inline] pub fn set_description(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizableMessage, _>(2, view); self }
+    #[inline] pub fn description_mut(&mut self) -> &mut views::LocalizableMessage { self.as_object_mut().view_mut(2) }
+    #[inline] pub fn name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+    #[inline] pub fn description_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(4) }
+    #[inline] pub fn set_description_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
+    #[inline] pub fn entity(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(5) }
+    #[inline] pub fn set_entity(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn entity_name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(6) }
+    #[inline] pub fn set_entity_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
+    #[inline] pub fn locked(&self) -> Items<'_, Moref> { self.as_object().read_list(7) }
+    #[inline] pub fn locked_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(7, M(4079)) }
+    #[inline] pub fn set_locked<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn push_locked<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.locked_mut().values().push(value); self }
+    #[inline] pub fn state(&self) -> enums::VslmTaskInfoState { self.as_object().read::<Choice<enums::VslmTaskInfoState>>(8) }
+    #[inline] pub fn set_state(&mut self, value: impl Into<Option<enums::VslmTaskInfoState>>) -> &mut Self { self.as_object_mut().write_enum(8, value.into()); self }
+    #[inline] pub fn cancelled(&self) -> bool { self.as_object().read::<bool>(9) }
+    #[inline] pub fn set_cancelled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(9, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn cancelable(&self) -> bool { self.as_object().read::<bool>(10) }
+    #[inline] pub fn set_cancelable(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(10, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn error(&self) -> Option<&views::LocalizedMethodFault> { self.as_object().read_optional::<views::LocalizedMethodFault>(11) }
+    #[inline] pub fn set_error(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizedMethodFault, _>(11, view); self }
+    #[inline] pub fn error_mut(&mut self) -> &mut views::LocalizedMethodFault { self.as_object_mut().view_mut(11) }
+    #[inline] pub fn result(&self) -> &Value { self.as_object().read::<Value>(12) }
+    #[inline] pub fn set_result(&mut self, value: impl Into<Value>) -> &mut Self { self.as_object_mut().set(12, value.into()); self }
+    #[inline] pub fn progress(&self) -> Option<i32> { self.as_object().read_optional::<i32>(13) }
+    #[inline] pub fn set_progress(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(13, value.into().map_or(Value::Unset, Value::Int)); self }
+    #[inline] pub fn reason(&self) -> &views::VslmTaskReason { self.as_object().read::<views::VslmTaskReason>(14) }
+    #[inline] pub fn set_reason(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VslmTaskReason, _>(14, view); self }
+    #[inline] pub fn reason_mut(&mut self) -> &mut views::VslmTaskReason { self.as_object_mut().view_mut(14) }
+    #[inline] pub fn queue_time(&self) -> DateTime { self.as_object().read::<DateTime>(15) }
+    #[inline] pub fn set_queue_time(&mut self, value: impl Into<Option<DateTime>>) -> &mut Self { self.as_object_mut().set(15, value.into().map_or(Value::Unset, Value::DateTime)); self }
+    #[inline] pub fn start_time(&self) -> Option<DateTime> { self.as_object().read_optional::<DateTime>(16) }
+    #[inline] pub fn set_start_time(&mut self, value: impl Into<Option<DateTime>>) -> &mut Self { self.as_object_mut().set(16, value.into().map_or(Value::Unset, Value::DateTime)); self }
+    #[inline] pub fn complete_time(&self) -> Option<DateTime> { self.as_object().read_optional::<DateTime>(17) }
+    #[inline] pub fn set_complete_time(&mut self, value: impl Into<Option<DateTime>>) -> &mut Self { self.as_object_mut().set(17, value.into().map_or(Value::Unset, Value::DateTime)); self }
+    #[inline] pub fn event_chain_id(&self) -> i32 { self.as_object().read::<i32>(18) }
+    #[inline] pub fn set_event_chain_id(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(18, value.into().map_or(Value::Unset, Value::Int)); self }
+    #[inline] pub fn change_tag(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(19) }
+    #[inline] pub fn set_change_tag(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(19, text); self }
+    #[inline] pub fn parent_task_key(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(20) }
+    #[inline] pub fn set_parent_task_key(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(20, text); self }
+    #[inline] pub fn root_task_key(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(21) }
+    #[inline] pub fn set_root_task_key(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(21, text); self }
+    #[inline] pub fn activation_id(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(22) }
+    #[inline] pub fn set_activation_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(22, text); self }
+}
+
+impl VslmTaskReasonAlarm {
+    pub const ALARM_NAME: usize = 0;
+    pub const ALARM: usize = 1;
+    pub const ENTITY_NAME: usize = 2;
+    pub const ENTITY: usize = 3;
+    #[inline] pub fn alarm_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_alarm_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn alarm(&self) -> Moref { self.as_object().read::<Moref>(1) }
+    #[inline] pub fn set_alarm(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn entity_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
+    #[inline] pub fn set_entity_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn entity(&self) -> Moref { self.as_object().read::<Moref>(3) }
+    #[inline] pub fn set_entity(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl VslmTaskReasonSchedule {
+    pub const NAME: usize = 0;
+    pub const SCHEDULED_TASK: usize = 1;
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn scheduled_task(&self) -> Moref { self.as_object().read::<Moref>(1) }
+    #[inline] pub fn set_scheduled_task(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl VslmTaskReasonUser {
+    pub const USER_NAME: usize = 0;
+    #[inline] pub fn user_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_user_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl VslmVsoVStorageObjectAssociations {
+    pub const ID: usize = 0;
+    pub const VM_DISK_ASSOCIATION: usize = 1;
+    pub const FAULT: usize = 2;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn vm_disk_association(&self) -> Items<'_, views::VslmVsoVStorageObjectAssociationsVmDiskAssociation> { self.as_object().read_list(1) }
+    #[inline] pub fn vm_disk_association_mut(&mut self) -> ItemsMut<'_, views::VslmVsoVStorageObjectAssociationsVmDiskAssociation> { self.as_object_mut().list_mut(1, D(3469)) }
+    #[inline] pub fn set_vm_disk_association<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3469), items.into_iter().map(|item| view_value::<views::VslmVsoVStorageObjectAssociationsVmDiskAssociation, A>(item))); self }
+    #[inline] pub fn push_vm_disk_association<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VslmVsoVStorageObjectAssociationsVmDiskAssociation, A>(item); self.vm_disk_association_mut().values().push(value); self }
+    #[inline] pub fn fault(&self) -> Option<&views::LocalizedMethodFault> { self.as_object().read_optional::<views::LocalizedMethodFault>(2) }
+    #[inline] pub fn set_fault(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizedMethodFault, _>(2, view); self }
+    #[inline] pub fn fault_mut(&mut self) -> &mut views::LocalizedMethodFault { self.as_object_mut().view_mut(2) }
+}
+
+impl VslmVsoVStorageObjectAssociationsVmDiskAssociation {
+    pub const VM_ID: usize = 0;
+    pub const DISK_KEY: usize = 1;
+    #[inline] pub fn vm_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_vm_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn disk_key(&self) -> i32 { self.as_object().read::<i32>(1) }
+    #[inline] pub fn set_disk_key(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Int)); self }
+}
+
+impl VslmVsoVStorageObjectQueryResult {
+    pub const ALL_RECORDS_RETURNED: usize = 0;
+    pub const ID: usize = 1;
+    pub const QUERY_RESULTS: usize = 2;
+    #[inline] pub fn all_records_returned(&self) -> bool { self.as_object().read::<bool>(0) }
+    #[inline] pub fn set_all_records_returned(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn id(&self) -> Items<'_, views::ID> { self.as_object().read_list(1) }
+    #[inline] pub fn id_mut(&mut self) -> ItemsMut<'_, views::ID> { self.as_object_mut().list_mut(1, D(1481)) }
+    #[inline] pub fn set_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1481), items.into_iter().map(|item| view_value::<views::ID, A>(item))); self }
+    #[inline] pub fn push_id<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ID, A>(item); self.id_mut().values().push(value); self }
+    #[inline] pub fn query_results(&self) -> Items<'_, views::VslmVsoVStorageObjectResult> { self.as_object().read_list(2) }
+    #[inline] pub fn query_results_mut(&mut self) -> ItemsMut<'_, views::VslmVsoVStorageObjectResult> { self.as_object_mut().list_mut(2, D(3472)) }
+    #[inline] pub fn set_query_results<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3472), items.into_iter().map(|item| view_value::<views::VslmVsoVStorageObjectResult, A>(item))); self }
+    #[inline] pub fn push_query_results<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VslmVsoVStorageObjectResult, A>(item); self.query_results_mut().values().push(value); self }
+}
+
+impl VslmVsoVStorageObjectQuerySpec {
+    pub const QUERY_FIELD: usize = 0;
+    pub const QUERY_OPERATOR: usize = 1;
+    pub const QUERY_VALUE: usize = 2;
+    #[inline] pub fn query_field(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_query_field(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn query_operator(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_query_operator(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn query_value(&self) -> Items<'_, ArcStr> { self.as_object().read_list(2) }
+    #[inline] pub fn query_value_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(2, T::String) }
+    #[inline] pub fn set_query_value<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_query_value<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.query_value_mut().values().push(value); self }
+}
+
+impl VslmVsoVStorageObjectResult {
+    pub const ID: usize = 0;
+    pub const NAME: usize = 1;
+    pub const CAPACITY_IN_MB: usize = 2;
+    pub const CREATE_TIME: usize = 3;
+    pub const DATASTORE_URL: usize = 4;
+    pub const DISK_PATH: usize = 5;
+    pub const USED_CAPACITY_IN_MB: usize = 6;
+    pub const BACKING_OBJECT_ID: usize = 7;
+    pub const SNAPSHOT_INFO: usize = 8;
+    pub const METADATA: usize = 9;
+    pub const ERROR: usize = 10;
+    #[inline] pub fn id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn capacity_in_mb(&self) -> i64 { self.as_object().read::<i64>(2) }
+    #[inline] pub fn set_capacity_in_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn create_time(&self) -> Option<DateTime> { self.as_object().read_optional::<DateTime>(3) }
+    #[inline] pub fn set_create_time(&mut self, value: impl Into<Option<DateTime>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::DateTime)); self }
+    #[inline] pub fn datastore_url(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
+    #[inline] pub fn set_datastore_url(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
+    #[inline] pub fn disk_path(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(5) }
+    #[inline] pub fn set_disk_path(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(5, text); self }
+    #[inline] pub fn used_capacity_in_mb(&self) -> Option<i64> { self.as_object().read_optional::<i64>(6) }
+    #[inline] pub fn set_used_capacity_in_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(6, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn backing_object_id(&self) -> Option<&views::ID> { self.as_object().read_optional::<views::ID>(7) }
+    #[inline] pub fn set_backing_object_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(7, view); self }
+    #[inline] pub fn backing_object_id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(7) }
+    #[inline] pub fn snapshot_info(&self) -> Items<'_, views::VslmVsoVStorageObjectSnapshotResult> { self.as_object().read_list(8) }
+    #[inline] pub fn snapshot_info_mut(&mut self) -> ItemsMut<'_, views::VslmVsoVStorageObjectSnapshotResult> { self.as_object_mut().list_mut(8, D(3473)) }
+    #[inline] pub fn set_snapshot_info<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(8, D(3473), items.into_iter().map(|item| view_value::<views::VslmVsoVStorageObjectSnapshotResult, A>(item))); self }
+    #[inline] pub fn push_snapshot_info<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VslmVsoVStorageObjectSnapshotResult, A>(item); self.snapshot_info_mut().values().push(value); self }
+    #[inline] pub fn metadata(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(9) }
+    #[inline] pub fn metadata_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(9, D(1530)) }
+    #[inline] pub fn set_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(9, D(1530), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn push_metadata<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.metadata_mut().values().push(value); self }
+    #[inline] pub fn error(&self) -> Option<&views::LocalizedMethodFault> { self.as_object().read_optional::<views::LocalizedMethodFault>(10) }
+    #[inline] pub fn set_error(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizedMethodFault, _>(10, view); self }
+    #[inline] pub fn error_mut(&mut self) -> &mut views::LocalizedMethodFault { self.as_object_mut().view_mut(10) }
+}
+
+impl VslmVsoVStorageObjectSnapshotResult {
+    pub const BACKING_OBJECT_ID: usize = 0;
+    pub const DESCRIPTION: usize = 1;
+    pub const SNAPSHOT_ID: usize = 2;
+    pub const DISK_PATH: usize = 3;
+    #[inline] pub fn backing_object_id(&self) -> &views::ID { self.as_object().read::<views::ID>(0) }
+    #[inline] pub fn set_backing_object_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
+    #[inline] pub fn backing_object_id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn snapshot_id(&self) -> Option<&views::ID> { self.as_object().read_optional::<views::ID>(2) }
+    #[inline] pub fn set_snapshot_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(2, view); self }
+    #[inline] pub fn snapshot_id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(2) }
+    #[inline] pub fn disk_path(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
+    #[inline] pub fn set_disk_path(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+}
+
 impl ClusterRuntimeInfo {
     pub const CLUSTER_UUID: usize = 0;
     pub const TOTAL_COMPONENTS_COUNT: usize = 1;
@@ -38351,8 +39044,8 @@ impl CnsVsanFileShareBackingDetails {
     #[inline] pub fn set_access_points<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(1530), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_access_points<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.access_points_mut().values().push(value); self }
     #[inline] pub fn permission(&self) -> Items<'_, views::VsanFileShareNetPermission> { self.as_object().read_list(4) }
-    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::VsanFileShareNetPermission> { self.as_object_mut().list_mut(4, D(3709)) }
-    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(3709), items.into_iter().map(|item| view_value::<views::VsanFileShareNetPermission, A>(item))); self }
+    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::VsanFileShareNetPermission> { self.as_object_mut().list_mut(4, D(3724)) }
+    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(3724), items.into_iter().map(|item| view_value::<views::VsanFileShareNetPermission, A>(item))); self }
     #[inline] pub fn push_permission<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanFileShareNetPermission, A>(item); self.permission_mut().values().push(value); self }
 }
 
@@ -38369,8 +39062,8 @@ impl CnsVSANFileCreateSpec {
     #[inline] pub fn soft_quota_in_mb(&self) -> Option<i64> { self.as_object().read_optional::<i64>(0) }
     #[inline] pub fn set_soft_quota_in_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Long)); self }
     #[inline] pub fn permission(&self) -> Items<'_, views::VsanFileShareNetPermission> { self.as_object().read_list(1) }
-    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::VsanFileShareNetPermission> { self.as_object_mut().list_mut(1, D(3709)) }
-    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3709), items.into_iter().map(|item| view_value::<views::VsanFileShareNetPermission, A>(item))); self }
+    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::VsanFileShareNetPermission> { self.as_object_mut().list_mut(1, D(3724)) }
+    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3724), items.into_iter().map(|item| view_value::<views::VsanFileShareNetPermission, A>(item))); self }
     #[inline] pub fn push_permission<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanFileShareNetPermission, A>(item); self.permission_mut().values().push(value); self }
 }
 
@@ -38433,8 +39126,8 @@ impl CnsKubernetesEntityMetadata {
     #[inline] pub fn namespace(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(5) }
     #[inline] pub fn set_namespace(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(5, text); self }
     #[inline] pub fn referred_entity(&self) -> Items<'_, views::CnsKubernetesEntityReference> { self.as_object().read_list(6) }
-    #[inline] pub fn referred_entity_mut(&mut self) -> ItemsMut<'_, views::CnsKubernetesEntityReference> { self.as_object_mut().list_mut(6, D(3487)) }
-    #[inline] pub fn set_referred_entity<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(3487), items.into_iter().map(|item| view_value::<views::CnsKubernetesEntityReference, A>(item))); self }
+    #[inline] pub fn referred_entity_mut(&mut self) -> ItemsMut<'_, views::CnsKubernetesEntityReference> { self.as_object_mut().list_mut(6, D(3490)) }
+    #[inline] pub fn set_referred_entity<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(3490), items.into_iter().map(|item| view_value::<views::CnsKubernetesEntityReference, A>(item))); self }
     #[inline] pub fn push_referred_entity<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsKubernetesEntityReference, A>(item); self.referred_entity_mut().values().push(value); self }
 }
 
@@ -38453,6 +39146,22 @@ impl CnsKubernetesEntityReference {
     #[inline] pub fn set_cluster_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
 }
 
+impl CnsPlacementResult {
+    pub const DATASTORE: usize = 0;
+    pub const PLACEMENT_FAULTS: usize = 1;
+    pub const CLUSTERS: usize = 2;
+    #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn placement_faults(&self) -> Items<'_, views::LocalizedMethodFault> { self.as_object().read_list(1) }
+    #[inline] pub fn placement_faults_mut(&mut self) -> ItemsMut<'_, views::LocalizedMethodFault> { self.as_object_mut().list_mut(1, D(1558)) }
+    #[inline] pub fn set_placement_faults<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1558), items.into_iter().map(|item| view_value::<views::LocalizedMethodFault, A>(item))); self }
+    #[inline] pub fn push_placement_faults<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::LocalizedMethodFault, A>(item); self.placement_faults_mut().values().push(value); self }
+    #[inline] pub fn clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
+    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4081)) }
+    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4081), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn push_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.clusters_mut().values().push(value); self }
+}
+
 impl CnsQueryFilter {
     pub const VOLUME_IDS: usize = 0;
     pub const NAMES: usize = 1;
@@ -38465,8 +39174,8 @@ impl CnsQueryFilter {
     pub const CURSOR: usize = 8;
     pub const HEALTH_STATUS: usize = 9;
     #[inline] pub fn volume_ids(&self) -> Items<'_, views::CnsVolumeId> { self.as_object().read_list(0) }
-    #[inline] pub fn volume_ids_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeId> { self.as_object_mut().list_mut(0, D(3504)) }
-    #[inline] pub fn set_volume_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3504), items.into_iter().map(|item| view_value::<views::CnsVolumeId, A>(item))); self }
+    #[inline] pub fn volume_ids_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeId> { self.as_object_mut().list_mut(0, D(3513)) }
+    #[inline] pub fn set_volume_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3513), items.into_iter().map(|item| view_value::<views::CnsVolumeId, A>(item))); self }
     #[inline] pub fn push_volume_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeId, A>(item); self.volume_ids_mut().values().push(value); self }
     #[inline] pub fn names(&self) -> Items<'_, ArcStr> { self.as_object().read_list(1) }
     #[inline] pub fn names_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(1, T::String) }
@@ -38479,8 +39188,8 @@ impl CnsQueryFilter {
     #[inline] pub fn storage_policy_id(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
     #[inline] pub fn set_storage_policy_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn datastores(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4068)) }
-    #[inline] pub fn set_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4083)) }
+    #[inline] pub fn set_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4083), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastores<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastores_mut().values().push(value); self }
     #[inline] pub fn labels(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(5) }
     #[inline] pub fn labels_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(5, D(1530)) }
@@ -38524,8 +39233,8 @@ impl CnsQueryResult {
     pub const VOLUMES: usize = 0;
     pub const CURSOR: usize = 1;
     #[inline] pub fn volumes(&self) -> Items<'_, views::CnsVolume> { self.as_object().read_list(0) }
-    #[inline] pub fn volumes_mut(&mut self) -> ItemsMut<'_, views::CnsVolume> { self.as_object_mut().list_mut(0, D(3498)) }
-    #[inline] pub fn set_volumes<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3498), items.into_iter().map(|item| view_value::<views::CnsVolume, A>(item))); self }
+    #[inline] pub fn volumes_mut(&mut self) -> ItemsMut<'_, views::CnsVolume> { self.as_object_mut().list_mut(0, D(3506)) }
+    #[inline] pub fn set_volumes<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3506), items.into_iter().map(|item| view_value::<views::CnsVolume, A>(item))); self }
     #[inline] pub fn push_volumes<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolume, A>(item); self.volumes_mut().values().push(value); self }
     #[inline] pub fn cursor(&self) -> &views::CnsCursor { self.as_object().read::<views::CnsCursor>(1) }
     #[inline] pub fn set_cursor(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsCursor, _>(1, view); self }
@@ -38538,6 +39247,26 @@ impl CnsQuerySelection {
     #[inline] pub fn names_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(0, T::String) }
     #[inline] pub fn set_names<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_names<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.names_mut().values().push(value); self }
+}
+
+impl CnsSnapshot {
+    pub const SNAPSHOT_ID: usize = 0;
+    pub const VOLUME_ID: usize = 1;
+    pub const DESCRIPTION: usize = 2;
+    pub const CREATE_TIME: usize = 3;
+    pub const CHANGED_BLOCK_TRACKING_ID: usize = 4;
+    #[inline] pub fn snapshot_id(&self) -> &views::CnsSnapshotId { self.as_object().read::<views::CnsSnapshotId>(0) }
+    #[inline] pub fn set_snapshot_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsSnapshotId, _>(0, view); self }
+    #[inline] pub fn snapshot_id_mut(&mut self) -> &mut views::CnsSnapshotId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn volume_id(&self) -> &views::CnsVolumeId { self.as_object().read::<views::CnsVolumeId>(1) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(1, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn description(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_description(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn create_time(&self) -> DateTime { self.as_object().read::<DateTime>(3) }
+    #[inline] pub fn set_create_time(&mut self, value: impl Into<Option<DateTime>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::DateTime)); self }
+    #[inline] pub fn changed_block_tracking_id(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
+    #[inline] pub fn set_changed_block_tracking_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
 }
 
 impl CnsSnapshotCreateSpec {
@@ -38569,6 +39298,52 @@ impl CnsSnapshotId {
     pub const ID: usize = 0;
     #[inline] pub fn id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl CnsSnapshotQueryFilter {
+    pub const SNAPSHOT_QUERY_SPECS: usize = 0;
+    pub const CURSOR: usize = 1;
+    #[inline] pub fn snapshot_query_specs(&self) -> Items<'_, views::CnsSnapshotQuerySpec> { self.as_object().read_list(0) }
+    #[inline] pub fn snapshot_query_specs_mut(&mut self) -> ItemsMut<'_, views::CnsSnapshotQuerySpec> { self.as_object_mut().list_mut(0, D(3503)) }
+    #[inline] pub fn set_snapshot_query_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3503), items.into_iter().map(|item| view_value::<views::CnsSnapshotQuerySpec, A>(item))); self }
+    #[inline] pub fn push_snapshot_query_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsSnapshotQuerySpec, A>(item); self.snapshot_query_specs_mut().values().push(value); self }
+    #[inline] pub fn cursor(&self) -> Option<&views::CnsCursor> { self.as_object().read_optional::<views::CnsCursor>(1) }
+    #[inline] pub fn set_cursor(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsCursor, _>(1, view); self }
+    #[inline] pub fn cursor_mut(&mut self) -> &mut views::CnsCursor { self.as_object_mut().view_mut(1) }
+}
+
+impl CnsSnapshotQueryResult {
+    pub const ENTRIES: usize = 0;
+    pub const CURSOR: usize = 1;
+    #[inline] pub fn entries(&self) -> Items<'_, views::CnsSnapshotQueryResultEntry> { self.as_object().read_list(0) }
+    #[inline] pub fn entries_mut(&mut self) -> ItemsMut<'_, views::CnsSnapshotQueryResultEntry> { self.as_object_mut().list_mut(0, D(3502)) }
+    #[inline] pub fn set_entries<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3502), items.into_iter().map(|item| view_value::<views::CnsSnapshotQueryResultEntry, A>(item))); self }
+    #[inline] pub fn push_entries<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsSnapshotQueryResultEntry, A>(item); self.entries_mut().values().push(value); self }
+    #[inline] pub fn cursor(&self) -> &views::CnsCursor { self.as_object().read::<views::CnsCursor>(1) }
+    #[inline] pub fn set_cursor(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsCursor, _>(1, view); self }
+    #[inline] pub fn cursor_mut(&mut self) -> &mut views::CnsCursor { self.as_object_mut().view_mut(1) }
+}
+
+impl CnsSnapshotQueryResultEntry {
+    pub const SNAPSHOT: usize = 0;
+    pub const ERROR: usize = 1;
+    #[inline] pub fn snapshot(&self) -> Option<&views::CnsSnapshot> { self.as_object().read_optional::<views::CnsSnapshot>(0) }
+    #[inline] pub fn set_snapshot(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsSnapshot, _>(0, view); self }
+    #[inline] pub fn snapshot_mut(&mut self) -> &mut views::CnsSnapshot { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn error(&self) -> Option<&views::LocalizedMethodFault> { self.as_object().read_optional::<views::LocalizedMethodFault>(1) }
+    #[inline] pub fn set_error(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizedMethodFault, _>(1, view); self }
+    #[inline] pub fn error_mut(&mut self) -> &mut views::LocalizedMethodFault { self.as_object_mut().view_mut(1) }
+}
+
+impl CnsSnapshotQuerySpec {
+    pub const VOLUME_ID: usize = 0;
+    pub const SNAPSHOT_ID: usize = 1;
+    #[inline] pub fn volume_id(&self) -> &views::CnsVolumeId { self.as_object().read::<views::CnsVolumeId>(0) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(0, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn snapshot_id(&self) -> Option<&views::CnsSnapshotId> { self.as_object().read_optional::<views::CnsSnapshotId>(1) }
+    #[inline] pub fn set_snapshot_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsSnapshotId, _>(1, view); self }
+    #[inline] pub fn snapshot_id_mut(&mut self) -> &mut views::CnsSnapshotId { self.as_object_mut().view_mut(1) }
 }
 
 impl CnsSyncVolumeSpec {
@@ -38639,8 +39414,8 @@ impl CnsVolumeACLConfigureSpec {
     #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(0, view); self }
     #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(0) }
     #[inline] pub fn access_control_spec_list(&self) -> Items<'_, views::CnsAccessControlSpec> { self.as_object().read_list(1) }
-    #[inline] pub fn access_control_spec_list_mut(&mut self) -> ItemsMut<'_, views::CnsAccessControlSpec> { self.as_object_mut().list_mut(1, D(3473)) }
-    #[inline] pub fn set_access_control_spec_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3473), items.into_iter().map(|item| view_value::<views::CnsAccessControlSpec, A>(item))); self }
+    #[inline] pub fn access_control_spec_list_mut(&mut self) -> ItemsMut<'_, views::CnsAccessControlSpec> { self.as_object_mut().list_mut(1, D(3476)) }
+    #[inline] pub fn set_access_control_spec_list<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3476), items.into_iter().map(|item| view_value::<views::CnsAccessControlSpec, A>(item))); self }
     #[inline] pub fn push_access_control_spec_list<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsAccessControlSpec, A>(item); self.access_control_spec_list_mut().values().push(value); self }
 }
 
@@ -38672,6 +39447,18 @@ impl CnsVolumeAttachDetachSpec {
     #[inline] pub fn set_volume_encrypted(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(7, value.into().map_or(Value::Unset, Value::Bool)); self }
 }
 
+impl CnsVolumeControlFlagsSpec {
+    pub const VOLUME_ID: usize = 0;
+    pub const CONTROL_FLAGS: usize = 1;
+    #[inline] pub fn volume_id(&self) -> &views::CnsVolumeId { self.as_object().read::<views::CnsVolumeId>(0) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(0, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn control_flags(&self) -> Items<'_, ArcStr> { self.as_object().read_list(1) }
+    #[inline] pub fn control_flags_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(1, T::String) }
+    #[inline] pub fn set_control_flags<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_control_flags<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.control_flags_mut().values().push(value); self }
+}
+
 impl CnsVolumeCreateSpec {
     pub const NAME: usize = 0;
     pub const VOLUME_TYPE: usize = 1;
@@ -38691,8 +39478,8 @@ impl CnsVolumeCreateSpec {
     #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(2, view); self }
     #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(2) }
     #[inline] pub fn datastores(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4068)) }
-    #[inline] pub fn set_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4083)) }
+    #[inline] pub fn set_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4083), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastores<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastores_mut().values().push(value); self }
     #[inline] pub fn metadata(&self) -> Option<&views::CnsVolumeMetadata> { self.as_object().read_optional::<views::CnsVolumeMetadata>(4) }
     #[inline] pub fn set_metadata(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeMetadata, _>(4, view); self }
@@ -38705,8 +39492,8 @@ impl CnsVolumeCreateSpec {
     #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(2996), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn active_clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(7) }
-    #[inline] pub fn active_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(7, M(4066)) }
-    #[inline] pub fn set_active_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, M(4066), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn active_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(7, M(4081)) }
+    #[inline] pub fn set_active_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(7, M(4081), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_active_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.active_clusters_mut().values().push(value); self }
     #[inline] pub fn create_spec(&self) -> Option<&views::CnsBaseCreateSpec> { self.as_object().read_optional::<views::CnsBaseCreateSpec>(8) }
     #[inline] pub fn set_create_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsBaseCreateSpec, _>(8, view); self }
@@ -38748,6 +39535,13 @@ impl CnsVolumeId {
     #[inline] pub fn set_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
 }
 
+impl CnsBlockVolumeInfo {
+    pub const V_STORAGE_OBJECT: usize = 0;
+    #[inline] pub fn v_storage_object(&self) -> &views::VStorageObject { self.as_object().read::<views::VStorageObject>(0) }
+    #[inline] pub fn set_v_storage_object(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VStorageObject, _>(0, view); self }
+    #[inline] pub fn v_storage_object_mut(&mut self) -> &mut views::VStorageObject { self.as_object_mut().view_mut(0) }
+}
+
 impl CnsVolumeMetadata {
     pub const CONTAINER_CLUSTER: usize = 0;
     pub const ENTITY_METADATA: usize = 1;
@@ -38756,12 +39550,12 @@ impl CnsVolumeMetadata {
     #[inline] pub fn set_container_cluster(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsContainerCluster, _>(0, view); self }
     #[inline] pub fn container_cluster_mut(&mut self) -> &mut views::CnsContainerCluster { self.as_object_mut().view_mut(0) }
     #[inline] pub fn entity_metadata(&self) -> Items<'_, views::CnsEntityMetadata> { self.as_object().read_list(1) }
-    #[inline] pub fn entity_metadata_mut(&mut self) -> ItemsMut<'_, views::CnsEntityMetadata> { self.as_object_mut().list_mut(1, D(3485)) }
-    #[inline] pub fn set_entity_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3485), items.into_iter().map(|item| view_value::<views::CnsEntityMetadata, A>(item))); self }
+    #[inline] pub fn entity_metadata_mut(&mut self) -> ItemsMut<'_, views::CnsEntityMetadata> { self.as_object_mut().list_mut(1, D(3488)) }
+    #[inline] pub fn set_entity_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3488), items.into_iter().map(|item| view_value::<views::CnsEntityMetadata, A>(item))); self }
     #[inline] pub fn push_entity_metadata<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsEntityMetadata, A>(item); self.entity_metadata_mut().values().push(value); self }
     #[inline] pub fn container_cluster_array(&self) -> Items<'_, views::CnsContainerCluster> { self.as_object().read_list(2) }
-    #[inline] pub fn container_cluster_array_mut(&mut self) -> ItemsMut<'_, views::CnsContainerCluster> { self.as_object_mut().list_mut(2, D(3483)) }
-    #[inline] pub fn set_container_cluster_array<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3483), items.into_iter().map(|item| view_value::<views::CnsContainerCluster, A>(item))); self }
+    #[inline] pub fn container_cluster_array_mut(&mut self) -> ItemsMut<'_, views::CnsContainerCluster> { self.as_object_mut().list_mut(2, D(3486)) }
+    #[inline] pub fn set_container_cluster_array<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3486), items.into_iter().map(|item| view_value::<views::CnsContainerCluster, A>(item))); self }
     #[inline] pub fn push_container_cluster_array<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsContainerCluster, A>(item); self.container_cluster_array_mut().values().push(value); self }
 }
 
@@ -38774,6 +39568,76 @@ impl CnsVolumeMetadataUpdateSpec {
     #[inline] pub fn metadata(&self) -> &views::CnsVolumeMetadata { self.as_object().read::<views::CnsVolumeMetadata>(1) }
     #[inline] pub fn set_metadata(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeMetadata, _>(1, view); self }
     #[inline] pub fn metadata_mut(&mut self) -> &mut views::CnsVolumeMetadata { self.as_object_mut().view_mut(1) }
+}
+
+impl CnsVolumeOperationBatchResult {
+    pub const VOLUME_RESULTS: usize = 0;
+    #[inline] pub fn volume_results(&self) -> Items<'_, views::CnsVolumeOperationResult> { self.as_object().read_list(0) }
+    #[inline] pub fn volume_results_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeOperationResult> { self.as_object_mut().list_mut(0, D(3519)) }
+    #[inline] pub fn set_volume_results<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3519), items.into_iter().map(|item| view_value::<views::CnsVolumeOperationResult, A>(item))); self }
+    #[inline] pub fn push_volume_results<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeOperationResult, A>(item); self.volume_results_mut().values().push(value); self }
+}
+
+impl CnsVolumeOperationResult {
+    pub const VOLUME_ID: usize = 0;
+    pub const FAULT: usize = 1;
+    #[inline] pub fn volume_id(&self) -> Option<&views::CnsVolumeId> { self.as_object().read_optional::<views::CnsVolumeId>(0) }
+    #[inline] pub fn set_volume_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeId, _>(0, view); self }
+    #[inline] pub fn volume_id_mut(&mut self) -> &mut views::CnsVolumeId { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn fault(&self) -> Option<&views::LocalizedMethodFault> { self.as_object().read_optional::<views::LocalizedMethodFault>(1) }
+    #[inline] pub fn set_fault(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizedMethodFault, _>(1, view); self }
+    #[inline] pub fn fault_mut(&mut self) -> &mut views::LocalizedMethodFault { self.as_object_mut().view_mut(1) }
+}
+
+impl CnsAsyncQueryResult {
+    pub const QUERY_RESULT: usize = 2;
+    #[inline] pub fn query_result(&self) -> Option<&views::CnsQueryResult> { self.as_object().read_optional::<views::CnsQueryResult>(2) }
+    #[inline] pub fn set_query_result(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsQueryResult, _>(2, view); self }
+    #[inline] pub fn query_result_mut(&mut self) -> &mut views::CnsQueryResult { self.as_object_mut().view_mut(2) }
+}
+
+impl CnsQueryVolumeInfoResult {
+    pub const VOLUME_INFO: usize = 2;
+    #[inline] pub fn volume_info(&self) -> Option<&views::CnsVolumeInfo> { self.as_object().read_optional::<views::CnsVolumeInfo>(2) }
+    #[inline] pub fn set_volume_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsVolumeInfo, _>(2, view); self }
+    #[inline] pub fn volume_info_mut(&mut self) -> &mut views::CnsVolumeInfo { self.as_object_mut().view_mut(2) }
+}
+
+impl CnsSnapshotCreateResult {
+    pub const SNAPSHOT: usize = 2;
+    pub const AGGREGATED_SNAPSHOT_CAPACITY_IN_MB: usize = 3;
+    #[inline] pub fn snapshot(&self) -> Option<&views::CnsSnapshot> { self.as_object().read_optional::<views::CnsSnapshot>(2) }
+    #[inline] pub fn set_snapshot(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsSnapshot, _>(2, view); self }
+    #[inline] pub fn snapshot_mut(&mut self) -> &mut views::CnsSnapshot { self.as_object_mut().view_mut(2) }
+    #[inline] pub fn aggregated_snapshot_capacity_in_mb(&self) -> Option<i64> { self.as_object().read_optional::<i64>(3) }
+    #[inline] pub fn set_aggregated_snapshot_capacity_in_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Long)); self }
+}
+
+impl CnsSnapshotDeleteResult {
+    pub const SNAPSHOT_ID: usize = 2;
+    pub const AGGREGATED_SNAPSHOT_CAPACITY_IN_MB: usize = 3;
+    #[inline] pub fn snapshot_id(&self) -> Option<&views::CnsSnapshotId> { self.as_object().read_optional::<views::CnsSnapshotId>(2) }
+    #[inline] pub fn set_snapshot_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CnsSnapshotId, _>(2, view); self }
+    #[inline] pub fn snapshot_id_mut(&mut self) -> &mut views::CnsSnapshotId { self.as_object_mut().view_mut(2) }
+    #[inline] pub fn aggregated_snapshot_capacity_in_mb(&self) -> Option<i64> { self.as_object().read_optional::<i64>(3) }
+    #[inline] pub fn set_aggregated_snapshot_capacity_in_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Long)); self }
+}
+
+impl CnsVolumeAttachResult {
+    pub const DISK_UUID: usize = 2;
+    #[inline] pub fn disk_uuid(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_disk_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+}
+
+impl CnsVolumeCreateResult {
+    pub const NAME: usize = 2;
+    pub const PLACEMENT_RESULTS: usize = 3;
+    #[inline] pub fn name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn placement_results(&self) -> Items<'_, views::CnsPlacementResult> { self.as_object().read_list(3) }
+    #[inline] pub fn placement_results_mut(&mut self) -> ItemsMut<'_, views::CnsPlacementResult> { self.as_object_mut().list_mut(3, D(3491)) }
+    #[inline] pub fn set_placement_results<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(3491), items.into_iter().map(|item| view_value::<views::CnsPlacementResult, A>(item))); self }
+    #[inline] pub fn push_placement_results<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsPlacementResult, A>(item); self.placement_results_mut().values().push(value); self }
 }
 
 impl CnsVolumePolicyReconfigSpec {
@@ -38827,6 +39691,126 @@ impl CnsSnapshotVolumeSource {
     #[inline] pub fn set_linked_clone(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
 }
 
+impl DiskClaimConfiguration {
+    pub const DISK_TYPE: usize = 0;
+    pub const DISK_NAME_PREFIX: usize = 1;
+    pub const NUMBER_OF_DISKS: usize = 2;
+    pub const DISK_MODEL: usize = 3;
+    pub const VENDOR: usize = 4;
+    pub const DISK_CAPACITY: usize = 5;
+    #[inline] pub fn disk_type(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_disk_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn disk_name_prefix(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_disk_name_prefix(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn number_of_disks(&self) -> Option<i32> { self.as_object().read_optional::<i32>(2) }
+    #[inline] pub fn set_number_of_disks(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Int)); self }
+    #[inline] pub fn disk_model(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
+    #[inline] pub fn set_disk_model(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+    #[inline] pub fn vendor(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
+    #[inline] pub fn set_vendor(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
+    #[inline] pub fn disk_capacity(&self) -> Option<i64> { self.as_object().read_optional::<i64>(5) }
+    #[inline] pub fn set_disk_capacity(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::Long)); self }
+}
+
+impl LifecycleConfigDetails {
+    pub const CLUSTER_TYPE: usize = 0;
+    pub const FAULT_DOMAINS_DETAILS: usize = 1;
+    pub const WITNESS_HOSTS_DETAILS: usize = 2;
+    #[inline] pub fn cluster_type(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_cluster_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn fault_domains_details(&self) -> Items<'_, views::LifecycleFaultDomainDetails> { self.as_object().read_list(1) }
+    #[inline] pub fn fault_domains_details_mut(&mut self) -> ItemsMut<'_, views::LifecycleFaultDomainDetails> { self.as_object_mut().list_mut(1, D(3559)) }
+    #[inline] pub fn set_fault_domains_details<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3559), items.into_iter().map(|item| view_value::<views::LifecycleFaultDomainDetails, A>(item))); self }
+    #[inline] pub fn push_fault_domains_details<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::LifecycleFaultDomainDetails, A>(item); self.fault_domains_details_mut().values().push(value); self }
+    #[inline] pub fn witness_hosts_details(&self) -> Items<'_, views::LifecycleWitnessDetails> { self.as_object().read_list(2) }
+    #[inline] pub fn witness_hosts_details_mut(&mut self) -> ItemsMut<'_, views::LifecycleWitnessDetails> { self.as_object_mut().list_mut(2, D(3561)) }
+    #[inline] pub fn set_witness_hosts_details<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3561), items.into_iter().map(|item| view_value::<views::LifecycleWitnessDetails, A>(item))); self }
+    #[inline] pub fn push_witness_hosts_details<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::LifecycleWitnessDetails, A>(item); self.witness_hosts_details_mut().values().push(value); self }
+}
+
+impl LifecycleFaultDomainDetails {
+    pub const IS_PREFERRED_FAULT_DOMAIN: usize = 0;
+    pub const NAME: usize = 1;
+    pub const HOSTS: usize = 2;
+    #[inline] pub fn is_preferred_fault_domain(&self) -> Option<bool> { self.as_object().read_optional::<bool>(0) }
+    #[inline] pub fn set_is_preferred_fault_domain(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4088)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
+}
+
+impl LifecyclePreCheckResult {
+    pub const TYPE: usize = 0;
+    pub const DESCRIPTION: usize = 1;
+    pub const STATUS: usize = 2;
+    pub const REASON: usize = 3;
+    #[inline] pub fn type_(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
+    #[inline] pub fn set_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn description(&self) -> Option<&views::LocalizableMessage> { self.as_object().read_optional::<views::LocalizableMessage>(1) }
+    #[inline] pub fn set_description(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizableMessage, _>(1, view); self }
+    #[inline] pub fn description_mut(&mut self) -> &mut views::LocalizableMessage { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn status(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
+    #[inline] pub fn set_status(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn reason(&self) -> Option<&views::LocalizableMessage> { self.as_object().read_optional::<views::LocalizableMessage>(3) }
+    #[inline] pub fn set_reason(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LocalizableMessage, _>(3, view); self }
+    #[inline] pub fn reason_mut(&mut self) -> &mut views::LocalizableMessage { self.as_object_mut().view_mut(3) }
+}
+
+impl LifecycleWitnessDetails {
+    pub const HOST: usize = 0;
+    pub const IS_VIRTUAL_APPLIANCE: usize = 1;
+    pub const SHARED_CLUSTERS: usize = 2;
+    #[inline] pub fn host(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn is_virtual_appliance(&self) -> bool { self.as_object().read::<bool>(1) }
+    #[inline] pub fn set_is_virtual_appliance(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn shared_clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
+    #[inline] pub fn shared_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4081)) }
+    #[inline] pub fn set_shared_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4081), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn push_shared_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.shared_clusters_mut().values().push(value); self }
+}
+
+impl RemoteVsanSite {
+    pub const NAME: usize = 0;
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl RemoteVsanSiteAffinity {
+    pub const CLIENT_SITE: usize = 0;
+    pub const SERVER_SITE: usize = 1;
+    #[inline] pub fn client_site(&self) -> Option<&views::RemoteVsanSite> { self.as_object().read_optional::<views::RemoteVsanSite>(0) }
+    #[inline] pub fn set_client_site(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::RemoteVsanSite, _>(0, view); self }
+    #[inline] pub fn client_site_mut(&mut self) -> &mut views::RemoteVsanSite { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn server_site(&self) -> &views::RemoteVsanSite { self.as_object().read::<views::RemoteVsanSite>(1) }
+    #[inline] pub fn set_server_site(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::RemoteVsanSite, _>(1, view); self }
+    #[inline] pub fn server_site_mut(&mut self) -> &mut views::RemoteVsanSite { self.as_object_mut().view_mut(1) }
+}
+
+impl RepairTimerInfo {
+    pub const MAX_TIME_TO_REPAIR: usize = 0;
+    pub const MIN_TIME_TO_REPAIR: usize = 1;
+    pub const OBJECT_COUNT: usize = 2;
+    pub const OBJECT_COUNT_WITH_REPAIR_TIMER: usize = 3;
+    #[inline] pub fn max_time_to_repair(&self) -> i32 { self.as_object().read::<i32>(0) }
+    #[inline] pub fn set_max_time_to_repair(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Int)); self }
+    #[inline] pub fn min_time_to_repair(&self) -> i32 { self.as_object().read::<i32>(1) }
+    #[inline] pub fn set_min_time_to_repair(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Int)); self }
+    #[inline] pub fn object_count(&self) -> i32 { self.as_object().read::<i32>(2) }
+    #[inline] pub fn set_object_count(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Int)); self }
+    #[inline] pub fn object_count_with_repair_timer(&self) -> Option<i32> { self.as_object().read_optional::<i32>(3) }
+    #[inline] pub fn set_object_count_with_repair_timer(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Int)); self }
+}
+
+impl ResyncIopsInfo {
+    pub const RESYNC_IOPS: usize = 0;
+    #[inline] pub fn resync_iops(&self) -> i32 { self.as_object().read::<i32>(0) }
+    #[inline] pub fn set_resync_iops(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Int)); self }
+}
+
 impl VSANEntityCompatibilityResult {
     pub const ENTITY: usize = 0;
     pub const COMPATIBLE: usize = 1;
@@ -38853,9 +39837,38 @@ impl VSANSharedWitnessCompatibilityResult {
     #[inline] pub fn set_witness_host_compatibility(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VSANEntityCompatibilityResult, _>(0, view); self }
     #[inline] pub fn witness_host_compatibility_mut(&mut self) -> &mut views::VSANEntityCompatibilityResult { self.as_object_mut().view_mut(0) }
     #[inline] pub fn robo_cluster_compatibility(&self) -> Items<'_, views::VSANEntityCompatibilityResult> { self.as_object().read_list(1) }
-    #[inline] pub fn robo_cluster_compatibility_mut(&mut self) -> ItemsMut<'_, views::VSANEntityCompatibilityResult> { self.as_object_mut().list_mut(1, D(3557)) }
-    #[inline] pub fn set_robo_cluster_compatibility<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3557), items.into_iter().map(|item| view_value::<views::VSANEntityCompatibilityResult, A>(item))); self }
+    #[inline] pub fn robo_cluster_compatibility_mut(&mut self) -> ItemsMut<'_, views::VSANEntityCompatibilityResult> { self.as_object_mut().list_mut(1, D(3572)) }
+    #[inline] pub fn set_robo_cluster_compatibility<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3572), items.into_iter().map(|item| view_value::<views::VSANEntityCompatibilityResult, A>(item))); self }
     #[inline] pub fn push_robo_cluster_compatibility<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VSANEntityCompatibilityResult, A>(item); self.robo_cluster_compatibility_mut().values().push(value); self }
+}
+
+impl VcRemoteVsanServerClusterConfig {
+    pub const SERVER_CLUSTERS: usize = 0;
+    #[inline] pub fn server_clusters(&self) -> Items<'_, views::VcRemoteVsanServerClusterInfo> { self.as_object().read_list(0) }
+    #[inline] pub fn server_clusters_mut(&mut self) -> ItemsMut<'_, views::VcRemoteVsanServerClusterInfo> { self.as_object_mut().list_mut(0, D(3576)) }
+    #[inline] pub fn set_server_clusters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3576), items.into_iter().map(|item| view_value::<views::VcRemoteVsanServerClusterInfo, A>(item))); self }
+    #[inline] pub fn push_server_clusters<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VcRemoteVsanServerClusterInfo, A>(item); self.server_clusters_mut().values().push(value); self }
+}
+
+impl VcRemoteVsanServerClusterInfo {
+    pub const CLUSTER_UUID: usize = 0;
+    pub const NETWORK_TOPOLOGY: usize = 1;
+    pub const SITE_AFFINITY: usize = 2;
+    pub const OWNER_VC: usize = 3;
+    pub const DIT_CONFIG: usize = 4;
+    #[inline] pub fn cluster_uuid(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_cluster_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn network_topology(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_network_topology(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn site_affinity(&self) -> Items<'_, views::RemoteVsanSiteAffinity> { self.as_object().read_list(2) }
+    #[inline] pub fn site_affinity_mut(&mut self) -> ItemsMut<'_, views::RemoteVsanSiteAffinity> { self.as_object_mut().list_mut(2, D(3567)) }
+    #[inline] pub fn set_site_affinity<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3567), items.into_iter().map(|item| view_value::<views::RemoteVsanSiteAffinity, A>(item))); self }
+    #[inline] pub fn push_site_affinity<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::RemoteVsanSiteAffinity, A>(item); self.site_affinity_mut().values().push(value); self }
+    #[inline] pub fn owner_vc(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
+    #[inline] pub fn set_owner_vc(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+    #[inline] pub fn dit_config(&self) -> Option<&views::VsanDataInTransitEncryptionConfig> { self.as_object().read_optional::<views::VsanDataInTransitEncryptionConfig>(4) }
+    #[inline] pub fn set_dit_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanDataInTransitEncryptionConfig, _>(4, view); self }
+    #[inline] pub fn dit_config_mut(&mut self) -> &mut views::VsanDataInTransitEncryptionConfig { self.as_object_mut().view_mut(4) }
 }
 
 impl VimClusterVSANPreferredFaultDomainInfo {
@@ -38891,14 +39904,14 @@ impl VimClusterVSANStretchedClusterFaultDomainConfig {
     #[inline] pub fn first_fd_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_first_fd_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn first_fd_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn first_fd_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4073)) }
-    #[inline] pub fn set_first_fd_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn first_fd_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4088)) }
+    #[inline] pub fn set_first_fd_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_first_fd_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.first_fd_hosts_mut().values().push(value); self }
     #[inline] pub fn second_fd_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
     #[inline] pub fn set_second_fd_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
     #[inline] pub fn second_fd_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn second_fd_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4073)) }
-    #[inline] pub fn set_second_fd_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn second_fd_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4088)) }
+    #[inline] pub fn set_second_fd_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_second_fd_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.second_fd_hosts_mut().values().push(value); self }
 }
 
@@ -38926,10 +39939,89 @@ impl VimClusterVSANWitnessHostInfo {
     #[inline] pub fn set_metadata_mode(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(6, value.into().map_or(Value::Unset, Value::Bool)); self }
 }
 
+impl VimClusterVsanDiskMappingsConfigSpec {
+    pub const HOST_DISK_MAPPINGS: usize = 0;
+    #[inline] pub fn host_disk_mappings(&self) -> Items<'_, views::VimClusterVsanHostDiskMapping> { self.as_object().read_list(0) }
+    #[inline] pub fn host_disk_mappings_mut(&mut self) -> ItemsMut<'_, views::VimClusterVsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3586)) }
+    #[inline] pub fn set_host_disk_mappings<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3586), items.into_iter().map(|item| view_value::<views::VimClusterVsanHostDiskMapping, A>(item))); self }
+    #[inline] pub fn push_host_disk_mappings<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VimClusterVsanHostDiskMapping, A>(item); self.host_disk_mappings_mut().values().push(value); self }
+}
+
+impl VimClusterVsanFaultDomainSpec {
+    pub const HOSTS: usize = 0;
+    pub const NAME: usize = 1;
+    #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl VsanFaultDomainUpdateSpec {
+    pub const OPERATION: usize = 2;
+    #[inline] pub fn operation(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
+    #[inline] pub fn set_operation(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+}
+
+impl VimClusterVsanFaultDomainsConfigSpec {
+    pub const FAULT_DOMAINS: usize = 0;
+    pub const WITNESS: usize = 1;
+    #[inline] pub fn fault_domains(&self) -> Items<'_, views::VimClusterVsanFaultDomainSpec> { self.as_object().read_list(0) }
+    #[inline] pub fn fault_domains_mut(&mut self) -> ItemsMut<'_, views::VimClusterVsanFaultDomainSpec> { self.as_object_mut().list_mut(0, D(3582)) }
+    #[inline] pub fn set_fault_domains<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3582), items.into_iter().map(|item| view_value::<views::VimClusterVsanFaultDomainSpec, A>(item))); self }
+    #[inline] pub fn push_fault_domains<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VimClusterVsanFaultDomainSpec, A>(item); self.fault_domains_mut().values().push(value); self }
+    #[inline] pub fn witness(&self) -> Option<&views::VimClusterVsanWitnessSpec> { self.as_object().read_optional::<views::VimClusterVsanWitnessSpec>(1) }
+    #[inline] pub fn set_witness(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VimClusterVsanWitnessSpec, _>(1, view); self }
+    #[inline] pub fn witness_mut(&mut self) -> &mut views::VimClusterVsanWitnessSpec { self.as_object_mut().view_mut(1) }
+}
+
+impl VimClusterVsanHostDiskMapping {
+    pub const HOST: usize = 0;
+    pub const CACHE_DISKS: usize = 1;
+    pub const CAPACITY_DISKS: usize = 2;
+    pub const TYPE: usize = 3;
+    #[inline] pub fn host(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn cache_disks(&self) -> Items<'_, views::HostScsiDisk> { self.as_object().read_list(1) }
+    #[inline] pub fn cache_disks_mut(&mut self) -> ItemsMut<'_, views::HostScsiDisk> { self.as_object_mut().list_mut(1, D(1119)) }
+    #[inline] pub fn set_cache_disks<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1119), items.into_iter().map(|item| view_value::<views::HostScsiDisk, A>(item))); self }
+    #[inline] pub fn push_cache_disks<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostScsiDisk, A>(item); self.cache_disks_mut().values().push(value); self }
+    #[inline] pub fn capacity_disks(&self) -> Items<'_, views::HostScsiDisk> { self.as_object().read_list(2) }
+    #[inline] pub fn capacity_disks_mut(&mut self) -> ItemsMut<'_, views::HostScsiDisk> { self.as_object_mut().list_mut(2, D(1119)) }
+    #[inline] pub fn set_capacity_disks<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(1119), items.into_iter().map(|item| view_value::<views::HostScsiDisk, A>(item))); self }
+    #[inline] pub fn push_capacity_disks<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostScsiDisk, A>(item); self.capacity_disks_mut().values().push(value); self }
+    #[inline] pub fn type_(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
+    #[inline] pub fn set_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+}
+
+impl VimClusterVsanWitnessSpec {
+    pub const HOST: usize = 0;
+    pub const PREFERRED_FAULT_DOMAIN_NAME: usize = 1;
+    pub const DISK_MAPPING: usize = 2;
+    pub const STORAGE_POOL_SPEC: usize = 3;
+    #[inline] pub fn host(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn preferred_fault_domain_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_preferred_fault_domain_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn disk_mapping(&self) -> Option<&views::VsanHostDiskMapping> { self.as_object().read_optional::<views::VsanHostDiskMapping>(2) }
+    #[inline] pub fn set_disk_mapping(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanHostDiskMapping, _>(2, view); self }
+    #[inline] pub fn disk_mapping_mut(&mut self) -> &mut views::VsanHostDiskMapping { self.as_object_mut().view_mut(2) }
+    #[inline] pub fn storage_pool_spec(&self) -> Option<&views::VsanAddStoragePoolDiskSpec> { self.as_object().read_optional::<views::VsanAddStoragePoolDiskSpec>(3) }
+    #[inline] pub fn set_storage_pool_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanAddStoragePoolDiskSpec, _>(3, view); self }
+    #[inline] pub fn storage_pool_spec_mut(&mut self) -> &mut views::VsanAddStoragePoolDiskSpec { self.as_object_mut().view_mut(3) }
+}
+
 impl VimHostVSANStretchedClusterHostCapability {
     pub const FEATURE_VERSION: usize = 0;
     #[inline] pub fn feature_version(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_feature_version(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl VimVsanVsanPMemConfig {
+    pub const ENABLED: usize = 0;
+    #[inline] pub fn enabled(&self) -> bool { self.as_object().read::<bool>(0) }
+    #[inline] pub fn set_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
 }
 
 impl VsanAddStoragePoolDiskSpec {
@@ -38938,9 +40030,345 @@ impl VsanAddStoragePoolDiskSpec {
     #[inline] pub fn host(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn disks(&self) -> Items<'_, views::VsanStoragePoolDisk> { self.as_object().read_list(1) }
-    #[inline] pub fn disks_mut(&mut self) -> ItemsMut<'_, views::VsanStoragePoolDisk> { self.as_object_mut().list_mut(1, D(3952)) }
-    #[inline] pub fn set_disks<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3952), items.into_iter().map(|item| view_value::<views::VsanStoragePoolDisk, A>(item))); self }
+    #[inline] pub fn disks_mut(&mut self) -> ItemsMut<'_, views::VsanStoragePoolDisk> { self.as_object_mut().list_mut(1, D(3967)) }
+    #[inline] pub fn set_disks<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3967), items.into_iter().map(|item| view_value::<views::VsanStoragePoolDisk, A>(item))); self }
     #[inline] pub fn push_disks<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanStoragePoolDisk, A>(item); self.disks_mut().values().push(value); self }
+}
+
+impl VsanAutoRAIDConfig {
+    pub const ASSUME_AUTO_MANAGED_RAID: usize = 0;
+    #[inline] pub fn assume_auto_managed_raid(&self) -> bool { self.as_object().read::<bool>(0) }
+    #[inline] pub fn set_assume_auto_managed_raid(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl VsanAutoRAIDInfo {
+    pub const HOST_FAILURES_TO_TOLERATE: usize = 0;
+    pub const SUB_FAILURES_TO_TOLERATE: usize = 1;
+    #[inline] pub fn host_failures_to_tolerate(&self) -> i64 { self.as_object().read::<i64>(0) }
+    #[inline] pub fn set_host_failures_to_tolerate(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn sub_failures_to_tolerate(&self) -> Option<i64> { self.as_object().read_optional::<i64>(1) }
+    #[inline] pub fn set_sub_failures_to_tolerate(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Long)); self }
+}
+
+impl VsanCapacityReservationInfo {
+    pub const HOST_REBUILD_THRESHOLD: usize = 0;
+    pub const VSAN_OP_SPACE_THRESHOLD: usize = 1;
+    #[inline] pub fn host_rebuild_threshold(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
+    #[inline] pub fn set_host_rebuild_threshold(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn vsan_op_space_threshold(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_vsan_op_space_threshold(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl VsanConfigGeneration {
+    pub const VC_UUID: usize = 0;
+    pub const GEN_NUM: usize = 1;
+    pub const GEN_TIME: usize = 2;
+    #[inline] pub fn vc_uuid(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_vc_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn gen_num(&self) -> i64 { self.as_object().read::<i64>(1) }
+    #[inline] pub fn set_gen_num(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn gen_time(&self) -> i64 { self.as_object().read::<i64>(2) }
+    #[inline] pub fn set_gen_time(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Long)); self }
+}
+
+impl VsanDataEfficiencyConfig {
+    pub const DEDUP_ENABLED: usize = 0;
+    pub const COMPRESSION_ENABLED: usize = 1;
+    #[inline] pub fn dedup_enabled(&self) -> bool { self.as_object().read::<bool>(0) }
+    #[inline] pub fn set_dedup_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn compression_enabled(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
+    #[inline] pub fn set_compression_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl VsanDataEfficiencyConfigEx {
+    pub const DEDUP_STORE_UUID: usize = 2;
+    pub const DEDUP_PAUSED: usize = 3;
+    #[inline] pub fn dedup_store_uuid(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_dedup_store_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn dedup_paused(&self) -> Option<bool> { self.as_object().read_optional::<bool>(3) }
+    #[inline] pub fn set_dedup_paused(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl VsanDataEncryptionConfig {
+    pub const ENCRYPTION_ENABLED: usize = 0;
+    pub const KMS_PROVIDER_ID: usize = 1;
+    pub const KEK_ID: usize = 2;
+    pub const HOST_KEY_ID: usize = 3;
+    pub const DEK_GENERATION_ID: usize = 4;
+    pub const CHANGING: usize = 5;
+    pub const ERASE_DISKS_BEFORE_USE: usize = 6;
+    pub const WRAPPED_DEK: usize = 7;
+    pub const DEK_ID: usize = 8;
+    pub const OLD_WRAPPED_DEK: usize = 9;
+    pub const OLD_DEK_ID: usize = 10;
+    pub const KEK_VERIFIER: usize = 11;
+    pub const DEK_VERIFIER: usize = 12;
+    pub const OLD_DEK_VERIFIER: usize = 13;
+    pub const IV: usize = 14;
+    pub const SYNCING: usize = 15;
+    #[inline] pub fn encryption_enabled(&self) -> bool { self.as_object().read::<bool>(0) }
+    #[inline] pub fn set_encryption_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn kms_provider_id(&self) -> Option<&views::KeyProviderId> { self.as_object().read_optional::<views::KeyProviderId>(1) }
+    #[inline] pub fn set_kms_provider_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::KeyProviderId, _>(1, view); self }
+    #[inline] pub fn kms_provider_id_mut(&mut self) -> &mut views::KeyProviderId { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn kek_id(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_kek_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn host_key_id(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
+    #[inline] pub fn set_host_key_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+    #[inline] pub fn dek_generation_id(&self) -> Option<i64> { self.as_object().read_optional::<i64>(4) }
+    #[inline] pub fn set_dek_generation_id(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn changing(&self) -> Option<bool> { self.as_object().read_optional::<bool>(5) }
+    #[inline] pub fn set_changing(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn erase_disks_before_use(&self) -> Option<bool> { self.as_object().read_optional::<bool>(6) }
+    #[inline] pub fn set_erase_disks_before_use(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(6, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn wrapped_dek(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(7) }
+    #[inline] pub fn set_wrapped_dek(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(7, text); self }
+    #[inline] pub fn dek_id(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(8) }
+    #[inline] pub fn set_dek_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(8, text); self }
+    #[inline] pub fn old_wrapped_dek(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(9) }
+    #[inline] pub fn set_old_wrapped_dek(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(9, text); self }
+    #[inline] pub fn old_dek_id(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(10) }
+    #[inline] pub fn set_old_dek_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(10, text); self }
+    #[inline] pub fn kek_verifier(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(11) }
+    #[inline] pub fn set_kek_verifier(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(11, text); self }
+    #[inline] pub fn dek_verifier(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(12) }
+    #[inline] pub fn set_dek_verifier(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(12, text); self }
+    #[inline] pub fn old_dek_verifier(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(13) }
+    #[inline] pub fn set_old_dek_verifier(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(13, text); self }
+    #[inline] pub fn iv(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(14) }
+    #[inline] pub fn set_iv(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(14, text); self }
+    #[inline] pub fn syncing(&self) -> Option<bool> { self.as_object().read_optional::<bool>(15) }
+    #[inline] pub fn set_syncing(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(15, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl VsanDataInTransitEncryptionConfig {
+    pub const ENABLED: usize = 0;
+    pub const REKEY_INTERVAL: usize = 1;
+    pub const STATE: usize = 2;
+    #[inline] pub fn enabled(&self) -> Option<bool> { self.as_object().read_optional::<bool>(0) }
+    #[inline] pub fn set_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn rekey_interval(&self) -> Option<i32> { self.as_object().read_optional::<i32>(1) }
+    #[inline] pub fn set_rekey_interval(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Int)); self }
+    #[inline] pub fn state(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_state(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+}
+
+impl VsanDatastoreConfig {
+    pub const DATASTORES: usize = 0;
+    #[inline] pub fn datastores(&self) -> Items<'_, views::VsanDatastoreSpec> { self.as_object().read_list(0) }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::VsanDatastoreSpec> { self.as_object_mut().list_mut(0, D(3689)) }
+    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3689), items.into_iter().map(|item| view_value::<views::VsanDatastoreSpec, A>(item))); self }
+    #[inline] pub fn push_datastores<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanDatastoreSpec, A>(item); self.datastores_mut().values().push(value); self }
+}
+
+impl VsanAdvancedDatastoreConfig {
+    pub const REMOTE_DATASTORES: usize = 1;
+    #[inline] pub fn remote_datastores(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
+    #[inline] pub fn remote_datastores_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4083)) }
+    #[inline] pub fn set_remote_datastores<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4083), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn push_remote_datastores<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.remote_datastores_mut().values().push(value); self }
+}
+
+impl VsanDatastoreDefaultPolicySelectionConfig {
+    pub const ENABLED: usize = 0;
+    #[inline] pub fn enabled(&self) -> bool { self.as_object().read::<bool>(0) }
+    #[inline] pub fn set_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl VsanDatastoreSpec {
+    pub const UUID: usize = 0;
+    pub const NAME: usize = 1;
+    #[inline] pub fn uuid(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl VsanClientDatastoreConfig {
+    pub const CLUSTERS: usize = 2;
+    #[inline] pub fn clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
+    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4081)) }
+    #[inline] pub fn set_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4081), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn push_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.clusters_mut().values().push(value); self }
+}
+
+impl VsanXvcClientConfig {
+    pub const XVC_CLUSTERS: usize = 2;
+    #[inline] pub fn xvc_clusters(&self) -> Items<'_, views::VsanXVCClientInfo> { self.as_object().read_list(2) }
+    #[inline] pub fn xvc_clusters_mut(&mut self) -> ItemsMut<'_, views::VsanXVCClientInfo> { self.as_object_mut().list_mut(2, D(4008)) }
+    #[inline] pub fn set_xvc_clusters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(4008), items.into_iter().map(|item| view_value::<views::VsanXVCClientInfo, A>(item))); self }
+    #[inline] pub fn push_xvc_clusters<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanXVCClientInfo, A>(item); self.xvc_clusters_mut().values().push(value); self }
+}
+
+impl VsanDeconvergedNetConfig {
+    pub const ENABLED: usize = 0;
+    #[inline] pub fn enabled(&self) -> bool { self.as_object().read::<bool>(0) }
+    #[inline] pub fn set_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl VsanDeleteStoragePoolDiskSpec {
+    pub const DISK_UUIDS: usize = 0;
+    pub const MAINTENANCE_SPEC: usize = 1;
+    #[inline] pub fn disk_uuids(&self) -> Items<'_, ArcStr> { self.as_object().read_list(0) }
+    #[inline] pub fn disk_uuids_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(0, T::String) }
+    #[inline] pub fn set_disk_uuids<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_disk_uuids<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.disk_uuids_mut().values().push(value); self }
+    #[inline] pub fn maintenance_spec(&self) -> &views::HostMaintenanceSpec { self.as_object().read::<views::HostMaintenanceSpec>(1) }
+    #[inline] pub fn set_maintenance_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostMaintenanceSpec, _>(1, view); self }
+    #[inline] pub fn maintenance_spec_mut(&mut self) -> &mut views::HostMaintenanceSpec { self.as_object_mut().view_mut(1) }
+}
+
+impl ActiveVsanDirectoryServerConfig {
+    pub const ACTIVE_DIRECTORY_DOMAIN_NAME: usize = 0;
+    pub const USERNAME: usize = 1;
+    pub const PASSWORD: usize = 2;
+    pub const ORGANIZATIONAL_UNIT: usize = 3;
+    pub const PREFERRED_AD_SERVERS: usize = 4;
+    #[inline] pub fn active_directory_domain_name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
+    #[inline] pub fn set_active_directory_domain_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn username(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_username(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn password(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_password(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn organizational_unit(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
+    #[inline] pub fn set_organizational_unit(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+    #[inline] pub fn preferred_ad_servers(&self) -> Items<'_, ArcStr> { self.as_object().read_list(4) }
+    #[inline] pub fn preferred_ad_servers_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(4, T::String) }
+    #[inline] pub fn set_preferred_ad_servers<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_preferred_ad_servers<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.preferred_ad_servers_mut().values().push(value); self }
+}
+
+impl VsanEsaConfig {
+    pub const STORAGE_POOL_SPECS: usize = 0;
+    pub const HCL_DISK_CLAIM_ENABLED: usize = 1;
+    pub const DATASTORE_DEFAULT_POLICY_SELECTION_CONFIG: usize = 2;
+    pub const DISK_CONFIGURATION: usize = 3;
+    pub const AUTO_RAID_CONFIG: usize = 4;
+    pub const DELETE_STORAGE_POOL_DISK_SPEC: usize = 5;
+    #[inline] pub fn storage_pool_specs(&self) -> Items<'_, views::VsanAddStoragePoolDiskSpec> { self.as_object().read_list(0) }
+    #[inline] pub fn storage_pool_specs_mut(&mut self) -> ItemsMut<'_, views::VsanAddStoragePoolDiskSpec> { self.as_object_mut().list_mut(0, D(3605)) }
+    #[inline] pub fn set_storage_pool_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3605), items.into_iter().map(|item| view_value::<views::VsanAddStoragePoolDiskSpec, A>(item))); self }
+    #[inline] pub fn push_storage_pool_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanAddStoragePoolDiskSpec, A>(item); self.storage_pool_specs_mut().values().push(value); self }
+    #[inline] pub fn hcl_disk_claim_enabled(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
+    #[inline] pub fn set_hcl_disk_claim_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn datastore_default_policy_selection_config(&self) -> Option<&views::VsanDatastoreDefaultPolicySelectionConfig> { self.as_object().read_optional::<views::VsanDatastoreDefaultPolicySelectionConfig>(2) }
+    #[inline] pub fn set_datastore_default_policy_selection_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanDatastoreDefaultPolicySelectionConfig, _>(2, view); self }
+    #[inline] pub fn datastore_default_policy_selection_config_mut(&mut self) -> &mut views::VsanDatastoreDefaultPolicySelectionConfig { self.as_object_mut().view_mut(2) }
+    #[inline] pub fn disk_configuration(&self) -> Option<&views::VsanEsaDiskConfiguration> { self.as_object().read_optional::<views::VsanEsaDiskConfiguration>(3) }
+    #[inline] pub fn set_disk_configuration(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanEsaDiskConfiguration, _>(3, view); self }
+    #[inline] pub fn disk_configuration_mut(&mut self) -> &mut views::VsanEsaDiskConfiguration { self.as_object_mut().view_mut(3) }
+    #[inline] pub fn auto_raid_config(&self) -> Option<&views::VsanAutoRAIDConfig> { self.as_object().read_optional::<views::VsanAutoRAIDConfig>(4) }
+    #[inline] pub fn set_auto_raid_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanAutoRAIDConfig, _>(4, view); self }
+    #[inline] pub fn auto_raid_config_mut(&mut self) -> &mut views::VsanAutoRAIDConfig { self.as_object_mut().view_mut(4) }
+    #[inline] pub fn delete_storage_pool_disk_spec(&self) -> Option<&views::VsanDeleteStoragePoolDiskSpec> { self.as_object().read_optional::<views::VsanDeleteStoragePoolDiskSpec>(5) }
+    #[inline] pub fn set_delete_storage_pool_disk_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanDeleteStoragePoolDiskSpec, _>(5, view); self }
+    #[inline] pub fn delete_storage_pool_disk_spec_mut(&mut self) -> &mut views::VsanDeleteStoragePoolDiskSpec { self.as_object_mut().view_mut(5) }
+}
+
+impl VsanEsaConfigInfo {
+    pub const HCL_DISK_CLAIM_ENABLED: usize = 0;
+    pub const DATASTORE_DEFAULT_POLICY_SELECTION_CONFIG: usize = 1;
+    pub const DISK_CONFIGURATION: usize = 2;
+    pub const AUTO_RAID_CONFIG: usize = 3;
+    #[inline] pub fn hcl_disk_claim_enabled(&self) -> Option<bool> { self.as_object().read_optional::<bool>(0) }
+    #[inline] pub fn set_hcl_disk_claim_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn datastore_default_policy_selection_config(&self) -> Option<&views::VsanDatastoreDefaultPolicySelectionConfig> { self.as_object().read_optional::<views::VsanDatastoreDefaultPolicySelectionConfig>(1) }
+    #[inline] pub fn set_datastore_default_policy_selection_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanDatastoreDefaultPolicySelectionConfig, _>(1, view); self }
+    #[inline] pub fn datastore_default_policy_selection_config_mut(&mut self) -> &mut views::VsanDatastoreDefaultPolicySelectionConfig { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn disk_configuration(&self) -> Option<&views::VsanEsaDiskConfiguration> { self.as_object().read_optional::<views::VsanEsaDiskConfiguration>(2) }
+    #[inline] pub fn set_disk_configuration(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanEsaDiskConfiguration, _>(2, view); self }
+    #[inline] pub fn disk_configuration_mut(&mut self) -> &mut views::VsanEsaDiskConfiguration { self.as_object_mut().view_mut(2) }
+    #[inline] pub fn auto_raid_config(&self) -> Option<&views::VsanAutoRAIDConfig> { self.as_object().read_optional::<views::VsanAutoRAIDConfig>(3) }
+    #[inline] pub fn set_auto_raid_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanAutoRAIDConfig, _>(3, view); self }
+    #[inline] pub fn auto_raid_config_mut(&mut self) -> &mut views::VsanAutoRAIDConfig { self.as_object_mut().view_mut(3) }
+}
+
+impl VsanEsaDiskConfiguration {
+    pub const DISK_CLAIM_CONFIGURATION: usize = 0;
+    #[inline] pub fn disk_claim_configuration(&self) -> Items<'_, views::DiskClaimConfiguration> { self.as_object().read_list(0) }
+    #[inline] pub fn disk_claim_configuration_mut(&mut self) -> ItemsMut<'_, views::DiskClaimConfiguration> { self.as_object_mut().list_mut(0, D(3535)) }
+    #[inline] pub fn set_disk_claim_configuration<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3535), items.into_iter().map(|item| view_value::<views::DiskClaimConfiguration, A>(item))); self }
+    #[inline] pub fn push_disk_claim_configuration<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DiskClaimConfiguration, A>(item); self.disk_claim_configuration_mut().values().push(value); self }
+}
+
+impl VsanExtendedConfig {
+    pub const OBJECT_REPAIR_TIMER: usize = 0;
+    pub const DISABLE_SITE_READ_LOCALITY: usize = 1;
+    pub const ENABLE_CUSTOMIZED_SWAP_OBJECT: usize = 2;
+    pub const LARGE_SCALE_CLUSTER_SUPPORT: usize = 3;
+    pub const PROACTIVE_REBALANCE_INFO: usize = 4;
+    pub const CAPACITY_RESERVATION_INFO: usize = 5;
+    #[inline] pub fn object_repair_timer(&self) -> Option<i64> { self.as_object().read_optional::<i64>(0) }
+    #[inline] pub fn set_object_repair_timer(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn disable_site_read_locality(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
+    #[inline] pub fn set_disable_site_read_locality(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn enable_customized_swap_object(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
+    #[inline] pub fn set_enable_customized_swap_object(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn large_scale_cluster_support(&self) -> Option<bool> { self.as_object().read_optional::<bool>(3) }
+    #[inline] pub fn set_large_scale_cluster_support(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn proactive_rebalance_info(&self) -> Option<&views::VsanProactiveRebalanceInfo> { self.as_object().read_optional::<views::VsanProactiveRebalanceInfo>(4) }
+    #[inline] pub fn set_proactive_rebalance_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanProactiveRebalanceInfo, _>(4, view); self }
+    #[inline] pub fn proactive_rebalance_info_mut(&mut self) -> &mut views::VsanProactiveRebalanceInfo { self.as_object_mut().view_mut(4) }
+    #[inline] pub fn capacity_reservation_info(&self) -> Option<&views::VsanCapacityReservationInfo> { self.as_object().read_optional::<views::VsanCapacityReservationInfo>(5) }
+    #[inline] pub fn set_capacity_reservation_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanCapacityReservationInfo, _>(5, view); self }
+    #[inline] pub fn capacity_reservation_info_mut(&mut self) -> &mut views::VsanCapacityReservationInfo { self.as_object_mut().view_mut(5) }
+}
+
+impl VsanFileServiceConfig {
+    pub const ENABLED: usize = 0;
+    pub const FILE_SERVER_MEMORY_MB: usize = 1;
+    pub const FILE_SERVER_CPU_MHZ: usize = 2;
+    pub const FSVM_MEMORY_MB: usize = 3;
+    pub const FSVM_CPU: usize = 4;
+    pub const NETWORK: usize = 5;
+    pub const DOMAINS: usize = 6;
+    pub const FILE_ANALYTICS_ENABLED: usize = 7;
+    #[inline] pub fn enabled(&self) -> bool { self.as_object().read::<bool>(0) }
+    #[inline] pub fn set_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn file_server_memory_mb(&self) -> Option<i64> { self.as_object().read_optional::<i64>(1) }
+    #[inline] pub fn set_file_server_memory_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn file_server_cpu_mhz(&self) -> Option<i64> { self.as_object().read_optional::<i64>(2) }
+    #[inline] pub fn set_file_server_cpu_mhz(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn fsvm_memory_mb(&self) -> Option<i64> { self.as_object().read_optional::<i64>(3) }
+    #[inline] pub fn set_fsvm_memory_mb(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn fsvm_cpu(&self) -> Option<i64> { self.as_object().read_optional::<i64>(4) }
+    #[inline] pub fn set_fsvm_cpu(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn network(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(5) }
+    #[inline] pub fn set_network(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn domains(&self) -> Items<'_, views::VsanFileServiceDomainConfig> { self.as_object().read_list(6) }
+    #[inline] pub fn domains_mut(&mut self) -> ItemsMut<'_, views::VsanFileServiceDomainConfig> { self.as_object_mut().list_mut(6, D(3715)) }
+    #[inline] pub fn set_domains<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(3715), items.into_iter().map(|item| view_value::<views::VsanFileServiceDomainConfig, A>(item))); self }
+    #[inline] pub fn push_domains<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanFileServiceDomainConfig, A>(item); self.domains_mut().values().push(value); self }
+    #[inline] pub fn file_analytics_enabled(&self) -> Option<bool> { self.as_object().read_optional::<bool>(7) }
+    #[inline] pub fn set_file_analytics_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(7, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl VsanFileServiceDomainConfig {
+    pub const NAME: usize = 0;
+    pub const DNS_SERVER_ADDRESSES: usize = 1;
+    pub const DNS_SUFFIXES: usize = 2;
+    pub const FILE_SERVER_IP_CONFIG: usize = 3;
+    pub const DIRECTORY_SERVER_CONFIG: usize = 4;
+    pub const VERSION: usize = 5;
+    #[inline] pub fn name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn dns_server_addresses(&self) -> Items<'_, ArcStr> { self.as_object().read_list(1) }
+    #[inline] pub fn dns_server_addresses_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(1, T::String) }
+    #[inline] pub fn set_dns_server_addresses<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_dns_server_addresses<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.dns_server_addresses_mut().values().push(value); self }
+    #[inline] pub fn dns_suffixes(&self) -> Items<'_, ArcStr> { self.as_object().read_list(2) }
+    #[inline] pub fn dns_suffixes_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(2, T::String) }
+    #[inline] pub fn set_dns_suffixes<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_dns_suffixes<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.dns_suffixes_mut().values().push(value); self }
+    #[inline] pub fn file_server_ip_config(&self) -> Items<'_, views::VsanFileServiceIpConfig> { self.as_object().read_list(3) }
+    #[inline] pub fn file_server_ip_config_mut(&mut self) -> ItemsMut<'_, views::VsanFileServiceIpConfig> { self.as_object_mut().list_mut(3, D(1213)) }
+    #[inline] pub fn set_file_server_ip_config<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(1213), items.into_iter().map(|item| view_value::<views::VsanFileServiceIpConfig, A>(item))); self }
+    #[inline] pub fn push_file_server_ip_config<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanFileServiceIpConfig, A>(item); self.file_server_ip_config_mut().values().push(value); self }
+    #[inline] pub fn directory_server_config(&self) -> Option<&views::VsanDirectoryServerConfig> { self.as_object().read_optional::<views::VsanDirectoryServerConfig>(4) }
+    #[inline] pub fn set_directory_server_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanDirectoryServerConfig, _>(4, view); self }
+    #[inline] pub fn directory_server_config_mut(&mut self) -> &mut views::VsanDirectoryServerConfig { self.as_object_mut().view_mut(4) }
+    #[inline] pub fn version(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(5) }
+    #[inline] pub fn set_version(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(5, text); self }
 }
 
 impl VsanFileShareNetPermission {
@@ -38955,6 +40383,75 @@ impl VsanFileShareNetPermission {
     #[inline] pub fn set_allow_root(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
 }
 
+impl VsanHealthConfigSpec {
+    pub const HEALTH_CHECK_THRESHOLD_SPEC: usize = 0;
+    pub const HISTORICAL_HEALTH_CONFIG: usize = 1;
+    #[inline] pub fn health_check_threshold_spec(&self) -> Items<'_, views::VsanHealthThreshold> { self.as_object().read_list(0) }
+    #[inline] pub fn health_check_threshold_spec_mut(&mut self) -> ItemsMut<'_, views::VsanHealthThreshold> { self.as_object_mut().list_mut(0, D(3764)) }
+    #[inline] pub fn set_health_check_threshold_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3764), items.into_iter().map(|item| view_value::<views::VsanHealthThreshold, A>(item))); self }
+    #[inline] pub fn push_health_check_threshold_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHealthThreshold, A>(item); self.health_check_threshold_spec_mut().values().push(value); self }
+    #[inline] pub fn historical_health_config(&self) -> Option<&views::VsanHistoricalHealthConfig> { self.as_object().read_optional::<views::VsanHistoricalHealthConfig>(1) }
+    #[inline] pub fn set_historical_health_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanHistoricalHealthConfig, _>(1, view); self }
+    #[inline] pub fn historical_health_config_mut(&mut self) -> &mut views::VsanHistoricalHealthConfig { self.as_object_mut().view_mut(1) }
+}
+
+impl VsanHealthThreshold {
+    pub const YELLOW_VALUE: usize = 0;
+    pub const RED_VALUE: usize = 1;
+    pub const TARGET: usize = 2;
+    pub const ENABLED: usize = 3;
+    #[inline] pub fn yellow_value(&self) -> i64 { self.as_object().read::<i64>(0) }
+    #[inline] pub fn set_yellow_value(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn red_value(&self) -> i64 { self.as_object().read::<i64>(1) }
+    #[inline] pub fn set_red_value(&mut self, value: impl Into<Option<i64>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Long)); self }
+    #[inline] pub fn target(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_target(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn enabled(&self) -> Option<bool> { self.as_object().read_optional::<bool>(3) }
+    #[inline] pub fn set_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl VsanHistoricalHealthConfig {
+    pub const ENABLED: usize = 0;
+    #[inline] pub fn enabled(&self) -> bool { self.as_object().read::<bool>(0) }
+    #[inline] pub fn set_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl VsanHostDrsStats {
+    pub const HOST: usize = 0;
+    pub const STATS: usize = 1;
+    pub const READ_LOCALITY_PRESENTED: usize = 2;
+    #[inline] pub fn host(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn stats(&self) -> &[u8] { self.as_object().read::<Vec<u8>>(1) }
+    #[inline] pub fn set_stats(&mut self, value: impl Into<Option<Vec<u8>>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, |bytes| Value::Binary(bytes.into()))); self }
+    #[inline] pub fn read_locality_presented(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
+    #[inline] pub fn set_read_locality_presented(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl VsanHostRuntimeStats {
+    pub const RESYNC_IOPS_INFO: usize = 0;
+    pub const CONFIG_GENERATION: usize = 1;
+    pub const SUPPORTED_CLUSTER_SIZE: usize = 2;
+    pub const REPAIR_TIMER_INFO: usize = 3;
+    pub const COMPONENT_LIMIT_PER_CLUSTER: usize = 4;
+    pub const MAX_WITNESS_CLUSTERS: usize = 5;
+    #[inline] pub fn resync_iops_info(&self) -> Option<&views::ResyncIopsInfo> { self.as_object().read_optional::<views::ResyncIopsInfo>(0) }
+    #[inline] pub fn set_resync_iops_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ResyncIopsInfo, _>(0, view); self }
+    #[inline] pub fn resync_iops_info_mut(&mut self) -> &mut views::ResyncIopsInfo { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn config_generation(&self) -> Option<&views::VsanConfigGeneration> { self.as_object().read_optional::<views::VsanConfigGeneration>(1) }
+    #[inline] pub fn set_config_generation(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanConfigGeneration, _>(1, view); self }
+    #[inline] pub fn config_generation_mut(&mut self) -> &mut views::VsanConfigGeneration { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn supported_cluster_size(&self) -> Option<i32> { self.as_object().read_optional::<i32>(2) }
+    #[inline] pub fn set_supported_cluster_size(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Int)); self }
+    #[inline] pub fn repair_timer_info(&self) -> Option<&views::RepairTimerInfo> { self.as_object().read_optional::<views::RepairTimerInfo>(3) }
+    #[inline] pub fn set_repair_timer_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::RepairTimerInfo, _>(3, view); self }
+    #[inline] pub fn repair_timer_info_mut(&mut self) -> &mut views::RepairTimerInfo { self.as_object_mut().view_mut(3) }
+    #[inline] pub fn component_limit_per_cluster(&self) -> Option<i32> { self.as_object().read_optional::<i32>(4) }
+    #[inline] pub fn set_component_limit_per_cluster(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Int)); self }
+    #[inline] pub fn max_witness_clusters(&self) -> Option<i32> { self.as_object().read_optional::<i32>(5) }
+    #[inline] pub fn set_max_witness_clusters(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(5, value.into().map_or(Value::Unset, Value::Int)); self }
+}
+
 impl VsanHostVirtualApplianceInfo {
     pub const HOST_KEY: usize = 0;
     pub const IS_VIRTUAL_APP: usize = 1;
@@ -38965,6 +40462,191 @@ impl VsanHostVirtualApplianceInfo {
     #[inline] pub fn set_is_virtual_app(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn is_deployed_from_ovf(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
     #[inline] pub fn set_is_deployed_from_ovf(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl VsanIscsiTargetAuthSpec {
+    pub const AUTH_TYPE: usize = 0;
+    pub const USER_NAME_ATTACH_TO_TARGET: usize = 1;
+    pub const USER_SECRET_ATTACH_TO_TARGET: usize = 2;
+    pub const USER_NAME_ATTACH_TO_INITIATOR: usize = 3;
+    pub const USER_SECRET_ATTACH_TO_INITIATOR: usize = 4;
+    #[inline] pub fn auth_type(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
+    #[inline] pub fn set_auth_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn user_name_attach_to_target(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_user_name_attach_to_target(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn user_secret_attach_to_target(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_user_secret_attach_to_target(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn user_name_attach_to_initiator(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
+    #[inline] pub fn set_user_name_attach_to_initiator(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+    #[inline] pub fn user_secret_attach_to_initiator(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
+    #[inline] pub fn set_user_secret_attach_to_initiator(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
+}
+
+impl VsanIscsiTargetServiceConfig {
+    pub const DEFAULT_CONFIG: usize = 0;
+    pub const ENABLED: usize = 1;
+    pub const VIP_CONFIGS: usize = 2;
+    #[inline] pub fn default_config(&self) -> Option<&views::VsanIscsiTargetServiceDefaultConfigSpec> { self.as_object().read_optional::<views::VsanIscsiTargetServiceDefaultConfigSpec>(0) }
+    #[inline] pub fn set_default_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanIscsiTargetServiceDefaultConfigSpec, _>(0, view); self }
+    #[inline] pub fn default_config_mut(&mut self) -> &mut views::VsanIscsiTargetServiceDefaultConfigSpec { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn enabled(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
+    #[inline] pub fn set_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn vip_configs(&self) -> Items<'_, views::VsanIscsiVipConfigSpec> { self.as_object().read_list(2) }
+    #[inline] pub fn vip_configs_mut(&mut self) -> ItemsMut<'_, views::VsanIscsiVipConfigSpec> { self.as_object_mut().list_mut(2, D(3839)) }
+    #[inline] pub fn set_vip_configs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3839), items.into_iter().map(|item| view_value::<views::VsanIscsiVipConfigSpec, A>(item))); self }
+    #[inline] pub fn push_vip_configs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanIscsiVipConfigSpec, A>(item); self.vip_configs_mut().values().push(value); self }
+}
+
+impl VsanIscsiTargetServiceSpec {
+    pub const HOME_OBJECT_STORAGE_POLICY: usize = 3;
+    #[inline] pub fn home_object_storage_policy(&self) -> Option<&views::VirtualMachineProfileSpec> { self.as_object().read_optional::<views::VirtualMachineProfileSpec>(3) }
+    #[inline] pub fn set_home_object_storage_policy(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineProfileSpec, _>(3, view); self }
+    #[inline] pub fn home_object_storage_policy_mut(&mut self) -> &mut views::VirtualMachineProfileSpec { self.as_object_mut().view_mut(3) }
+}
+
+impl VsanIscsiTargetServiceDefaultConfigSpec {
+    pub const NETWORK_INTERFACE: usize = 0;
+    pub const PORT: usize = 1;
+    pub const ISCSI_TARGET_AUTH_SPEC: usize = 2;
+    #[inline] pub fn network_interface(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(0) }
+    #[inline] pub fn set_network_interface(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn port(&self) -> Option<i32> { self.as_object().read_optional::<i32>(1) }
+    #[inline] pub fn set_port(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Int)); self }
+    #[inline] pub fn iscsi_target_auth_spec(&self) -> Option<&views::VsanIscsiTargetAuthSpec> { self.as_object().read_optional::<views::VsanIscsiTargetAuthSpec>(2) }
+    #[inline] pub fn set_iscsi_target_auth_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanIscsiTargetAuthSpec, _>(2, view); self }
+    #[inline] pub fn iscsi_target_auth_spec_mut(&mut self) -> &mut views::VsanIscsiTargetAuthSpec { self.as_object_mut().view_mut(2) }
+}
+
+impl VsanIscsiVipConfigSpec {
+    pub const ENABLED: usize = 0;
+    pub const V4_NETWORK_CONFIG: usize = 1;
+    pub const V6_NETWORK_CONFIG: usize = 2;
+    pub const VSWITCH_CONFIG: usize = 3;
+    pub const DISTRIBUTED_SWITCH_CONFIG: usize = 4;
+    #[inline] pub fn enabled(&self) -> Option<bool> { self.as_object().read_optional::<bool>(0) }
+    #[inline] pub fn set_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn v4_network_config(&self) -> Option<&views::VsanVipNetworkConfig> { self.as_object().read_optional::<views::VsanVipNetworkConfig>(1) }
+    #[inline] pub fn set_v4_network_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanVipNetworkConfig, _>(1, view); self }
+    #[inline] pub fn v4_network_config_mut(&mut self) -> &mut views::VsanVipNetworkConfig { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn v6_network_config(&self) -> Option<&views::VsanVipNetworkConfig> { self.as_object().read_optional::<views::VsanVipNetworkConfig>(2) }
+    #[inline] pub fn set_v6_network_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanVipNetworkConfig, _>(2, view); self }
+    #[inline] pub fn v6_network_config_mut(&mut self) -> &mut views::VsanVipNetworkConfig { self.as_object_mut().view_mut(2) }
+    #[inline] pub fn vswitch_config(&self) -> Option<&views::VsanIscsiVipVswitchConfig> { self.as_object().read_optional::<views::VsanIscsiVipVswitchConfig>(3) }
+    #[inline] pub fn set_vswitch_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanIscsiVipVswitchConfig, _>(3, view); self }
+    #[inline] pub fn vswitch_config_mut(&mut self) -> &mut views::VsanIscsiVipVswitchConfig { self.as_object_mut().view_mut(3) }
+    #[inline] pub fn distributed_switch_config(&self) -> Option<&views::VsanIscsiVipDVswitchConfig> { self.as_object().read_optional::<views::VsanIscsiVipDVswitchConfig>(4) }
+    #[inline] pub fn set_distributed_switch_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanIscsiVipDVswitchConfig, _>(4, view); self }
+    #[inline] pub fn distributed_switch_config_mut(&mut self) -> &mut views::VsanIscsiVipDVswitchConfig { self.as_object_mut().view_mut(4) }
+}
+
+impl VsanIscsiVipConfig {
+    pub const VMKNIC_NAME: usize = 5;
+    pub const OWNER: usize = 6;
+    pub const OWNER_HOST_UUID: usize = 7;
+    #[inline] pub fn vmknic_name(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(5) }
+    #[inline] pub fn set_vmknic_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(5, text); self }
+    #[inline] pub fn owner(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(6) }
+    #[inline] pub fn set_owner(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(6, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn owner_host_uuid(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(7) }
+    #[inline] pub fn set_owner_host_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(7, text); self }
+}
+
+impl VsanIscsiVipDVswitchConfig {
+    pub const PORT_GROUP: usize = 0;
+    pub const DVS_UUID: usize = 1;
+    #[inline] pub fn port_group(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(0) }
+    #[inline] pub fn set_port_group(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn dvs_uuid(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_dvs_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl VsanIscsiVipVswitchConfig {
+    pub const VSWITCH_NAME: usize = 0;
+    pub const VLAN_ID: usize = 1;
+    #[inline] pub fn vswitch_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_vswitch_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn vlan_id(&self) -> Option<i32> { self.as_object().read_optional::<i32>(1) }
+    #[inline] pub fn set_vlan_id(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Int)); self }
+}
+
+impl VsanMetricProfile {
+    pub const AUTH_TOKEN: usize = 0;
+    #[inline] pub fn auth_token(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_auth_token(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl VsanMetricsConfig {
+    pub const PROFILES: usize = 0;
+    #[inline] pub fn profiles(&self) -> Items<'_, views::VsanMetricProfile> { self.as_object().read_list(0) }
+    #[inline] pub fn profiles_mut(&mut self) -> ItemsMut<'_, views::VsanMetricProfile> { self.as_object_mut().list_mut(0, D(3849)) }
+    #[inline] pub fn set_profiles<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3849), items.into_iter().map(|item| view_value::<views::VsanMetricProfile, A>(item))); self }
+    #[inline] pub fn push_profiles<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanMetricProfile, A>(item); self.profiles_mut().values().push(value); self }
+}
+
+impl VsanPerfsvcConfig {
+    pub const ENABLED: usize = 0;
+    pub const PROFILE: usize = 1;
+    pub const DIAGNOSTIC_MODE: usize = 2;
+    pub const VERBOSE_MODE: usize = 3;
+    #[inline] pub fn enabled(&self) -> bool { self.as_object().read::<bool>(0) }
+    #[inline] pub fn set_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn profile(&self) -> Option<&views::VirtualMachineProfileSpec> { self.as_object().read_optional::<views::VirtualMachineProfileSpec>(1) }
+    #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineProfileSpec, _>(1, view); self }
+    #[inline] pub fn profile_mut(&mut self) -> &mut views::VirtualMachineProfileSpec { self.as_object_mut().view_mut(1) }
+    #[inline] pub fn diagnostic_mode(&self) -> Option<bool> { self.as_object().read_optional::<bool>(2) }
+    #[inline] pub fn set_diagnostic_mode(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(2, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn verbose_mode(&self) -> Option<bool> { self.as_object().read_optional::<bool>(3) }
+    #[inline] pub fn set_verbose_mode(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl VsanProactiveRebalanceInfo {
+    pub const ENABLED: usize = 0;
+    pub const THRESHOLD: usize = 1;
+    #[inline] pub fn enabled(&self) -> Option<bool> { self.as_object().read_optional::<bool>(0) }
+    #[inline] pub fn set_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn threshold(&self) -> Option<i32> { self.as_object().read_optional::<i32>(1) }
+    #[inline] pub fn set_threshold(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Int)); self }
+}
+
+impl VsanRdmaConfig {
+    pub const RDMA_ENABLED: usize = 0;
+    #[inline] pub fn rdma_enabled(&self) -> bool { self.as_object().read::<bool>(0) }
+    #[inline] pub fn set_rdma_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl VsanRuntimeStatsHostMap {
+    pub const HOST: usize = 0;
+    pub const STATS: usize = 1;
+    #[inline] pub fn host(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn stats(&self) -> Option<&views::VsanHostRuntimeStats> { self.as_object().read_optional::<views::VsanHostRuntimeStats>(1) }
+    #[inline] pub fn set_stats(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VsanHostRuntimeStats, _>(1, view); self }
+    #[inline] pub fn stats_mut(&mut self) -> &mut views::VsanHostRuntimeStats { self.as_object_mut().view_mut(1) }
+}
+
+impl VsanSiteFaultDomain {
+    pub const HOSTS: usize = 0;
+    pub const NAME: usize = 1;
+    #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
+    #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl VsanSiteFaultDomainConfig {
+    pub const SITE_FAULT_DOMAINS: usize = 0;
+    #[inline] pub fn site_fault_domains(&self) -> Items<'_, views::VsanSiteFaultDomain> { self.as_object().read_list(0) }
+    #[inline] pub fn site_fault_domains_mut(&mut self) -> ItemsMut<'_, views::VsanSiteFaultDomain> { self.as_object_mut().list_mut(0, D(3942)) }
+    #[inline] pub fn set_site_fault_domains<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3942), items.into_iter().map(|item| view_value::<views::VsanSiteFaultDomain, A>(item))); self }
+    #[inline] pub fn push_site_fault_domains<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanSiteFaultDomain, A>(item); self.site_fault_domains_mut().values().push(value); self }
+}
+
+impl VsanSnapServiceConfig {
+    pub const ENABLED: usize = 0;
+    #[inline] pub fn enabled(&self) -> bool { self.as_object().read::<bool>(0) }
+    #[inline] pub fn set_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
 }
 
 impl VsanStoragePoolDisk {
@@ -38989,6 +40671,61 @@ impl VsanStretchedClusterConfig {
     #[inline] pub fn fault_domain_config_mut(&mut self) -> &mut views::VimClusterVSANStretchedClusterFaultDomainConfig { self.as_object_mut().view_mut(2) }
 }
 
+impl VsanUnmapConfig {
+    pub const ENABLE: usize = 0;
+    #[inline] pub fn enable(&self) -> bool { self.as_object().read::<bool>(0) }
+    #[inline] pub fn set_enable(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
+}
+
+impl VsanVbossConfig {
+    pub const ENABLED: usize = 0;
+    pub const CONFIGS: usize = 1;
+    #[inline] pub fn enabled(&self) -> bool { self.as_object().read::<bool>(0) }
+    #[inline] pub fn set_enabled(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
+    #[inline] pub fn configs(&self) -> Items<'_, views::VsanVbossObjectStoreConfig> { self.as_object().read_list(1) }
+    #[inline] pub fn configs_mut(&mut self) -> ItemsMut<'_, views::VsanVbossObjectStoreConfig> { self.as_object_mut().list_mut(1, D(3978)) }
+    #[inline] pub fn set_configs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3978), items.into_iter().map(|item| view_value::<views::VsanVbossObjectStoreConfig, A>(item))); self }
+    #[inline] pub fn push_configs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanVbossObjectStoreConfig, A>(item); self.configs_mut().values().push(value); self }
+}
+
+impl VsanVbossObjectStoreConfig {
+    pub const ID: usize = 0;
+    pub const SECRET_KEY: usize = 1;
+    pub const VOLUME_UUIDS: usize = 2;
+    pub const PROPERTIES: usize = 3;
+    #[inline] pub fn id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn secret_key(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(1) }
+    #[inline] pub fn set_secret_key(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn volume_uuids(&self) -> Items<'_, ArcStr> { self.as_object().read_list(2) }
+    #[inline] pub fn volume_uuids_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(2, T::String) }
+    #[inline] pub fn set_volume_uuids<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, T::String, items.into_iter().map(|item| text_value(item))); self }
+    #[inline] pub fn push_volume_uuids<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.volume_uuids_mut().values().push(value); self }
+    #[inline] pub fn properties(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(3) }
+    #[inline] pub fn set_properties(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+}
+
+impl VsanVcLifecycleCheckResult {
+    pub const STATUS: usize = 0;
+    pub const PRE_CHECK_RESULTS: usize = 1;
+    pub const CONFIG_DETAILS: usize = 2;
+    #[inline] pub fn status(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_status(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn pre_check_results(&self) -> Items<'_, views::LifecyclePreCheckResult> { self.as_object().read_list(1) }
+    #[inline] pub fn pre_check_results_mut(&mut self) -> ItemsMut<'_, views::LifecyclePreCheckResult> { self.as_object_mut().list_mut(1, D(3560)) }
+    #[inline] pub fn set_pre_check_results<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3560), items.into_iter().map(|item| view_value::<views::LifecyclePreCheckResult, A>(item))); self }
+    #[inline] pub fn push_pre_check_results<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::LifecyclePreCheckResult, A>(item); self.pre_check_results_mut().values().push(value); self }
+    #[inline] pub fn config_details(&self) -> &views::LifecycleConfigDetails { self.as_object().read::<views::LifecycleConfigDetails>(2) }
+    #[inline] pub fn set_config_details(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LifecycleConfigDetails, _>(2, view); self }
+    #[inline] pub fn config_details_mut(&mut self) -> &mut views::LifecycleConfigDetails { self.as_object_mut().view_mut(2) }
+}
+
+impl VsanVcLifecycleCheckSpec {
+    pub const OPERATION: usize = 0;
+    #[inline] pub fn operation(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_operation(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
 impl VsanVcStretchedClusterConfigSpec {
     pub const WITNESS_HOST: usize = 0;
     pub const CLUSTERS: usize = 1;
@@ -38997,17 +40734,73 @@ impl VsanVcStretchedClusterConfigSpec {
     #[inline] pub fn witness_host(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_witness_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn clusters(&self) -> Items<'_, views::VsanStretchedClusterConfig> { self.as_object().read_list(1) }
-    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, views::VsanStretchedClusterConfig> { self.as_object_mut().list_mut(1, D(3954)) }
-    #[inline] pub fn set_clusters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3954), items.into_iter().map(|item| view_value::<views::VsanStretchedClusterConfig, A>(item))); self }
+    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, views::VsanStretchedClusterConfig> { self.as_object_mut().list_mut(1, D(3969)) }
+    #[inline] pub fn set_clusters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3969), items.into_iter().map(|item| view_value::<views::VsanStretchedClusterConfig, A>(item))); self }
     #[inline] pub fn push_clusters<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanStretchedClusterConfig, A>(item); self.clusters_mut().values().push(value); self }
     #[inline] pub fn witness_disk_mappings(&self) -> Items<'_, views::VsanHostDiskMapping> { self.as_object().read_list(2) }
     #[inline] pub fn witness_disk_mappings_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(2, D(3112)) }
     #[inline] pub fn set_witness_disk_mappings<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3112), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
     #[inline] pub fn push_witness_disk_mappings<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskMapping, A>(item); self.witness_disk_mappings_mut().values().push(value); self }
     #[inline] pub fn witness_storage_pool_specs(&self) -> Items<'_, views::VsanAddStoragePoolDiskSpec> { self.as_object().read_list(3) }
-    #[inline] pub fn witness_storage_pool_specs_mut(&mut self) -> ItemsMut<'_, views::VsanAddStoragePoolDiskSpec> { self.as_object_mut().list_mut(3, D(3590)) }
-    #[inline] pub fn set_witness_storage_pool_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(3590), items.into_iter().map(|item| view_value::<views::VsanAddStoragePoolDiskSpec, A>(item))); self }
+    #[inline] pub fn witness_storage_pool_specs_mut(&mut self) -> ItemsMut<'_, views::VsanAddStoragePoolDiskSpec> { self.as_object_mut().list_mut(3, D(3605)) }
+    #[inline] pub fn set_witness_storage_pool_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(3605), items.into_iter().map(|item| view_value::<views::VsanAddStoragePoolDiskSpec, A>(item))); self }
     #[inline] pub fn push_witness_storage_pool_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanAddStoragePoolDiskSpec, A>(item); self.witness_storage_pool_specs_mut().values().push(value); self }
+}
+
+impl VsanVipNetworkConfig {
+    pub const IP_ADDRESS: usize = 0;
+    pub const SUBNET: usize = 1;
+    pub const GATEWAY: usize = 2;
+    #[inline] pub fn ip_address(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_ip_address(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn subnet(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_subnet(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn gateway(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(2) }
+    #[inline] pub fn set_gateway(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+}
+
+impl VsanVumConfig {
+    pub const BASELINE_PREFERENCE_TYPE: usize = 0;
+    #[inline] pub fn baseline_preference_type(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_baseline_preference_type(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl VsanXVCClientInfo {
+    pub const CLUSTER: usize = 0;
+    pub const CLUSTER_NAME: usize = 1;
+    pub const VSAN_FORMAT_VERSION: usize = 2;
+    pub const OWNER_VC: usize = 3;
+    pub const VC_UUID: usize = 4;
+    pub const CLUSTER_UUID: usize = 5;
+    #[inline] pub fn cluster(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_cluster(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn cluster_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_cluster_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+    #[inline] pub fn vsan_format_version(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
+    #[inline] pub fn set_vsan_format_version(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
+    #[inline] pub fn owner_vc(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
+    #[inline] pub fn set_owner_vc(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
+    #[inline] pub fn vc_uuid(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
+    #[inline] pub fn set_vc_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
+    #[inline] pub fn cluster_uuid(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(5) }
+    #[inline] pub fn set_cluster_uuid(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(5, text); self }
+}
+
+impl VsanXVCDatastoreConfig {
+    pub const XVC_DATASTORES: usize = 0;
+    #[inline] pub fn xvc_datastores(&self) -> Items<'_, views::VsanXVCDatastoreInfo> { self.as_object().read_list(0) }
+    #[inline] pub fn xvc_datastores_mut(&mut self) -> ItemsMut<'_, views::VsanXVCDatastoreInfo> { self.as_object_mut().list_mut(0, D(4010)) }
+    #[inline] pub fn set_xvc_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(4010), items.into_iter().map(|item| view_value::<views::VsanXVCDatastoreInfo, A>(item))); self }
+    #[inline] pub fn push_xvc_datastores<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanXVCDatastoreInfo, A>(item); self.xvc_datastores_mut().values().push(value); self }
+}
+
+impl VsanXVCDatastoreInfo {
+    pub const DATASTORE: usize = 0;
+    pub const OWNER_VC: usize = 1;
+    #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+    #[inline] pub fn owner_vc(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_owner_vc(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
 }
 
 impl LookupServiceContent {
@@ -39049,8 +40842,8 @@ impl LookupServiceRegistrationEndpoint {
     #[inline] pub fn set_ssl_trust<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_ssl_trust<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.ssl_trust_mut().values().push(value); self }
     #[inline] pub fn endpoint_attributes(&self) -> Items<'_, views::LookupServiceRegistrationAttribute> { self.as_object().read_list(3) }
-    #[inline] pub fn endpoint_attributes_mut(&mut self) -> ItemsMut<'_, views::LookupServiceRegistrationAttribute> { self.as_object_mut().list_mut(3, D(4004)) }
-    #[inline] pub fn set_endpoint_attributes<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(4004), items.into_iter().map(|item| view_value::<views::LookupServiceRegistrationAttribute, A>(item))); self }
+    #[inline] pub fn endpoint_attributes_mut(&mut self) -> ItemsMut<'_, views::LookupServiceRegistrationAttribute> { self.as_object_mut().list_mut(3, D(4019)) }
+    #[inline] pub fn set_endpoint_attributes<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(4019), items.into_iter().map(|item| view_value::<views::LookupServiceRegistrationAttribute, A>(item))); self }
     #[inline] pub fn push_endpoint_attributes<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::LookupServiceRegistrationAttribute, A>(item); self.endpoint_attributes_mut().values().push(value); self }
 }
 
@@ -39103,12 +40896,12 @@ impl LookupServiceRegistrationMutableServiceInfo {
     #[inline] pub fn vendor_product_info_default(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(4) }
     #[inline] pub fn set_vendor_product_info_default(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(4, text); self }
     #[inline] pub fn service_endpoints(&self) -> Items<'_, views::LookupServiceRegistrationEndpoint> { self.as_object().read_list(5) }
-    #[inline] pub fn service_endpoints_mut(&mut self) -> ItemsMut<'_, views::LookupServiceRegistrationEndpoint> { self.as_object_mut().list_mut(5, D(4005)) }
-    #[inline] pub fn set_service_endpoints<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(4005), items.into_iter().map(|item| view_value::<views::LookupServiceRegistrationEndpoint, A>(item))); self }
+    #[inline] pub fn service_endpoints_mut(&mut self) -> ItemsMut<'_, views::LookupServiceRegistrationEndpoint> { self.as_object_mut().list_mut(5, D(4020)) }
+    #[inline] pub fn set_service_endpoints<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(4020), items.into_iter().map(|item| view_value::<views::LookupServiceRegistrationEndpoint, A>(item))); self }
     #[inline] pub fn push_service_endpoints<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::LookupServiceRegistrationEndpoint, A>(item); self.service_endpoints_mut().values().push(value); self }
     #[inline] pub fn service_attributes(&self) -> Items<'_, views::LookupServiceRegistrationAttribute> { self.as_object().read_list(6) }
-    #[inline] pub fn service_attributes_mut(&mut self) -> ItemsMut<'_, views::LookupServiceRegistrationAttribute> { self.as_object_mut().list_mut(6, D(4004)) }
-    #[inline] pub fn set_service_attributes<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(4004), items.into_iter().map(|item| view_value::<views::LookupServiceRegistrationAttribute, A>(item))); self }
+    #[inline] pub fn service_attributes_mut(&mut self) -> ItemsMut<'_, views::LookupServiceRegistrationAttribute> { self.as_object_mut().list_mut(6, D(4019)) }
+    #[inline] pub fn set_service_attributes<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(6, D(4019), items.into_iter().map(|item| view_value::<views::LookupServiceRegistrationAttribute, A>(item))); self }
     #[inline] pub fn push_service_attributes<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::LookupServiceRegistrationAttribute, A>(item); self.service_attributes_mut().values().push(value); self }
     #[inline] pub fn service_name_resource_key(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(7) }
     #[inline] pub fn set_service_name_resource_key(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(7, text); self }
@@ -39402,8 +41195,8 @@ impl SsoIdentitySource {
     #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn domains(&self) -> Items<'_, views::SsoDomain> { self.as_object().read_list(1) }
-    #[inline] pub fn domains_mut(&mut self) -> ItemsMut<'_, views::SsoDomain> { self.as_object_mut().list_mut(1, D(4027)) }
-    #[inline] pub fn set_domains<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(4027), items.into_iter().map(|item| view_value::<views::SsoDomain, A>(item))); self }
+    #[inline] pub fn domains_mut(&mut self) -> ItemsMut<'_, views::SsoDomain> { self.as_object_mut().list_mut(1, D(4042)) }
+    #[inline] pub fn set_domains<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(4042), items.into_iter().map(|item| view_value::<views::SsoDomain, A>(item))); self }
     #[inline] pub fn push_domains<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SsoDomain, A>(item); self.domains_mut().values().push(value); self }
 }
 
@@ -39428,8 +41221,8 @@ impl SsoIdentitySources {
     pub const NATIVE_AD: usize = 3;
     pub const LDAPS: usize = 4;
     #[inline] pub fn all(&self) -> Items<'_, views::SsoIdentitySource> { self.as_object().read_list(0) }
-    #[inline] pub fn all_mut(&mut self) -> ItemsMut<'_, views::SsoIdentitySource> { self.as_object_mut().list_mut(0, D(4029)) }
-    #[inline] pub fn set_all<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(4029), items.into_iter().map(|item| view_value::<views::SsoIdentitySource, A>(item))); self }
+    #[inline] pub fn all_mut(&mut self) -> ItemsMut<'_, views::SsoIdentitySource> { self.as_object_mut().list_mut(0, D(4044)) }
+    #[inline] pub fn set_all<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(4044), items.into_iter().map(|item| view_value::<views::SsoIdentitySource, A>(item))); self }
     #[inline] pub fn push_all<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SsoIdentitySource, A>(item); self.all_mut().values().push(value); self }
     #[inline] pub fn system(&self) -> &views::SsoIdentitySource { self.as_object().read::<views::SsoIdentitySource>(1) }
     #[inline] pub fn set_system(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoIdentitySource, _>(1, view); self }
@@ -39441,8 +41234,8 @@ impl SsoIdentitySources {
     #[inline] pub fn set_native_ad(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SsoIdentitySource, _>(3, view); self }
     #[inline] pub fn native_ad_mut(&mut self) -> &mut views::SsoIdentitySource { self.as_object_mut().view_mut(3) }
     #[inline] pub fn ldaps(&self) -> Items<'_, views::SsoLdapIdentitySource> { self.as_object().read_list(4) }
-    #[inline] pub fn ldaps_mut(&mut self) -> ItemsMut<'_, views::SsoLdapIdentitySource> { self.as_object_mut().list_mut(4, D(4030)) }
-    #[inline] pub fn set_ldaps<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(4030), items.into_iter().map(|item| view_value::<views::SsoLdapIdentitySource, A>(item))); self }
+    #[inline] pub fn ldaps_mut(&mut self) -> ItemsMut<'_, views::SsoLdapIdentitySource> { self.as_object_mut().list_mut(4, D(4045)) }
+    #[inline] pub fn set_ldaps<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(4045), items.into_iter().map(|item| view_value::<views::SsoLdapIdentitySource, A>(item))); self }
     #[inline] pub fn push_ldaps<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SsoLdapIdentitySource, A>(item); self.ldaps_mut().values().push(value); self }
 }
 
@@ -39780,8 +41573,8 @@ impl ManagedEntity {
     #[inline] pub fn set_disabled_method<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(10, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_disabled_method<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.disabled_method_mut().values().push(value); self }
     #[inline] pub fn recent_task(&self) -> Items<'_, Moref> { self.as_object().read_list(11) }
-    #[inline] pub fn recent_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(11, M(4082)) }
-    #[inline] pub fn set_recent_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, M(4082), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn recent_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(11, M(4097)) }
+    #[inline] pub fn set_recent_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(11, M(4097), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_recent_task<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.recent_task_mut().values().push(value); self }
     #[inline] pub fn declared_alarm_state(&self) -> Items<'_, views::AlarmState> { self.as_object().read_list(12) }
     #[inline] pub fn declared_alarm_state_mut(&mut self) -> ItemsMut<'_, views::AlarmState> { self.as_object_mut().list_mut(12, D(24)) }
@@ -39813,16 +41606,16 @@ impl ComputeResource {
     #[inline] pub fn resource_pool(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(16) }
     #[inline] pub fn set_resource_pool(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(16, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(17) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(18) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(18, M(4068)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(18, M(4083)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, M(4083), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, Moref> { self.as_object().read_list(19) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4074)) }
-    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4074), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4089)) }
+    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4089), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_network<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.network_mut().values().push(value); self }
     #[inline] pub fn summary(&self) -> &views::ComputeResourceSummary { self.as_object().read::<views::ComputeResourceSummary>(20) }
     #[inline] pub fn set_summary(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ComputeResourceSummary, _>(20, view); self }
@@ -39897,12 +41690,12 @@ impl Datacenter {
     #[inline] pub fn network_folder(&self) -> Moref { self.as_object().read::<Moref>(19) }
     #[inline] pub fn set_network_folder(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(19, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(20) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(20, M(4068)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(20, M(4083)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, M(4083), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, Moref> { self.as_object().read_list(21) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(21, M(4074)) }
-    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(21, M(4074), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(21, M(4089)) }
+    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(21, M(4089), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_network<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.network_mut().values().push(value); self }
     #[inline] pub fn configuration(&self) -> &views::DatacenterConfigInfo { self.as_object().read::<views::DatacenterConfigInfo>(22) }
     #[inline] pub fn set_configuration(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DatacenterConfigInfo, _>(22, view); self }
@@ -39928,8 +41721,8 @@ impl Datastore {
     #[inline] pub fn set_host<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, D(354), items.into_iter().map(|item| view_value::<views::DatastoreHostMount, A>(item))); self }
     #[inline] pub fn push_host<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DatastoreHostMount, A>(item); self.host_mut().values().push(value); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(19) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4080)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4095)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4095), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn browser(&self) -> Moref { self.as_object().read::<Moref>(20) }
     #[inline] pub fn set_browser(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(20, value.into().map_or(Value::Unset, Value::from)); self }
@@ -39965,8 +41758,8 @@ impl DistributedVirtualSwitch {
     #[inline] pub fn set_network_resource_pool<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, D(336), items.into_iter().map(|item| view_value::<views::DVSNetworkResourcePool, A>(item))); self }
     #[inline] pub fn push_network_resource_pool<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::DVSNetworkResourcePool, A>(item); self.network_resource_pool_mut().values().push(value); self }
     #[inline] pub fn portgroup(&self) -> Items<'_, Moref> { self.as_object().read_list(21) }
-    #[inline] pub fn portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(21, M(4075)) }
-    #[inline] pub fn set_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(21, M(4075), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn portgroup_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(21, M(4090)) }
+    #[inline] pub fn set_portgroup<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(21, M(4090), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_portgroup<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.portgroup_mut().values().push(value); self }
     #[inline] pub fn runtime(&self) -> Option<&views::DVSRuntimeInfo> { self.as_object().read_optional::<views::DVSRuntimeInfo>(22) }
     #[inline] pub fn set_runtime(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DVSRuntimeInfo, _>(22, view); self }
@@ -39983,8 +41776,8 @@ impl Folder {
     #[inline] pub fn set_child_type<A: IntoText>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(16, T::String, items.into_iter().map(|item| text_value(item))); self }
     #[inline] pub fn push_child_type<A: IntoText>(&mut self, item: A) -> &mut Self { let value = text_value(item); self.child_type_mut().values().push(value); self }
     #[inline] pub fn child_entity(&self) -> Items<'_, Moref> { self.as_object().read_list(17) }
-    #[inline] pub fn child_entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4064)) }
-    #[inline] pub fn set_child_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn child_entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4079)) }
+    #[inline] pub fn set_child_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_child_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.child_entity_mut().values().push(value); self }
     #[inline] pub fn namespace(&self) -> Option<&ArcStr> { self.as_object().read_optional::<ArcStr>(18) }
     #[inline] pub fn set_namespace(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(18, text); self }
@@ -40061,16 +41854,16 @@ impl HostSystem {
     #[inline] pub fn set_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostConfigInfo, _>(27, view); self }
     #[inline] pub fn config_mut(&mut self) -> &mut views::HostConfigInfo { self.as_object_mut().view_mut(27) }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(28) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(28, M(4080)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(28, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(28, M(4095)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(28, M(4095), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(29) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(29, M(4068)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(29, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(29, M(4083)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(29, M(4083), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, Moref> { self.as_object().read_list(30) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(30, M(4074)) }
-    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(30, M(4074), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(30, M(4089)) }
+    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(30, M(4089), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_network<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.network_mut().values().push(value); self }
     #[inline] pub fn datastore_browser(&self) -> Moref { self.as_object().read::<Moref>(31) }
     #[inline] pub fn set_datastore_browser(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(31, value.into().map_or(Value::Unset, Value::from)); self }
@@ -40093,12 +41886,12 @@ impl Network {
     #[inline] pub fn set_summary(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::NetworkSummary, _>(16, view); self }
     #[inline] pub fn summary_mut(&mut self) -> &mut views::NetworkSummary { self.as_object_mut().view_mut(16) }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(17) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4073)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4073), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(17, M(4088)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(17, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(18) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(18, M(4080)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(18, M(4095)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(18, M(4095), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
 }
 
@@ -40147,12 +41940,12 @@ impl ResourcePool {
     #[inline] pub fn owner(&self) -> Moref { self.as_object().read::<Moref>(18) }
     #[inline] pub fn set_owner(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(18, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn resource_pool(&self) -> Items<'_, Moref> { self.as_object().read_list(19) }
-    #[inline] pub fn resource_pool_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4077)) }
-    #[inline] pub fn set_resource_pool<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4077), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn resource_pool_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(19, M(4092)) }
+    #[inline] pub fn set_resource_pool<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(19, M(4092), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_resource_pool<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.resource_pool_mut().values().push(value); self }
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(20) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(20, M(4080)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, M(4080), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(20, M(4095)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(20, M(4095), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn config(&self) -> &views::ResourceConfigSpec { self.as_object().read::<views::ResourceConfigSpec>(21) }
     #[inline] pub fn set_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ResourceConfigSpec, _>(21, view); self }
@@ -40175,12 +41968,12 @@ impl VirtualApp {
     #[inline] pub fn parent_folder(&self) -> Option<Moref> { self.as_object().read_optional::<Moref>(24) }
     #[inline] pub fn set_parent_folder(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(24, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(25) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(25, M(4068)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(25, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(25, M(4083)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(25, M(4083), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, Moref> { self.as_object().read_list(26) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(26, M(4074)) }
-    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(26, M(4074), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(26, M(4089)) }
+    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(26, M(4089), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_network<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.network_mut().values().push(value); self }
     #[inline] pub fn v_app_config(&self) -> Option<&views::VAppConfigInfo> { self.as_object().read_optional::<views::VAppConfigInfo>(27) }
     #[inline] pub fn set_v_app_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VAppConfigInfo, _>(27, view); self }
@@ -40252,19 +42045,19 @@ impl VirtualMachine {
     #[inline] pub fn set_summary(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineSummary, _>(27, view); self }
     #[inline] pub fn summary_mut(&mut self) -> &mut views::VirtualMachineSummary { self.as_object_mut().view_mut(27) }
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(28) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(28, M(4068)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(28, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(28, M(4083)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(28, M(4083), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn network(&self) -> Items<'_, Moref> { self.as_object().read_list(29) }
-    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(29, M(4074)) }
-    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(29, M(4074), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn network_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(29, M(4089)) }
+    #[inline] pub fn set_network<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(29, M(4089), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_network<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.network_mut().values().push(value); self }
     #[inline] pub fn snapshot(&self) -> Option<&views::VirtualMachineSnapshotInfo> { self.as_object().read_optional::<views::VirtualMachineSnapshotInfo>(30) }
     #[inline] pub fn set_snapshot(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineSnapshotInfo, _>(30, view); self }
     #[inline] pub fn snapshot_mut(&mut self) -> &mut views::VirtualMachineSnapshotInfo { self.as_object_mut().view_mut(30) }
     #[inline] pub fn root_snapshot(&self) -> Items<'_, Moref> { self.as_object().read_list(31) }
-    #[inline] pub fn root_snapshot_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(31, M(4083)) }
-    #[inline] pub fn set_root_snapshot<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(31, M(4083), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn root_snapshot_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(31, M(4098)) }
+    #[inline] pub fn set_root_snapshot<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(31, M(4098), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_root_snapshot<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.root_snapshot_mut().values().push(value); self }
     #[inline] pub fn guest_heartbeat_status(&self) -> enums::ManagedEntityStatus { self.as_object().read::<Choice<enums::ManagedEntityStatus>>(32) }
     #[inline] pub fn set_guest_heartbeat_status(&mut self, value: impl Into<Option<enums::ManagedEntityStatus>>) -> &mut Self { self.as_object_mut().write_enum(32, value.into()); self }
@@ -40292,8 +42085,8 @@ impl VirtualMachineSnapshot {
     #[inline] pub fn set_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VirtualMachineConfigInfo, _>(2, view); self }
     #[inline] pub fn config_mut(&mut self) -> &mut views::VirtualMachineConfigInfo { self.as_object_mut().view_mut(2) }
     #[inline] pub fn child_snapshot(&self) -> Items<'_, Moref> { self.as_object().read_list(3) }
-    #[inline] pub fn child_snapshot_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4083)) }
-    #[inline] pub fn set_child_snapshot<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4083), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn child_snapshot_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(3, M(4098)) }
+    #[inline] pub fn set_child_snapshot<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, M(4098), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_child_snapshot<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.child_snapshot_mut().values().push(value); self }
     #[inline] pub fn vm(&self) -> Moref { self.as_object().read::<Moref>(4) }
     #[inline] pub fn set_vm(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::from)); self }
@@ -40391,8 +42184,8 @@ impl HostAuthenticationManager {
     #[inline] pub fn set_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostAuthenticationManagerInfo, _>(0, view); self }
     #[inline] pub fn info_mut(&mut self) -> &mut views::HostAuthenticationManagerInfo { self.as_object_mut().view_mut(0) }
     #[inline] pub fn supported_store(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn supported_store_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4101)) }
-    #[inline] pub fn set_supported_store<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4101), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn supported_store_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4116)) }
+    #[inline] pub fn set_supported_store<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4116), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_supported_store<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.supported_store_mut().values().push(value); self }
 }
 
@@ -40429,8 +42222,8 @@ impl HostDatastoreBrowser {
     pub const DATASTORE: usize = 0;
     pub const SUPPORTED_TYPE: usize = 1;
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4068)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4083)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4083), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn supported_type(&self) -> Items<'_, views::FileQuery> { self.as_object().read_list(1) }
     #[inline] pub fn supported_type_mut(&mut self) -> ItemsMut<'_, views::FileQuery> { self.as_object_mut().list_mut(1, D(1000)) }
@@ -40442,8 +42235,8 @@ impl HostDatastoreSystem {
     pub const DATASTORE: usize = 0;
     pub const CAPABILITIES: usize = 1;
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4068)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4068), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4083)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4083), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
     #[inline] pub fn capabilities(&self) -> &views::HostDatastoreSystemCapabilities { self.as_object().read::<views::HostDatastoreSystemCapabilities>(1) }
     #[inline] pub fn set_capabilities(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostDatastoreSystemCapabilities, _>(1, view); self }
@@ -40654,8 +42447,8 @@ impl Profile {
     #[inline] pub fn modified_time(&self) -> DateTime { self.as_object().read::<DateTime>(4) }
     #[inline] pub fn set_modified_time(&mut self, value: impl Into<Option<DateTime>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::DateTime)); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(5) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4064)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4064), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(5, M(4079)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
     #[inline] pub fn compliance_status(&self) -> &ArcStr { self.as_object().read::<ArcStr>(6) }
     #[inline] pub fn set_compliance_status(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(6, text); self }
@@ -40683,16 +42476,16 @@ impl HostProfile {
 impl ProfileManager {
     pub const PROFILE: usize = 0;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4140)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4140), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4155)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4155), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
 }
 
 impl PropertyCollector {
     pub const FILTER: usize = 0;
     #[inline] pub fn filter(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn filter_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4148)) }
-    #[inline] pub fn set_filter<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4148), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn filter_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4163)) }
+    #[inline] pub fn set_filter<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4163), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_filter<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.filter_mut().values().push(value); self }
 }
 
@@ -40710,8 +42503,8 @@ impl ScheduledTaskManager {
     pub const SCHEDULED_TASK: usize = 0;
     pub const DESCRIPTION: usize = 1;
     #[inline] pub fn scheduled_task(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn scheduled_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4081)) }
-    #[inline] pub fn set_scheduled_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4081), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn scheduled_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4096)) }
+    #[inline] pub fn set_scheduled_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4096), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_scheduled_task<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.scheduled_task_mut().values().push(value); self }
     #[inline] pub fn description(&self) -> &views::ScheduledTaskDescription { self.as_object().read::<views::ScheduledTaskDescription>(1) }
     #[inline] pub fn set_description(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ScheduledTaskDescription, _>(1, view); self }
@@ -40783,8 +42576,8 @@ impl TaskManager {
     pub const DESCRIPTION: usize = 1;
     pub const MAX_COLLECTOR: usize = 2;
     #[inline] pub fn recent_task(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn recent_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4082)) }
-    #[inline] pub fn set_recent_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4082), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn recent_task_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4097)) }
+    #[inline] pub fn set_recent_task<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4097), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_recent_task<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.recent_task_mut().values().push(value); self }
     #[inline] pub fn description(&self) -> &views::TaskDescription { self.as_object().read::<views::TaskDescription>(1) }
     #[inline] pub fn set_description(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::TaskDescription, _>(1, view); self }
@@ -40804,8 +42597,8 @@ impl UserDirectory {
 impl ManagedObjectView {
     pub const VIEW: usize = 0;
     #[inline] pub fn view(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn view_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4035)) }
-    #[inline] pub fn set_view<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4035), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn view_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4050)) }
+    #[inline] pub fn set_view<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4050), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_view<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.view_mut().values().push(value); self }
 }
 
@@ -40826,8 +42619,8 @@ impl ContainerView {
 impl ViewManager {
     pub const VIEW_LIST: usize = 0;
     #[inline] pub fn view_list(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn view_list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4166)) }
-    #[inline] pub fn set_view_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4166), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn view_list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4181)) }
+    #[inline] pub fn set_view_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4181), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_view_list<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.view_list_mut().values().push(value); self }
 }
 
@@ -40836,4 +42629,11 @@ impl PbmServiceInstance {
     #[inline] pub fn content(&self) -> &views::PbmServiceInstanceContent { self.as_object().read::<views::PbmServiceInstanceContent>(0) }
     #[inline] pub fn set_content(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmServiceInstanceContent, _>(0, view); self }
     #[inline] pub fn content_mut(&mut self) -> &mut views::PbmServiceInstanceContent { self.as_object_mut().view_mut(0) }
+}
+
+impl VslmServiceInstance {
+    pub const CONTENT: usize = 0;
+    #[inline] pub fn content(&self) -> &views::VslmServiceInstanceContent { self.as_object().read::<views::VslmServiceInstanceContent>(0) }
+    #[inline] pub fn set_content(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::VslmServiceInstanceContent, _>(0, view); self }
+    #[inline] pub fn content_mut(&mut self) -> &mut views::VslmServiceInstanceContent { self.as_object_mut().view_mut(0) }
 }

@@ -24,7 +24,12 @@ const END: &str = "\n</soapenv:Body>\n</soapenv:Envelope>";
 
 /// The namespace declarations of the element in the body.
 fn namespaces(namespace: vimsim_types::Namespace, out: &mut Vec<u8>) {
-    out.extend_from_slice(format!(" xmlns=\"{}\"", namespace.urn()).as_bytes());
+    namespaces_within(namespace, namespace.urn(), out);
+}
+
+/// [`namespaces`] for an element that is itself in another.
+fn namespaces_within(namespace: vimsim_types::Namespace, own: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!(" xmlns=\"{own}\"").as_bytes());
     if namespace != vimsim_types::Namespace::VIM25 {
         for declared in [vimsim_types::Namespace::VIM25, namespace] {
             out.extend_from_slice(format!(" xmlns:{}=\"{}\"", declared.name(), declared.urn()).as_bytes());

@@ -4,7 +4,7 @@ use vimsim_types::views::RuntimeFault;
 use vimsim_types::{Fault, List, Method, Namespace, Object, Ty, Value, Version, View};
 
 use super::request::envelope;
-use super::{BODY, END, START, namespaces};
+use super::{BODY, END, START, namespaces, namespaces_within};
 use crate::Limits;
 use crate::names::Known;
 use crate::xml::decode::Decoder;
@@ -20,7 +20,9 @@ pub fn encode_response(method: &Method, result: &Value, version: Version, out: &
     let mut encoder = Encoder::new(Known { namespace, version }, out);
     encoder.open(method.name);
     encoder.out.extend_from_slice(b"Response");
-    namespaces(namespace, encoder.out);
+    // What the service of storage policies does not publish it answers in a namespace of its own, which govmomi insists on.
+    let own = if method.is_internal() && namespace.name() == "pbm" { "urn:internalpbm" } else { namespace.urn() };
+    namespaces_within(namespace, own, encoder.out);
     encoder.out.push(b'>');
     if let Some(declared) = method.returns {
         encoder.value("returnval", result, declared, method.returns_list());

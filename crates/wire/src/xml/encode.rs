@@ -229,6 +229,11 @@ impl<'o> Encoder<'o> {
         if self.known.namespace == Namespace::VIM25 && namespace == self.space {
             return self.vim_type("", name);
         }
+        // Those of container volumes go without everywhere, also in tasks that clients read through `/sdk`: govmomi and
+        // pyVmomi know them by their names alone.
+        if namespace.name() == "vsan" && name.starts_with("Cns") {
+            return self.vim_type("", name);
+        }
         let declared = self.known.namespace != Namespace::VIM25
             && (namespace == Namespace::VIM25 || namespace == self.known.namespace);
         if !declared {

@@ -19,7 +19,7 @@ use crate::kind::Kind;
 use crate::walk::remove_reference;
 
 pub(crate) use lists::forget_moved;
-pub(crate) use reconfigure::{extended, overlay};
+pub(crate) use reconfigure::{change, extended, overlay};
 pub(crate) use usage::may_run_on;
 pub(crate) use vsan::check_new_object;
 

@@ -104,6 +104,15 @@ pub(crate) fn extended(spec: &ClusterConfigSpec) -> ClusterConfigSpecEx {
     })
 }
 
+/// Changes the configuration as [`reconfigure_ex`] does with `modify`.
+///
+/// - as its task's faults.
+pub(crate) fn change(call: &mut Call<'_, ClusterComputeResource>, spec: &ClusterConfigSpecEx) -> Result<(), Fault> {
+    let base = current(call)?;
+    let config = apply(call, base, spec)?;
+    write(call, config)
+}
+
 fn current(call: &Call<'_, ClusterComputeResource>) -> Result<ClusterConfigInfoEx, Fault> {
     let config = call.this()?.configuration_ex();
     Ok(config.downcast::<ClusterConfigInfoEx>().cloned().unwrap_or_else(default_configuration))

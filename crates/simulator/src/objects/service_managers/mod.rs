@@ -13,7 +13,7 @@ use super::{
     alarm_manager, authorization_manager, cns_volume_manager, custom_fields_manager, customization_spec_manager,
     event_manager, extension_manager, license_manager, lookup_service_instance, option_settings, pbm_profile_manager,
     pbm_service_instance, performance_manager, sso_admin_service_instance, task_manager, user_directory,
-    vsan_stretched_cluster_system,
+    vsan_stretched_cluster_system, vsan_vc_cluster_config_system, vslm_service_instance,
 };
 use crate::call::Context;
 
@@ -60,7 +60,12 @@ pub(crate) fn extra(context: &Context) -> Vec<(Moref, Object)> {
         objects.extend(pbm_service_instance::objects(context));
         objects.extend(lookup_service_instance::objects());
         objects.extend(sso_admin_service_instance::objects());
-        let others = [vsan_stretched_cluster_system::moref(), cns_volume_manager::moref()];
+        objects.extend(vslm_service_instance::objects(context));
+        let others = [
+            vsan_stretched_cluster_system::moref(),
+            vsan_vc_cluster_config_system::moref(),
+            cns_volume_manager::moref(),
+        ];
         objects.extend(others.map(|moref| (moref.clone(), Object::new(moref.kind()))));
         let alarms = alarm_manager::built_in(context);
         objects.extend(alarms.into_iter().map(|(moref, alarm): (Moref, Alarm)| (moref, alarm.into())));

@@ -14,6 +14,7 @@ use super::{create, customize, ethernet, places, register, snapshot, summary};
 use crate::call::Call;
 use crate::containers;
 use crate::files::edit;
+use crate::first_class::attach;
 use crate::objects::managed_entity;
 use crate::walk::remove_reference;
 
@@ -22,7 +23,9 @@ use crate::walk::remove_reference;
 /// - `InvalidPowerState` unless it is off.
 pub(super) fn destroy(call: &mut Call<'_, VirtualMachine>) -> Result<(), Fault> {
     check_off(call)?;
-    let (this, machine) = (call.moref(), call.this()?.clone());
+    let this = call.moref();
+    attach::keep(call, &this)?;
+    let machine = call.this()?.clone();
     places::give_back(call, &machine)?;
     edit::forget_machine(call, &this)?;
     remove(call)

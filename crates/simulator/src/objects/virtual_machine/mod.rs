@@ -17,6 +17,7 @@ mod destination;
 mod device;
 pub(crate) mod disk;
 mod ethernet;
+mod first_class;
 mod guest;
 mod lifecycle;
 mod ovf_environment;
@@ -47,7 +48,9 @@ pub(crate) use destination::{check_references as check_location, check_relocatio
 pub(crate) use guest::{forget_addresses, tools_run};
 pub(crate) use lifecycle::unregister;
 pub(crate) use power::{booted, count_reservation, pause, reset_now, start, start_as_task, start_outside, stop};
+pub(crate) use power::{count_reservation, pause, start, start_as_task, stop};
 pub(crate) use reconfigure::{reconfigure, set_allocations};
+pub(crate) use reconfigure::{reconfigure as change, set_allocations};
 pub(crate) use register::register_vm;
 pub(crate) use relocate::evacuate;
 pub(crate) use snapshot::{remove as remove_snapshot, rename as rename_snapshot, revert};
@@ -96,6 +99,8 @@ pub(crate) fn kind() -> Kind<VirtualMachine> {
         .write(relocate::relocate_vm)
         .write(relocate::migrate_vm)
         .write(relocate::promote_disks)
+        .write(first_class::attach_disk)
+        .write(first_class::detach_disk)
         .write(customize::customize_vm)
         .write(customize::check_customization_spec)
         .write(guest::reset_guest_information)

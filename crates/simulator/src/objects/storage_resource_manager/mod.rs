@@ -1,5 +1,7 @@
 //! `StorageResourceManager`: Storage I/O Control and Storage DRS.
 
+mod recommend;
+
 use vimsim_types::enums::ArrayUpdateOperation;
 use vimsim_types::method::{
     ConfigureDatastoreIORMTask, ConfigureStorageDrsForPodTask, QueryIORMConfigOption, RefreshStorageDrsRecommendation,
@@ -23,6 +25,10 @@ pub(crate) fn kind() -> Kind<StorageResourceManager> {
         .read(refresh_recommendation)
         .read(query_iorm_config_option)
         .read(validate_storage_pod_config)
+        .write(recommend::recommend_datastores)
+        .write(recommend::apply)
+        .write(recommend::apply_to_pod)
+        .write(recommend::cancel)
 }
 
 /// Changes Storage I/O Control of a datastore.

@@ -2,6 +2,8 @@
 //!
 //! Nothing follows from a policy yet: datastores have no capabilities, and virtual machines are not checked against any.
 
+mod associated;
+
 use std::sync::Arc;
 
 use vimsim_registry::Transaction;
@@ -26,6 +28,12 @@ pub(crate) fn kind() -> Kind<Manager> {
         .read(fetch_resource_type)
         .read(query_profile)
         .read(retrieve_content)
+        .read(associated::profile)
+        .read(associated::profiles_of)
+        .read(associated::entity)
+        .read(associated::entities)
+        .read(associated::io_filters)
+        .read(associated::details)
         .write(create)
         .write(update)
         .write(delete)
@@ -82,6 +90,11 @@ fn check(resource: &PbmProfileResourceType, category: Option<&ArcStr>) -> Result
         let why = format!("there are no policies for '{}'", resource.resource_type());
         return Err(Fault::invalid_argument("resourceType", why));
     }
+    check_category(category)
+}
+
+/// - `InvalidArgument` for a category that there is not.
+fn check_category(category: Option<&ArcStr>) -> Result<(), Fault> {
     match category {
         Some(category) if !CATEGORIES.contains(&category.as_str()) => {
             Err(Fault::invalid_argument("profileCategory", format!("there is no category '{category}'")))
