@@ -16,7 +16,7 @@ use vimsim::types::method::{
     VstorageObjectVCenterQueryChangedDiskAreas,
 };
 use vimsim::types::views::{
-    AlreadyExists, DiskChangeInfo, FileFault, FileManager, HostVStorageObjectManager, ID, InvalidArgument,
+    AlreadyExists, Datacenter, DiskChangeInfo, FileFault, FileManager, HostVStorageObjectManager, ID, InvalidArgument,
     InvalidState, KeyNotFound, KeyValue, NotFound, RetrieveVStorageObjSpec, VStorageObject, VStorageObjectSnapshotInfo,
     VcenterVStorageObjectManager, VirtualDeviceConfigSpec, VslmCloneSpec, VslmCreateSpec,
     VslmCreateSpecDiskFileBackingSpec, VslmRelocateSpec, VslmServiceInstance, VslmServiceInstanceContent, VslmTaskInfo,
@@ -349,11 +349,12 @@ async fn the_catalog_finds_disks_wherever_they_are() {
 
 #[tokio::test]
 async fn a_host_has_the_same_under_other_names() {
-    let config = Config { product: Product::HostAgent, ..Config::default() };
+    let config = Config { product: Product::EsxHost, ..Config::default() };
     let simulator = Simulator::start(config).await.unwrap();
     let client = Client::login(&simulator).await.unwrap();
     let manager = Moref::of::<HostVStorageObjectManager>("ha-vstorage-object-manager");
-    let store = found(&client, "ha-datacenter/datastore/LocalDS_0").await;
+    let datacenter = Moref::of::<Datacenter>("ha-datacenter");
+    let store = client.property(&datacenter, "datastore").await.unwrap().items()[0].moref().unwrap();
     let request = HostCreateDiskTask::with(|request| _ = request.set_spec(spec("d", &store, 10, "thin")));
     let made = object(&client.run(&manager, request).await.unwrap());
     let disk = made.config().id().id().to_string();

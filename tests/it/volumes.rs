@@ -76,7 +76,9 @@ async fn make(client: &Client, name: &str) -> String {
 }
 
 async fn names(client: &Client, fill: impl FnOnce(&mut CnsQueryFilter)) -> Vec<String> {
-    let request = CnsQueryVolume::with(|request| fill(request.filter_mut()));
+    let mut filter = CnsQueryFilter::new();
+    fill(&mut filter);
+    let request = CnsQueryVolume::with(|request| _ = request.set_filter(filter));
     let answer = client.call(&manager(), request).await.unwrap();
     let answer = CnsQueryResult::from_ref(answer.object().unwrap()).unwrap().clone();
     let mut names: Vec<String> = answer.volumes().iter().filter_map(|it| it.name().map(|it| it.to_string())).collect();
@@ -109,7 +111,9 @@ async fn volumes_are_found_by_what_is_known_of_them() {
         filter.cursor_mut().set_offset(1).set_limit(1);
     };
     assert_eq!(names(&client, page).await.len(), 1);
-    let all = CnsQueryAllVolume::with(|request| _ = request.selection_mut().set_names(["VOLUME_NAME"]));
+    let all = CnsQueryAllVolume::with(|request| {
+        request.set_filter(CnsQueryFilter::new()).selection_mut().set_names(["VOLUME_NAME"]);
+    });
     let all = client.call(&manager(), all).await.unwrap();
     let all = CnsQueryResult::from_ref(all.object().unwrap()).unwrap().clone();
     assert!(all.volumes().iter().all(|volume| volume.name().is_some() && volume.volume_type().is_none()));

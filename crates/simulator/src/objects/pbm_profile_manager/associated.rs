@@ -29,8 +29,9 @@ const TYPES: [&str; 8] = [
     "fileShareId",
     "unknown",
 ];
-/// The namespace of the capabilities that encryption asks for.
-const ENCRYPTION: &str = "vmwarevmcrypt";
+/// The namespaces of the capabilities that ask for encryption: by what it is, and by the policy of the service that does it.
+const ENCRYPTION: [(&str, &str); 2] =
+    [("vmwarevmcrypt", ""), ("com.vmware.storageprofile.dataservice", super::ENCRYPTION)];
 
 fn id_of(id: &ArcStr) -> PbmProfileId {
     PbmProfileId::with(|it| _ = it.set_unique_id(id))
@@ -128,7 +129,10 @@ fn filters(profile: &PbmCapabilityProfile) -> Option<PbmIofilterInfo> {
     let constraints = profile.constraints().downcast::<vimsim_types::views::PbmCapabilitySubProfileConstraints>();
     let rules = constraints.into_iter().flat_map(|constraints| constraints.sub_profiles());
     let mut needed = rules.flat_map(|rules| rules.capability());
-    needed.any(|capability| capability.id().namespace() == ENCRYPTION).then(|| {
+    let asks = |space: &str, id: &str| {
+        ENCRYPTION.iter().any(|(known, service)| *known == space && (service.is_empty() || *service == id))
+    };
+    needed.any(|capability| asks(capability.id().namespace(), capability.id().id())).then(|| {
         PbmIofilterInfo::with(|info| {
             info.set_vib_id("VMW_bootbank_vmwarevmcrypt").set_filter_type("ENCRYPTION");
         })

@@ -48,6 +48,8 @@ pub(crate) fn moref() -> Moref {
 const STORAGE: &str = "STORAGE";
 const REQUIREMENT: &str = "REQUIREMENT";
 const CATEGORIES: [&str; 3] = [REQUIREMENT, "RESOURCE", "DATA_SERVICE_POLICY"];
+/// The policy of the service that encrypts, which others refer to.
+const ENCRYPTION: &str = "ad5a249d-cbc2-43af-9366-694d7664fa52";
 /// Who made the policies that a vCenter begins with.
 const MAKER: &str = "Temporary user handle";
 
@@ -255,7 +257,6 @@ fn constraints(name: &str, capabilities: Vec<PbmCapabilityInstance>) -> PbmCapab
 
 /// The policies of a new vCenter. Clients know them by their identifiers, which are the same everywhere.
 fn presets(now: DateTime) -> Vec<PbmCapabilityProfile> {
-    const ENCRYPTION: &str = "ad5a249d-cbc2-43af-9366-694d7664fa52";
     let preset = |id: &str, name: &str, description: &str, of_system: Option<&str>| {
         let mut profile = profile(id, name, description, now, MAKER);
         profile.set_system_created_profile_type(of_system);

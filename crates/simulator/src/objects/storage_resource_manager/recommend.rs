@@ -17,7 +17,7 @@ use vimsim_types::views::{
     StorageResourceManager, Task, VirtualDeviceFileBackingInfo, VirtualDisk, VirtualMachine, VirtualMachineConfigSpec,
     VirtualMachineRelocateSpec, VirtualMachineRelocateSpecDiskLocator,
 };
-use vimsim_types::{EnumView, Fault, Moref, View};
+use vimsim_types::{EnumView, Fault, Method, MethodView, Moref, View};
 
 use crate::call::{Call, Context};
 
@@ -277,8 +277,12 @@ fn start(call: &mut Call<'_, Manager>, all: Vec<(StoragePlacementSpec, Moref)>) 
 fn place(call: &mut Call<'_, Manager>, spec: &StoragePlacementSpec, datastore: &Moref) -> Result<Option<Moref>, Fault> {
     let context = call.context();
     let service = context.service.clone();
-    let now =
-        Context { session: context.session.clone(), now: context.now, ..Context::internal(service.clone(), true) };
+    let at_once = |method: &'static Method| Context {
+        session: context.session.clone(),
+        now: context.now,
+        method: Some(method),
+        ..Context::internal(service.clone(), true)
+    };
     let name = call.get::<Datastore>(datastore)?.name().clone();
     let machine = spec.vm();
     let config = spec.config_spec().map(|config| on(config, datastore, &name));
@@ -297,7 +301,7 @@ fn place(call: &mut Call<'_, Manager>, spec: &StoragePlacementSpec, datastore: &
             let request = CreateVMTask::with(|request| {
                 request.set_config(config).set_pool(spec.resource_pool()).set_host(spec.host());
             });
-            service.invoke(call, &now, &folder, request)?
+            service.invoke(call, &at_once(CreateVMTask::method()), &folder, request)?
         }
         "clone" => {
             let mut wanted = spec.clone_spec().cloned().ok_or_else(|| missing("cloneSpec"))?;
@@ -305,19 +309,19 @@ fn place(call: &mut Call<'_, Manager>, spec: &StoragePlacementSpec, datastore: &
             let request = CloneVMTask::with(|request| {
                 request.set_folder(spec.folder()).set_name(spec.clone_name()).set_spec(wanted);
             });
-            service.invoke(call, &now, &of_machine()?, request)?
+            service.invoke(call, &at_once(CloneVMTask::method()), &of_machine()?, request)?
         }
         "relocate" => {
             let mut wanted = spec.relocate_spec().cloned().unwrap_or_else(VirtualMachineRelocateSpec::new);
             wanted.set_datastore(datastore.clone());
             let request = RelocateVMTask::with(|request| _ = request.set_spec(wanted));
-            service.invoke(call, &now, &of_machine()?, request)?
+            service.invoke(call, &at_once(RelocateVMTask::method()), &of_machine()?, request)?
         }
         _ => {
             let request = ReconfigVMTask::with(|request| {
                 _ = request.set_spec(config.unwrap_or_else(VirtualMachineConfigSpec::new))
             });
-            service.invoke(call, &now, &of_machine()?, request)?
+            service.invoke(call, &at_once(ReconfigVMTask::method()), &of_machine()?, request)?
         }
     };
     let result = task.moref().and_then(|task| call.view::<Task>(&task)?.info().result().moref());
