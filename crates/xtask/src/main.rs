@@ -9,6 +9,7 @@ mod schema;
 mod shape;
 mod test;
 mod tidy;
+mod viewed;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode};

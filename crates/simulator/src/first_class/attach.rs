@@ -46,7 +46,7 @@ pub(crate) fn attach(
             change.set_device(VirtualDevice::from_object_unchecked(device.into()));
         })]);
     });
-    virtual_machine::change(call, machine, &spec)?;
+    virtual_machine::reconfigure(call, machine, &spec)?;
     super::change::write(call, disk)?;
     Ok(uuid)
 }
@@ -95,7 +95,7 @@ fn remove_devices<T>(call: &mut Call<'_, T>, machine: &Moref, keys: &[i32]) -> R
         })
     });
     let spec = VirtualMachineConfigSpec::with(|spec| _ = spec.set_device_change(changes));
-    virtual_machine::change(call, machine, &spec)
+    virtual_machine::reconfigure(call, machine, &spec)
 }
 
 /// Takes the disks that are to outlive it from a machine that will be deleted.

@@ -148,7 +148,7 @@ fn resize_device(call: &mut Call<'_, Manager>, machine: &Moref, key: i32, bytes:
             change.set_operation(VirtualDeviceConfigSpecOperation::Edit).set_device(device);
         })]);
     });
-    virtual_machine::change(call, machine, &spec)
+    virtual_machine::reconfigure(call, machine, &spec)
 }
 
 /// Makes a thin disk thick, with all its blocks zeroed.

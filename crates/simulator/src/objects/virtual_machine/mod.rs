@@ -48,9 +48,7 @@ pub(crate) use destination::{check_references as check_location, check_relocatio
 pub(crate) use guest::{forget_addresses, tools_run};
 pub(crate) use lifecycle::unregister;
 pub(crate) use power::{booted, count_reservation, pause, reset_now, start, start_as_task, start_outside, stop};
-pub(crate) use power::{count_reservation, pause, start, start_as_task, stop};
 pub(crate) use reconfigure::{reconfigure, set_allocations};
-pub(crate) use reconfigure::{reconfigure as change, set_allocations};
 pub(crate) use register::register_vm;
 pub(crate) use relocate::evacuate;
 pub(crate) use snapshot::{remove as remove_snapshot, rename as rename_snapshot, revert};
