@@ -13,6 +13,9 @@ use crate::work::{self, ALL, DETAILS, NAME, Repeat, TWO};
 /// Connections that read one virtual machine side by side.
 pub(crate) const CONNECTIONS: [usize; 3] = [1, 16, 128];
 
+/// Clients that power virtual machines on and off side by side.
+const POWER_CLIENTS: [usize; 3] = [1, 8, 64];
+
 /// How much to do.
 #[derive(Clone, Copy)]
 pub(crate) struct Effort {
@@ -118,6 +121,8 @@ impl Step {
             column.measure(Work::All(connections), work::read_one(server, connections, ALL, repeat)).await;
         }
         column.measure(Work::Waiters, work::tell_waiters(server, effort.repeat(5, 20))).await;
-        column.measure(Work::Power, work::power(server, repeat)).await;
+        for clients in POWER_CLIENTS {
+            column.measure(Work::Power(clients), work::power(server, clients, repeat)).await;
+        }
     }
 }

@@ -21,7 +21,8 @@ pub(crate) enum Work {
     /// All properties of one virtual machine, from so many connections.
     All(usize),
     Waiters,
-    Power,
+    /// Power tasks, from so many clients.
+    Power(usize),
 }
 
 /// All rows, in the order of the table.
@@ -51,7 +52,9 @@ pub(crate) const ROWS: &[(Work, Option<Budget>)] = &[
     (Work::All(16), Some(Budget::PerSecond(8_000.0))),
     (Work::All(128), None),
     (Work::Waiters, Some(Budget::Seconds(0.002))),
-    (Work::Power, Some(Budget::PerSecond(5_000.0))),
+    (Work::Power(1), None),
+    (Work::Power(8), Some(Budget::PerSecond(5_000.0))),
+    (Work::Power(64), None),
 ];
 
 impl fmt::Display for Work {
@@ -78,7 +81,8 @@ impl fmt::Display for Work {
             Self::Two(connections) => write!(f, "one VM, two properties, {}", plural(*connections)),
             Self::All(connections) => write!(f, "one VM, all properties, {}", plural(*connections)),
             Self::Waiters => f.write_str("rename of a VM to the last of 64 waiters told"),
-            Self::Power => f.write_str("power off and on, 8 clients, tasks polled to their end"),
+            Self::Power(1) => f.write_str("power off and on, 1 client, tasks polled to their end"),
+            Self::Power(clients) => write!(f, "power off and on, {clients} clients, tasks polled to their end"),
         }
     }
 }

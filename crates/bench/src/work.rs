@@ -18,8 +18,6 @@ const LIMIT: Duration = Duration::from_secs(60);
 const SETTLE: Duration = Duration::from_millis(60);
 /// How many clients wait for a change.
 const WAITERS: usize = 64;
-/// How many clients power virtual machines on and off.
-const POWER_CLIENTS: usize = 8;
 
 /// The properties that names are read by.
 pub(crate) const NAME: &[&str] = &["name"];
@@ -205,10 +203,10 @@ impl Waiter {
 }
 
 /// How many power tasks are done per second by clients that each own a virtual machine and poll for the task's end.
-pub(crate) async fn power(server: &Server, repeat: Repeat) -> Result<Figure> {
+pub(crate) async fn power(server: &Server, clients: usize, repeat: Repeat) -> Result<Figure> {
     let mut first = Connection::open(server.address).await?;
     let content = soap::log_in(&mut first).await?;
-    let machines = some_machines(&mut first, &content, POWER_CLIENTS).await?;
+    let machines = some_machines(&mut first, &content, clients).await?;
     let mut clients = Vec::new();
     for machine in machines {
         let mut connection = Connection::open(server.address).await?;
