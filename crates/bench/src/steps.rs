@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::figure::Figure;
 use crate::report::Column;
 use crate::server::{Binary, Clock, Server, Started};
-use crate::table::Work;
+use crate::table::{TASKS, Work};
 use crate::work::{self, ALL, DETAILS, NAME, Repeat, TWO};
 
 /// Connections that read one virtual machine side by side.
@@ -124,5 +124,6 @@ impl Step {
         for clients in POWER_CLIENTS {
             column.measure(Work::Power(clients), work::power(server, clients, repeat)).await;
         }
+        column.measure(Work::ResidentAfterTasks(TASKS), work::resident_after(server, TASKS)).await;
     }
 }

@@ -21,9 +21,14 @@ pub(crate) enum Work {
     /// All properties of one virtual machine, from so many connections.
     All(usize),
     Waiters,
+    /// Resident memory after so many tasks.
+    ResidentAfterTasks(usize),
     /// Power tasks, from so many clients.
     Power(usize),
 }
+
+/// The tasks after which memory is looked at: many times as many as are kept.
+pub(crate) const TASKS: usize = 100_000;
 
 /// All rows, in the order of the table.
 pub(crate) const ROWS: &[(Work, Option<Budget>)] = &[
@@ -55,6 +60,7 @@ pub(crate) const ROWS: &[(Work, Option<Budget>)] = &[
     (Work::Power(1), None),
     (Work::Power(8), Some(Budget::PerSecond(5_000.0))),
     (Work::Power(64), None),
+    (Work::ResidentAfterTasks(TASKS), None),
 ];
 
 impl fmt::Display for Work {
@@ -81,6 +87,9 @@ impl fmt::Display for Work {
             Self::Two(connections) => write!(f, "one VM, two properties, {}", plural(*connections)),
             Self::All(connections) => write!(f, "one VM, all properties, {}", plural(*connections)),
             Self::Waiters => f.write_str("rename of a VM to the last of 64 waiters told"),
+            Self::ResidentAfterTasks(tasks) => {
+                write!(f, "1,000 VMs, resident memory after {} tasks", grouped(*tasks))
+            }
             Self::Power(1) => f.write_str("power off and on, 1 client, tasks polled to their end"),
             Self::Power(clients) => write!(f, "power off and on, {clients} clients, tasks polled to their end"),
         }

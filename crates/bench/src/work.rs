@@ -202,6 +202,33 @@ impl Waiter {
     }
 }
 
+/// Starts this number of tasks, from eight clients that do not look how they end, and tells the server's resident memory.
+pub(crate) async fn resident_after(server: &Server, tasks: usize) -> Result<Figure> {
+    const CLIENTS: usize = 8;
+    let mut first = Connection::open(server.address).await?;
+    let content = soap::log_in(&mut first).await?;
+    let mut running = JoinSet::new();
+    for machine in some_machines(&mut first, &content, CLIENTS).await? {
+        let mut connection = Connection::open(server.address).await?;
+        soap::log_in(&mut connection).await?;
+        running.spawn(async move {
+            let rename = |name: &str| {
+                let name = format!("<newName>{}-{name}</newName>", machine.value);
+                connection.prepare(&soap::call(&machine, "Rename_Task", &name))
+            };
+            let requests = [rename("a"), rename("b")];
+            for number in 0..tasks / CLIENTS {
+                connection.send(&requests[number % 2]).await?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(done) = running.join_next().await {
+        done??;
+    }
+    Ok(Figure::Bytes(server.resident().context("the system does not tell")? as f64))
+}
+
 /// How many power tasks are done per second by clients that each own a virtual machine and poll for the task's end.
 pub(crate) async fn power(server: &Server, clients: usize, repeat: Repeat) -> Result<Figure> {
     let mut first = Connection::open(server.address).await?;
