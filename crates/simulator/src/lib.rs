@@ -17,6 +17,7 @@ mod first_class;
 mod guest;
 mod kind;
 mod kinds;
+mod library_files;
 mod model;
 pub(crate) mod objects;
 mod rules;

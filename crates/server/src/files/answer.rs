@@ -15,7 +15,7 @@ use crate::BodyError;
 use crate::body::next_chunk;
 
 /// Sends a file, or the part of it that the client asks for. `HEAD` gets all but the bytes.
-pub(super) fn file(download: &Download, method: &Method, headers: &HeaderMap) -> Response {
+pub(crate) fn file(download: &Download, method: &Method, headers: &HeaderMap) -> Response {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let (size, tag, modified) = (download.size(), download.tag(), download.last_modified());
     let names_it = |list: &str| list.split(',').map(str::trim).any(|known| known == "*" || known == tag);
@@ -70,7 +70,7 @@ fn content_type(name: &str) -> &'static str {
 }
 
 /// Takes the bytes that a request brings.
-pub(super) async fn receive(mut body: Body, mut upload: Upload, limit: u64) -> Result<Upload, Response> {
+pub(crate) async fn receive(mut body: Body, mut upload: Upload, limit: u64) -> Result<Upload, Response> {
     loop {
         match next_chunk(&mut body).await {
             Ok(None) => return Ok(upload),

@@ -1,7 +1,7 @@
 //! Files over HTTP: datastores under `/folder`, what virtual machines are imported from and exported to under `/nfc`, and
 //! files of guests under `/guestFile`.
 
-mod answer;
+pub(crate) mod answer;
 mod caller;
 mod folder;
 mod guest;

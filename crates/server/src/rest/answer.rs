@@ -32,6 +32,7 @@ pub(super) enum ErrorKind {
     AlreadyExists,
     Internal,
     InvalidArgument,
+    InvalidElementType,
     MethodNotAllowed,
     NotAllowedInCurrentState,
     NotFound,
@@ -48,6 +49,7 @@ impl ErrorKind {
             Self::AlreadyExists => ("already_exists", StatusCode::BAD_REQUEST),
             Self::Internal => ("internal_server_error", StatusCode::INTERNAL_SERVER_ERROR),
             Self::InvalidArgument => ("invalid_argument", StatusCode::BAD_REQUEST),
+            Self::InvalidElementType => ("invalid_element_type", StatusCode::BAD_REQUEST),
             Self::MethodNotAllowed => ("operation_not_found", StatusCode::METHOD_NOT_ALLOWED),
             Self::NotAllowedInCurrentState => ("not_allowed_in_current_state", StatusCode::BAD_REQUEST),
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
@@ -78,6 +80,12 @@ impl RestError {
     /// The same, as vcsim writes it: without messages, and as a bad request if it is about permissions.
     pub(super) fn bare(mut self) -> Self {
         self.bare = true;
+        self
+    }
+
+    /// The same, as an error of another kind.
+    pub(super) fn of_kind(mut self, kind: ErrorKind) -> Self {
+        self.kind = kind;
         self
     }
 

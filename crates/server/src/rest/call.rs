@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Extension, FromRequest, Query, Request, State};
+use axum::http::header::HOST;
 use axum::http::{HeaderMap, Method, Uri};
 use serde_json::Value as Json;
 use vimsim_simulator::{Peer, Request as Soap, Service, Session};
@@ -13,8 +14,8 @@ use vimsim_types::enums::TaskInfoState;
 use vimsim_types::views::{LocalizedMethodFault, Task};
 use vimsim_types::{Fault, MethodView, Moref, Object, Value, View};
 
-use super::{Caller, ErrorKind, Rest, RestError, Result, Style};
-use super::{appliance, data_sets};
+use super::{Caller, ErrorKind, Rest, RestError, Result};
+use super::{appliance, data_sets, library};
 use crate::ConnectionInfo;
 use crate::sdk::peer;
 
@@ -26,7 +27,8 @@ pub(super) struct Call {
     /// The path below `/rest` or `/api`, in pieces.
     pub(super) path: Vec<String>,
     pub(super) parameters: BTreeMap<String, String>,
-    pub(super) headers: HeaderMap,
+    /// Where the client reached us: `https://127.0.0.1:8989`.
+    base: String,
     /// The body; an object with nothing in it, if there is none.
     pub(super) body: Json,
     peer: Peer,
@@ -49,16 +51,27 @@ pub(super) async fn dispatch(
         path: uri.path().split('/').filter(|piece| !piece.is_empty()).map(decode).collect(),
         parameters: parameters.0,
         body: serde_json::from_slice(body).map_err(|error| RestError::invalid(&error))?,
+        base: base(&connection, &uri, &headers),
         rest,
         method,
-        headers,
     };
     let path: Vec<&str> = call.path.iter().map(String::as_str).collect();
     match path[..] {
         ["vcenter", "vm", machine, "data-sets", ref rest @ ..] => data_sets::answer(&call, machine, rest),
         ["appliance", ref rest @ ..] => appliance::answer(&call, rest),
+        ["content", ref rest @ ..] | ["com", "vmware", "content", ref rest @ ..] => library::answer(&call, rest).await,
+        ["vcenter", "ovf", "library-item", ref rest @ ..]
+        | ["com", "vmware", "vcenter", "ovf", "library-item", ref rest @ ..] => library::ovf(&call, rest).await,
+        ["vcenter", "vm-template", "library-items", ref rest @ ..] => library::templates(&call, rest).await,
         _ => Err(nothing_at(&uri)),
     }
+}
+
+/// The beginning of the URLs of this service, as the client writes them.
+fn base(connection: &ConnectionInfo, uri: &Uri, headers: &HeaderMap) -> String {
+    let scheme = if connection.encrypted { "https" } else { "http" };
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).or(uri.authority().map(|host| host.as_str()));
+    format!("{scheme}://{}", host.unwrap_or("localhost"))
 }
 
 fn nothing_at(uri: &Uri) -> RestError {
@@ -83,8 +96,9 @@ impl Call {
         &self.rest.service
     }
 
-    pub(super) fn is_old(&self) -> bool {
-        self.rest.style == Style::Rest
+    /// Where the client reached us.
+    pub(super) fn base(&self) -> &str {
+        &self.base
     }
 
     /// The action that the URL names.

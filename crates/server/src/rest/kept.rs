@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use super::call::Call;
-use super::{RestError, Result, appliance};
+use super::{RestError, Result, appliance, library};
 
 /// All of it. Copied by each write, but for what that does not touch.
 #[derive(Clone, Default)]
 pub(super) struct Kept {
     pub(super) appliance: Arc<appliance::Appliance>,
+    pub(super) libraries: Arc<library::Libraries>,
 }
 
 impl Call {

@@ -8,10 +8,10 @@ mod appliance;
 mod call;
 mod certificate_authority;
 mod cluster_modules;
-mod content_library;
 mod data_sets;
 mod json_rpc;
 mod kept;
+mod library;
 mod session;
 mod tagging;
 
@@ -63,10 +63,10 @@ impl Style {
 /// All routes.
 pub(crate) fn routes(service: &Arc<Service>, secure_cookies: bool) -> Router {
     let old = Router::new().route("/com/vmware/cis/session", session::routes());
-    let old = content_library::routes(certificate_authority::routes(cluster_modules::routes(old)));
+    let old = library::data_routes(certificate_authority::routes(cluster_modules::routes(old)));
     let new = Router::new().route("/", json_rpc::routes()).route("/session", session::routes());
     [(Style::Rest, old), (Style::Api, new)].into_iter().fold(Router::new(), |all, (style, routes)| {
-        let routes = ["/appliance/{*path}", "/vcenter/{*path}"]
+        let routes = ["/appliance/{*path}", "/content/{*path}", "/vcenter/{*path}", "/com/vmware/{*path}"]
             .into_iter()
             .fold(routes, |routes, path| routes.route(path, any(call::dispatch)));
         let routes = tagging::routes(routes, style)

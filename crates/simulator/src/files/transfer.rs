@@ -80,6 +80,7 @@ impl From<Fault> for TransferError {
 }
 
 /// A file that a client reads.
+#[derive(Clone)]
 pub struct Download {
     blob: Arc<Blob>,
     name: String,
@@ -89,6 +90,26 @@ pub struct Download {
 impl Download {
     pub(crate) fn new(blob: Arc<Blob>, name: String, modified: DateTime) -> Self {
         Self { blob, name, modified }
+    }
+
+    pub(crate) fn blob(&self) -> &Arc<Blob> {
+        &self.blob
+    }
+
+    /// The checksum of all bytes by this algorithm, in hexadecimal; `None` for one that we do not know.
+    pub fn checksum(&self, algorithm: &str) -> Option<String> {
+        let digests = self.blob.digests().ok()?;
+        match algorithm {
+            "SHA1" => Some(digests.sha1.clone()),
+            "SHA256" => Some(digests.sha256.clone()),
+            _ => None,
+        }
+    }
+
+    /// All bytes, if they are no more than so many.
+    pub fn bytes(&self, limit: u64) -> Option<Vec<u8>> {
+        let pieces = (self.size() <= limit).then(|| self.pieces(0, self.size()))?;
+        pieces.collect::<Result<Vec<_>, _>>().ok().map(|pieces| pieces.concat())
     }
 
     /// The name, without its folder.
