@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use vimsim_registry::{Snapshot, Transaction};
 use vimsim_types::views::{ManagedEntity, SearchIndex};
-use vimsim_types::{Fault, Moref};
+use vimsim_types::{Fault, Moref, TypeId};
 
 use crate::cluster_modules::Modules;
 use crate::config::Product;
@@ -80,6 +80,23 @@ impl Service {
         let Some(access) = Access::of(&snapshot, Some(session), is_virtual_center) else { return Ok(()) };
         let known = object.filter(|object| snapshot.view::<ManagedEntity>(object).is_some()).cloned();
         access.check(&known.unwrap_or_else(|| service_instance::root_folder(is_virtual_center)), privilege)
+    }
+
+    /// The objects of a type that the session's user may know of, by identifier, and the snapshot that they are in.
+    pub fn visible_objects(&self, session: &Session, kind: TypeId) -> (Snapshot, Vec<Moref>) {
+        let snapshot = self.snapshot();
+        let access = Access::of(&snapshot, Some(session), self.config().product == Product::VirtualCenter);
+        let all = snapshot.objects().map(|object| object.moref()).filter(|moref| moref.kind().is_a(kind));
+        let seen = all.filter(|moref| access.as_ref().is_none_or(|access| access.sees(moref)));
+        let mut seen: Vec<Moref> = seen.cloned().collect();
+        seen.sort_unstable();
+        drop(access);
+        (snapshot, seen)
+    }
+
+    /// The folder that everything is in.
+    pub fn root_folder(&self) -> Moref {
+        service_instance::root_folder(self.config().product == Product::VirtualCenter)
     }
 
     /// Whether the session's user may know of an object.

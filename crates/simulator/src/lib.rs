@@ -43,3 +43,4 @@ pub use service::{Error, Reply, Request, Service};
 pub use session::{Peer, Session, Token};
 pub use tagging::{Cardinality, Category, CategorySpec, Tag, TagSpec, TaggedObject, Tagging};
 pub use token_service::TokenRequest;
+pub use vimsim_registry::Snapshot;

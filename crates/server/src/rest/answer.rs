@@ -37,6 +37,7 @@ pub(super) enum ErrorKind {
     NotAllowedInCurrentState,
     NotFound,
     ResourceInUse,
+    ServiceUnavailable,
     Unauthenticated,
     Unauthorized,
     Unsupported,
@@ -54,6 +55,7 @@ impl ErrorKind {
             Self::NotAllowedInCurrentState => ("not_allowed_in_current_state", StatusCode::BAD_REQUEST),
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
             Self::ResourceInUse => ("resource_in_use", StatusCode::BAD_REQUEST),
+            Self::ServiceUnavailable => ("service_unavailable", StatusCode::SERVICE_UNAVAILABLE),
             Self::Unauthenticated => ("unauthenticated", StatusCode::UNAUTHORIZED),
             Self::Unauthorized => ("unauthorized", StatusCode::FORBIDDEN),
             Self::Unsupported => ("unsupported", StatusCode::BAD_REQUEST),
@@ -87,6 +89,11 @@ impl RestError {
     pub(super) fn of_kind(mut self, kind: ErrorKind) -> Self {
         self.kind = kind;
         self
+    }
+
+    /// What is asked cannot answer now.
+    pub(super) fn unavailable(why: &str) -> Self {
+        Self::new(ErrorKind::ServiceUnavailable, "com.vmware.api.vcenter.unavailable", why)
     }
 
     /// There is no session.

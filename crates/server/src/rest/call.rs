@@ -12,10 +12,10 @@ use serde_json::Value as Json;
 use vimsim_simulator::{Peer, Request as Soap, Service, Session};
 use vimsim_types::enums::TaskInfoState;
 use vimsim_types::views::{LocalizedMethodFault, Task};
-use vimsim_types::{Fault, MethodView, Moref, Object, Value, View};
+use vimsim_types::{Fault, MethodView, Moref, Object, TypeId, Value, View};
 
 use super::{Caller, ErrorKind, Rest, RestError, Result};
-use super::{appliance, data_sets, library};
+use super::{appliance, data_sets, inventory, library};
 use crate::ConnectionInfo;
 use crate::sdk::peer;
 
@@ -27,6 +27,8 @@ pub(super) struct Call {
     /// The path below `/rest` or `/api`, in pieces.
     pub(super) path: Vec<String>,
     pub(super) parameters: BTreeMap<String, String>,
+    /// The same, with what comes more than once.
+    pairs: Vec<(String, String)>,
     /// Where the client reached us: `https://127.0.0.1:8989`.
     base: String,
     /// The body; an object with nothing in it, if there is none.
@@ -39,7 +41,7 @@ pub(super) async fn dispatch(
     State(rest): State<Rest>,
     caller: Caller,
     connection: Extension<Arc<ConnectionInfo>>,
-    parameters: Query<BTreeMap<String, String>>,
+    pairs: Query<Vec<(String, String)>>,
     request: Request,
 ) -> Result {
     let (method, uri, headers) = (request.method().clone(), request.uri().clone(), request.headers().clone());
@@ -49,7 +51,8 @@ pub(super) async fn dispatch(
         session: caller.session,
         peer: peer(&connection, &headers),
         path: uri.path().split('/').filter(|piece| !piece.is_empty()).map(decode).collect(),
-        parameters: parameters.0,
+        parameters: pairs.0.iter().cloned().collect(),
+        pairs: pairs.0,
         body: serde_json::from_slice(body).map_err(|error| RestError::invalid(&error))?,
         base: base(&connection, &uri, &headers),
         rest,
@@ -63,6 +66,7 @@ pub(super) async fn dispatch(
         ["vcenter", "ovf", "library-item", ref rest @ ..]
         | ["com", "vmware", "vcenter", "ovf", "library-item", ref rest @ ..] => library::ovf(&call, rest).await,
         ["vcenter", "vm-template", "library-items", ref rest @ ..] => library::templates(&call, rest).await,
+        ["vcenter", ref rest @ ..] => inventory::answer(&call, rest).await,
         _ => Err(nothing_at(&uri)),
     }
 }
@@ -136,10 +140,23 @@ impl Call {
     pub(super) fn object<V: View>(&self, id: &str) -> Result<Moref> {
         let found = self.service().snapshot().object_by_value(id).map(|object| object.moref().clone());
         let found = found.filter(|moref| moref.is::<V>() && self.service().may_see(&self.session, moref));
-        found.ok_or_else(|| {
-            let message = format!("{} with identifier '{id}' does not exist.", V::TYPE.name());
-            RestError::new(ErrorKind::NotFound, "com.vmware.api.vcenter.object_not_found", message)
-        })
+        found.ok_or_else(|| self.no_object(V::TYPE, id))
+    }
+
+    /// `NOT_FOUND` for an object of a type.
+    pub(super) fn no_object(&self, kind: TypeId, id: &str) -> RestError {
+        let message = format!("{} with identifier '{id}' does not exist.", kind.name());
+        RestError::new(ErrorKind::NotFound, "com.vmware.api.vcenter.object_not_found", message)
+    }
+
+    /// What a filter of a list names: `names=a&names=b`, or `filter.names.1=a` in the oldest paths.
+    pub(super) fn wanted(&self, name: &str) -> Vec<&str> {
+        let is_it = |key: &str| {
+            let key = key.strip_prefix("filter.").unwrap_or(key);
+            let rest = key.strip_prefix(name);
+            rest.is_some_and(|rest| rest.trim_start_matches('.').bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        self.pairs.iter().filter(|(key, _)| is_it(key)).map(|(_, value)| value.as_str()).collect()
     }
 
     /// Calls a method of the Web Services API in the caller's session, with all its checks.

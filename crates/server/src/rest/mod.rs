@@ -9,6 +9,7 @@ mod call;
 mod certificate_authority;
 mod cluster_modules;
 mod data_sets;
+mod inventory;
 mod json_rpc;
 mod kept;
 mod library;

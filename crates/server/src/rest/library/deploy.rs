@@ -6,9 +6,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use vimsim_simulator::{Download, TransferError};
-use vimsim_types::enums::HttpNfcLeaseState as State;
+use vimsim_types::enums::{HttpNfcLeaseState as State, VirtualMachinePowerState as Power};
 use vimsim_types::method::{
-    CreateDescriptor, CreateImportSpec, ExportVm, HttpNfcLeaseAbort, HttpNfcLeaseComplete, ImportVApp, ReconfigVMTask,
+    CreateDescriptor, CreateImportSpec, DestroyTask, ExportVm, HttpNfcLeaseAbort, HttpNfcLeaseComplete, ImportVApp,
+    ReconfigVMTask,
 };
 use vimsim_types::views::{
     Datastore, Folder, HostSystem, HttpNfcLease, HttpNfcLeaseInfo, KeyValue, Network, OvfCreateDescriptorParams,
@@ -261,7 +262,7 @@ async fn create(call: &Call) -> Result {
         return Err(RestError::invalid(&"target must name a library or an item"));
     }
     let keeps_addresses = wanted["flags"].as_array().is_some_and(|flags| flags.iter().any(|it| it == "PRESERVE_MAC"));
-    let files = match export(call, &source, name, keeps_addresses).await {
+    let files = match export_any(call, &source, name, keeps_addresses).await {
         Ok(files) => files,
         Err(Failure::Theirs(error)) => return Err(error),
         Err(Failure::Ours(why)) => return Ok(Answer::Value(json!({ "succeeded": false, "error": error(&why) }))),
@@ -286,6 +287,26 @@ async fn create(call: &Call) -> Result {
         Ok(())
     })?;
     Ok(Answer::Value(json!({ "succeeded": true, "ovf_library_item_id": id })))
+}
+
+/// [`export`] of any machine. Of one that runs a copy is exported, as it is now.
+// Fidelity: vCenter refuses machines that run, which govc's tests export.
+async fn export_any(
+    call: &Call,
+    machine: &Moref,
+    name: &str,
+    keeps_addresses: bool,
+) -> std::result::Result<Vec<ItemFile>, Failure> {
+    let snapshot = call.service().snapshot();
+    let state = snapshot.view::<VirtualMachine>(machine).map(|machine| machine.runtime().power_state());
+    if state.is_none_or(|state| state == Power::PoweredOff) {
+        return export(call, machine, name, keeps_addresses).await;
+    }
+    let temporary = format!("{name}-{}", vimsim_simulator::uuid::random());
+    let copy = super::templates::copy(call, machine, &temporary, &Value::Null, None, false, false).await?;
+    let files = export(call, &copy, name, keeps_addresses).await;
+    call.task(&copy, DestroyTask::new()).await?;
+    files
 }
 
 /// The files of a machine: what a lease gives out, and the descriptor of it.

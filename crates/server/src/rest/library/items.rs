@@ -1,9 +1,9 @@
 //! Items of libraries.
 
 use serde_json::{Value, json};
+use vimsim_types::View;
 use vimsim_types::method::DestroyTask;
 use vimsim_types::views::Datastore;
-use vimsim_types::View;
 
 use super::{Item, folder, ids, is_file_name, libraries, not_found, spec};
 use crate::rest::call::Call;
@@ -58,7 +58,11 @@ pub(super) fn add(
         let of = libraries.library(library)?;
         if of.is_subscribed() {
             let id = "com.vmware.vdcs.cls-main.invalid_element_type";
-            return Err(RestError::new(ErrorKind::InvalidElementType, id, "items cannot be added to a subscribed library"));
+            return Err(RestError::new(
+                ErrorKind::InvalidElementType,
+                id,
+                "items cannot be added to a subscribed library",
+            ));
         }
         if libraries.items_of(library).any(|(_, item)| item.info["name"] == name) {
             let message = format!("The library has an item '{name}' already.");

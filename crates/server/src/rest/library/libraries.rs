@@ -187,7 +187,9 @@ fn sync(call: &Call, id: &str) -> Result<()> {
     let now = call.time();
     let stored = call.change_libraries(|libraries| {
         libraries.items.retain(|_, item| {
-            item.library != id || item.machine.is_some() || wanted.iter().any(|(_, new)| new.info["source_id"] == item.info["source_id"])
+            item.library != id
+                || item.machine.is_some()
+                || wanted.iter().any(|(_, new)| new.info["source_id"] == item.info["source_id"])
         });
         let mut stored = Vec::new();
         for (old, mut item) in wanted {
@@ -213,15 +215,19 @@ pub(super) async fn publish(call: &Call, id: &str, item: &str) -> Result<()> {
     let kept = call.kept();
     let (library, item) = (kept.libraries.library(id)?, kept.libraries.item(item)?);
     let Some(template) = item.machine.clone() else { return Ok(()) };
-    let wanted: Option<Vec<&str>> = call.body.get("subscriptions").and_then(Value::as_array).map(|wanted| {
-        wanted.iter().filter_map(|it| it["subscription"].as_str()).collect()
-    });
+    let wanted: Option<Vec<&str>> = call
+        .body
+        .get("subscriptions")
+        .and_then(Value::as_array)
+        .map(|wanted| wanted.iter().filter_map(|it| it["subscription"].as_str()).collect());
     let wanted = wanted.filter(|wanted| !wanted.is_empty());
     if let Some(unknown) = wanted.iter().flatten().find(|id| !library.subscribers.contains_key(**id)) {
         return Err(not_found("subscription", unknown));
     }
     let subscribers = library.subscribers.iter();
-    for (_, subscriber) in subscribers.filter(|(id, _)| wanted.as_ref().is_none_or(|wanted| wanted.contains(&id.as_str()))) {
+    for (_, subscriber) in
+        subscribers.filter(|(id, _)| wanted.as_ref().is_none_or(|wanted| wanted.contains(&id.as_str())))
+    {
         let target = subscriber["subscribed_library"].as_str().unwrap_or_default();
         let Some(library) = kept.libraries.libraries.get(target) else { continue };
         let source_id = &item.info["id"];
@@ -230,7 +236,8 @@ pub(super) async fn publish(call: &Call, id: &str, item: &str) -> Result<()> {
         }
         let name = item.info["name"].as_str().unwrap_or_default();
         let placement = &subscriber["subscribed_library_placement"];
-        let machine = super::templates::copy(call, &template, name, placement, library.datastore(), true, false).await?;
+        let machine =
+            super::templates::copy(call, &template, name, placement, library.datastore(), true, false).await?;
         call.change_libraries(|libraries| {
             let new_id = libraries.new_id();
             let mut copy = Item { library: target.into(), machine: Some(machine), ..item.clone() };

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use vimsim_types::method::CloneVMTask;
 use vimsim_types::views::{
-    ClusterComputeResource, ComputeResource, Datastore, Folder, HostSystem, ManagedEntity, ResourcePool,
-    VirtualDisk, VirtualEthernetCard, VirtualMachine, VirtualMachineCloneSpec,
+    ClusterComputeResource, ComputeResource, Datastore, Folder, HostSystem, ManagedEntity, ResourcePool, VirtualDisk,
+    VirtualEthernetCard, VirtualMachine, VirtualMachineCloneSpec,
 };
 use vimsim_types::{ArcStr, Moref, View};
 
@@ -75,7 +75,7 @@ fn info(call: &Call, id: &str) -> Result {
     Ok(Answer::Value(json!({
         "cpu": { "count": hardware.num_cpu(), "cores_per_socket": hardware.num_cores_per_socket() },
         "memory": { "size_mib": hardware.memory_mb() },
-        "guest_OS": config.guest_id().to_uppercase(),
+        "guest_OS": crate::rest::inventory::guest_os(config.guest_id()),
         "disks": disks,
         "nics": nics,
         "vm_home_storage": { "datastore": storage },
@@ -92,7 +92,8 @@ async fn deploy(call: &Call, id: &str, privilege: &str) -> Result {
     if !["cluster", "host", "resource_pool"].iter().any(|field| placement[field].is_string()) {
         return Err(RestError::invalid(&"placement must name a cluster, host or resource_pool"));
     }
-    let storage = [&wanted["vm_home_storage"], &wanted["disk_storage"]].into_iter().find_map(|it| it["datastore"].as_str());
+    let storage =
+        [&wanted["vm_home_storage"], &wanted["disk_storage"]].into_iter().find_map(|it| it["datastore"].as_str());
     let datastore = storage.map(|id| call.object::<Datastore>(id)).transpose()?;
     let name = wanted["name"].as_str().unwrap_or_default();
     let made = copy(call, &machine, name, placement, datastore, false, wanted["powered_on"] == true).await?;

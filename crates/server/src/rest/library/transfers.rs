@@ -210,7 +210,9 @@ pub(super) async fn update_file(call: &Call, id: &str) -> Result {
             expect_active(transfer)?;
             let item = kept.libraries.item(&transfer.item)?;
             let missing = missing(transfer, item);
-            Ok(Answer::Value(json!({ "has_errors": !missing.is_empty(), "missing_files": missing, "invalid_files": [] })))
+            Ok(Answer::Value(
+                json!({ "has_errors": !missing.is_empty(), "missing_files": missing, "invalid_files": [] }),
+            ))
         }
         _ => Err(call.unknown()),
     }
