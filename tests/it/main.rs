@@ -23,6 +23,8 @@ mod permissions;
 mod placement;
 mod property_collector;
 mod rest;
+mod rest_library;
+mod rest_services;
 mod sessions;
 mod snapshots;
 mod tasks;

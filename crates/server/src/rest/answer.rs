@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use axum::extract::State;
-use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -22,6 +22,8 @@ pub(super) enum Answer {
     Value(Value),
     /// The value that stands for what was created; `/api` has a status of its own for it.
     Created(Value),
+    /// A file of this name.
+    File(String, Vec<u8>),
     /// Done.
     Nothing,
 }
@@ -158,6 +160,14 @@ impl IntoResponse for RestError {
 pub(super) async fn render(State(style): State<Style>, mut response: Response) -> Response {
     let Some(Outcome(outcome)) = response.extensions_mut().remove() else { return response };
     let (status, body) = match outcome {
+        Ok(Answer::File(name, bytes)) => {
+            let disposition = HeaderValue::from_str(&format!("attachment; filename={name}"));
+            let headers = response.headers_mut();
+            headers.extend(disposition.map(|value| (CONTENT_DISPOSITION, value)));
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+            *response.body_mut() = bytes.into();
+            return response;
+        }
         Ok(answer) => render_answer(style, answer),
         Err(error) => {
             let (name, status) = error.kind.facts();
@@ -193,6 +203,7 @@ fn render_answer(style: Style, answer: Answer) -> (StatusCode, Option<Value>) {
         (Style::Api, Answer::Value(value)) => (StatusCode::OK, Some(value)),
         (Style::Api, Answer::Created(value)) => (StatusCode::CREATED, Some(value)),
         (Style::Api, Answer::Nothing) => (StatusCode::NO_CONTENT, None),
+        (_, Answer::File(..)) => (StatusCode::OK, None),
     }
 }
 

@@ -15,7 +15,7 @@ use vimsim_types::views::{LocalizedMethodFault, Task};
 use vimsim_types::{Fault, MethodView, Moref, Object, TypeId, Value, View};
 
 use super::{Caller, ErrorKind, Rest, RestError, Result};
-use super::{appliance, data_sets, inventory, library};
+use super::{appliance, data_sets, inventory, library, lifecycle, namespaces, tasks};
 use crate::ConnectionInfo;
 use crate::sdk::peer;
 
@@ -66,6 +66,11 @@ pub(super) async fn dispatch(
         ["vcenter", "ovf", "library-item", ref rest @ ..]
         | ["com", "vmware", "vcenter", "ovf", "library-item", ref rest @ ..] => library::ovf(&call, rest).await,
         ["vcenter", "vm-template", "library-items", ref rest @ ..] => library::templates(&call, rest).await,
+        ["cis", "tasks", ref rest @ ..] => tasks::answer(&call, rest),
+        ["esx", "settings", ref rest @ ..] => lifecycle::answer(&call, rest),
+        ["vcenter", "namespace-management", ref rest @ ..] => namespaces::management(&call, rest),
+        ["vcenter", "namespaces", "instances", ref rest @ ..] => namespaces::instances(&call, rest).await,
+        ["vcenter", "consumption-domains", "zones", ref rest @ ..] => namespaces::zones(&call, rest),
         ["vcenter", ref rest @ ..] => inventory::answer(&call, rest).await,
         _ => Err(nothing_at(&uri)),
     }

@@ -73,11 +73,13 @@ struct SigningRequest {
 
 /// A certificate, in PEM, for what a signing request names.
 async fn sign(
-    State(_): State<Rest>,
-    Caller { session }: Caller,
+    State(rest): State<Rest>,
+    caller: Caller,
     Extension(authority): Extension<Authority>,
     Body(request): Body<SigningRequest>,
 ) -> Result {
+    caller.may(&rest, None, "Certificate.Manage")?;
+    let session = &caller.session;
     let invalid = |why: String| RestError::invalid(&why);
     let days = request.duration.parse::<u64>().ok().filter(|days| (1..=LONGEST).contains(days));
     let days = days.ok_or_else(|| invalid(format!("duration must be from 1 to {LONGEST} days")))?;

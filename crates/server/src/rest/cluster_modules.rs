@@ -32,12 +32,14 @@ struct CreateSpec {
     cluster: String,
 }
 
-async fn create(_: Caller, State(rest): State<Rest>, Body(request): Body<Create>) -> Result {
+async fn create(caller: Caller, State(rest): State<Rest>, Body(request): Body<Create>) -> Result {
+    caller.may(&rest, Some(&request.spec.cluster), "Host.Inventory.EditCluster")?;
     let id = rest.service.create_cluster_module(&request.spec.cluster)?;
     Ok(Answer::Created(json!(id.as_str())))
 }
 
-async fn remove(_: Caller, State(rest): State<Rest>, Path(module): Path<String>) -> Result {
+async fn remove(caller: Caller, State(rest): State<Rest>, Path(module): Path<String>) -> Result {
+    caller.may(&rest, None, "Host.Inventory.EditCluster")?;
     rest.service.delete_cluster_module(&module)?;
     Ok(Answer::Nothing)
 }
@@ -55,12 +57,13 @@ struct Members {
 }
 
 async fn change(
-    _: Caller,
+    caller: Caller,
     State(rest): State<Rest>,
     Path(module): Path<String>,
     parameters: Parameters,
     Body(request): Body<Members>,
 ) -> Result {
+    caller.may(&rest, None, "Host.Inventory.EditCluster")?;
     let change = match action(&parameters) {
         Some("add") => MemberChange::Add,
         Some("remove") => MemberChange::Remove,

@@ -4,13 +4,16 @@
 use std::sync::Arc;
 
 use super::call::Call;
-use super::{RestError, Result, appliance, library};
+use super::{RestError, Result, appliance, library, lifecycle, namespaces, tasks};
 
 /// All of it. Copied by each write, but for what that does not touch.
 #[derive(Clone, Default)]
 pub(super) struct Kept {
     pub(super) appliance: Arc<appliance::Appliance>,
     pub(super) libraries: Arc<library::Libraries>,
+    pub(super) lifecycle: Arc<lifecycle::Lifecycle>,
+    pub(super) namespaces: Arc<namespaces::Namespaces>,
+    pub(super) tasks: Arc<tasks::Tasks>,
 }
 
 impl Call {

@@ -13,8 +13,11 @@ mod inventory;
 mod json_rpc;
 mod kept;
 mod library;
+mod lifecycle;
+mod namespaces;
 mod session;
 mod tagging;
+mod tasks;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -67,9 +70,17 @@ pub(crate) fn routes(service: &Arc<Service>, secure_cookies: bool) -> Router {
     let old = library::data_routes(certificate_authority::routes(cluster_modules::routes(old)));
     let new = Router::new().route("/", json_rpc::routes()).route("/session", session::routes());
     [(Style::Rest, old), (Style::Api, new)].into_iter().fold(Router::new(), |all, (style, routes)| {
-        let routes = ["/appliance/{*path}", "/content/{*path}", "/vcenter/{*path}", "/com/vmware/{*path}"]
-            .into_iter()
-            .fold(routes, |routes, path| routes.route(path, any(call::dispatch)));
+        let routes = [
+            "/appliance/{*path}",
+            "/content/{*path}",
+            "/vcenter/{*path}",
+            "/com/vmware/{*path}",
+            "/cis/tasks",
+            "/cis/tasks/{*path}",
+            "/esx/{*path}",
+        ]
+        .into_iter()
+        .fold(routes, |routes, path| routes.route(path, any(call::dispatch)));
         let routes = tagging::routes(routes, style)
             .fallback(not_found)
             .method_not_allowed_fallback(method_not_allowed)
@@ -91,6 +102,15 @@ async fn method_not_allowed(method: Method, uri: Uri) -> RestError {
 /// Who calls: a request without a live session does not get past this.
 struct Caller {
     session: Arc<Session>,
+}
+
+impl Caller {
+    /// `UNAUTHORIZED` unless the user has the privilege at the object of this identifier, or else at the root folder.
+    fn may(&self, rest: &Rest, object: Option<&str>, privilege: &str) -> Result<()> {
+        let snapshot = rest.service.snapshot();
+        let object = object.and_then(|id| snapshot.object_by_value(id)).map(|object| object.moref());
+        Ok(rest.service.authorize(&self.session, object, privilege)?)
+    }
 }
 
 impl FromRequestParts<Rest> for Caller {

@@ -83,7 +83,12 @@ async fn categories(_: Caller, State(rest): State<Rest>) -> Answer {
     Answer::Value(strings(&rest.service.tagging().categories()))
 }
 
-async fn create_category(_: Caller, State(rest): State<Rest>, Body(Spec(body)): Body<Spec<CategoryBody>>) -> Result {
+async fn create_category(
+    caller: Caller,
+    State(rest): State<Rest>,
+    Body(Spec(body)): Body<Spec<CategoryBody>>,
+) -> Result {
+    caller.may(&rest, None, "InventoryService.Tagging.CreateCategory")?;
     let id = rest.service.tagging().create_category(&body.into())?;
     Ok(Answer::Created(json!(id.as_str())))
 }
@@ -105,16 +110,18 @@ async fn category(_: Caller, State(rest): State<Rest>, Path(id): Path<String>) -
 }
 
 async fn update_category(
-    _: Caller,
+    caller: Caller,
     State(rest): State<Rest>,
     Path(id): Path<String>,
     Body(Spec(body)): Body<Spec<CategoryBody>>,
 ) -> Result {
+    caller.may(&rest, None, "InventoryService.Tagging.EditCategory")?;
     rest.service.tagging().update_category(bare(&id), &body.into())?;
     Ok(Answer::Nothing)
 }
 
-async fn delete_category(_: Caller, State(rest): State<Rest>, Path(id): Path<String>) -> Result {
+async fn delete_category(caller: Caller, State(rest): State<Rest>, Path(id): Path<String>) -> Result {
+    caller.may(&rest, None, "InventoryService.Tagging.DeleteCategory")?;
     rest.service.tagging().delete_category(bare(&id))?;
     Ok(Answer::Nothing)
 }
@@ -139,11 +146,12 @@ async fn tags(_: Caller, State(rest): State<Rest>) -> Answer {
 
 /// Creates a tag; or, in `/api`, lists those of a category.
 async fn create_tag(
-    _: Caller,
+    caller: Caller,
     State(rest): State<Rest>,
     parameters: Parameters,
     Body(Spec(body)): Body<Spec<TagBody>>,
 ) -> Result {
+    caller.may(&rest, None, "InventoryService.Tagging.CreateTag")?;
     let tagging = rest.service.tagging();
     match action(&parameters) {
         None => Ok(Answer::Created(json!(tagging.create_tag(&body.into())?.as_str()))),
@@ -177,16 +185,18 @@ async fn tag(_: Caller, State(rest): State<Rest>, Path(id): Path<String>) -> Res
 }
 
 async fn update_tag(
-    _: Caller,
+    caller: Caller,
     State(rest): State<Rest>,
     Path(id): Path<String>,
     Body(Spec(body)): Body<Spec<TagBody>>,
 ) -> Result {
+    caller.may(&rest, None, "InventoryService.Tagging.EditTag")?;
     rest.service.tagging().update_tag(bare(&id), &body.into())?;
     Ok(Answer::Nothing)
 }
 
-async fn delete_tag(_: Caller, State(rest): State<Rest>, Path(id): Path<String>) -> Result {
+async fn delete_tag(caller: Caller, State(rest): State<Rest>, Path(id): Path<String>) -> Result {
+    caller.may(&rest, None, "InventoryService.Tagging.DeleteTag")?;
     rest.service.tagging().delete_tag(bare(&id))?;
     Ok(Answer::Nothing)
 }
@@ -239,14 +249,24 @@ fn batch(results: impl Iterator<Item = Result<(), Fault>>) -> Answer {
     Answer::Value(json!({ "success": errors.is_empty(), "error_messages": errors }))
 }
 
+/// Hanging tags on objects, and taking them off, needs a privilege at each of the objects.
+fn may_associate(caller: &Caller, rest: &Rest, parameters: &Parameters, body: &Association) -> Result<()> {
+    if action(parameters).is_none_or(|action| action.starts_with("list")) {
+        return Ok(());
+    }
+    let mut objects = body.object_id.iter().chain(&body.object_ids);
+    objects.try_for_each(|object| caller.may(rest, Some(&object.id), "InventoryService.Tagging.AttachTag"))
+}
+
 /// An action on one tag.
 async fn associate_one(
-    _: Caller,
+    caller: Caller,
     State(rest): State<Rest>,
     Path(id): Path<String>,
     parameters: Parameters,
     Body(body): Body<Association>,
 ) -> Result {
+    may_associate(&caller, &rest, &parameters, &body)?;
     let (tagging, id) = (rest.service.tagging(), bare(&id));
     match action(&parameters) {
         Some("attach") => tagging.attach(id, &body.object()?)?,
@@ -267,11 +287,12 @@ async fn associate_one(
 
 /// An action on objects, or on several tags.
 async fn associate_many(
-    _: Caller,
+    caller: Caller,
     State(rest): State<Rest>,
     parameters: Parameters,
     Body(body): Body<Association>,
 ) -> Result {
+    may_associate(&caller, &rest, &parameters, &body)?;
     let tagging = rest.service.tagging();
     Ok(match action(&parameters) {
         Some("list-attached-tags") => Answer::Value(strings(&tagging.attached(&body.object()?))),
