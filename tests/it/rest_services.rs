@@ -10,17 +10,20 @@ use vimsim::types::method::{
 };
 use vimsim::types::views::{
     AuthorizationManager, HostSystem, NoPermission, Permission, ReflectManagedMethodExecuterSoapArgument,
-    ReflectManagedMethodExecuterSoapResult, SsoAdminPrincipalDiscoveryService, SsoAdminPrincipalManagementService,
-    VirtualMachine, VirtualMachineConfigSpec,
+    ReflectManagedMethodExecuterSoapResult, SsoAdminPersonDetails, SsoAdminPrincipalDiscoveryService,
+    SsoAdminPrincipalManagementService, VirtualMachine, VirtualMachineConfigSpec,
 };
 use vimsim::types::{Moref, View};
 use vimsim::{Client, Config, Credentials, RestClient, Simulator};
 
-use crate::inventory::find;
 use crate::{check_fault, create, root_folder, start};
 
 fn status(answer: &vimsim::RestAnswer) -> u16 {
     answer.status.as_u16()
+}
+
+async fn find(soap: &Client, path: &str) -> Moref {
+    crate::inventory::find(soap, path).await.unwrap_or_else(|| panic!("nothing is at {path}"))
 }
 
 /// The identifiers that a list has.
@@ -100,7 +103,7 @@ async fn privileges_are_those_of_soap() {
     assert_eq!(status(&eve.get("/api/appliance/access/ssh").await.unwrap()), 200);
     let sso = Moref::of::<SsoAdminPrincipalManagementService>("principalManagementService");
     let eve = Client::new(&simulator).with_session(begun.body.as_str().unwrap());
-    check_fault::<NoPermission>(eve.call(&sso, SsoCreateLocalPersonUser::new()).await);
+    check_fault::<NoPermission>(eve.call(&sso, person("mallory")).await);
 }
 
 #[tokio::test]
@@ -206,6 +209,13 @@ async fn esxcli_answers_out_of_the_host() {
     assert!(find(&soap, "/DC0/vm/DC0_H0_VM0").await.is::<VirtualMachine>());
 }
 
+/// A request to add a person.
+fn person(name: &str) -> SsoCreateLocalPersonUser {
+    SsoCreateLocalPersonUser::with(|request| {
+        request.set_user_name(name).set_user_details(SsoAdminPersonDetails::new()).set_password("pass");
+    })
+}
+
 #[tokio::test]
 async fn users_of_single_sign_on_log_in() {
     let credentials = Credentials::Fixed { user: "root".into(), password: "secret".into() };
@@ -218,11 +228,15 @@ async fn users_of_single_sign_on_log_in() {
     let begun = login("root", "secret").await;
     let soap = Client::new(&simulator).with_session(begun.body.as_str().unwrap());
     let service = Moref::of::<SsoAdminPrincipalManagementService>("principalManagementService");
-    let add = SsoCreateLocalPersonUser::with(|it| _ = it.set_user_name("eve").set_password("pass"));
+    let add = person("eve");
     soap.call(&service, add.clone()).await.unwrap();
     check_fault::<vimsim::types::views::DuplicateName>(soap.call(&service, add).await);
     let discovery = Moref::of::<SsoAdminPrincipalDiscoveryService>("principalDiscoveryService");
-    let all = soap.call(&discovery, SsoFindPersonUsers::with(|it| _ = it.set_limit(100))).await.unwrap();
+    let request = SsoFindPersonUsers::with(|request| {
+        request.criteria_mut().set_search_string("").set_domain("vsphere.local");
+        request.set_limit(100);
+    });
+    let all = soap.call(&discovery, request).await.unwrap();
     assert_eq!(all.items().len(), 2);
     assert_eq!(status(&login("eve", "pass").await), 201);
     assert_eq!(status(&login("eve", "wrong").await), 401);
@@ -245,6 +259,7 @@ async fn a_machine_takes_nothing_from_the_tags() {
     let folder = find(&soap, "/DC0/vm").await;
     let request = vimsim::types::method::CloneVMTask::with(|request| {
         request.set_folder(folder).set_name("copy");
+        request.spec_mut().set_template(false).set_power_on(false).location_mut();
     });
     soap.run(&machine, request).await.unwrap();
     let left = client.get("/rest/com/vmware/cis/tagging/category").await.unwrap().body;
