@@ -15,6 +15,8 @@ pub(crate) enum Figure {
     Rate(Runs),
     /// Bytes: fewer are better.
     Bytes(f64),
+    /// Bytes after half of the work and after all of it: fewer are better.
+    Grown { half: f64, all: f64 },
     /// A number of things: fewer are better.
     Count(f64),
     /// It was given up after this long.
@@ -56,7 +58,7 @@ impl Figure {
     fn best(&self) -> Option<f64> {
         match self {
             Self::Time(runs) | Self::Rate(runs) => Some(runs.best),
-            Self::Bytes(value) | Self::Count(value) => Some(*value),
+            Self::Bytes(value) | Self::Grown { all: value, .. } | Self::Count(value) => Some(*value),
             Self::Over(_) | Self::Failed(_) => None,
         }
     }
@@ -78,7 +80,8 @@ impl fmt::Display for Figure {
         match self {
             Self::Time(runs) => write_runs(f, runs, seconds),
             Self::Rate(runs) => write_runs(f, runs, |rate| format!("{}/s", number(rate))),
-            Self::Bytes(bytes) => write!(f, "{} MiB", number(bytes / 1024.0 / 1024.0)),
+            Self::Bytes(bytes) => f.write_str(&mebibytes(*bytes)),
+            Self::Grown { half, all } => write!(f, "{} (after half: {})", mebibytes(*all), mebibytes(*half)),
             Self::Count(count) => f.write_str(&number(*count)),
             Self::Over(limit) => write!(f, "> {}", seconds(limit.as_secs_f64())),
             Self::Failed(why) => {
@@ -150,6 +153,10 @@ fn seconds(value: f64) -> String {
     if value >= 1.0 { format!("{} s", number(value)) } else { format!("{} ms", number(value * 1e3)) }
 }
 
+fn mebibytes(bytes: f64) -> String {
+    format!("{} MiB", number(bytes / 1024.0 / 1024.0))
+}
+
 /// Three digits, or whole with separators.
 fn number(value: f64) -> String {
     if value < 10.0 && value.fract() != 0.0 {
@@ -181,6 +188,7 @@ mod tests {
             (Figure::times([ms(378_000_000)]), "378 s"),
             (Figure::rates([39_999.6, 20.0, 10.0]), "40,000/s (20/s)"),
             (Figure::Bytes(60.0 * 1024.0 * 1024.0), "60 MiB"),
+            (Figure::Grown { half: 1024.0 * 1024.0, all: 2048.0 * 1024.0 }, "2 MiB (after half: 1 MiB)"),
             (Figure::Count(50_000.0), "50,000"),
             (Figure::Over(Duration::from_secs(60)), "> 60 s"),
             (Figure::times([]), "failed: no run"),

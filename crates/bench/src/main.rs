@@ -4,6 +4,7 @@
 //! and is driven over plain HTTP by a client that does as little as it can, so that the figures are the server's. The
 //! binaries take turns, step by step, so that what else the machine does falls on all of them.
 
+mod changes;
 mod client;
 mod containers;
 mod figure;
@@ -45,6 +46,9 @@ struct Arguments {
     /// of more than some milliseconds.
     #[arg(long)]
     cpu: bool,
+    /// Looks at memory after a million tasks, in place of 100,000.
+    #[arg(long)]
+    million_tasks: bool,
     /// Measures only this: as many hosts that get a container at once, and as many bare containers beside them.
     #[arg(long, value_name = "NUMBER")]
     hosts: Option<usize>,
@@ -63,7 +67,12 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let binaries = arguments.binaries.iter().map(|path| Binary::new(path)).collect::<Result<Vec<_>>>()?;
     let max_start = arguments.max_start.unwrap_or(if arguments.quick { 30 } else { 60 });
-    let effort = Effort { quick: arguments.quick, max_start: Duration::from_secs(max_start), clock: arguments.clock() };
+    let effort = Effort {
+        quick: arguments.quick,
+        max_start: Duration::from_secs(max_start),
+        clock: arguments.clock(),
+        million_tasks: arguments.million_tasks,
+    };
     // One thread: the client is to leave the machine to the server.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     if let Some(hosts) = arguments.hosts {

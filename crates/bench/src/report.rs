@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::future::Future;
+use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::figure::Figure;
 use crate::server::{Binary, Clock};
 use crate::table::{ROWS, Work};
-use crate::work::bounded;
+use crate::work::{LIMIT, bounded};
 
 /// The figures of all binaries.
 pub(crate) struct Report {
@@ -33,8 +34,18 @@ impl Column<'_> {
 
     /// Measures this, if it is wanted.
     pub(crate) async fn measure(&mut self, work: Work, measurement: impl Future<Output = Result<Figure>>) {
+        self.measure_within(LIMIT, work, measurement).await;
+    }
+
+    /// Measures this, if it is wanted, for no longer than this.
+    pub(crate) async fn measure_within(
+        &mut self,
+        limit: Duration,
+        work: Work,
+        measurement: impl Future<Output = Result<Figure>>,
+    ) {
         if work.to_string().contains(self.wanted) {
-            let figure = bounded(measurement).await;
+            let figure = bounded(limit, measurement).await;
             self.set(work, figure);
         }
     }

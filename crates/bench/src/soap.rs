@@ -51,13 +51,13 @@ pub(crate) fn object_spec(name: &str, object: &Moref, paths: &[&str]) -> String 
     format!("<{name}><propSet>{properties}</propSet><objectSet>{object}</objectSet></{name}>")
 }
 
-/// A `specSet` for properties of the objects of a type in a container view.
-fn view_spec(view: &Moref, kind: &str, paths: &[&str]) -> String {
+/// A `specSet` for properties of the objects of a type in a container view, or what else it is called.
+pub(crate) fn view_spec(name: &str, view: &Moref, kind: &str, paths: &[&str]) -> String {
     let (properties, view) = (property_spec(kind, paths), element("obj", view));
     format!(
-        "<specSet><propSet>{properties}</propSet><objectSet>{view}<skip>true</skip><selectSet \
+        "<{name}><propSet>{properties}</propSet><objectSet>{view}<skip>true</skip><selectSet \
          xsi:type=\"TraversalSpec\"><name>view</name><type>ContainerView</type><path>view</path></selectSet>\
-         </objectSet></specSet>"
+         </objectSet></{name}>"
     )
 }
 
@@ -116,7 +116,7 @@ pub(crate) fn retrieve_all(content: &Content, view: &Moref, paths: &[&str]) -> S
 
 /// `RetrievePropertiesEx` for the objects of a type in a view.
 pub(crate) fn retrieve_view(content: &Content, view: &Moref, kind: &str, paths: &[&str]) -> String {
-    let specification = view_spec(view, kind, paths);
+    let specification = view_spec("specSet", view, kind, paths);
     call(&content.property_collector, "RetrievePropertiesEx", &format!("{specification}<options/>"))
 }
 

@@ -4,17 +4,18 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::changes;
 use crate::figure::Figure;
 use crate::report::Column;
 use crate::server::{Binary, Clock, Server, Started};
-use crate::table::{TASKS, Work};
+use crate::table::{CLONES, MORE_TASKS, TASKS, Work};
 use crate::work::{self, ALL, DETAILS, NAME, Repeat, TWO};
 
 /// Connections that read one virtual machine side by side.
 pub(crate) const CONNECTIONS: [usize; 3] = [1, 16, 128];
 
-/// Clients that power virtual machines on and off side by side.
-const POWER_CLIENTS: [usize; 3] = [1, 8, 64];
+/// Clients that power virtual machines on and off, or create and destroy them, side by side.
+const CLIENTS: [usize; 3] = [1, 8, 64];
 
 /// How much to do.
 #[derive(Clone, Copy)]
@@ -23,6 +24,8 @@ pub(crate) struct Effort {
     /// The longest that a binary may take to start.
     pub(crate) max_start: Duration,
     pub(crate) clock: Clock,
+    /// Whether memory is looked at after a million tasks.
+    pub(crate) million_tasks: bool,
 }
 
 impl Effort {
@@ -41,15 +44,17 @@ pub(crate) struct Step {
     machines: Option<usize>,
     /// Whether clients are measured side by side, too.
     clients: bool,
+    /// Whether all machines are changed while many wait for it.
+    changes: bool,
 }
 
 /// In this order.
 pub(crate) const STEPS: &[Step] = &[
-    Step { name: "default", machines: None, clients: false },
-    Step { name: "10", machines: Some(10), clients: false },
-    Step { name: "1000", machines: Some(1_000), clients: true },
-    Step { name: "10000", machines: Some(10_000), clients: false },
-    Step { name: "100000", machines: Some(100_000), clients: false },
+    Step { name: "default", machines: None, clients: false, changes: false },
+    Step { name: "10", machines: Some(10), clients: false, changes: false },
+    Step { name: "1000", machines: Some(1_000), clients: true, changes: false },
+    Step { name: "10000", machines: Some(10_000), clients: false, changes: true },
+    Step { name: "100000", machines: Some(100_000), clients: false, changes: false },
 ];
 
 impl Step {
@@ -112,6 +117,10 @@ impl Step {
         column.measure(Work::Names(machines), work::read_all(server, machines, NAME, reads)).await;
         column.measure(Work::Details(machines), work::read_all(server, machines, DETAILS, reads)).await;
         resident(column, Work::ResidentAfter(machines));
+        if self.changes {
+            let changed = changes::change_all(server, machines, effort.repeat(1, 1));
+            column.measure(Work::ChangeAll(machines), changed).await;
+        }
         if !self.clients {
             return;
         }
@@ -121,9 +130,16 @@ impl Step {
             column.measure(Work::All(connections), work::read_one(server, connections, ALL, repeat)).await;
         }
         column.measure(Work::Waiters, work::tell_waiters(server, effort.repeat(5, 20))).await;
-        for clients in POWER_CLIENTS {
+        for clients in CLIENTS {
             column.measure(Work::Power(clients), work::power(server, clients, repeat)).await;
         }
-        column.measure(Work::ResidentAfterTasks(TASKS), work::resident_after(server, TASKS)).await;
+        for clients in CLIENTS {
+            let work = Work::CreateAndDestroy(clients);
+            column.measure(work, changes::create_and_destroy(server, clients, repeat)).await;
+        }
+        let tasks = if effort.million_tasks { MORE_TASKS } else { TASKS };
+        let work = Work::ResidentAfterTasks(tasks);
+        column.measure_within(work::limit_of(tasks), work, work::resident_after(server, tasks)).await;
+        column.measure(Work::Clones(CLONES), changes::clone_one(server, CLONES)).await;
     }
 }

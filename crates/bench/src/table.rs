@@ -25,10 +25,20 @@ pub(crate) enum Work {
     ResidentAfterTasks(usize),
     /// Power tasks, from so many clients.
     Power(usize),
+    /// Virtual machines created and destroyed, from so many clients.
+    CreateAndDestroy(usize),
+    /// So many clones of one virtual machine.
+    Clones(usize),
+    /// Changes of so many virtual machines, until all who wait for them are told.
+    ChangeAll(usize),
 }
 
 /// The tasks after which memory is looked at: many times as many as are kept.
 pub(crate) const TASKS: usize = 100_000;
+/// The same for who has more time.
+pub(crate) const MORE_TASKS: usize = 1_000_000;
+/// The clones that are made of one virtual machine.
+pub(crate) const CLONES: usize = 1_000;
 
 /// All rows, in the order of the table.
 pub(crate) const ROWS: &[(Work, Option<Budget>)] = &[
@@ -60,7 +70,13 @@ pub(crate) const ROWS: &[(Work, Option<Budget>)] = &[
     (Work::Power(1), None),
     (Work::Power(8), Some(Budget::PerSecond(5_000.0))),
     (Work::Power(64), None),
+    (Work::CreateAndDestroy(1), None),
+    (Work::CreateAndDestroy(8), None),
+    (Work::CreateAndDestroy(64), None),
+    (Work::Clones(CLONES), None),
+    (Work::ChangeAll(10_000), None),
     (Work::ResidentAfterTasks(TASKS), None),
+    (Work::ResidentAfterTasks(MORE_TASKS), None),
 ];
 
 impl fmt::Display for Work {
@@ -90,8 +106,16 @@ impl fmt::Display for Work {
             Self::ResidentAfterTasks(tasks) => {
                 write!(f, "1,000 VMs, resident memory after {} tasks", grouped(*tasks))
             }
-            Self::Power(1) => f.write_str("power off and on, 1 client, tasks polled to their end"),
-            Self::Power(clients) => write!(f, "power off and on, {clients} clients, tasks polled to their end"),
+            Self::Power(clients) => write!(f, "power off and on, {}, tasks polled to their end", clients_of(*clients)),
+            Self::CreateAndDestroy(clients) => {
+                write!(f, "a VM created and destroyed, {}, tasks polled to their end", clients_of(*clients))
+            }
+            Self::Clones(clones) => {
+                write!(f, "{} clones of a VM, 8 clients, tasks polled to their end", grouped(*clones))
+            }
+            Self::ChangeAll(machines) => {
+                write!(f, "annotations of {} VMs changed to the last of 64 collectors told of all", grouped(*machines))
+            }
         }
     }
 }
@@ -100,9 +124,13 @@ fn plural(connections: usize) -> String {
     format!("{connections} connection{}", if connections == 1 { "" } else { "s" })
 }
 
+fn clients_of(clients: usize) -> String {
+    format!("{clients} client{}", if clients == 1 { "" } else { "s" })
+}
+
 fn grouped(number: usize) -> String {
     match number {
-        1000.. => format!("{},{:03}", number / 1000, number % 1000),
+        1000.. => format!("{},{:03}", grouped(number / 1000), number % 1000),
         _ => number.to_string(),
     }
 }

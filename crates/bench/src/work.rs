@@ -13,11 +13,11 @@ use crate::server::Server;
 use crate::soap::{self, Content, Moref};
 
 /// No measurement takes longer than this.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 /// How long the clients that wait are given to settle before something changes.
 const SETTLE: Duration = Duration::from_millis(60);
 /// How many clients wait for a change.
-const WAITERS: usize = 64;
+pub(crate) const WAITERS: usize = 64;
 
 /// The properties that names are read by.
 pub(crate) const NAME: &[&str] = &["name"];
@@ -37,12 +37,12 @@ pub(crate) struct Repeat {
     pub(crate) span: Duration,
 }
 
-/// A measurement that ends, whatever the server does.
-pub(crate) async fn bounded(work: impl Future<Output = Result<Figure>>) -> Figure {
-    match timeout(LIMIT, work).await {
+/// A measurement that ends after so long, whatever the server does.
+pub(crate) async fn bounded(limit: Duration, work: impl Future<Output = Result<Figure>>) -> Figure {
+    match timeout(limit, work).await {
         Ok(Ok(figure)) => figure,
         Ok(Err(error)) => Figure::Failed(format!("{error:#}")),
-        Err(_) => Figure::Over(LIMIT),
+        Err(_) => Figure::Over(limit),
     }
 }
 
@@ -65,7 +65,7 @@ pub(crate) async fn read_all(server: &Server, machines: usize, paths: &[&str], r
 }
 
 /// The identifiers of some virtual machines.
-async fn some_machines(connection: &mut Connection, content: &Content, number: usize) -> Result<Vec<Moref>> {
+pub(crate) async fn some_machines(connection: &mut Connection, content: &Content, number: usize) -> Result<Vec<Moref>> {
     let view = soap::view_all(connection, content).await?;
     let body = connection.call(&soap::retrieve_all(content, &view, NAME)).await?;
     let machines: Vec<Moref> = soap::elements(body, "obj").take(number).map(Moref::virtual_machine).collect();
@@ -106,7 +106,7 @@ pub(crate) async fn read_one(server: &Server, connections: usize, paths: &[&str]
 }
 
 /// Lets all clients do `work` side by side until the time is up. Returns how much was done in all, and the clients.
-async fn each<C, F>(clients: Vec<C>, work: F, until: Instant) -> Result<(usize, Vec<C>)>
+pub(crate) async fn each<C, F>(clients: Vec<C>, work: F, until: Instant) -> Result<(usize, Vec<C>)>
 where
     C: Send + 'static,
     F: AsyncFn(&mut C) -> Result<usize> + Clone + 'static,
@@ -202,31 +202,45 @@ impl Waiter {
     }
 }
 
-/// Starts this number of tasks, from eight clients that do not look how they end, and tells the server's resident memory.
+/// How long so many tasks may take: a thousand per second, and some time beside.
+pub(crate) fn limit_of(tasks: usize) -> Duration {
+    LIMIT + Duration::from_millis(tasks as u64)
+}
+
+/// Starts this number of tasks, from eight clients that do not look how they end, and tells the server's resident memory
+/// after half of them and after all.
 pub(crate) async fn resident_after(server: &Server, tasks: usize) -> Result<Figure> {
     const CLIENTS: usize = 8;
     let mut first = Connection::open(server.address).await?;
     let content = soap::log_in(&mut first).await?;
-    let mut running = JoinSet::new();
+    let mut clients = Vec::new();
     for machine in some_machines(&mut first, &content, CLIENTS).await? {
         let mut connection = Connection::open(server.address).await?;
         soap::log_in(&mut connection).await?;
-        running.spawn(async move {
-            let rename = |name: &str| {
-                let name = format!("<newName>{}-{name}</newName>", machine.value);
-                connection.prepare(&soap::call(&machine, "Rename_Task", &name))
-            };
-            let requests = [rename("a"), rename("b")];
-            for number in 0..tasks / CLIENTS {
-                connection.send(&requests[number % 2]).await?;
-            }
-            anyhow::Ok(())
-        });
+        clients.push((connection, machine));
     }
-    while let Some(done) = running.join_next().await {
-        done??;
+    let mut resident = [0.0; 2];
+    for bytes in &mut resident {
+        let mut running = JoinSet::new();
+        for (mut connection, machine) in clients.drain(..) {
+            running.spawn(async move {
+                let rename = |name: &str| {
+                    let name = format!("<newName>{}-{name}</newName>", machine.value);
+                    connection.prepare(&soap::call(&machine, "Rename_Task", &name))
+                };
+                let requests = [rename("a"), rename("b")];
+                for number in 0..tasks / CLIENTS / 2 {
+                    connection.send(&requests[number % 2]).await?;
+                }
+                anyhow::Ok((connection, machine))
+            });
+        }
+        while let Some(done) = running.join_next().await {
+            clients.push(done??);
+        }
+        *bytes = server.resident().context("the system does not tell")? as f64;
     }
-    Ok(Figure::Bytes(server.resident().context("the system does not tell")? as f64))
+    Ok(Figure::Grown { half: resident[0], all: resident[1] })
 }
 
 /// How many power tasks are done per second by clients that each own a virtual machine and poll for the task's end.
@@ -265,15 +279,31 @@ impl PowerClient {
     }
 
     async fn carry_out(&mut self, method: &str) -> Result<()> {
-        let body = self.connection.call(&soap::call(&self.machine, method, "")).await?;
-        let task = Moref { kind: "Task".into(), value: soap::text(body, "returnval").context("no task")?.to_owned() };
-        let poll = self.connection.prepare(&soap::retrieve(&self.content, &task, &["info.state"]));
-        loop {
-            match soap::text(self.connection.send(&poll).await?, "val") {
-                Some("success") => return Ok(()),
-                Some("queued" | "running") => {}
-                state => bail!("{method} came to {state:?}"),
+        finish(&mut self.connection, &self.content, &self.machine, method, "").await.map(drop)
+    }
+}
+
+/// Calls a method and polls for the end of the task that it starts. Returns the task's result, if it has one.
+pub(crate) async fn finish(
+    connection: &mut Connection,
+    content: &Content,
+    this: &Moref,
+    method: &str,
+    arguments: &str,
+) -> Result<Option<String>> {
+    let body = connection.call(&soap::call(this, method, arguments)).await?;
+    let task = Moref { kind: "Task".into(), value: soap::text(body, "returnval").context("no task")?.to_owned() };
+    let poll = connection.prepare(&soap::retrieve(content, &task, &["info.state", "info.result"]));
+    loop {
+        let body = connection.send(&poll).await?;
+        let values: Vec<&str> = soap::elements(body, "val").collect();
+        let is_state = |value: &&&str| matches!(**value, "success" | "queued" | "running" | "error");
+        match values.iter().find(is_state) {
+            Some(&"success") => {
+                return Ok(values.iter().find(|value| !is_state(value)).map(|value| (*value).to_owned()));
             }
+            Some(&("queued" | "running")) => {}
+            state => bail!("{method} came to {state:?}"),
         }
     }
 }

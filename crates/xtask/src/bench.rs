@@ -24,6 +24,9 @@ pub(crate) struct Arguments {
     /// Measure the processor time of the servers, on a busy machine
     #[arg(long)]
     cpu: bool,
+    /// Look at memory after a million tasks, in place of 100,000
+    #[arg(long)]
+    million_tasks: bool,
     /// Measure only as many hosts that get a container at once, beside as many `docker run`s
     #[arg(long, value_name = "NUMBER")]
     hosts: Option<usize>,
@@ -41,7 +44,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     // We are target/debug/vimsim-xtask.
     let this = std::env::current_exe()?;
     let release = this.ancestors().nth(2).context("not in a target directory")?.join("release");
-    let Arguments { quick, max_start, only, row, cpu, hosts, others } = arguments;
+    let Arguments { quick, max_start, only, row, cpu, million_tasks, hosts, others } = arguments;
     let others = others.iter().map(std::path::absolute).collect::<Result<Vec<_>, _>>()?;
     let mut bench = process(release.join("vimsim-bench"), &[]);
     bench.args(quick.then_some("--quick"));
@@ -50,6 +53,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     bench.args(row.map(|text| format!("--row={text}")));
     bench.args(hosts.map(|number| format!("--hosts={number}")));
     bench.args(cpu.then_some("--cpu"));
+    bench.args(million_tasks.then_some("--million-tasks"));
     bench.args([release.join("vimsim")].into_iter().chain(others).map(OsString::from));
     if !bench.status()?.success() {
         bail!("the benchmark failed");
