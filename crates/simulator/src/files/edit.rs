@@ -413,7 +413,7 @@ pub(crate) fn keep_machine<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(
             }
             let mut folder = path::split(&own.path).0;
             while !folder.is_empty() {
-                if files.get(folder).is_none() {
+                if !matches!(files.get(folder), Some(Entry::Is(_))) {
                     let id = crate::uuid::named(&format!("{moref}/{folder}")).into();
                     let kept = Folder { modified: own.file.modified, owner: own.file.owner.clone(), id };
                     files.set(folder, Entry::Is(Item::Folder(kept)));

@@ -44,7 +44,8 @@ pub(crate) fn disks(config: &VirtualMachineConfigInfo) -> impl Iterator<Item = (
     })
 }
 
-/// The paths of a machine's `.vmx` file and disks on the datastore of this name.
+/// The paths of a machine's `.vmx` file and disks on the datastore of this name, and of what its snapshots have there: no
+/// other file of the machine is in a folder that none of these is in.
 pub(super) fn each_path(machine: &VirtualMachine, datastore: &str, visit: &mut dyn FnMut(&str)) {
     let Some(config) = machine.config() else { return };
     if let Some(path) = config.files().vm_path_name().and_then(|file| on(file, datastore)) {
@@ -52,6 +53,13 @@ pub(super) fn each_path(machine: &VirtualMachine, datastore: &str, visit: &mut d
     }
     for (_, file) in disks(config) {
         if let Some(path) = on(file, datastore) {
+            visit(path);
+        }
+    }
+    // A disk that the machine has no more may be in a folder of its own.
+    let kept = machine.layout_ex().filter(|kept| !kept.snapshot().is_empty());
+    for file in kept.into_iter().flat_map(|kept| kept.file().iter()) {
+        if let Some(path) = on(file.name(), datastore) {
             visit(path);
         }
     }

@@ -62,10 +62,9 @@ impl<'a, I: Inventory> Volume<'a, I> {
         if path.is_empty() {
             return Some(Item::Folder(self.folder(ArcStr::new())));
         }
-        match self.files.and_then(|files| files.get(path)) {
-            Some(Entry::Is(item)) => return Some(item.clone()),
-            Some(Entry::Gone) => return None,
-            None => {}
+        let kept = self.files.and_then(|files| files.get(path));
+        if let Some(Entry::Is(item)) = kept {
+            return Some(item.clone());
         }
         for (moref, machine) in self.machines() {
             // Most machines have nothing near: look at their paths before working out their files.
@@ -85,7 +84,8 @@ impl<'a, I: Inventory> Volume<'a, I> {
                 }
             }
         }
-        window::get(self.directory()?, path)
+        // Where a file was deleted, there may be a folder of a machine, but nothing shows through.
+        if kept.is_some() { None } else { window::get(self.directory()?, path) }
     }
 
     /// The directory of this machine that shows through.

@@ -208,9 +208,9 @@ fn move_one(call: &mut Call<'_, Folder>, moref: Moref) -> Result<(), Fault> {
     event_manager::moved(call, &moref, &parent, &this)
 }
 
-/// Folders and datacenters are not bound to a datacenter; what is in one stays in it.
+/// Datacenters are not bound to a datacenter; what is in one stays in it, and so do the folders that it is in.
 fn moves_anywhere(kind: vimsim_types::TypeId) -> bool {
-    kind.is_a(Datacenter::TYPE) || (kind.is_a(Folder::TYPE) && !kind.is_a(StoragePod::TYPE))
+    kind.is_a(Datacenter::TYPE)
 }
 
 /// Unregisters the virtual machines in the folder and in those below it, and removes the folders. Files stay.

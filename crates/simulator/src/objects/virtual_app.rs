@@ -170,8 +170,14 @@ fn overlay(base: &mut Object, wanted: &Object) {
 
 /// Changes the configuration of the vApp.
 ///
-/// - `InvalidArgument` as [`apply_config`].
+/// - `InvalidArgument` as [`apply_config`], and for an entity that is not in the vApp.
 fn update_v_app_config(call: &mut Call<'_, VirtualApp>, request: UpdateVAppConfig) -> Result<(), Fault> {
+    let app = call.this()?;
+    for key in request.spec().entity_config().iter().filter_map(|entity| entity.key()) {
+        if !has_child(app, &key) {
+            return Err(Fault::invalid_argument("spec.entityConfig.key", format!("{key} is not in the vApp")));
+        }
+    }
     apply_v_app(call.this_mut()?.v_app_config_mut(), request.spec())
 }
 
@@ -289,6 +295,11 @@ fn destroy(call: &mut Call<'_, VirtualApp>) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Whether this is a machine or vApp that is right in the vApp.
+fn has_child(app: &VirtualApp, moref: &Moref) -> bool {
+    app.vm().contains(moref) || app.resource_pool().contains(moref)
+}
+
 /// Brings what only a vApp's summary has up to its machines; does nothing for a resource pool.
 pub(super) fn summarize(transaction: &Transaction, pool: &mut ResourcePool) {
     let Some(app) = pool.downcast_mut::<VirtualApp>() else { return };
@@ -302,6 +313,13 @@ pub(super) fn summarize(transaction: &Transaction, pool: &mut ResourcePool) {
         let child = transaction.view::<VirtualApp>(&child).map(|child| child.summary());
         let child = child.and_then(|summary| summary.downcast::<VirtualAppSummary>()?.v_app_state());
         started |= child == Some(VirtualAppVAppState::Started);
+    }
+    // What has left says nothing of how to start.
+    let is_stale = |entity: &VAppEntityConfigInfo| entity.key().is_some_and(|key| !has_child(app, &key));
+    if app.v_app_config().is_some_and(|config| config.entity_config().iter().any(is_stale)) {
+        let known: Vec<Moref> = app.vm().iter().chain(app.resource_pool().iter()).collect();
+        let is_known = |entity: &VAppEntityConfigInfo| entity.key().is_none_or(|key| known.contains(&key));
+        app.v_app_config_mut().entity_config_mut().retain(is_known);
     }
     let config = app.v_app_config().cloned();
     let product = config.as_ref().and_then(|config| config.product().first()).cloned();

@@ -247,3 +247,62 @@ fn overhead_is_asked_for_any_size() {
     let host = client.named::<HostSystem>("DC0_H0");
     done(&client, &host, QueryMemoryOverhead::with(|request| _ = request.set_memory_size(i64::MAX).set_num_vcpus(1)));
 }
+
+#[test]
+fn a_folder_that_only_a_snapshot_has_is_listed() {
+    let client = Client::virtual_center();
+    let machine = machine(&client);
+    done(&client, &machine, new_disk(1024, "[LocalDS_0] apart/disk.vmdk"));
+    let request = CreateSnapshotTask::with(|it| _ = it.set_name("s").set_memory(false).set_quiesce(false));
+    done(&client, &machine, request);
+    let config = client.get(&machine, "config");
+    let config = config.object().and_then(VirtualMachineConfigInfo::from_ref).expect("set");
+    let disks = config.hardware().device().iter().filter_map(|device| device.downcast::<VirtualDisk>());
+    let disk = disks.last().expect("the new disk").clone();
+    let remove = ReconfigVMTask::with(|request| {
+        request.spec_mut().push_device_change(VirtualDeviceConfigSpec::with(|change| {
+            change.set_operation(VirtualDeviceConfigSpecOperation::Remove);
+            change.set_file_operation(VirtualDeviceConfigSpecFileOperation::Destroy).set_device(disk);
+        }));
+    });
+    done(&client, &machine, remove);
+    let browser = client.get(&client.named::<Datastore>("LocalDS_0"), "browser").moref().expect("a browser");
+    let search = SearchDatastoreSubFoldersTask::with(|request| _ = request.set_datastore_path("[LocalDS_0]"));
+    let found = done(&client, &browser, search);
+    let folders = found.items().iter().filter_map(|it| HostDatastoreBrowserSearchResults::from_ref(it.object()?));
+    let mut folders = folders.filter(|it| it.folder_path().is_some_and(|path| path.contains("apart")));
+    let files = folders.next().map(|it| it.file().iter().map(|it| it.path().to_string()).collect::<Vec<_>>());
+    assert_eq!(files.unwrap_or_default(), ["disk-flat.vmdk", "disk.vmdk"]);
+}
+
+#[test]
+fn a_folder_of_networks_stays_in_its_datacenter() {
+    let model = vimsim_simulator::Model { datacenter: 2, ..vimsim_simulator::Model::virtual_center() };
+    let client = Client::configured(vimsim_simulator::Config { model, ..vimsim_simulator::Config::default() });
+    let networks = |name| client.get(&client.named::<Datacenter>(name), "networkFolder").moref().expect("a folder");
+    let folder = client.create(&networks("DC0"), CreateFolder::with(|request| _ = request.set_name("apart")));
+    let into = |target: &Moref| {
+        run(&client, target, MoveIntoFolderTask::with(|request| _ = request.set_list([folder.clone()])))
+    };
+    check_fault::<NotSupported>(into(&networks("DC1")));
+}
+
+#[test]
+fn a_vapp_says_nothing_of_what_is_not_in_it() {
+    let client = Client::virtual_center();
+    let (machine, root) = (machine(&client), root_pool(&client));
+    let app = app(&client, &root, client.get(&machine, "parent").moref());
+    let update = |key: &Moref| {
+        let request = UpdateVAppConfig::with(|request| {
+            request.spec_mut().push_entity_config(VAppEntityConfigInfo::with(|entity| _ = entity.set_key(key.clone())));
+        });
+        run(&client, &app, request)
+    };
+    check_fault::<InvalidArgument>(update(&machine));
+    move_into(&client, &app, &machine).expect("succeeds");
+    update(&machine).expect("succeeds");
+    let count = || client.get(&app, "vAppConfig.entityConfig").items().len();
+    assert_eq!(count(), 1);
+    move_into(&client, &root, &machine).expect("succeeds");
+    assert_eq!(count(), 0);
+}

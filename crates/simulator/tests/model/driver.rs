@@ -151,7 +151,9 @@ impl Run {
             }
             Err(fault) => {
                 *count.1.entry(fault.detail().as_object().kind().name()).or_default() += 1;
-                let is_internal = fault.is::<SystemError>() || fault.message().is_empty();
+                // One with a cause is what vCenter answers as well, to a query for disks that makes no sense.
+                let system = SystemError::from_ref(fault.detail().as_object());
+                let is_internal = system.is_some_and(|it| it.fault_cause().is_none()) || fault.message().is_empty();
                 let name = fault.detail().as_object().kind().name();
                 let shown = format!("{shown} -> {name}: {}", fault.message());
                 (shown.clone(), is_internal.then_some(shown))

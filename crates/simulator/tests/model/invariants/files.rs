@@ -41,8 +41,6 @@ pub(crate) async fn check(run: &Run, snapshot: &Snapshot, left: &[String], wrong
     for (moref, datastore) in all::<Datastore>(snapshot).filter(|(_, datastore)| can_be_listed(datastore)) {
         let files: BTreeSet<String> = match list(run, datastore).await {
             Ok(files) => files.into_iter().collect(),
-            // A datastore with folders of odd names may not be listable.
-            Err(fault) if fault.is::<FileNotFound>() => continue,
             Err(fault) => {
                 wrong.0.push(format!("the files of {moref} cannot be listed: {fault}"));
                 continue;
