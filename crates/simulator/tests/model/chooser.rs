@@ -46,6 +46,7 @@ pub(crate) struct Chooser {
     home: Option<ArcStr>,
     /// The paths of machines that somebody wanted to unregister.
     left: Left,
+    leaves_all: bool,
     client: usize,
     made: usize,
 }
@@ -55,8 +56,16 @@ pub(crate) type Left = Arc<Mutex<Vec<String>>>;
 
 impl Chooser {
     pub(crate) fn new(random: Random, snapshot: Snapshot, left: Left, client: usize) -> Self {
-        let mut chooser =
-            Self { random, snapshot: snapshot.clone(), known: BTreeMap::new(), home: None, left, client, made: 0 };
+        let mut chooser = Self {
+            random,
+            snapshot: snapshot.clone(),
+            known: BTreeMap::new(),
+            home: None,
+            left,
+            leaves_all: false,
+            client,
+            made: 0,
+        };
         chooser.look(snapshot);
         chooser
     }
@@ -149,12 +158,18 @@ impl Chooser {
 
     /// Remembers that any machine may be left on its datastore.
     pub(crate) fn leave_all(&mut self) {
+        self.leaves_all = true;
         for machine in self.all::<VirtualMachine>() {
             let config = self.seen::<VirtualMachine>(&machine).and_then(|machine| machine.config());
             if let Some(path) = config.and_then(|config| config.files().vm_path_name()).cloned() {
                 self.leave(&path);
             }
         }
+    }
+
+    /// Whether the operation that was chosen last may leave any machine on its datastore; asked once.
+    pub(crate) fn leaves_all(&mut self) -> bool {
+        std::mem::take(&mut self.leaves_all)
     }
 
     /// The path of a machine that may be left on its datastore.

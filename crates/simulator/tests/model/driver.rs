@@ -128,6 +128,12 @@ impl Run {
                 chooser.look(self.service.snapshot());
             }
             let (kind, operation) = choose(chooser);
+            // Others may have made machines since the last look.
+            if chooser.leaves_all() {
+                chooser.look(self.service.snapshot());
+                chooser.leave_all();
+                chooser.leaves_all();
+            }
             let Operation { this, method, arguments, events } = operation;
             let shown = format!("{client}: {this}.{}({})", method.name, show(&arguments));
             let (result, info) = self.carry_out(&this, method, arguments).await;
