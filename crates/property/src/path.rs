@@ -25,6 +25,8 @@ pub struct Path {
     rest: Box<[Step]>,
     /// For a path through a list without a key: the type of the items that it gives.
     items: Option<Ty>,
+    /// For a property that is a list and never unset: the empty list, which it is where none is kept.
+    empty: Option<Value>,
     version: Version,
 }
 
@@ -58,6 +60,7 @@ impl Path {
             slot,
             rest: Box::default(),
             items: None,
+            empty: empty_list(kind, field),
             version,
         })
     }
@@ -80,6 +83,9 @@ impl Path {
     /// The value that the path leads to; unset if there is none.
     pub fn get<'a>(&self, object: &'a Object) -> Cow<'a, Value> {
         let property = object.get(self.slot);
+        if let (Value::Unset, Some(empty)) = (property, &self.empty) {
+            return Cow::Owned(empty.clone());
+        }
         match self.items {
             None => Cow::Borrowed(follow(property, &self.rest)),
             Some(ty) => {
@@ -116,6 +122,13 @@ impl Path {
 /// own and are taken to be known.
 pub(crate) fn is_known(kind: TypeId, field: &Field, version: Version) -> bool {
     field.since <= version || kind.info().namespace != Namespace::VIM25
+}
+
+/// The empty list for a managed object's property that is a list and cannot be unset: a client finds it empty and not missing,
+/// as vCenter answers. An inventory need not keep it for each of many thousand entities.
+fn empty_list(kind: TypeId, field: &Field) -> Option<Value> {
+    let is_certain = field.is_list() && !field.is_optional() && kind.is_a(views::ManagedObject::TYPE);
+    is_certain.then(|| List::new(field.ty, Vec::new()).into())
 }
 
 static UNSET: Value = Value::Unset;
@@ -182,7 +195,8 @@ fn resolve(text: &str, kind: TypeId, version: Version) -> Option<Path> {
         [place] => place.ty,
         _ => Ty::Any,
     });
-    Some(Path { name: text.into(), slot, rest: rest.into(), items, version })
+    let empty = if rest.is_empty() { empty_list(kind, field) } else { None };
+    Some(Path { name: text.into(), slot, rest: rest.into(), items, empty, version })
 }
 
 /// The names of a path, each with the key after it; `None` where it cannot be read.

@@ -34,8 +34,10 @@ pub(super) struct Namespaces {
     services: BTreeMap<String, &'static str>,
 }
 
-/// The services, and their versions.
-const SERVICES: [(&str, &str, &str, &[(&str, &str)]); 2] = [
+/// A service: its identifier, name and first state, and its versions with their states.
+type Service = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const SERVICES: [Service; 2] = [
     ("service1", "mock-service-1", "ACTIVATED", &[("1.0.0", "ACTIVATED"), ("2.0.0", "DEACTIVATED")]),
     ("service2", "mock-service-2", "DEACTIVATED", &[("1.1.0", "ACTIVATED")]),
 ];

@@ -10,6 +10,7 @@ mod chain;
 mod clone;
 mod config;
 mod console;
+mod consolidate;
 mod copies;
 mod create;
 mod customize;
@@ -106,8 +107,8 @@ pub(crate) fn kind() -> Kind<VirtualMachine> {
         .write(snapshot::create_snapshot_ex)
         .write(snapshot::revert_to_current_snapshot)
         .write(snapshot::remove_all_snapshots)
-        .write(snapshot::consolidate_vm_disks)
-        .write(snapshot::estimate_storage_for_consolidate_snapshots)
+        .write(consolidate::consolidate_vm_disks)
+        .write(consolidate::estimate_storage_for_consolidate_snapshots)
         .follows(VirtualMachine::SUMMARY, summary::summary)
         .follows(VirtualMachine::LAYOUT, summary::layout)
         .follows(VirtualMachine::LAYOUT_EX, summary::layout_ex)

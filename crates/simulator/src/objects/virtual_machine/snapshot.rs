@@ -6,13 +6,12 @@
 
 use vimsim_types::enums::{VirtualMachinePowerState as Power, VirtualSCSISharing};
 use vimsim_types::method::{
-    ConsolidateVMDisksTask, CreateSnapshotExTask, CreateSnapshotTask, EstimateStorageForConsolidateSnapshotsTask,
-    RemoveAllSnapshotsTask, RevertToCurrentSnapshotTask,
+    CreateSnapshotExTask, CreateSnapshotTask, RemoveAllSnapshotsTask, RevertToCurrentSnapshotTask,
 };
 use vimsim_types::views::{
     Datastore, InvalidName, InvalidState, MemorySnapshotOnIndependentDisk, NotFound, NotSupported, SnapshotDisabled,
-    SnapshotIncompatibleDeviceInVm, SnapshotLocked, StorageRequirement, TooManySnapshotLevels, VirtualDisk,
-    VirtualMachine, VirtualMachineConfigInfo, VirtualMachineFileLayoutEx, VirtualMachineFileLayoutExDiskLayout,
+    SnapshotIncompatibleDeviceInVm, SnapshotLocked, TooManySnapshotLevels, VirtualDisk, VirtualMachine,
+    VirtualMachineConfigInfo, VirtualMachineFileLayoutEx, VirtualMachineFileLayoutExDiskLayout,
     VirtualMachineFileLayoutExDiskUnit, VirtualMachineFileLayoutExFileInfo, VirtualMachineFileLayoutExSnapshotLayout,
     VirtualMachineSnapshot, VirtualMachineSnapshotTree, VirtualSCSIController,
 };
@@ -254,7 +253,7 @@ pub(super) fn taken_names<T>(call: &Call<'_, T>, machine: &VirtualMachine) -> Ve
 }
 
 /// Writes the machine with its changed snapshots, and all that follows from those.
-fn store<T>(call: &mut Call<'_, T>, moref: &Moref, mut machine: VirtualMachine) -> Result<(), Fault> {
+pub(super) fn store<T>(call: &mut Call<'_, T>, moref: &Moref, mut machine: VirtualMachine) -> Result<(), Fault> {
     let roots: Vec<Moref> = match machine.snapshot() {
         Some(info) => info.root_snapshot_list().iter().map(|node| node.snapshot()).collect(),
         None => Vec::new(),
@@ -481,7 +480,7 @@ fn discard<T>(call: &mut Call<'_, T>, before: &[ArcStr], machine: &VirtualMachin
 }
 
 /// Merges the files of the machine's disks that no snapshot needs.
-fn consolidate<T>(call: &mut Call<'_, T>, machine: &mut VirtualMachine) -> Result<(), Fault> {
+pub(super) fn consolidate<T>(call: &mut Call<'_, T>, machine: &mut VirtualMachine) -> Result<(), Fault> {
     let snapshots: Vec<Moref> = of(machine).iter().map(|node| node.snapshot()).collect();
     let mut configs: Vec<VirtualMachineConfigInfo> = machine.config().into_iter().cloned().collect();
     for snapshot in &snapshots {
@@ -570,33 +569,4 @@ pub(crate) fn rename<T>(
     });
     info.set_root_snapshot_list(roots);
     Ok(())
-}
-
-/// Merges the files that were left when snapshots were removed without.
-pub(super) fn consolidate_vm_disks(
-    call: &mut Call<'_, VirtualMachine>,
-    _: ConsolidateVMDisksTask,
-) -> Result<Moref, Fault> {
-    call.start_task(|call| {
-        let this = call.moref();
-        let mut machine = call.this()?.clone();
-        consolidate(call, &mut machine)?;
-        store(call, &this, machine)
-    })
-}
-
-/// The space that merging the files of the machine's disks takes: none, since what is simulated is never copied.
-pub(super) fn estimate_storage_for_consolidate_snapshots(
-    call: &mut Call<'_, VirtualMachine>,
-    _: EstimateStorageForConsolidateSnapshotsTask,
-) -> Result<Moref, Fault> {
-    call.start_task(|call| {
-        let datastores = call.this()?.datastore();
-        let none = |datastore: Moref| {
-            StorageRequirement::with(|requirement| {
-                requirement.set_datastore(datastore).set_free_space_required_in_kb(0);
-            })
-        };
-        Ok(datastores.iter().map(none).collect::<Vec<_>>())
-    })
 }
