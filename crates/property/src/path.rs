@@ -325,6 +325,15 @@ mod tests {
     }
 
     #[test]
+    fn lists_that_cannot_be_unset_are_empty_where_nothing_is_kept() {
+        assert_eq!(virtual_machine().as_object().get(ManagedEntity::TRIGGERED_ALARM_STATE), &Value::Unset);
+        assert!(matches!(get("triggeredAlarmState"), Value::List(list) if list.items().is_empty()));
+        assert_eq!(get("rootSnapshot"), Value::Unset, "an optional list");
+        assert_eq!(get("triggeredAlarmState[none]"), Value::Unset);
+        assert_eq!(get("triggeredAlarmState.key"), Value::Unset);
+    }
+
+    #[test]
     fn keys_address_items() {
         assert_eq!(get("config.hardware.device[4000].key"), Value::Int(4000));
         assert_eq!(get(r#"config.extraConfig["guestinfo.a[0]"].value"#).text(), Some("zero"));
