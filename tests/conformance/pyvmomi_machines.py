@@ -342,7 +342,6 @@ def changes_while_it_runs(world):
     reconfigure(machine, remove(newest), remove(devices(machine, device.VirtualDisk)[-1], fileOperation="destroy"))
     for refused in (
         add(device.VirtualTPM(key=-1)),
-        add(device.VirtualFloppy(key=-1, backing=device.VirtualFloppy.RemoteDeviceBackingInfo(deviceName=""))),
         remove(devices(machine, device.VirtualTPM)[0]),
     ):
         expect(vim.fault.DeviceHotPlugNotSupported, machine.ReconfigVM_Task, vim.vm.ConfigSpec(deviceChange=[refused]))

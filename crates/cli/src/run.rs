@@ -6,6 +6,7 @@ use std::process;
 
 use anyhow::Context;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use tokio::runtime;
 use tracing::{info, warn};
@@ -16,6 +17,9 @@ use crate::options::Options;
 use crate::progress::Bar;
 use crate::signals::StopRequests;
 use crate::{environment, logging};
+
+/// Requests to stop that come within this time of the first are the same one.
+const SAME_REQUEST: Duration = Duration::from_millis(500);
 
 /// Serves until somebody asks us to stop.
 pub(crate) fn run(options: Options) -> anyhow::Result<()> {
@@ -60,7 +64,19 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     };
     tokio::select! {
         () = stopped => Ok(()),
-        () = stop.next() => process::exit(130),
+        () = asked_again(&mut stop) => process::exit(130),
+    }
+}
+
+/// Waits until somebody asks once more, who does not want to wait. What comes with the first request is that one again:
+/// `timeout`, for one, sends its signal to its child and to its whole group.
+async fn asked_again(stop: &mut StopRequests) {
+    let begun = Instant::now();
+    loop {
+        stop.next().await;
+        if begun.elapsed() >= SAME_REQUEST {
+            return;
+        }
     }
 }
 

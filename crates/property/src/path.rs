@@ -25,7 +25,7 @@ pub struct Path {
     rest: Box<[Step]>,
     /// For a path through a list without a key: the type of the items that it gives.
     items: Option<Ty>,
-    /// For a property that is a list and never unset: the empty list, which it is where none is kept.
+    /// For a managed object's property that is a list: the empty list, which it is where none is kept.
     empty: Option<Value>,
     version: Version,
 }
@@ -124,11 +124,11 @@ pub(crate) fn is_known(kind: TypeId, field: &Field, version: Version) -> bool {
     field.since <= version || kind.info().namespace != Namespace::VIM25
 }
 
-/// The empty list for a managed object's property that is a list and cannot be unset: a client finds it empty and not missing,
-/// as vCenter answers. An inventory need not keep it for each of many thousand entities.
+/// The empty list for a managed object's property that is a list: a client finds it empty and not missing, as vcsim answers
+/// for all of them. An inventory need not keep it for each of many thousand entities.
 fn empty_list(kind: TypeId, field: &Field) -> Option<Value> {
-    let is_certain = field.is_list() && !field.is_optional() && kind.is_a(views::ManagedObject::TYPE);
-    is_certain.then(|| List::new(field.ty, Vec::new()).into())
+    let is_list = field.is_list() && kind.is_a(views::ManagedObject::TYPE);
+    is_list.then(|| List::new(field.ty, Vec::new()).into())
 }
 
 static UNSET: Value = Value::Unset;
@@ -325,11 +325,11 @@ mod tests {
     }
 
     #[test]
-    fn lists_that_cannot_be_unset_are_empty_where_nothing_is_kept() {
+    fn lists_are_empty_and_not_missing_where_nothing_is_kept() {
         assert_eq!(virtual_machine().as_object().get(ManagedEntity::TRIGGERED_ALARM_STATE), &Value::Unset);
         assert!(matches!(get("triggeredAlarmState"), Value::List(list) if list.items().is_empty()));
-        assert_eq!(get("rootSnapshot"), Value::Unset, "an optional list");
-        assert_eq!(get("triggeredAlarmState[none]"), Value::Unset);
+        assert_eq!(get("guest.net"), Value::Unset, "not a list of the object itself");
+        assert_eq!(get(r#"triggeredAlarmState["none"]"#), Value::Unset);
         assert_eq!(get("triggeredAlarmState.key"), Value::Unset);
     }
 

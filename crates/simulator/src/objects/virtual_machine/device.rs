@@ -98,12 +98,11 @@ fn position(devices: &[VirtualDevice], key: i32) -> Option<usize> {
 }
 
 /// `DeviceHotPlugNotSupported` for a device that a running machine must have from its start to its end.
-// Fidelity: vCenter refuses what is on an IDE controller, too. govc's users add such drives to vcsim's machines, which run.
+// Fidelity: vCenter refuses what is on an IDE controller, floppy drives and serial ports, too. govc's users add them to
+// vcsim's machines, which run, and so does govc's own suite.
 fn check_hot_plug(site: &Site<'_>, device: &VirtualDevice, index: usize) -> Result<(), Fault> {
     let fixed = [
         VirtualTPM::TYPE,
-        VirtualFloppy::TYPE,
-        VirtualSerialPort::TYPE,
         VirtualParallelPort::TYPE,
         VirtualSoundCard::TYPE,
         VirtualPCIPassthrough::TYPE,

@@ -8,7 +8,7 @@ mod places;
 mod references;
 mod snapshots;
 mod summaries;
-mod tasks;
+pub(crate) mod tasks;
 
 use std::collections::BTreeSet;
 

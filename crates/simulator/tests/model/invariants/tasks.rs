@@ -9,12 +9,21 @@ use super::{Wrong, all};
 /// More tasks than this are never kept: 200 recent ones and 10,000 that have ended.
 const MOST_TASKS: usize = 10_210;
 
+/// Whether a task has not ended.
+pub(crate) fn is_busy(snapshot: &Snapshot) -> bool {
+    all::<Task>(snapshot).any(|(_, task)| !has_ended(task))
+}
+
+fn has_ended(task: &Task) -> bool {
+    matches!(task.info().state(), TaskInfoState::Success | TaskInfoState::Error)
+}
+
 pub(super) fn check(snapshot: &Snapshot, wrong: &mut Wrong) {
     let mut count = 0;
     for (moref, task) in all::<Task>(snapshot) {
         count += 1;
         let info = task.info();
-        let has_ended = matches!(info.state(), TaskInfoState::Success | TaskInfoState::Error);
+        let has_ended = has_ended(task);
         wrong.unless(has_ended, || format!("{moref} of {} has not ended", info.description_id()));
         wrong.unless(info.complete_time().is_some(), || format!("{moref} ended at no time"));
         wrong.unless((info.state() == TaskInfoState::Error) == info.error().is_some(), || {
