@@ -106,7 +106,7 @@ impl Snapshot {
         self.0.version
     }
 
-    /// The version that last changed who contains whom, or who exists.
+    /// The version that last changed who contains whom, or which entities exist.
     pub fn topology(&self) -> u64 {
         self.0.topology
     }

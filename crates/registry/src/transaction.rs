@@ -241,7 +241,7 @@ impl Transaction {
                 (None, None) => continue,
                 (Some(old), Some(new)) if old.same(new) => continue,
                 (Some(old), Some(new)) => moved = moved || rules.moves(old.properties(), new.properties()),
-                _ => moved = true,
+                _ => moved = moved || moref.kind().is_a(views::ManagedEntity::TYPE),
             }
             changed.push(moref);
         }
@@ -366,6 +366,27 @@ mod tests {
         registry.write::<_, Fault>(|tx| tx.get::<Folder>(&moref).map(|_| ())).expect("succeeds");
         assert_eq!(registry.snapshot().version(), 1);
         assert_eq!(registry.snapshot().topology(), 1);
+    }
+
+    #[test]
+    fn only_entities_are_part_of_the_topology() {
+        let (registry, _) = registry_with_folder();
+        let create = |moref: Moref, object: vimsim_types::Object| {
+            registry
+                .write::<_, Fault>(|tx| {
+                    tx.insert(moref, object);
+                    Ok(())
+                })
+                .expect("ok");
+        };
+        create(Moref::of::<views::Task>("task-1"), views::Task::new().into());
+        assert_eq!(
+            (registry.snapshot().version(), registry.snapshot().topology()),
+            (2, 1),
+            "tasks come and go all the time"
+        );
+        create(Moref::of::<Folder>("group-2"), Folder::new().into());
+        assert_eq!(registry.snapshot().topology(), 3);
     }
 
     #[test]
