@@ -11,23 +11,12 @@ from pyVim.connect import Disconnect, SmartConnect
 from pyVim.task import WaitForTask
 from pyVmomi import vim, vmodl
 
+from faults import expect
 from simulator import simulator
 
 device = vim.vm.device
 Change = device.VirtualDeviceSpec
 GIB = 1024 * 1024  # in KB
-
-
-def expect(fault, call, *arguments, **named):
-    """Checks that a call, or the task that it starts, raises this fault, with a message."""
-    try:
-        result = call(*arguments, **named)
-        if isinstance(result, vim.Task):
-            WaitForTask(result)
-    except fault as error:
-        assert error.msg, f"{type(error).__name__} without a message"
-        return error
-    raise AssertionError(f"{call} did not raise {fault.__name__}")
 
 
 def run(task):
