@@ -216,17 +216,30 @@ pub(crate) fn ended(seen: &Container) -> String {
 ///
 /// - `PlatformConfigFault` with the engine's words.
 pub(crate) async fn unmake(engine: &Engine, backed: &Backed) -> Result<(), Fault> {
+    let volumes = backed.volumes.iter().map(|volume| volume.id.as_str()).collect();
+    remove(engine, &backed.container, volumes, backed.networks().collect()).await
+}
+
+/// Takes a container away, then its volumes, then its networks, as far as they are there.
+///
+/// - `PlatformConfigFault` with the engine's words.
+pub(super) async fn remove(
+    engine: &Engine,
+    container: &str,
+    volumes: Vec<&str>,
+    networks: Vec<&str>,
+) -> Result<(), Fault> {
     let instance = engine.instance()?;
     let runtime = instance.runtime();
     let gone = |result: vimsim_container::Result<()>| match result {
         Err(error) if !error.is_not_found() => Err(fault(&error)),
         _ => Ok(()),
     };
-    gone(runtime.remove_container(&backed.container, Removal::ALL).await)?;
-    for volume in &backed.volumes {
-        gone(runtime.remove_volume(&volume.id).await)?;
+    gone(runtime.remove_container(container, Removal::ALL).await)?;
+    for volume in volumes {
+        gone(runtime.remove_volume(volume).await)?;
     }
-    for network in backed.networks() {
+    for network in networks {
         gone(instance.release_network(network).await)?;
     }
     Ok(())

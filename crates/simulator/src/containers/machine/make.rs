@@ -140,18 +140,7 @@ async fn steps(
 ///
 /// - `PlatformConfigFault` with the engine's words.
 pub(in crate::containers) async fn unmake(engine: &Engine, backed: &Backed) -> Result<(), Fault> {
-    let instance = engine.instance()?;
-    let runtime = instance.runtime();
-    let gone = |result: vimsim_container::Result<()>| match result {
-        Err(error) if !error.is_not_found() => Err(fault(&error)),
-        _ => Ok(()),
-    };
-    gone(runtime.remove_container(&backed.container, Removal::ALL).await)?;
-    if let Some(volume) = &backed.volume {
-        gone(runtime.remove_volume(volume).await)?;
-    }
-    for network in backed.networks.iter().filter(|_| backed.is_user) {
-        gone(instance.release_network(network).await)?;
-    }
-    Ok(())
+    let volumes = backed.volume.iter().map(String::as_str).collect();
+    let networks = backed.networks.iter().filter(|_| backed.is_user).map(String::as_str).collect();
+    crate::containers::make::remove(engine, &backed.container, volumes, networks).await
 }
