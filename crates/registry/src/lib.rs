@@ -17,6 +17,6 @@ mod transaction;
 
 pub use changes::Change;
 pub use managed_object::ManagedObject;
-pub use registry::{Registry, Rules};
+pub use registry::{Registry, Rules, Turn};
 pub use snapshot::{IndexKey, Snapshot};
 pub use transaction::Transaction;

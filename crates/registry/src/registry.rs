@@ -61,15 +61,15 @@ impl Registry {
         lock(&self.changes).between(from, to)
     }
 
-    /// Runs `work` on a transaction and publishes what it changed as one new version. If it fails or panics, nothing has
-    /// changed. Writers take turns: `work` must be short and must not write to this registry itself.
-    pub fn write<T, E>(&self, work: impl FnOnce(&mut Transaction) -> Result<T, E>) -> Result<T, E> {
+    /// Waits until nobody else writes. Until the turn is dropped nobody else will: it must be short.
+    pub fn turn(&self) -> Turn<'_> {
         // A writer that panicked left nothing half done, so its poison says nothing.
-        let _turn = lock(&self.writer);
-        let mut transaction = Transaction::new(self.current.load_full(), self.rules.clone());
-        let answer = work(&mut transaction)?;
-        self.publish(transaction);
-        Ok(answer)
+        Turn { registry: self, _lock: lock(&self.writer) }
+    }
+
+    /// [`Turn::write`] in a turn of its own.
+    pub fn write<T, E>(&self, work: impl FnOnce(&mut Transaction) -> Result<T, E>) -> Result<T, E> {
+        self.turn().write(work)
     }
 
     /// Makes what a transaction changed the newest snapshot, if it changed anything.
@@ -80,6 +80,23 @@ impl Registry {
             self.current.store(Arc::new(world));
             self.version.send_replace(version);
         }
+    }
+}
+
+/// The only writer: what it writes in several transactions, nobody writes between.
+pub struct Turn<'a> {
+    registry: &'a Registry,
+    _lock: MutexGuard<'a, ()>,
+}
+
+impl Turn<'_> {
+    /// Runs `work` on a transaction and publishes what it changed as one new version. If it fails or panics, nothing has
+    /// changed. `work` must be short and must not wait for a turn itself.
+    pub fn write<T, E>(&self, work: impl FnOnce(&mut Transaction) -> Result<T, E>) -> Result<T, E> {
+        let mut transaction = Transaction::new(self.registry.current.load_full(), self.registry.rules.clone());
+        let answer = work(&mut transaction)?;
+        self.registry.publish(transaction);
+        Ok(answer)
     }
 }
 

@@ -298,7 +298,6 @@ impl Service {
                     cookie: Default::default(),
                 };
                 let result = self.run(&snapshot, &handler, &context, this, request.arguments);
-                self.begin(context.jobs.take());
                 self.go_on(&context, result.is_ok());
                 (result, context.cookie.take())
             }
@@ -330,13 +329,16 @@ impl Service {
     ) -> Result<Value, Fault> {
         let outcome = catch_unwind(AssertUnwindSafe(|| match handler {
             Handler::Read(run) => run(snapshot, context, this, arguments),
-            Handler::Write(run) => self.registry.write(|transaction| run(transaction, context, this, arguments)),
+            Handler::Write(run) => {
+                let turn = self.registry.turn();
+                let value = turn.write(|transaction| run(transaction, context, this, arguments))?;
+                self.carry_out(&turn, context.jobs.take());
+                Ok(value)
+            }
             Handler::Wait(_) => Err(Fault::invalid_request("a method that waits cannot be called here")),
         }));
-        outcome.unwrap_or_else(|panic| {
-            context.jobs.take();
-            Err(panicked(context.method.map_or("task", |method| method.name), &*panic))
-        })
+        let name = context.method.map_or("task", |method| method.name);
+        outcome.unwrap_or_else(|panic| Err(panicked(name, &*panic)))
     }
 
     /// The session of this cookie, which counts as used by this.

@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use vimsim_registry::Transaction;
+use vimsim_registry::{Transaction, Turn};
 use vimsim_types::enums::TaskInfoState;
 use vimsim_types::views::{ManagedEntity, Task, TaskInfo, TaskReasonUser};
 use vimsim_types::{Fault, IntoValue, List, Method, Moref, Value, View};
@@ -22,6 +22,7 @@ use vimsim_types::{Fault, IntoValue, List, Method, Moref, Value, View};
 use crate::call::{Call, Context};
 use crate::objects::task_manager;
 use crate::service::{Service, declare_result, panicked};
+use crate::session::Session;
 use crate::work::{Work, unwinding};
 
 /// What a task does in a transaction.
@@ -41,7 +42,7 @@ enum Body {
 pub(crate) struct Job {
     task: Moref,
     method: &'static Method,
-    session: Option<Arc<crate::session::Session>>,
+    session: Option<Arc<Session>>,
     body: Body,
 }
 
@@ -217,50 +218,65 @@ fn finish(
 }
 
 impl Service {
-    /// Carries out tasks, in the order in which they were started, outside the call that started them.
-    pub(crate) fn begin(self: &Arc<Self>, jobs: Vec<Job>) {
-        for job in jobs {
-            let service = self.clone();
-            self.spawner().spawn(async move { service.carry_out(job).await });
+    /// Carries out the tasks that a transaction has started, in their order and in the same turn: what the method found to be
+    /// so is still so when its task begins. Those that take time are only begun.
+    pub(crate) fn carry_out(self: &Arc<Self>, turn: &Turn<'_>, jobs: Vec<Job>) {
+        for Job { task, method, session, body } in jobs {
+            match body {
+                Body::Write(write) => {
+                    let context = self.context_of(&task, method, session);
+                    let written = self.in_turn(turn, method.name, &context, |transaction, context| {
+                        run(transaction, &task, context)?;
+                        let result = declare_result(method, write(transaction, context)?);
+                        finish(transaction, &task, context, Ok(result))
+                    });
+                    if let Err(fault) = written {
+                        self.fail(turn, &task, &context, fault);
+                    }
+                }
+                Body::Work(work) => {
+                    let service = self.clone();
+                    self.spawner().spawn(async move { service.work(task, method, session, work).await });
+                }
+            }
         }
     }
 
-    async fn carry_out(self: &Arc<Self>, job: Job) {
-        let Job { task, method, session, body } = job;
-        let context = || {
-            let mut context = Context::internal(self.clone(), false);
-            context.session.clone_from(&session);
-            context.method = Some(method);
-            context.task = Some(task.clone());
-            context
-        };
-        let result = match body {
-            Body::Write(write) => self.in_context(method.name, context(), |transaction, context| {
-                if !run(transaction, &task, context)? {
-                    return Ok(());
-                }
-                let result = declare_result(method, write(transaction, context)?);
-                finish(transaction, &task, context, Ok(result))
-            }),
-            Body::Work(work) => {
-                match self.in_context(method.name, context(), |transaction, context| run(transaction, &task, context)) {
-                    Ok(true) => {}
-                    Ok(false) => return,
-                    Err(fault) => return self.fail(&task, &context(), fault),
-                }
+    /// Carries out a task that takes time.
+    async fn work(
+        self: &Arc<Self>,
+        task: Moref,
+        method: &'static Method,
+        session: Option<Arc<Session>>,
+        work: Box<dyn FnOnce(Work) -> Outside + Send>,
+    ) {
+        let context = || self.context_of(&task, method, session.clone());
+        let begun = self.in_context(method.name, context(), |transaction, context| run(transaction, &task, context));
+        let result = match begun {
+            Ok(true) => {
                 let of = Work::new(self.clone(), task.clone(), method, session.clone());
-                match unwinding(method.name, async { work(of).await }).await {
-                    Ok(end) => self.in_context(method.name, context(), |transaction, context| {
+                unwinding(method.name, async { work(of).await }).await.and_then(|end| {
+                    self.in_context(method.name, context(), |transaction, context| {
                         let result = declare_result(method, end(transaction, context)?);
                         finish(transaction, &task, context, Ok(result))
-                    }),
-                    Err(fault) => Err(fault),
-                }
+                    })
+                })
             }
+            Ok(false) => return,
+            Err(fault) => Err(fault),
         };
         if let Err(fault) = result {
-            self.fail(&task, &context(), fault);
+            self.fail(&self.registry().turn(), &task, &context(), fault);
         }
+    }
+
+    /// The context of what is done in the name of a task.
+    fn context_of(self: &Arc<Self>, task: &Moref, method: &'static Method, session: Option<Arc<Session>>) -> Context {
+        let mut context = Context::internal(self.clone(), false);
+        context.session = session;
+        context.method = Some(method);
+        context.task = Some(task.clone());
+        context
     }
 
     /// Runs a transaction, and what it starts. A panic in it becomes a fault.
@@ -270,13 +286,22 @@ impl Service {
         context: Context,
         write: impl FnOnce(&mut Transaction, &Context) -> Result<R, Fault>,
     ) -> Result<R, Fault> {
-        let outcome =
-            catch_unwind(AssertUnwindSafe(|| self.registry().write(|transaction| write(transaction, &context))));
+        self.in_turn(&self.registry().turn(), name, &context, write)
+    }
+
+    fn in_turn<R>(
+        self: &Arc<Self>,
+        turn: &Turn<'_>,
+        name: &str,
+        context: &Context,
+        write: impl FnOnce(&mut Transaction, &Context) -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
+        let outcome = catch_unwind(AssertUnwindSafe(|| turn.write(|transaction| write(transaction, context))));
         let result = outcome.unwrap_or_else(|panic| Err(panicked(name, &*panic)));
         if result.is_ok() {
-            self.begin(context.jobs.take());
+            self.carry_out(turn, context.jobs.take());
         }
-        self.go_on(&context, result.is_ok());
+        self.go_on(context, result.is_ok());
         result
     }
 
@@ -302,8 +327,8 @@ impl Service {
     }
 
     /// Writes down that a task failed.
-    fn fail(self: &Arc<Self>, task: &Moref, context: &Context, fault: Fault) {
-        let written = self.registry().write(|transaction| finish(transaction, task, context, Err(fault)));
+    fn fail(&self, turn: &Turn<'_>, task: &Moref, context: &Context, fault: Fault) {
+        let written = turn.write(|transaction| finish(transaction, task, context, Err(fault)));
         if let Err(fault) = written {
             tracing::error!(%task, %fault, "cannot write down that a task failed");
         }
