@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write;
+use std::fs::File;
+use std::io::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,6 +36,8 @@ pub(crate) struct Run {
     /// How many calls of each kind succeeded, and how many came to which fault.
     pub(crate) counts: Mutex<BTreeMap<usize, Count>>,
     failures: Mutex<Vec<String>>,
+    /// Where all calls are written to: the file that `VIMSIM_MODEL_LOG` names.
+    log: Option<Mutex<File>>,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -49,6 +53,7 @@ impl Run {
             calls: Mutex::default(),
             counts: Mutex::default(),
             failures: Mutex::default(),
+            log: std::env::var("VIMSIM_MODEL_LOG").ok().map(|path| Mutex::new(File::create(path).unwrap())),
         };
         let sessions = run.content().session_manager().expect("named");
         let login = Login::with(|request| _ = request.set_user_name("administrator").set_password("secret"));
@@ -166,7 +171,11 @@ impl Run {
             }
         };
         let mut calls = lock(&self.calls);
-        calls.push_back(format!("[{}] {shown}", KINDS[kind].0));
+        let shown = format!("[{}] {shown}", KINDS[kind].0);
+        if let Some(log) = &self.log {
+            writeln!(lock(log), "{shown}").unwrap();
+        }
+        calls.push_back(shown);
         if calls.len() > SHOWN {
             calls.pop_front();
         }

@@ -60,8 +60,12 @@ fn port(option: &OptionValue) -> Result<Option<Port>, Fault> {
     port.map(Some).ok_or_else(|| bad(option.key(), format!("'{outside}' is no port of the engine's machine")))
 }
 
-/// `InvalidArgument` for a key of ours with a value that it cannot have.
+/// `InvalidArgument` for a value that is neither text nor a number nor a truth value, and so cannot be in a configuration
+/// file; and for a key of ours with a value that it cannot have.
 pub(crate) fn check_option(option: &OptionValue) -> Result<(), Fault> {
+    if matches!(option.value(), Value::Object(_) | Value::List(_) | Value::Moref(..)) {
+        return Err(Fault::invalid_argument("configSpec.extraConfig", format!("'{}' is no text", option.key())));
+    }
     let value = text(option.value()).unwrap_or_default();
     if value.is_empty() {
         return Ok(());

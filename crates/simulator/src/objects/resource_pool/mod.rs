@@ -110,7 +110,8 @@ pub(crate) fn initialize(
 
 /// Checks a new pool's name and configuration, and returns the name.
 ///
-/// - `DuplicateName`, `InvalidName`; `InvalidArgument` for an allocation that is incomplete or contradicts itself.
+/// - `DuplicateName`, `InvalidName`; `InvalidArgument` for an allocation that is incomplete or contradicts itself;
+/// - `InsufficientCpuResourcesFault` or `InsufficientMemoryResourcesFault` for a reservation that the parent has not left.
 pub(crate) fn check_new<T>(
     call: &Call<'_, T>,
     parent: &Moref,
@@ -130,7 +131,32 @@ pub(crate) fn check_new<T>(
         }
         virtual_machine::check_allocation(property, Some(allocation))?;
     }
+    admit(call, parent, None, config)?;
     Ok(name)
+}
+
+/// `InsufficientCpuResourcesFault` or `InsufficientMemoryResourcesFault` if a pool is to reserve more than it does now, and
+/// the pool that it is in has not as much left (API reference, `ResourcePool.UpdateConfig`).
+fn admit<T>(
+    call: &Call<'_, T>,
+    parent: &Moref,
+    old: Option<&ResourceConfigSpec>,
+    new: &ResourceConfigSpec,
+) -> Result<(), Fault> {
+    let Some(above) = call.view::<ResourcePool>(parent).map(ResourcePool::runtime) else { return Ok(()) };
+    let reserved = |allocation: &ResourceAllocationInfo| allocation.reservation().unwrap_or_default();
+    let asked = |old: Option<&ResourceAllocationInfo>, new, scale| {
+        reserved(new).saturating_sub(old.map_or(0, reserved)).saturating_mul(scale)
+    };
+    let cpu = asked(old.map(|old| old.cpu_allocation()), new.cpu_allocation(), 1);
+    let memory = asked(old.map(|old| old.memory_allocation()), new.memory_allocation(), 1 << 20);
+    if cpu > 0 {
+        virtual_machine::expect_cpu(cpu, above.cpu().unreserved_for_pool())?;
+    }
+    if memory > 0 {
+        virtual_machine::expect_memory(memory, above.memory().unreserved_for_pool())?;
+    }
+    Ok(())
 }
 
 /// A level of shares stands for a number: 2000, 4000 or 8000 (API reference, `SharesInfo.level`).
@@ -175,6 +201,7 @@ fn create_resource_pool(call: &mut Call<'_, ResourcePool>, request: CreateResour
 /// Changes the pool's name and configuration.
 ///
 /// - `DuplicateName`, `InvalidName`; `InvalidArgument` for an allocation that contradicts itself;
+/// - `InsufficientCpuResourcesFault` or `InsufficientMemoryResourcesFault` for a reservation that the parent has not left;
 /// - `ConcurrentAccess` if it has changed since `changeVersion`.
 fn update_config(call: &mut Call<'_, ResourcePool>, request: UpdateConfig) -> Result<(), Fault> {
     let this = call.moref();
@@ -215,9 +242,11 @@ pub(crate) fn configure<T>(call: &mut Call<'_, T>, moref: &Moref, wanted: &Resou
     ));
     virtual_machine::check_allocation("spec.cpuAllocation", Some(new.cpu_allocation()))?;
     virtual_machine::check_allocation("spec.memoryAllocation", Some(new.memory_allocation()))?;
+    let parent = call.get::<ManagedEntity>(moref)?.parent().filter(|parent| parent.is::<ResourcePool>());
+    parent.iter().try_for_each(|parent| admit(call, parent, Some(&old), &new))?;
     call.edit::<ResourcePool>(moref)?.set_config(complete(now, &new));
     // The parent counts what its pools reserve.
-    match call.get::<ManagedEntity>(moref)?.parent().filter(|parent| parent.is::<ResourcePool>()) {
+    match parent {
         Some(parent) => call.edit::<ResourcePool>(&parent).map(|_| ()),
         None => Ok(()),
     }
@@ -289,8 +318,8 @@ fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
     let below = below.iter().filter_map(|child| Some(transaction.view::<ResourcePool>(&child)?.config()));
     let (mut cpu, mut memory) = (0, 0);
     for child in below {
-        cpu += child.cpu_allocation().reservation().unwrap_or_default();
-        memory += child.memory_allocation().reservation().unwrap_or_default();
+        cpu = child.cpu_allocation().reservation().unwrap_or_default().saturating_add(cpu);
+        memory = child.memory_allocation().reservation().unwrap_or_default().saturating_add(memory);
     }
     let config = changed.config().clone();
     let cpu = usage(config.cpu_allocation(), above.map(|above| above.cpu()), cpu, reserved.cpu, 1);
@@ -334,10 +363,10 @@ fn usage(
     let own = allocation.reservation().unwrap_or_default().saturating_mul(scale);
     let limit = allocation.limit().filter(|limit| *limit >= 0).map(|limit| limit.saturating_mul(scale));
     let most = above.map_or(limit.unwrap_or(own), |above| limit.unwrap_or(i64::MAX).min(above.max_usage()));
-    let used = (children + machines).saturating_mul(scale);
+    let used = children.saturating_add(machines).saturating_mul(scale);
     let expands = above.is_some() && allocation.expandable_reservation().unwrap_or_default();
     let more = above.filter(|_| expands).map_or(0, |above| above.unreserved_for_pool());
-    let free = (own - used).max(0).saturating_add(more).min(most);
+    let free = own.saturating_sub(used).max(0).saturating_add(more).min(most);
     ResourcePoolResourceUsage::with(|usage| {
         usage.set_reservation_used(used);
         usage.set_reservation_used_for_vm(machines.saturating_mul(scale));

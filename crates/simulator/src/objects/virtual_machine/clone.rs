@@ -5,8 +5,8 @@ use vimsim_types::enums::{VirtualMachineRelocateDiskMoveOptions as DiskMove, Vir
 use vimsim_types::method::{CloneVMTask, InstantCloneTask};
 use vimsim_types::views::{
     ComputeResource, CustomizationSpec, Datastore, Folder, HostEventArgument, HostSystem, InvalidPowerState,
-    OptionValue, ResourcePool, VirtualApp, VirtualDevice, VirtualDeviceConfigSpec, VirtualDisk,
-    VirtualDiskFlatVer2BackingInfo, VirtualEthernetCard, VirtualMachine, VirtualMachineConfigInfo,
+    OptionValue, ResourcePool, VirtualApp, VirtualDevice, VirtualDeviceConfigSpec, VirtualDeviceFileBackingInfo,
+    VirtualDisk, VirtualDiskFlatVer2BackingInfo, VirtualEthernetCard, VirtualMachine, VirtualMachineConfigInfo,
     VirtualMachineConfigSpec, VirtualMachineRelocateSpec, VirtualMachineSnapshot, VmBeingClonedEvent, VmClonedEvent,
     VmEventArgument,
 };
@@ -122,7 +122,8 @@ fn copy(call: &mut Call<'_, VirtualMachine>, wanted: &Wanted<'_>) -> Result<More
     };
     let name = managed_entity::check_name(call, &wanted.folder, &wanted.name)?;
     let datacenter = destination::datacenter(call, &wanted.folder)?;
-    let target = destination::resolve(call, &this, &source, wanted.location, wanted.template)?;
+    let kept = linked_to(&config, wanted);
+    let target = destination::resolve(call, &this, &source, wanted.location, &kept, wanted.template)?;
     if let Some(spec) = wanted.config {
         config::check(spec, Some(&config))?;
     }
@@ -254,6 +255,24 @@ fn move_type(wanted: &Wanted<'_>, disk: i32) -> DiskMove {
     let own = own.and_then(|locator| locator.disk_move_type());
     let name = own.or(wanted.location.disk_move_type()).filter(|name| !name.is_empty());
     name.and_then(|name| DiskMove::from_name(name)).unwrap_or(DiskMove::MoveAllDiskBackingsAndDisallowSharing)
+}
+
+/// The datastores of the files that the copy is linked to, and of images.
+fn linked_to(config: &VirtualMachineConfigInfo, wanted: &Wanted<'_>) -> Vec<Moref> {
+    let mut kept = Vec::new();
+    for device in config.hardware().device() {
+        let below = match (chain::backing(device), move_type(wanted, device.key())) {
+            (Some(backing), DiskMove::CreateNewChildDiskBacking) => chain::files(backing),
+            (Some(backing), DiskMove::MoveChildMostDiskBacking) => chain::files(backing).split_off(1),
+            _ => Vec::new(),
+        };
+        kept.extend(below.into_iter().filter_map(|file| file.datastore()));
+        if device.downcast::<VirtualDisk>().is_none() {
+            let file = device.backing().and_then(|backing| backing.downcast::<VirtualDeviceFileBackingInfo>());
+            kept.extend(file.and_then(|file| file.datastore()));
+        }
+    }
+    kept
 }
 
 /// Gives the copy files of its own for every disk: each with what it was.

@@ -5,14 +5,17 @@ use std::cmp::Reverse;
 use vimsim_types::enums::DatastoreSummaryMaintenanceModeState;
 use vimsim_types::views::{
     CannotAccessNetwork, ClusterConfigInfoEx, ComputeResource, Datacenter, Datastore, HostSystem, InvalidState,
-    ManagedEntity, NotSupported, ResourcePool, VirtualDisk, VirtualMachine, VirtualMachineRelocateSpec,
+    ManagedEntity, NotSupported, ResourcePool, VirtualDeviceFileBackingInfo, VirtualDisk, VirtualMachine,
+    VirtualMachineRelocateSpec,
 };
 use vimsim_types::{EnumView, Fault, Moref, View};
 
+use super::chain;
 use super::create;
 use super::device::Site;
 use super::disk::invalid_datastore;
 use super::ethernet;
+use super::relocate;
 use crate::call::Call;
 use crate::objects::{cluster_compute_resource, host_system};
 
@@ -48,7 +51,8 @@ pub(crate) fn check_references<T>(call: &Call<'_, T>, spec: &VirtualMachineReloc
     spec.disk().iter().try_for_each(|disk| call.get::<Datastore>(&disk.datastore()).map(|_| ()))
 }
 
-/// Completes what a specification leaves open: the machine stays where it is as far as it can.
+/// Completes what a specification leaves open: the machine stays where it is as far as it can. `kept` are the datastores of
+/// files that stay where they are.
 ///
 /// - `InvalidArgument` for a pool that is needed and missing, a host of another compute resource than the pool's, or a disk
 ///   that the machine does not have;
@@ -58,6 +62,7 @@ pub(super) fn resolve<T>(
     moref: &Moref,
     machine: &VirtualMachine,
     spec: &VirtualMachineRelocateSpec,
+    kept: &[Moref],
     as_template: bool,
 ) -> Result<Destination, Fault> {
     let old_host = machine.runtime().host();
@@ -103,6 +108,7 @@ pub(super) fn resolve<T>(
     let mut wanted: Vec<Moref> = vec![datastore.clone()];
     wanted.extend(disks.iter().map(|(_, datastore)| datastore.clone()));
     wanted.iter().try_for_each(|datastore| check_datastore(call, datastore))?;
+    wanted.extend(kept.iter().cloned());
     let host = match spec.host() {
         Some(host) => {
             if owner_of(call, &host)? != owner {
@@ -118,6 +124,29 @@ pub(super) fn resolve<T>(
         None => choose_host(call, moref, machine, &owner, old_host.as_ref(), &wanted)?,
     };
     Ok(Destination { pool, owner, host, datastore, disks })
+}
+
+/// The datastores of the files that stay where they are when a machine moves as the specification says: disks that are not
+/// asked to go elsewhere, the files that disks are linked to, and images.
+pub(super) fn staying(machine: &VirtualMachine, spec: &VirtualMachineRelocateSpec) -> Vec<Moref> {
+    let moves_home = spec.datastore().is_some_and(|datastore| machine.datastore().first() != Some(datastore));
+    let mut kept: Vec<Moref> = Vec::new();
+    for device in machine.config().iter().flat_map(|config| config.hardware().device().iter()) {
+        let file = device.backing().and_then(|backing| backing.downcast::<VirtualDeviceFileBackingInfo>());
+        let moves = moves_home || spec.disk().iter().any(|disk| disk.disk_id() == device.key());
+        match chain::backing(device) {
+            Some(backing) if moves => {
+                let below = chain::files(backing).into_iter().skip(1);
+                let below = below.filter(|_| !relocate::moves_parents(spec, device.key()));
+                kept.extend(below.filter_map(|file| file.datastore()));
+            }
+            Some(backing) => kept.extend(chain::files(backing).into_iter().filter_map(|file| file.datastore())),
+            None => kept.extend(file.and_then(|file| file.datastore())),
+        }
+    }
+    kept.sort();
+    kept.dedup();
+    kept
 }
 
 fn owner_of<T>(call: &Call<'_, T>, host: &Moref) -> Result<Moref, Fault> {
@@ -138,7 +167,8 @@ fn check_datastore<T>(call: &Call<'_, T>, datastore: &Moref) -> Result<(), Fault
     Ok(())
 }
 
-fn check_mounts<T>(call: &Call<'_, T>, host: &Moref, datastores: &[Moref]) -> Result<(), Fault> {
+/// `InvalidDatastore` if the host does not have one of the datastores.
+pub(super) fn check_mounts<T>(call: &Call<'_, T>, host: &Moref, datastores: &[Moref]) -> Result<(), Fault> {
     let mounted = call.get::<HostSystem>(host)?.datastore();
     match datastores.iter().find(|datastore| !mounted.contains(datastore)) {
         Some(missing) => {
@@ -216,7 +246,8 @@ pub(crate) fn check_relocation<T>(
 ) -> Result<(), Fault> {
     let machine = call.get::<VirtualMachine>(moref)?;
     let is_template = machine.config().is_some_and(|config| config.template());
-    let target = resolve(call, moref, machine, spec, is_template)?;
+    let kept = staying(machine, spec);
+    let target = resolve(call, moref, machine, spec, &kept, is_template)?;
     let datacenter = datacenter(call, moref)?;
     let site = Site { uuid: "", datacenter: &datacenter, host: &target.host, is_on: false, is_new: false };
     // Adapters that the move changes are checked when they are.

@@ -48,7 +48,9 @@ pub(crate) use create::{create, create_vm};
 pub(crate) use destination::{check_references as check_location, check_relocation, problems_on};
 pub(crate) use guest::{forget_addresses, tools_run};
 pub(crate) use lifecycle::unregister;
-pub(crate) use power::{booted, count_reservation, pause, reset_now, start, start_as_task, start_outside, stop};
+pub(crate) use power::{
+    booted, count_reservation, expect_cpu, expect_memory, pause, reset_now, start, start_as_task, start_outside, stop,
+};
 pub(crate) use reconfigure::{reconfigure, set_allocations};
 pub(crate) use register::register_vm;
 pub(crate) use relocate::evacuate;

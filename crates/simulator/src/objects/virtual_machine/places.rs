@@ -7,13 +7,15 @@ use vimsim_types::views::{
 use vimsim_types::{Fault, Moref, View};
 
 use super::device::Site;
-use super::{chain, disk, ethernet};
+use super::{chain, destination, disk, ethernet};
 use crate::call::Call;
 use crate::files::{edit, fault};
 use crate::objects::datastore;
 use crate::walk::remove_reference;
 
 /// Brings `datastore`, `network` and `guest.net` up to what the devices say, and the references back.
+///
+/// - `InvalidDatastore` for a file on a datastore that the machine's host does not have; `InsufficientStorageSpace`.
 pub(super) fn refresh<T>(
     call: &mut Call<'_, T>,
     site: &Site<'_>,
@@ -52,6 +54,7 @@ pub(super) fn refresh<T>(
         }
     }
     expect_hosts(call, site, home)?;
+    destination::check_mounts(call, site.host, &datastores)?;
     account(call, moref, machine)?;
     set_datastores(call, moref, machine, datastores)?;
     set_networks(call, moref, machine, networks)?;

@@ -124,22 +124,36 @@ fn check_resources<T>(call: &Call<'_, T>, moref: &Moref) -> Result<(), Fault> {
     let reserved =
         |allocation: Option<&ResourceAllocationInfo>| allocation.and_then(|it| it.reservation()).unwrap_or(0);
     let (cpu, memory) = (reserved(config.cpu_allocation()), reserved(config.memory_allocation()));
-    let unreserved = pool.runtime().cpu().unreserved_for_vm();
-    if cpu > 0 && cpu > unreserved {
-        let detail = InsufficientCpuResourcesFault::with(|fault| {
-            fault.set_unreserved(unreserved).set_requested(cpu);
-        });
-        return Err(Fault::new(detail, format!("{cpu} MHz are reserved for it, and the pool has {unreserved} left")));
+    if cpu > 0 {
+        expect_cpu(cpu, pool.runtime().cpu().unreserved_for_vm())?;
     }
-    let (unreserved, memory) = (pool.runtime().memory().unreserved_for_vm(), memory.saturating_mul(1 << 20));
-    if memory > 0 && memory > unreserved {
-        let detail = InsufficientMemoryResourcesFault::with(|fault| {
-            fault.set_unreserved(unreserved).set_requested(memory);
-        });
-        let why = format!("{memory} bytes of memory are reserved for it, and the pool has {unreserved} left");
-        return Err(Fault::new(detail, why));
+    if memory > 0 {
+        expect_memory(memory.saturating_mul(1 << 20), pool.runtime().memory().unreserved_for_vm())?;
     }
     Ok(())
+}
+
+/// `InsufficientCpuResourcesFault` if this many MHz are asked for, and not so many left.
+pub(crate) fn expect_cpu(requested: i64, unreserved: i64) -> Result<(), Fault> {
+    if requested <= unreserved {
+        return Ok(());
+    }
+    let detail = InsufficientCpuResourcesFault::with(|fault| {
+        fault.set_unreserved(unreserved).set_requested(requested);
+    });
+    Err(Fault::new(detail, format!("{requested} MHz are reserved for it, and the pool has {unreserved} left")))
+}
+
+/// `InsufficientMemoryResourcesFault` if this many bytes are asked for, and not so many left.
+pub(crate) fn expect_memory(requested: i64, unreserved: i64) -> Result<(), Fault> {
+    if requested <= unreserved {
+        return Ok(());
+    }
+    let detail = InsufficientMemoryResourcesFault::with(|fault| {
+        fault.set_unreserved(unreserved).set_requested(requested);
+    });
+    let why = format!("{requested} bytes of memory are reserved for it, and the pool has {unreserved} left");
+    Err(Fault::new(detail, why))
 }
 
 /// Moves a machine that does not run to another host of its compute resource.

@@ -49,7 +49,8 @@ pub(super) fn migrate_vm(call: &mut Call<'_, VirtualMachine>, request: MigrateVM
     }
     call.start_task(move |call| {
         let this = call.moref();
-        destination::resolve(call, &this, call.this()?, &spec, false)?;
+        let machine = call.this()?;
+        destination::resolve(call, &this, machine, &spec, &destination::staying(machine, &spec), false)?;
         let existing = call.this()?.runtime().power_state();
         if let Some(wanted) = request.state().filter(|wanted| *wanted != existing) {
             return Err(power::invalid_power_state(wanted, existing));
@@ -67,7 +68,8 @@ pub(crate) fn relocate<T>(
     let old = call.get::<VirtualMachine>(moref)?.clone();
     let is_template = old.config().is_some_and(|config| config.template());
     let spec = &with_pool_s_host(call, spec)?;
-    let mut target = destination::resolve(call, moref, &old, spec, is_template)?;
+    let kept = destination::staying(&old, spec);
+    let mut target = destination::resolve(call, moref, &old, spec, &kept, is_template)?;
     if is_template {
         // The pool only says which compute resource it goes to.
         target.pool = None;
@@ -166,7 +168,7 @@ fn refer<T>(
 }
 
 /// Whether the files that a disk is linked to move with it.
-fn moves_parents(spec: &VirtualMachineRelocateSpec, disk: i32) -> bool {
+pub(super) fn moves_parents(spec: &VirtualMachineRelocateSpec, disk: i32) -> bool {
     let own = spec.disk().iter().find(|locator| locator.disk_id() == disk).and_then(|it| it.disk_move_type());
     let name = own.or(spec.disk_move_type());
     let kind = name.and_then(|name| DiskMove::from_name(name));

@@ -13,7 +13,24 @@ pub(super) struct Dangling {
     from: Moref,
     pub(super) kind: &'static str,
     pub(super) property: &'static str,
+    /// Where in the property.
+    path: String,
     to: Moref,
+}
+
+/// Where in a value a reference is.
+fn path_to(value: &Value, moref: &Moref) -> Option<String> {
+    match value {
+        Value::Object(object) => {
+            let mut fields = object.kind().info().fields().iter().zip(object.slots());
+            fields.find_map(|(field, value)| Some(format!(".{}{}", field.name, path_to(value, moref)?)))
+        }
+        Value::List(list) => {
+            let mut items = list.items().iter().enumerate();
+            items.find_map(|(at, item)| Some(format!("[{at}]{}", path_to(item, moref)?)))
+        }
+        _ => (value.moref().as_ref() == Some(moref)).then(String::new),
+    }
 }
 
 /// The references in a property.
@@ -36,7 +53,8 @@ pub(super) fn dangling(snapshot: &Snapshot) -> Vec<Dangling> {
         let kind = object.moref().kind();
         for (field, value) in kind.info().fields().iter().zip(object.properties().slots()) {
             for to in references(value).into_iter().filter(|to| snapshot.object(to).is_none()) {
-                all.push(Dangling { from: object.moref().clone(), kind: kind.name(), property: field.name, to });
+                let path = path_to(value, &to).unwrap_or_default();
+                all.push(Dangling { from: object.moref().clone(), kind: kind.name(), property: field.name, path, to });
             }
         }
     }
@@ -68,7 +86,7 @@ pub(super) fn unreferenced(snapshot: &Snapshot) -> BTreeSet<ArcStr> {
 pub(super) fn check(snapshot: &Snapshot, baseline: &Baseline, wrong: &mut Wrong) {
     for found in dangling(snapshot) {
         wrong.unless(baseline.dangling.contains(&(found.kind, found.property)), || {
-            format!("{}.{} refers to {}, which is not there", found.from, found.property, found.to)
+            format!("{}.{}{} refers to {}, which is not there", found.from, found.property, found.path, found.to)
         });
     }
     for left in unreferenced(snapshot).difference(&baseline.unreferenced) {
