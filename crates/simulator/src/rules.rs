@@ -10,6 +10,7 @@ use vimsim_types::views::{
 use vimsim_types::{Moref, Object};
 
 use crate::kinds::Kinds;
+use crate::objects::alarm_manager;
 
 /// The rules of a vSphere inventory.
 pub(crate) struct InventoryRules {
@@ -60,7 +61,14 @@ pub(crate) fn path_key(path: &str) -> IndexKey {
 impl Rules for InventoryRules {
     fn derive(&self, transaction: &mut Transaction, touched: &[Moref]) {
         for moref in touched {
-            let Some(object) = transaction.object(moref) else { continue };
+            let Some(object) = transaction.object(moref) else {
+                if moref.is::<ManagedEntity>()
+                    && let Err(fault) = alarm_manager::forget_entity(transaction, moref)
+                {
+                    tracing::error!(%moref, %fault, "the alarms of an entity that is gone could not be removed");
+                }
+                continue;
+            };
             let Some(table) = self.kinds.table(object.moref().kind()) else { continue };
             for rule in &table.derive {
                 if let Err(fault) = rule(transaction, moref) {

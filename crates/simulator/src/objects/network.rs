@@ -6,7 +6,10 @@
 use std::collections::BTreeSet;
 
 use vimsim_types::method::DestroyNetwork;
-use vimsim_types::views::{ComputeResource, Datacenter, HostSystem, ManagedEntity, Network};
+use vimsim_types::views::{
+    ComputeResource, Datacenter, HostSystem, ManagedEntity, Network, VirtualDevice,
+    VirtualEthernetCardNetworkBackingInfo, VirtualMachineSnapshot,
+};
 use vimsim_types::{ArcStr, Fault, Moref, Object, View};
 
 use super::{distributed_virtual_switch, folder, managed_entity};
@@ -59,7 +62,29 @@ pub(crate) fn remove<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fau
     if let Some(datacenter) = call.datacenter_of(moref) {
         remove_reference(&mut call.edit::<Datacenter>(&datacenter)?.network_mut(), moref);
     }
+    forget_in_snapshots(call, moref)?;
     managed_entity::remove(call, moref)
+}
+
+/// Has the adapters that machines had when snapshots were taken know only the name of a network that is no more.
+fn forget_in_snapshots<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fault> {
+    let is_on = |device: &VirtualDevice| {
+        let backing = device.backing().and_then(|it| it.downcast::<VirtualEthernetCardNetworkBackingInfo>());
+        backing.is_some_and(|backing| backing.network().as_ref() == Some(moref))
+    };
+    let snapshots =
+        call.objects().filter_map(|object| Some((object.moref(), object.view::<VirtualMachineSnapshot>()?)));
+    let on = snapshots.filter(|(_, snapshot)| snapshot.config().hardware().device().iter().any(is_on));
+    let on: Vec<Moref> = on.map(|(moref, _)| moref.clone()).collect();
+    for snapshot in on {
+        let config = call.edit::<VirtualMachineSnapshot>(&snapshot)?.config_mut();
+        for device in config.hardware_mut().device_mut().iter_mut().filter(|device| is_on(device)) {
+            if let Some(backing) = device.backing_mut().downcast_mut::<VirtualEthernetCardNetworkBackingInfo>() {
+                backing.set_network(None);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Connects a host to a network, if it is not already.

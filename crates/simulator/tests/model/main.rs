@@ -8,7 +8,9 @@
 
 mod chooser;
 mod driver;
+mod emptied;
 mod errors;
+mod follower;
 mod invariants;
 mod operations;
 mod random;
@@ -21,6 +23,7 @@ use vimsim_simulator::{Config, Model, Service};
 
 use crate::chooser::{Chooser, Left};
 use crate::driver::{Run, lock};
+use crate::follower::Follower;
 use crate::invariants::{Baseline, Wrong};
 use crate::random::Random;
 
@@ -42,8 +45,8 @@ impl Settings {
         };
         Self {
             seed: number("SEED", 1),
-            operations: number("OPERATIONS", 12_000) as usize,
-            clients: number("CLIENTS", 1).max(1) as usize,
+            operations: number("OPERATIONS", 100_000) as usize,
+            clients: number("CLIENTS", 8).max(1) as usize,
             round: number("ROUND", 250).max(1) as usize,
             survey: number("SURVEY", 0) > 0,
         }
@@ -82,6 +85,7 @@ async fn whatever_clients_do_the_inventory_stays_whole() {
     let run = Arc::new(Run::new(service.clone()).await);
     let baseline = Baseline::of(&service.snapshot());
     let left = Left::default();
+    let mut follower = Follower::new(&run).await;
     let mut choosers: Vec<Chooser> = (0..settings.clients)
         .map(|client| {
             let random = Random::new(settings.seed.wrapping_mul(1_000_003).wrapping_add(client as u64));
@@ -107,7 +111,7 @@ async fn whatever_clients_do_the_inventory_stays_whole() {
         done += settings.clients * settings.round;
         let known = lock(&left).clone();
         rest(&service).await;
-        check(&run, &baseline, &known, settings.round > 20 || done % 200 == 0).await;
+        check(&run, &mut follower, &baseline, &known, settings.round > 20 || done % 200 == 0).await;
         if settings.survey {
             run.survey(&mut surveyed);
         } else if let Some(failure) = run.failure() {
@@ -117,6 +121,10 @@ async fn whatever_clients_do_the_inventory_stays_whole() {
             early = resident();
         }
     }
+    let mut wrong = Wrong::default();
+    emptied::check(&run, &mut wrong).await;
+    follower.check(&run, &mut wrong).await;
+    assert!(wrong.0.is_empty(), "{settings:?}:\n{}", wrong.0.join("\n"));
     print_counts(&run);
     assert!(surveyed.is_empty(), "{} kinds of failures", surveyed.len());
     eprintln!("{done} operations in {:.1} s, {early} MiB at half, {} MiB", begun.elapsed().as_secs_f64(), resident());
@@ -134,12 +142,13 @@ async fn rest(service: &Service) {
 }
 
 /// Looks for what is wrong now that all clients rest; `all` also reads everything, and looks at the files.
-async fn check(run: &Run, baseline: &Baseline, left: &[String], all: bool) {
+async fn check(run: &Run, follower: &mut Follower, baseline: &Baseline, left: &[String], all: bool) {
     let snapshot = run.service.snapshot();
     let mut wrong: Wrong = invariants::check_quiet(&snapshot, baseline);
     if all {
         invariants::read::check(run, &snapshot, &mut wrong).await;
         invariants::files::check(run, &snapshot, left, &mut wrong).await;
+        follower.check(run, &mut wrong).await;
     }
     errors::taken().into_iter().for_each(|error| wrong.0.push(format!("an error was logged: {error}")));
     wrong.0.into_iter().for_each(|wrong| run.fail(wrong));

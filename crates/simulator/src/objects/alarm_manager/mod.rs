@@ -4,6 +4,7 @@ mod built_in;
 mod compare;
 mod trigger;
 
+use vimsim_registry::Transaction;
 use vimsim_types::enums::{
     HostSystemConnectionState, HostSystemPowerState, ManagedEntityStatus, MetricAlarmOperator, StateAlarmOperator,
     VirtualMachinePowerState,
@@ -89,6 +90,17 @@ pub(crate) fn moref() -> Moref {
 fn alarms(inventory: &impl Inventory) -> Vec<Moref> {
     let triggers = inventory.find(&moref()).and_then(|manager| manager.private::<Triggers>());
     triggers.map_or_else(Vec::new, |triggers| triggers.alarms().to_vec())
+}
+
+/// Removes the alarms that were defined on what is gone.
+pub(crate) fn forget_entity(transaction: &mut Transaction, gone: &Moref) -> Result<(), Fault> {
+    let is_of = |alarm: &Moref| transaction.view::<Alarm>(alarm).is_some_and(|it| it.info().entity() == *gone);
+    let defined: Vec<Moref> = alarms(&*transaction).into_iter().filter(is_of).collect();
+    if defined.is_empty() {
+        return Ok(());
+    }
+    defined.iter().for_each(|alarm| transaction.remove(alarm));
+    trigger::recompile(transaction, |alarms| alarms.retain(|alarm| !defined.contains(alarm)))
 }
 
 /// The event argument that names an alarm.
