@@ -162,8 +162,7 @@ def sizes_are_true(world, machine):
     committed = sum(usage.committed for usage in machine.storage.perDatastoreUsage)
     assert committed == machine.summary.storage.committed
     data = sum(file.uniqueSize for file in machine.layoutEx.file if file.type == "diskExtent")
-    # The disks that only a snapshot still has are in the layout, and not yet in the sum.
-    assert committed == data or machine.snapshot and committed < data, (committed, machine.layoutEx.file)
+    assert committed == data, (committed, machine.layoutEx.file)
 
 
 def made_from_nothing(world):

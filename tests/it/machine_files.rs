@@ -161,6 +161,57 @@ async fn a_new_disk_does_not_take_the_file_of_another() {
     run(&client, &machine(), add_disk("[LocalDS_0] DC0_H0_VM0/new.vmdk")).await;
 }
 
+/// What the machine's disks take, as `storage` and as `layoutEx` have it.
+async fn sums(client: &Client) -> (i64, i64) {
+    let long = |value: &Value| if let Value::Long(number) = value { *number } else { 0 };
+    let usage = client.property(&machine(), "storage.perDatastoreUsage").await.unwrap();
+    let used = usage.items().iter().map(|usage| long(usage.object().unwrap().field("committed"))).sum();
+    let layout = client.property(&machine(), "layoutEx.file").await.unwrap();
+    let files = layout.items().iter().filter_map(Value::object);
+    let data = files.filter(|file| file.field("type").text() == Some("diskExtent"));
+    (used, data.map(|file| long(file.field("uniqueSize"))).sum())
+}
+
+async fn free(client: &Client) -> Value {
+    let datastore = client.property(&machine(), "datastore").await.unwrap().items()[0].moref().unwrap();
+    client.property(&datastore, "summary.freeSpace").await.unwrap()
+}
+
+#[tokio::test]
+async fn the_disks_of_snapshots_are_counted_and_follow_their_datastore_s_name() {
+    let (_simulator, client) = start().await;
+    client.run(&machine(), PowerOffVMTask::new()).await.unwrap();
+    let datastore = client.property(&machine(), "datastore").await.unwrap().items()[0].moref().unwrap();
+    let before = (sums(&client).await, free(&client).await);
+    run(&client, &machine(), add_disk("[LocalDS_0] DC0_H0_VM0/kept.vmdk")).await;
+    let with_disk = (sums(&client).await, free(&client).await);
+    assert_eq!((with_disk.0.0, with_disk.0.0), (before.0.0 + (1 << 20), with_disk.0.1));
+    let kept = take(&client, &machine(), "with the disk").await;
+    let devices = client.property(&machine(), "config.hardware.device").await.unwrap();
+    let added = devices.items().iter().filter_map(Value::object).rfind(|it| it.is::<VirtualDisk>()).unwrap();
+    let remove = ReconfigVMTask::with(|request| {
+        request.spec_mut().push_device_change(VirtualDeviceConfigSpec::with(|change| {
+            change.set_operation(VirtualDeviceConfigSpecOperation::Remove);
+            change.set_file_operation(VirtualDeviceConfigSpecFileOperation::Destroy);
+            change.set_device(VirtualDisk::from_object(added.clone()).unwrap());
+        }));
+    });
+    run(&client, &machine(), remove).await;
+    assert_eq!((sums(&client).await, free(&client).await), with_disk);
+
+    let rename = RenameDatastore::with(|request| _ = request.set_new_name("other"));
+    client.call(&datastore, rename).await.unwrap();
+    let all = files(&client, &machine()).await;
+    assert!(all.iter().all(|(name, ..)| name.starts_with("[other] ")), "{all:?}");
+    let listed = client.property(&machine(), "layout.snapshot").await.unwrap();
+    let listed = listed.items()[0].object().unwrap().field("snapshotFile").clone();
+    assert!(listed.items().iter().all(|file| file.text().unwrap().starts_with("[other] ")), "{listed:?}");
+    assert_eq!((sums(&client).await, free(&client).await), with_disk);
+
+    run(&client, &kept, RemoveSnapshotTask::with(|request| _ = request.set_remove_children(false))).await;
+    assert_eq!((sums(&client).await, free(&client).await), before);
+}
+
 #[tokio::test]
 async fn files_ask_for_the_privileges_of_datastores() {
     let (simulator, client) = start().await;

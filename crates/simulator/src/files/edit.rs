@@ -550,7 +550,9 @@ pub(crate) fn release_disks(
         let Some(path) = file.split_once(']').map(|(_, path)| path.trim()) else { continue };
         let described = machine::describe(before, disk);
         let extent = path::join(path::split(path).0, &described.extent(path::split(path).1));
-        let (modified, size) = (before.modified(), described.capacity);
+        // What is below stays with the snapshots.
+        let size = if described.parent.is_some() { 0 } else { described.capacity };
+        let modified = before.modified();
         let is_deleted = deleted.contains(&disk.key());
         let files = transaction.private::<Files>(&datastore)?;
         if is_deleted {

@@ -80,7 +80,9 @@ pub(crate) fn sizes(moref: &Moref, machine: &VirtualMachine) -> BTreeMap<String,
     let chain =
         |flat| std::iter::successors(Some(flat), |flat: &&VirtualDiskFlatVer2BackingInfo| flat.parent()).take(1_000);
     let disks = disks.flat_map(chain).map(|flat| flat.file_name());
-    for file in home.into_iter().chain(disks) {
+    let kept = machine.layout_ex().filter(|kept| !kept.snapshot().is_empty());
+    let kept = kept.into_iter().flat_map(|kept| kept.file().iter().map(|file| file.name()));
+    for file in home.into_iter().chain(disks).chain(kept) {
         let datastore = file.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(name, _)| name);
         datastores.extend(datastore.filter(|name| !datastores.contains(name)));
     }

@@ -10,7 +10,7 @@ use vimsim_types::{ArcStr, DateTime, View};
 
 use super::content::Blob;
 use super::disk::Disk;
-use super::{machine, path};
+use super::{machine, path, renamed};
 
 /// What is in a file.
 #[derive(Clone)]
@@ -108,6 +108,29 @@ impl Files {
         let as_text = |bound: &Bound<String>| bound.as_ref().map(|text| ArcStr::from(text.as_str()));
         let range = (as_text(&first), as_text(&end));
         self.entries.range(range).filter(move |(known, _)| path::below(known, folder).is_some())
+    }
+
+    /// Puts another name of the datastore into the descriptors and configurations that are kept.
+    pub(super) fn rename(&mut self, old: &str, new: &str) {
+        let renamed: Vec<(ArcStr, Entry)> = self
+            .entries
+            .iter()
+            .filter_map(|(path, entry)| {
+                let Entry::Is(Item::File(file)) = entry else { return None };
+                let content = match &file.content {
+                    Content::Disk(disk) => {
+                        let parent = Some(renamed::path(disk.parent.as_deref()?, old, new)?);
+                        Content::Disk(Arc::new(Disk { parent, ..Disk::clone(disk) }))
+                    }
+                    Content::Machine(config) => Content::Machine(renamed::configuration(config, old, new)?),
+                    Content::Bytes(_) => return None,
+                };
+                Some((path.clone(), Entry::Is(Item::File(File { content, ..file.clone() }))))
+            })
+            .collect();
+        for (path, entry) in renamed {
+            self.entries.insert_mut(path, entry);
+        }
     }
 
     /// Whether nothing is kept at all.

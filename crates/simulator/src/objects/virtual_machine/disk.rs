@@ -7,7 +7,7 @@ use vimsim_types::views::{
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
 use super::device::{self, Site};
-use super::{chain, snapshot};
+use super::{chain, snapshot, summary};
 use crate::call::Call;
 use crate::files::{edit, fault};
 
@@ -291,11 +291,11 @@ fn grouped(number: i64) -> String {
     out
 }
 
-/// The size and the thin provisioning of every disk, with its datastore.
+/// The size and the thin provisioning of every disk, with its datastore: also of those that only a snapshot still has.
 pub(super) fn usage(machine: &VirtualMachine) -> Vec<(Moref, i64, bool)> {
     let Some(config) = machine.config() else { return Vec::new() };
     let disks = config.hardware().device().iter().filter_map(|device| device.downcast::<VirtualDisk>());
-    disks
+    let mut usage: Vec<_> = disks
         .filter_map(|disk| {
             let backing = disk.backing()?;
             let datastore = backing.downcast::<VirtualDeviceFileBackingInfo>()?.datastore()?;
@@ -309,7 +309,20 @@ pub(super) fn usage(machine: &VirtualMachine) -> Vec<(Moref, i64, bool)> {
             let size = disk.capacity_in_bytes().unwrap_or_else(|| disk.capacity_in_kb().saturating_mul(1024));
             Some((datastore, size, is_thin))
         })
-        .collect()
+        .collect();
+    if let Some(kept) = machine.layout_ex().filter(|kept| !kept.snapshot().is_empty()) {
+        let known: Vec<ArcStr> =
+            chain::backings(config).flat_map(chain::files).map(|file| summary::disk_files(file)[0].0.clone()).collect();
+        let folder = |file: &str| DatastorePath::parse(file).map(|path| path.parent());
+        let linked: Vec<_> = snapshot::linked_files(machine).iter().map(|file| folder(file)).collect();
+        for file in kept.file().iter().filter(|file| !known.contains(file.name())) {
+            if let Some(datastore) = snapshot::datastore_of(file).filter(|_| file.size() > 0) {
+                let is_thin = file.unique_size() == Some(0) || linked.contains(&folder(file.name()));
+                usage.push((datastore, file.size(), is_thin));
+            }
+        }
+    }
+    usage
 }
 
 #[cfg(test)]

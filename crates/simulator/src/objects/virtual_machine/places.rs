@@ -7,7 +7,7 @@ use vimsim_types::views::{
 use vimsim_types::{Fault, Moref, View};
 
 use super::device::Site;
-use super::{chain, destination, disk, ethernet};
+use super::{chain, destination, disk, ethernet, snapshot};
 use crate::call::Call;
 use crate::files::{edit, fault};
 use crate::objects::datastore;
@@ -51,6 +51,15 @@ pub(super) fn refresh<T>(
             let network = ethernet::network_of(call, site, device).filter(|network| call.object(network).is_some());
             adapters.push(adapter(call, machine, card, network.as_ref()));
             networks.extend(network.filter(|network| !networks.contains(network)));
+        }
+    }
+    // A disk that only a snapshot still has may be on another one. Where its files are may have changed.
+    if machine.layout_ex().is_some() {
+        snapshot::keep_layout(call, machine);
+    }
+    for datastore in snapshot::datastores(machine) {
+        if !datastores.contains(&datastore) && call.object(&datastore).is_some() {
+            datastores.push(datastore);
         }
     }
     expect_hosts(call, site, home)?;

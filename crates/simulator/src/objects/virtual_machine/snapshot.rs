@@ -298,24 +298,24 @@ pub(super) fn keep_layout<T>(call: &Call<'_, T>, machine: &mut VirtualMachine) {
         return;
     };
     let mut layout = VirtualMachineFileLayoutEx::new();
-    let mut files: Vec<(String, &'static str, i64, bool)> = Vec::new();
-    let mut add = |path: String, kind: &'static str, size: i64, is_thin: bool| {
+    let mut files: Vec<(String, &'static str, i64, bool, Option<Moref>)> = Vec::new();
+    let mut add = |path: String, kind: &'static str, size: i64, is_thin: bool, datastore: Option<Moref>| {
         let at = files.iter().position(|(known, ..)| *known == path).unwrap_or_else(|| {
-            files.push((path, kind, size, is_thin));
+            files.push((path, kind, size, is_thin, datastore));
             files.len() - 1
         });
         i32::try_from(at).unwrap_or(i32::MAX)
     };
-    add(directory.join(&format!("{stem}.vmsd")).to_string(), "snapshotList", 0, false);
+    add(directory.join(&format!("{stem}.vmsd")).to_string(), "snapshotList", 0, false, None);
     for node in nodes {
         let name = format!("{stem}-Snapshot{}", node.id());
         let Some(snapshot) = call.view::<VirtualMachineSnapshot>(&node.snapshot()) else { continue };
         let hardware = snapshot.config().hardware();
-        let data = add(directory.join(&format!("{name}.vmsn")).to_string(), "snapshotData", STATE, false);
+        let data = add(directory.join(&format!("{name}.vmsn")).to_string(), "snapshotData", STATE, false, None);
         let memory = match node.state() {
             Power::PoweredOn => {
                 let size = i64::from(hardware.memory_mb()).saturating_mul(1 << 20);
-                add(directory.join(&format!("{name}.vmem")).to_string(), "snapshotMemory", size, false)
+                add(directory.join(&format!("{name}.vmem")).to_string(), "snapshotMemory", size, false, None)
             }
             _ => -1,
         };
@@ -332,7 +332,8 @@ pub(super) fn keep_layout<T>(call: &Call<'_, T>, machine: &mut VirtualMachine) {
                         let is_thin = file.parent().is_none() && file.thin_provisioned() == Some(true);
                         let keys = summary::disk_files(file).map(|(path, kind)| {
                             let size = if kind == "diskExtent" && file.parent().is_none() { capacity } else { 0 };
-                            add(path.to_string(), kind, size, is_thin)
+                            let datastore = file.datastore().filter(|_| kind == "diskExtent");
+                            add(path.to_string(), kind, size, is_thin, datastore)
                         });
                         layout.push_chain(VirtualMachineFileLayoutExDiskUnit::with(|unit| _ = unit.set_file_key(keys)));
                     }
@@ -343,13 +344,25 @@ pub(super) fn keep_layout<T>(call: &Call<'_, T>, machine: &mut VirtualMachine) {
             layout.set_key(node.snapshot()).set_data_key(data).set_memory_key(memory).set_disk(disks);
         }));
     }
-    layout.set_file(files.iter().enumerate().map(|(at, (path, kind, size, is_thin))| {
+    layout.set_file(files.iter().enumerate().map(|(at, (path, kind, size, is_thin, datastore))| {
         VirtualMachineFileLayoutExFileInfo::with(|info| {
             info.set_key(i32::try_from(at).unwrap_or(i32::MAX)).set_name(path).set_type(*kind).set_size(*size);
             info.set_unique_size(if *is_thin { 0 } else { *size });
+            info.set_backing_object_id(datastore.as_ref().map(|datastore| datastore.value()));
         })
     }));
     machine.set_layout_ex(layout);
+}
+
+/// The datastore of the data of a disk, as [`keep_layout`] wrote it down where clients do not see it.
+pub(super) fn datastore_of(file: &VirtualMachineFileLayoutExFileInfo) -> Option<Moref> {
+    file.backing_object_id().map(|value| Moref::of::<Datastore>(value.as_str()))
+}
+
+/// The datastores of the disks of the machine's snapshots.
+pub(super) fn datastores(machine: &VirtualMachine) -> Vec<Moref> {
+    let kept = machine.layout_ex().filter(|kept| !kept.snapshot().is_empty());
+    kept.into_iter().flat_map(|kept| kept.file().iter()).filter_map(datastore_of).collect()
 }
 
 /// Makes the machine what it was at a snapshot again. Its name and its place in the inventory stay.
