@@ -16,6 +16,7 @@ mod first_class_disks;
 mod hostile;
 mod inventory;
 mod load;
+mod luns;
 mod machine_files;
 mod machines;
 mod networks;

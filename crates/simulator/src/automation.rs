@@ -1,4 +1,4 @@
-//! What the Automation API keeps that no managed object shows. It lies beside the properties of the search index, so that
+//! What the Automation API keeps that no managed object shows, and how LUNs are partitioned. It lies beside the properties of the search index, so that
 //! it is part of each snapshot, and a write that fails changes nothing of it.
 
 use std::any::{Any, type_name};
@@ -12,6 +12,7 @@ use vimsim_types::{Fault, Moref, TypeId};
 use crate::cluster_modules::Modules;
 use crate::config::Product;
 use crate::data_sets::DataSets;
+use crate::luns::Tables;
 use crate::objects::authorization_manager::Access;
 use crate::objects::service_instance;
 use crate::service::Service;
@@ -24,6 +25,7 @@ pub(crate) struct Automation {
     pub(crate) modules: Modules,
     pub(crate) tags: Tags,
     pub(crate) data_sets: DataSets,
+    pub(crate) luns: Tables,
     /// What [`Service::change_kept`] keeps, by the name of its type.
     kept: BTreeMap<&'static str, Arc<dyn Any + Send + Sync>>,
 }

@@ -18,6 +18,7 @@ mod guest;
 mod kind;
 mod kinds;
 mod library_files;
+mod luns;
 mod model;
 pub(crate) mod objects;
 mod rules;

@@ -4,15 +4,16 @@
 //! `virtual_machine::places`; `summary` and `info` follow from them and from the space that is in use.
 
 use vimsim_registry::Transaction;
-use vimsim_types::enums::DatastoreSummaryMaintenanceModeState;
+use vimsim_types::enums::{DatastoreSummaryMaintenanceModeState, VirtualMachinePowerState};
 use vimsim_types::method::{
     DatastoreEnterMaintenanceMode, DatastoreExitMaintenanceModeTask, DestroyDatastore, IsClusteredVmdkEnabled,
-    RefreshDatastore, RefreshDatastoreStorageInfo, RenameDatastore,
+    RefreshDatastore, RefreshDatastoreStorageInfo, RenameDatastore, UpdateVirtualMachineFilesTask,
 };
 use vimsim_types::views::{
     Datacenter, Datastore, DatastoreDestroyedEvent, DatastoreEventArgument, DatastoreHostMount, DatastoreInfo,
-    HostDatastoreBrowser, HostSystem, InsufficientStorageSpace, InvalidState, LocalDatastoreInfo, StorageIORMInfo,
-    StoragePlacementResult, VirtualMachine, VsanDatastoreInfo,
+    HostDatastoreBrowser, HostSystem, InsufficientStorageSpace, InvalidDatastore, InvalidPowerState, InvalidState,
+    LocalDatastoreInfo, StorageIORMInfo, StoragePlacementResult, UpdateVirtualMachineFilesResult,
+    UpdateVirtualMachineFilesResultFailedVmFileInfo, VirtualMachine, VsanDatastoreInfo,
 };
 use vimsim_types::{ArcStr, EnumView, Fault, Moref, View};
 
@@ -20,6 +21,7 @@ use super::{folder, host_datastore_browser, managed_entity, network, storage_pod
 use crate::call::Call;
 use crate::files::{Files, renamed};
 use crate::kind::Kind;
+use crate::luns;
 use crate::walk::remove_reference;
 
 pub(crate) fn kind() -> Kind<Datastore> {
@@ -30,6 +32,7 @@ pub(crate) fn kind() -> Kind<Datastore> {
         .write(destroy_datastore)
         .write(enter_maintenance_mode)
         .write(exit_maintenance_mode)
+        .write(update_virtual_machine_files)
         .read(|look: &crate::call::Look<'_, Datastore>, _: IsClusteredVmdkEnabled| look.this().map(|_| false))
         .derive(derive)
         .destroy(destroy)
@@ -121,7 +124,11 @@ pub(crate) fn mount<T>(
 /// Unmounts the datastore from a host.
 pub(crate) fn unmount<T>(call: &mut Call<'_, T>, datastore: &Moref, host: &Moref) -> Result<(), Fault> {
     call.edit::<Datastore>(datastore)?.host_mut().retain(|mount| mount.key() != *host);
-    remove_reference(&mut call.edit::<HostSystem>(host)?.datastore_mut(), datastore);
+    let properties = call.edit::<HostSystem>(host)?;
+    remove_reference(&mut properties.datastore_mut(), datastore);
+    if properties.config().and_then(|config| config.local_swap_datastore()).as_ref() == Some(datastore) {
+        properties.config_mut().set_local_swap_datastore(None);
+    }
     network::touch_parent(call, host)
 }
 
@@ -203,6 +210,9 @@ fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
         summary.set_name(&name).set_free_space(free);
         summary.set_accessible(hosts > 0).set_multiple_host_access(hosts > 1);
         datastore.info_mut().set_name(&name).set_free_space(free);
+        if name != old {
+            luns::rename(transaction, moref)?;
+        }
     }
     finish_evacuation(transaction, moref)?;
     storage_pod::touch_parent(transaction, moref)
@@ -287,6 +297,7 @@ pub(crate) fn destroy(call: &mut Call<'_, Datastore>) -> Result<(), Fault> {
         argument.set_name(datastore.name());
     });
     call.post(&this, DatastoreDestroyedEvent::with(|event| _ = event.set_datastore(argument)))?;
+    luns::free(call, &datastore)?;
     for mount in datastore.host() {
         unmount(call, &this, &mount.key())?;
     }
@@ -347,6 +358,44 @@ fn exit_maintenance_mode(call: &mut Call<'_, Datastore>, _: DatastoreExitMainten
             return Err(invalid_state(format!("the datastore '{}' is not in maintenance mode", call.this()?.name())));
         }
         set_mode(call, DatastoreSummaryMaintenanceModeState::Normal)
+    })
+}
+
+/// Has the machines on the datastore say where their files are now, that were elsewhere when a volume was mounted
+/// elsewhere. What was not changed because its machine runs is in the task's result.
+///
+/// - `InvalidDatastore` for a datastore that no host reaches, and `ManagedObjectNotFound` for one that does not exist.
+fn update_virtual_machine_files(
+    call: &mut Call<'_, Datastore>,
+    request: UpdateVirtualMachineFilesTask,
+) -> Result<Moref, Fault> {
+    let mut mounts: Vec<(ArcStr, ArcStr)> = Vec::new();
+    for pair in request.mount_path_datastore_mapping() {
+        let (moref, datastore) = (pair.datastore(), call.get::<Datastore>(&pair.datastore())?);
+        if !datastore.summary().accessible() {
+            let detail = InvalidDatastore::with(|fault| {
+                fault.set_datastore(moref).set_name(datastore.name());
+            });
+            return Err(Fault::new(detail, format!("no host can reach the datastore '{}'", datastore.name())));
+        }
+        mounts.push((pair.old_mount_path().clone(), datastore.name().clone()));
+    }
+    call.start_task(move |call| {
+        let this = call.moref();
+        let running = renamed::remount(call, &this, &mounts)?;
+        let failed = running.iter().filter_map(|moref| {
+            let machine = call.view::<VirtualMachine>(moref)?;
+            let detail = InvalidPowerState::with(|fault| {
+                fault.set_requested_state(VirtualMachinePowerState::PoweredOff);
+                fault.set_existing_state(machine.runtime().power_state());
+            });
+            let fault = Fault::new(detail, format!("the virtual machine '{}' runs", machine.name()));
+            Some(UpdateVirtualMachineFilesResultFailedVmFileInfo::with(|info| {
+                info.set_vm_file(machine.config().and_then(|config| config.files().vm_path_name()));
+                info.set_fault(fault.localized());
+            }))
+        });
+        Ok(UpdateVirtualMachineFilesResult::with(|result| _ = result.set_failed_vm_file(failed)))
     })
 }
 

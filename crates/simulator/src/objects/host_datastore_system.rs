@@ -16,9 +16,10 @@ use super::{datastore, host_managers, managed_entity};
 use crate::call::Call;
 use crate::files::Files;
 use crate::kind::Kind;
+use crate::luns;
 
 pub(crate) fn kind() -> Kind<HostDatastoreSystem> {
-    Kind::new()
+    luns::add_to_datastore_system(Kind::new())
         .write(create_local_datastore)
         .write(create_nas_datastore)
         .write(remove_datastore)
@@ -104,13 +105,13 @@ fn directory<T>(call: &Call<'_, T>, datacenter: &Moref, name: &str) -> Result<Op
 }
 
 /// The host whose datastore system this is.
-fn host(call: &Call<'_, HostDatastoreSystem>) -> Result<Moref, Fault> {
+pub(crate) fn host(call: &Call<'_, HostDatastoreSystem>) -> Result<Moref, Fault> {
     let this = call.moref();
     host_managers::host_of(call, &this).ok_or_else(|| crate::call::not_found(&this))
 }
 
 /// The datacenter of a host, and where a new datastore goes.
-fn place<T>(call: &Call<'_, T>, host: &Moref, folder: Option<&Moref>) -> Result<(Moref, Moref), Fault> {
+pub(crate) fn place<T>(call: &Call<'_, T>, host: &Moref, folder: Option<&Moref>) -> Result<(Moref, Moref), Fault> {
     let datacenter = call.datacenter_of(host);
     let datacenter = datacenter.ok_or_else(|| Fault::new(HostConfigFault::new(), "the host is in no datacenter"))?;
     let own = call.get::<Datacenter>(&datacenter)?.datastore_folder();
@@ -131,6 +132,13 @@ fn duplicate(name: &str, known: &Moref) -> Fault {
         fault.set_object(known.clone());
     })
     .into()
+}
+
+/// `DuplicateName` if the host, or another of its datacenter, has a datastore of this name.
+pub(crate) fn expect_new<T>(call: &Call<'_, T>, host: &Moref, name: &str) -> Result<(), Fault> {
+    expect_not_mounted(call, host, name)?;
+    let (datacenter, _) = place(call, host, None)?;
+    find(call, &datacenter, name).map_or(Ok(()), |known| Err(duplicate(name, &known)))
 }
 
 /// `DuplicateName` if the host mounts a datastore of this name.
@@ -248,7 +256,8 @@ fn create_nas<T>(call: &mut Call<'_, T>, folder: &Moref, spec: &HostNasVolumeSpe
     Ok(moref)
 }
 
-/// Unmounts a datastore from the host; one that no other host mounts leaves the inventory.
+/// Unmounts a datastore from the host; one that no other host mounts leaves the inventory. A VMFS volume is deleted, for all
+/// hosts.
 ///
 /// - `NotFound` if the host does not mount it;
 /// - `ResourceInUse` while virtual machines on this host use it, or any if this is its last host.
@@ -264,7 +273,7 @@ fn remove<T>(call: &mut Call<'_, T>, host: &Moref, moref: &Moref) -> Result<(), 
         let why = format!("the host '{}' does not mount '{}'", properties.name(), datastore.name());
         return Err(Fault::new(NotFound::new(), why));
     }
-    if datastore.host().len() == 1 {
+    if datastore.host().len() == 1 || luns::is_volume(datastore) {
         return datastore::destroy(&mut call.on(moref));
     }
     if let Some(machine) = properties.vm().iter().find(|machine| datastore.vm().contains(machine)) {

@@ -7,9 +7,10 @@ use vimsim_types::views::HostStorageSystem;
 use super::host_managers::{look_host, no_such, refreshed};
 use crate::call::Look;
 use crate::kind::Kind;
+use crate::luns;
 
 pub(crate) fn kind() -> Kind<HostStorageSystem> {
-    Kind::new()
+    luns::add_to_storage_system(Kind::new())
         .read(refreshed::<HostStorageSystem, RefreshStorageSystem>)
         .read(refreshed::<HostStorageSystem, RescanAllHba>)
         .read(refreshed::<HostStorageSystem, RescanVmfs>)

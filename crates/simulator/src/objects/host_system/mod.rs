@@ -34,6 +34,7 @@ use super::{compute_resource, internal_dynamic_type_manager, managed_entity, vir
 use crate::call::Call;
 use crate::containers;
 use crate::kind::Kind;
+use crate::luns;
 use crate::walk::remove_reference;
 
 use self::connection::{invalid_state, touch_compute_resource};
@@ -44,7 +45,7 @@ pub(crate) use license::licenses;
 pub(crate) use managers::{Managers, create_managers, of as managers, stores};
 pub(crate) use network::policy as switch_policy;
 pub(crate) use network_config::network_config;
-pub(crate) use storage::default_volumes;
+pub(crate) use storage::{boot_partitions, default_volumes, mounted, vmfs_volume};
 pub(crate) use summary::{derive, put};
 
 pub(crate) fn kind() -> Kind<HostSystem> {
@@ -98,7 +99,8 @@ pub(crate) fn insert<T>(
     }
     managers::insert(call, moref, &mut host, managers)?;
     call.insert(moref.clone(), host);
-    super::network::join_default_networks(call, moref)
+    super::network::join_default_networks(call, moref)?;
+    luns::discover(call, moref)
 }
 
 /// Tells of a new host, and connects it unless that is not wanted.
@@ -199,6 +201,7 @@ pub(crate) fn remove(call: &mut Call<'_, HostSystem>) -> Result<(), Fault> {
     }
     super::network::leave_all(call, &this, &host)?;
     super::datastore::unmount_all(call, &this, &host)?;
+    luns::forget_host(call, &this)?;
     for manager in managers::of(&host) {
         call.remove(&manager);
     }

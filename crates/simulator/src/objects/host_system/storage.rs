@@ -1,20 +1,23 @@
-//! A host's disks and file systems: one local disk, a CD drive, and the volumes of an ESXi installation.
+//! A host's disks and file systems: a CD drive, the disk with the volumes of an ESXi installation, a second local disk that
+//! nothing is on, and the LUNs that all hosts share.
 
 use vimsim_types::views::{
     HostBlockAdapterTargetTransport, HostBlockHba, HostDatastoreSystemCapabilities, HostDiagnosticPartition,
-    HostDiskDimensionsLba, HostFileSystemMountInfo, HostFileSystemVolume, HostFileSystemVolumeInfo, HostHostBusAdapter,
-    HostMountInfo, HostMultipathInfoFixedLogicalUnitPolicy, HostMultipathInfoLogicalUnit,
-    HostMultipathInfoLogicalUnitStorageArrayTypePolicy, HostMultipathInfoPath, HostMultipathStateInfo,
-    HostMultipathStateInfoPath, HostParallelScsiHba, HostParallelScsiTargetTransport, HostPlugStoreTopology,
-    HostPlugStoreTopologyAdapter, HostPlugStoreTopologyDevice, HostPlugStoreTopologyPath, HostPlugStoreTopologyPlugin,
-    HostPlugStoreTopologyTarget, HostScsiDisk, HostScsiDiskPartition, HostScsiTopologyInterface, HostScsiTopologyLun,
-    HostScsiTopologyTarget, HostStorageDeviceInfo, HostTargetTransport, HostVfatVolume, HostVmfsVolume, ScsiLun,
-    ScsiLunCapabilities, ScsiLunDescriptor, ScsiLunDurableName, VmfsUnmapBandwidthSpec,
+    HostDiskDimensionsLba, HostDiskPartitionAttributes, HostFileSystemMountInfo, HostFileSystemVolume,
+    HostFileSystemVolumeInfo, HostHostBusAdapter, HostMountInfo, HostMultipathInfoFixedLogicalUnitPolicy,
+    HostMultipathInfoLogicalUnit, HostMultipathInfoLogicalUnitStorageArrayTypePolicy, HostMultipathInfoPath,
+    HostMultipathStateInfo, HostMultipathStateInfoPath, HostParallelScsiHba, HostParallelScsiTargetTransport,
+    HostPlugStoreTopology, HostPlugStoreTopologyAdapter, HostPlugStoreTopologyDevice, HostPlugStoreTopologyPath,
+    HostPlugStoreTopologyPlugin, HostPlugStoreTopologyTarget, HostScsiDisk, HostScsiDiskPartition,
+    HostScsiTopologyInterface, HostScsiTopologyLun, HostScsiTopologyTarget, HostStorageDeviceInfo, HostTargetTransport,
+    HostVfatVolume, HostVmfsVolume, ScsiLun, ScsiLunCapabilities, ScsiLunDescriptor, ScsiLunDurableName,
+    VmfsUnmapBandwidthSpec,
 };
 use vimsim_types::{Object, View};
 
 use super::super::datastore::volume_id;
 use super::pci;
+use crate::luns::partition as partition_of;
 
 const DISK: &str = "mpx.vmhba0:C0:T0:L0";
 /// Big enough for the volumes: 1 TiB, 128 GiB, two of 4 GiB, and what a partition table takes.
@@ -26,19 +29,55 @@ const CD_DRIVE_ID: &str = "0005000000766d686261313a303a30";
 
 const KEY: &str = "key-vim.host.";
 
-/// A logical unit and the one path to it.
+/// A disk that nothing is on.
+struct Free {
+    name: &'static str,
+    id: &'static str,
+    size: i64,
+    is_local: bool,
+}
+
+/// What VMFS datastores can be made on. Shared LUNs have the identifiers that virtual disks get, with `Virtua` at the end.
+const FREE: [Free; 3] = [
+    Free { name: "mpx.vmhba0:C0:T1:L0", id: "0000000000766d686261303a313a30", size: 512 * GIB, is_local: true },
+    Free {
+        name: "naa.6000c2901d5a7e3b94c8f06d2b7a4e11",
+        id: "02000000006000c2901d5a7e3b94c8f06d2b7a4e11566972747561",
+        size: 1_024 * GIB,
+        is_local: false,
+    },
+    Free {
+        name: "naa.6000c2955b0e9f1c2d7a8364e0c19b22",
+        id: "02000000006000c2955b0e9f1c2d7a8364e0c19b22566972747561",
+        size: 2_048 * GIB,
+        is_local: false,
+    },
+];
+
+/// A logical unit and the one path to it: each is a target of its own.
 struct Unit {
     id: &'static str,
     lun_type: &'static str,
     adapter: &'static str,
     adapter_type: &'static str,
-    target: &'static str,
+    bus: &'static str,
+    target: i32,
 }
 
-const UNITS: [Unit; 2] = [
-    Unit { id: CD_DRIVE_ID, lun_type: "ScsiLun", adapter: "vmhba1", adapter_type: "BlockHba", target: "ide.0:0" },
-    Unit { id: DISK_ID, lun_type: "ScsiDisk", adapter: "vmhba0", adapter_type: "ParallelScsiHba", target: "pscsi.0:0" },
+const fn disk_at(id: &'static str, target: i32) -> Unit {
+    Unit { id, lun_type: "ScsiDisk", adapter: "vmhba0", adapter_type: "ParallelScsiHba", bus: "pscsi", target }
+}
+
+const UNITS: [Unit; 5] = [
+    Unit { id: CD_DRIVE_ID, lun_type: "ScsiLun", adapter: "vmhba1", adapter_type: "BlockHba", bus: "ide", target: 0 },
+    disk_at(DISK_ID, 0),
+    disk_at(FREE[0].id, 1),
+    disk_at(FREE[1].id, 2),
+    disk_at(FREE[2].id, 3),
 ];
+
+/// The adapters that have units, in the order of their names.
+const ADAPTERS: [&str; 2] = ["vmhba0", "vmhba1"];
 
 impl Unit {
     fn lun_key(&self) -> String {
@@ -48,7 +87,7 @@ impl Unit {
         format!("{KEY}{}-{}", self.adapter_type, self.adapter)
     }
     fn path(&self) -> String {
-        format!("{}:C0:T0:L0", self.adapter)
+        format!("{}:C0:T{}:L0", self.adapter, self.target)
     }
     fn plug_store_key(&self, of: &str, what: &str) -> String {
         format!("{KEY}PlugStoreTopology.{of}-{what}")
@@ -59,6 +98,9 @@ impl Unit {
     fn device_key(&self) -> String {
         self.plug_store_key("Device", self.id)
     }
+    fn target_key(&self) -> String {
+        self.plug_store_key("Target", &format!("{}.0:{}", self.bus, self.target))
+    }
     fn transport(&self) -> HostTargetTransport {
         let transport: Object = match self.adapter_type {
             "BlockHba" => HostBlockAdapterTargetTransport::new().into(),
@@ -66,6 +108,11 @@ impl Unit {
         };
         HostTargetTransport::from_object(transport).unwrap_or_else(View::new)
     }
+}
+
+/// The units of an adapter.
+fn units_of(adapter: &str) -> impl Iterator<Item = &'static Unit> {
+    UNITS.iter().filter(move |unit| unit.adapter == adapter)
 }
 
 /// `config.storageDevice`.
@@ -80,7 +127,10 @@ pub(super) fn devices() -> HostStorageDeviceInfo {
             }));
         }
         info.push_scsi_lun(cd_drive());
-        info.push_scsi_lun(disk());
+        info.push_scsi_lun(disk(DISK, DISK_ID, DISK_BLOCKS, true));
+        for free in FREE {
+            info.push_scsi_lun(disk(free.name, free.id, free.size / 512, free.is_local));
+        }
         info.scsi_topology_mut().set_adapter(scsi_topology());
         info.multipath_info_mut().set_lun(UNITS.iter().map(multipath));
         info.set_plug_store_topology(plug_store());
@@ -110,17 +160,18 @@ fn cd_drive() -> ScsiLun {
     })
 }
 
-fn disk() -> HostScsiDisk {
+fn disk(name: &str, id: &str, blocks: i64, is_local: bool) -> HostScsiDisk {
     HostScsiDisk::with(|disk| {
-        let path = format!("/vmfs/devices/disks/{DISK}");
+        let path = format!("/vmfs/devices/disks/{name}");
         disk.set_device_name(&path).set_device_type("disk");
-        logical_unit(disk, DISK, DISK_ID, "ScsiDisk");
-        disk.set_lun_type("disk").set_display_name(format!("Local VMware Disk ({DISK})"));
+        logical_unit(disk, name, id, "ScsiDisk");
+        let kind = if is_local { "Local VMware Disk" } else { "VMware Disk" };
+        disk.set_lun_type("disk").set_display_name(format!("{kind} ({name})"));
         // SCSI pads the vendor to 8 characters and the revision to 4.
         disk.set_vendor("VMware  ").set_model("Virtual disk    ").set_revision("2.0 ").set_scsi_level(6);
         disk.set_queue_depth(1024);
-        disk.set_capacity(HostDiskDimensionsLba::with(|size| _ = size.set_block_size(512).set_block(DISK_BLOCKS)));
-        disk.set_device_path(path).set_ssd(true).set_local_disk(true);
+        disk.set_capacity(HostDiskDimensionsLba::with(|size| _ = size.set_block_size(512).set_block(blocks)));
+        disk.set_device_path(path).set_ssd(true).set_local_disk(is_local);
         disk.set_emulated_dixdif_enabled(false).set_scsi_disk_type("native512");
         disk.set_used_by_memory_tiering(false);
     })
@@ -156,23 +207,27 @@ fn durable_name(data: &[u8]) -> ScsiLunDurableName {
 }
 
 fn scsi_topology() -> impl Iterator<Item = HostScsiTopologyInterface> {
-    let interface = |name: &str, key: String, unit: Option<&Unit>| {
+    let target = |unit: &Unit| {
+        HostScsiTopologyTarget::with(|target| {
+            let number = unit.target;
+            target.set_key(format!("{KEY}ScsiTopology.Target-{}:0:{number}", unit.adapter)).set_target(number);
+            target.push_lun(HostScsiTopologyLun::with(|lun| {
+                lun.set_key(format!("{KEY}ScsiTopology.Lun-{}", unit.id)).set_lun(0);
+                lun.set_scsi_lun(unit.lun_key());
+            }));
+            target.set_transport(unit.transport());
+        })
+    };
+    let interface = move |name: &str| {
         HostScsiTopologyInterface::with(|interface| {
+            let key = units_of(name).next().map_or_else(|| format!("{KEY}BlockHba-{name}"), Unit::adapter_key);
             interface.set_key(format!("{KEY}ScsiTopology.Interface-{name}")).set_adapter(key);
-            if let Some(unit) = unit {
-                interface.push_target(HostScsiTopologyTarget::with(|target| {
-                    target.set_key(format!("{KEY}ScsiTopology.Target-{name}:0:0")).set_target(0);
-                    target.push_lun(HostScsiTopologyLun::with(|lun| {
-                        lun.set_key(format!("{KEY}ScsiTopology.Lun-{}", unit.id)).set_lun(0);
-                        lun.set_scsi_lun(unit.lun_key());
-                    }));
-                    target.set_transport(unit.transport());
-                }));
+            for unit in units_of(name) {
+                interface.push_target(target(unit));
             }
         })
     };
-    let used = UNITS.iter().rev().map(move |unit| interface(unit.adapter, unit.adapter_key(), Some(unit)));
-    used.chain([interface("vmhba64", format!("{KEY}BlockHba-vmhba64"), None)])
+    ADAPTERS.into_iter().chain(["vmhba64"]).map(interface)
 }
 
 fn multipath(unit: &Unit) -> HostMultipathInfoLogicalUnit {
@@ -196,28 +251,31 @@ fn multipath(unit: &Unit) -> HostMultipathInfoLogicalUnit {
 }
 
 fn plug_store() -> HostPlugStoreTopology {
-    let adapter = |name: &str, key: String, unit: Option<&Unit>| {
+    let adapter = |name: &str| {
         HostPlugStoreTopologyAdapter::with(|adapter| {
+            let key = units_of(name).next().map_or_else(|| format!("{KEY}BlockHba-{name}"), Unit::adapter_key);
             adapter.set_key(format!("{KEY}PlugStoreTopology.Adapter-{name}")).set_adapter(key);
-            if let Some(unit) = unit {
-                adapter.set_path([unit.path_key()]);
+            if units_of(name).next().is_some() {
+                adapter.set_path(units_of(name).map(Unit::path_key));
             }
         })
     };
     HostPlugStoreTopology::with(|topology| {
-        for unit in UNITS.iter().rev() {
-            topology.push_adapter(adapter(unit.adapter, unit.adapter_key(), Some(unit)));
-            topology.push_path(HostPlugStoreTopologyPath::with(|path| {
-                path.set_key(unit.path_key()).set_name(unit.path());
-                path.set_channel_number(0).set_target_number(0).set_lun_number(0);
-                path.set_adapter(unit.plug_store_key("Adapter", unit.adapter));
-                path.set_target(unit.plug_store_key("Target", unit.target)).set_device(unit.device_key());
-            }));
-            topology.push_target(HostPlugStoreTopologyTarget::with(|target| {
-                target.set_key(unit.plug_store_key("Target", unit.target)).set_transport(unit.transport());
-            }));
+        for name in ADAPTERS {
+            topology.push_adapter(adapter(name));
+            for unit in units_of(name) {
+                topology.push_path(HostPlugStoreTopologyPath::with(|path| {
+                    path.set_key(unit.path_key()).set_name(unit.path());
+                    path.set_channel_number(0).set_target_number(unit.target).set_lun_number(0);
+                    path.set_adapter(unit.plug_store_key("Adapter", unit.adapter));
+                    path.set_target(unit.target_key()).set_device(unit.device_key());
+                }));
+                topology.push_target(HostPlugStoreTopologyTarget::with(|target| {
+                    target.set_key(unit.target_key()).set_transport(unit.transport());
+                }));
+            }
         }
-        topology.push_adapter(adapter("vmhba64", format!("{KEY}BlockHba-vmhba64"), None));
+        topology.push_adapter(adapter("vmhba64"));
         topology.set_device(UNITS.iter().map(|unit| {
             HostPlugStoreTopologyDevice::with(|device| {
                 device.set_key(unit.device_key()).set_lun(unit.lun_key()).set_path([unit.path_key()]);
@@ -307,6 +365,34 @@ pub(super) fn identify(volumes: &mut HostFileSystemVolumeInfo, uuid: &str) {
     }
 }
 
+/// How the disk with the installation is partitioned; other disks are not.
+pub(crate) fn boot_partitions(name: &str) -> Vec<HostDiskPartitionAttributes> {
+    if name != DISK {
+        return Vec::new();
+    }
+    let sizes = [(1, 100 << 20, "none"), (5, 4 * GIB, "linuxNative"), (6, 4 * GIB, "linuxNative")];
+    let sizes = sizes.into_iter().chain([(7, 128 * GIB, "vmfs"), (8, 1_024 * GIB, "vmfs")]);
+    let mut start = 64;
+    let mut next = |(number, size, kind): (i32, i64, &str)| {
+        let end = start + size / 512 - 1;
+        let made = partition_of(number, start, end, kind);
+        // The next one begins at a mebibyte.
+        start = (end / 2_048 + 1) * 2_048;
+        made
+    };
+    sizes.map(&mut next).collect()
+}
+
+/// A VMFS volume of this name and size.
+pub(crate) fn vmfs_volume(name: &str, capacity: i64) -> HostVmfsVolume {
+    vmfs(name, "VMFS", capacity)
+}
+
+/// A volume as a host shows that it has mounted it.
+pub(crate) fn mounted(volume: HostVmfsVolume) -> HostFileSystemMountInfo {
+    mount("readWrite", volume)
+}
+
 fn mount(mode: &str, volume: impl View) -> HostFileSystemMountInfo {
     HostFileSystemMountInfo::with(|info| {
         info.set_mount_info(HostMountInfo::with(|mount| {
@@ -340,5 +426,7 @@ mod tests {
         let volumes = super::volumes();
         let sum: i64 = volumes.mount_info().iter().map(|mount| mount.volume().capacity()).sum();
         assert!(sum < super::DISK_BLOCKS * 512);
+        let last = super::boot_partitions(super::DISK).last().map(|partition| partition.end_sector());
+        assert!(last.is_some_and(|last| last < super::DISK_BLOCKS));
     }
 }
