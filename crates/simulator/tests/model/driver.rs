@@ -53,7 +53,9 @@ impl Run {
             calls: Mutex::default(),
             counts: Mutex::default(),
             failures: Mutex::default(),
-            log: std::env::var("VIMSIM_MODEL_LOG").ok().map(|path| Mutex::new(File::create(path).unwrap())),
+            log: std::env::var("VIMSIM_MODEL_LOG")
+                .ok()
+                .map(|path| Mutex::new(File::options().create(true).append(true).open(path).unwrap())),
         };
         let sessions = run.content().session_manager().expect("named");
         let login = Login::with(|request| _ = request.set_user_name("administrator").set_password("secret"));

@@ -3,7 +3,7 @@
 //! `VIMSIM_MODEL_SEED`, `VIMSIM_MODEL_OPERATIONS`, `VIMSIM_MODEL_CLIENTS` and `VIMSIM_MODEL_ROUND` (how many operations each
 //! client does between two checks) set what is done. One client does the same for the same seed, each time; with a round of
 //! one, the operation that is to blame is the last that is printed. `VIMSIM_MODEL_SURVEY=1` goes on and lists each kind of
-//! failure once, with the operation before it; `VIMSIM_MODEL_LOG` names a file that all calls are written to.
+//! failure once, with the operation before it; `VIMSIM_MODEL_LOG` names a file to which all calls are added.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, and says it plainly")]
 
 mod chooser;

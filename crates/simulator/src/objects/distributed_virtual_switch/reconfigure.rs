@@ -100,7 +100,12 @@ pub(super) fn apply(call: &mut Call<'_, DistributedVirtualSwitch>, spec: &DVSCon
         super::rename_to(call, name)?;
     }
     let spec = vmware(spec);
-    spec.uplink_portgroup().iter().try_for_each(|it| call.get::<DistributedVirtualPortgroup>(&it).map(|_| ()))?;
+    for portgroup in spec.uplink_portgroup() {
+        let config = call.get::<DistributedVirtualPortgroup>(&portgroup)?.config();
+        if config.uplink() != Some(true) || config.distributed_virtual_switch() != Some(call.moref()) {
+            return Err(Fault::invalid_argument("spec.uplinkPortgroup", format!("{portgroup} has no uplinks of it")));
+        }
+    }
     copy(call.this_mut()?, &spec);
     if let Some(policy) = spec.uplink_port_policy() {
         set_uplinks(call.this_mut()?, policy);

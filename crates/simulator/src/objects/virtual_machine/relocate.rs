@@ -16,6 +16,7 @@ use super::device::{self, Site};
 use super::disk::DatastorePath;
 use super::{chain, clone, config, create, places, power, snapshot, summary};
 use crate::call::Call;
+use crate::files::{edit, fault};
 use crate::objects::{event_manager, folder, managed_entity};
 use crate::walk::remove_reference;
 
@@ -204,12 +205,13 @@ fn move_files<T>(
     for snapshot in &snapshots {
         configs.push(call.get::<VirtualMachineSnapshot>(snapshot)?.config().clone());
     }
+    let goal = Goal { spec, target, moves_home, home, taken: snapshot::taken_names(call, machine) };
     // What each file was, and what it is afterwards.
     let mut moved: Vec<Moved> = Vec::new();
     for config in &configs {
         let disks = config.hardware().device().iter();
         for (key, backing) in disks.filter_map(|device| Some((device.key(), chain::backing(device)?))) {
-            name_files(call, spec, target, moves_home, &home, key, backing, &mut moved)?;
+            name_files(call, &goal, key, backing, &mut moved)?;
         }
     }
     for one in &moved {
@@ -235,38 +237,56 @@ struct Moved {
     new: VirtualDiskFlatVer2BackingInfo,
 }
 
+/// Where a machine's files are to go.
+struct Goal<'a> {
+    spec: &'a VirtualMachineRelocateSpec,
+    target: &'a Destination,
+    moves_home: bool,
+    /// The machine's folder, as it is afterwards.
+    home: DatastorePath,
+    /// The names of the machine's files before.
+    taken: Vec<ArcStr>,
+}
+
 /// Says what the files of a disk are called afterwards, and where they are.
-#[expect(clippy::too_many_arguments, reason = "what a move consists of")]
 fn name_files<T>(
     call: &Call<'_, T>,
-    spec: &VirtualMachineRelocateSpec,
-    target: &Destination,
-    moves_home: bool,
-    home: &DatastorePath,
+    goal: &Goal<'_>,
     key: i32,
     backing: &VirtualDiskFlatVer2BackingInfo,
     moved: &mut Vec<Moved>,
 ) -> Result<(), Fault> {
-    let datastore = target.datastore_for(key);
-    let is_asked = moves_home || target.disks.iter().any(|(disk, _)| *disk == key);
+    let datastore = goal.target.datastore_for(key);
+    let is_asked = goal.moves_home || goal.target.disks.iter().any(|(disk, _)| *disk == key);
     if !is_asked || backing.datastore().as_ref() == Some(datastore) {
         return Ok(());
     }
-    let folder =
-        DatastorePath { datastore: call.get::<Datastore>(datastore)?.name().to_string(), path: home.path.clone() };
+    let name = call.get::<Datastore>(datastore)?.name().to_string();
+    let folder = DatastorePath { datastore: name, path: goal.home.path.clone() };
+    let volume = edit::volume(call, datastore)?;
     let files = chain::files(backing);
     let own = files.first().and_then(|file| DatastorePath::parse(file.file_name())).map(|path| path.parent());
     for file in files {
         let path = DatastorePath::parse(file.file_name());
         let is_own = path.as_ref().map(DatastorePath::parent) == own;
         let is_known = moved.iter().any(|known| known.old.file_name() == file.file_name());
-        if is_known || !is_own && !moves_parents(spec, key) {
+        if is_known || !is_own && !moves_parents(goal.spec, key) {
             continue;
         }
         let stem = path.and_then(|path| path.path.rsplit('/').next().map(String::from)).unwrap_or_default();
-        let name = ArcStr::from(folder.join(&stem).to_string());
-        let taken = moved.iter().any(|known| *known.new.file_name() == name);
-        let name = if taken { ArcStr::from(folder.join(&format!("{key}-{stem}")).to_string()) } else { name };
+        let candidate = |number: usize| match number {
+            0 => folder.join(&stem),
+            1 => folder.join(&format!("{key}-{stem}")),
+            _ => folder.join(&format!("{key}-{number}-{stem}")),
+        };
+        let is_free = |path: &DatastorePath| {
+            let name = path.to_string();
+            volume.get(&path.path).is_none()
+                && moved.iter().all(|known| *known.new.file_name() != name)
+                && goal.taken.iter().all(|known| *known != name)
+        };
+        let free = (0..1_000).map(candidate).find(is_free);
+        let name = free.ok_or_else(|| fault::already_exists(&candidate(0).to_string()))?.to_string();
         let mut new = file.clone();
         new.set_file_name(name).set_datastore(datastore.clone());
         moved.push(Moved { old: file.clone(), new });

@@ -5,6 +5,7 @@ use vimsim_types::views::*;
 use vimsim_types::{Items, Moref, View};
 
 use super::{Wrong, all};
+use crate::chooser::datacenter;
 
 fn contains(items: Items<'_, Moref>, moref: &Moref) -> bool {
     items.iter().filter(|known| known.value() == moref.value()).count() == 1
@@ -58,6 +59,10 @@ pub(super) fn check(snapshot: &Snapshot, wrong: &mut Wrong) {
     for (moref, network) in all::<Network>(snapshot) {
         check_users::<VirtualMachine>(snapshot, moref, network.vm(), |vm| vm.network(), wrong);
         check_users::<HostSystem>(snapshot, moref, network.host(), |host| host.network(), wrong);
+        let home = datacenter(snapshot, moref);
+        for host in network.host().iter().filter(|host| datacenter(snapshot, host) != home) {
+            wrong.0.push(format!("{moref} of {home:?} is on {host} of {:?}", datacenter(snapshot, &host)));
+        }
     }
 }
 
