@@ -21,6 +21,7 @@ mod library_files;
 mod luns;
 mod model;
 pub(crate) mod objects;
+mod occupied;
 mod rules;
 mod service;
 mod session;

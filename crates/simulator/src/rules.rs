@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vimsim_registry::{IndexKey, ManagedObject, Rules, Transaction};
 use vimsim_types::views::{
     ClusterComputeResource, ComputeResource, Datacenter, DistributedVirtualSwitch, Folder, HostSystem, ManagedEntity,
-    ResourcePool, StoragePod, VirtualMachine,
+    ResourcePool, StoragePod, VirtualApp, VirtualMachine,
 };
 use vimsim_types::{Moref, Object};
 
@@ -58,6 +58,11 @@ pub(crate) fn path_key(path: &str) -> IndexKey {
     IndexKey::new(("path", path))
 }
 
+/// Finds the vApp that something is linked to.
+pub(crate) fn link_key(child: &Moref) -> IndexKey {
+    IndexKey::new(("link", child.value().as_str()))
+}
+
 impl Rules for InventoryRules {
     fn derive(&self, transaction: &mut Transaction, touched: &[Moref]) {
         for moref in touched {
@@ -81,6 +86,9 @@ impl Rules for InventoryRules {
     fn index(&self, object: &ManagedObject, keys: &mut Vec<IndexKey>) {
         let Some(entity) = object.view::<ManagedEntity>() else { return };
         keys.extend(entity.parent().map(|parent| child_key(&parent, entity.name())));
+        if let Some(app) = object.view::<VirtualApp>() {
+            keys.extend(app.child_link().iter().map(|link| link_key(&link.key())));
+        }
         if let Some(machine) = object.view::<VirtualMachine>() {
             if let Some(config) = machine.config() {
                 keys.push(uuid_key(config.uuid()));

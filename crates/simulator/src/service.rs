@@ -28,6 +28,7 @@ use crate::model::saved;
 use crate::objects;
 use crate::objects::authorization_manager::Access;
 use crate::objects::host_system::Certificate;
+use crate::occupied::{self, Occupied, is_exclusive};
 use crate::rules::InventoryRules;
 use crate::session::{Peer, Session, Sessions, Token};
 use crate::spawn::Spawner;
@@ -89,6 +90,7 @@ pub struct Service {
     spawner: Spawner,
     engine: Engine,
     guests: Guests,
+    occupied: Occupied,
     scratch: Arc<Scratch>,
     stopping: watch::Sender<bool>,
     /// In microseconds; 0 for none.
@@ -125,6 +127,7 @@ impl Service {
             spawner: Spawner::default(),
             engine,
             guests: Guests::default(),
+            occupied: Occupied::default(),
             scratch: Scratch::new(),
             stopping: watch::Sender::new(false),
             idle_limit: AtomicI64::new(DEFAULT_IDLE_LIMIT),
@@ -247,6 +250,11 @@ impl Service {
         &self.guests
     }
 
+    /// What tasks under way have to themselves.
+    pub(crate) fn occupied(&self) -> &Occupied {
+        &self.occupied
+    }
+
     /// Becomes true when the service is to stop.
     pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
         self.stopping.subscribe()
@@ -279,8 +287,16 @@ impl Service {
         let searcher = session.clone().filter(|_| request.method.owner == SearchIndex::TYPE);
         let (result, cookie) = match handler {
             Handler::Wait(run) => {
+                let free = match is_exclusive(request.method) {
+                    true => self.occupied.expect_free(&snapshot, &this, None),
+                    false => Ok(()),
+                };
                 let wait = Wait { service: self.clone(), session, version: request.version, this };
-                (run(wait, request.arguments).await, None)
+                let result = match free {
+                    Ok(()) => run(wait, request.arguments).await,
+                    Err(fault) => Err(fault),
+                };
+                (result, None)
             }
             handler => {
                 let context = Context {
@@ -331,7 +347,15 @@ impl Service {
             Handler::Read(run) => run(snapshot, context, this, arguments),
             Handler::Write(run) => {
                 let turn = self.registry.turn();
-                let value = turn.write(|transaction| run(transaction, context, this, arguments))?;
+                // A task says for itself what is in its way.
+                let method = context.method.filter(|method| !method.name.ends_with("_Task") && is_exclusive(method));
+                let value = turn.write(|transaction| {
+                    if method.is_some() {
+                        let entity = occupied::entity_of(transaction, &this);
+                        self.occupied.expect_free(transaction, &entity, None)?;
+                    }
+                    run(transaction, context, this, arguments)
+                })?;
                 self.carry_out(&turn, context.jobs.take());
                 Ok(value)
             }

@@ -21,6 +21,7 @@ use vimsim_types::{Fault, IntoValue, List, Method, Moref, Value, View};
 
 use crate::call::{Call, Context};
 use crate::objects::task_manager;
+use crate::occupied::{self, Hold, is_exclusive};
 use crate::service::{Service, declare_result, panicked};
 use crate::session::Session;
 use crate::work::{Work, unwinding};
@@ -44,6 +45,8 @@ pub(crate) struct Job {
     method: &'static Method,
     session: Option<Arc<Session>>,
     body: Body,
+    /// What nobody else may begin something with until the task has ended.
+    hold: Option<Hold>,
 }
 
 /// What a method's work is asked for beside what it does.
@@ -84,10 +87,28 @@ impl<T: View> Call<'_, T> {
     /// Starts a task on this object that takes time: `work` is a future, run without any lock and dropped when the service
     /// stops, which answers what is to be written at its end. That write and the task's success become visible together.
     /// The future looks objects up again whenever it writes: they may be gone.
+    ///
+    /// - `TaskInProgress` while another such task is under way on this object, as [`Call::expect_free`].
     pub(crate) fn start_work<F, E, R>(
         &mut self,
         method: &'static Method,
         cancel: Cancel,
+        work: impl FnOnce(Work) -> F + Send + 'static,
+    ) -> Result<Moref, Fault>
+    where
+        F: Future<Output = Result<E, Fault>> + Send + 'static,
+        E: FnOnce(&mut Call<'_, T>) -> Result<R, Fault> + Send + 'static,
+        R: IntoValue,
+    {
+        self.start_work_with(method, cancel, Vec::new(), work)
+    }
+
+    /// [`Call::start_work`] that has `others` to itself, too.
+    pub(crate) fn start_work_with<F, E, R>(
+        &mut self,
+        method: &'static Method,
+        cancel: Cancel,
+        others: Vec<Moref>,
         work: impl FnOnce(Work) -> F + Send + 'static,
     ) -> Result<Moref, Fault>
     where
@@ -100,10 +121,12 @@ impl<T: View> Call<'_, T> {
             let why = format!("{} takes time, and the inventory is still being made", method.name);
             return Err(Fault::invalid_request(why));
         }
-        let task = create(&mut self.untyped(), method)?;
-        if cancel == Cancel::Yes {
-            self.edit::<Task>(&task)?.info_mut().set_cancelable(true);
-        }
+        let mut entities = others;
+        entities.push(this.clone());
+        let (task, hold) = match self.untyped().begin_work(method, cancel, &entities)? {
+            Begun::Refused(task) => return Ok(task),
+            Begun::Free(task, hold) => (task, hold),
+        };
         let body: Body = Body::Work(Box::new(move |work_of| {
             let work = work(work_of);
             Box::pin(async move {
@@ -115,23 +138,75 @@ impl<T: View> Call<'_, T> {
             })
         }));
         let session = self.context().session.clone();
-        self.context().jobs.borrow_mut().push(Job { task: task.clone(), method, session, body });
+        let hold = Some(hold);
+        self.context().jobs.borrow_mut().push(Job { task: task.clone(), method, session, body, hold });
         Ok(task)
     }
 }
 
+/// What became of a task that is to take time.
+enum Begun {
+    /// It fails at once: another is in progress.
+    Refused(Moref),
+    /// It has these to itself.
+    Free(Moref, Hold),
+}
+
+impl<T> Call<'_, T> {
+    /// `TaskInProgress`, with the task, while a task that takes time is under way on the entity.
+    pub(crate) fn expect_free(&self, entity: &Moref) -> Result<(), Fault> {
+        let context = self.context();
+        context.service.occupied().expect_free(&**self, entity, context.task.as_ref())
+    }
+}
+
 impl Call<'_, ()> {
+    /// Adds a task that has these entities to itself.
+    fn begin_work(&mut self, method: &'static Method, cancel: Cancel, entities: &[Moref]) -> Result<Begun, Fault> {
+        if is_exclusive(method)
+            && let Some(fault) = entities.iter().find_map(|entity| self.expect_free(entity).err())
+        {
+            return self.refuse(method, fault).map(Begun::Refused);
+        }
+        let task = create(self, method)?;
+        if cancel == Cancel::Yes {
+            self.edit::<Task>(&task)?.info_mut().set_cancelable(true);
+        }
+        // What is no operation on the entity itself, as a change of its options, others may wait for.
+        let entities = if is_exclusive(method) { entities } else { &[] };
+        let hold = self.context().service.occupied().hold(&**self, entities, &task);
+        Ok(Begun::Free(task, hold))
+    }
+
+    /// Has a task of this method fail. An ESXi host does not even start it.
+    fn refuse(&mut self, method: &'static Method, fault: Fault) -> Result<Moref, Fault> {
+        if !self.context().is_virtual_center() {
+            return Err(fault);
+        }
+        self.push_write(method, Box::new(move |_, _| Err(fault)))
+    }
+
     /// Starts a task whose body is one transaction, or carries it out at once.
     fn start_write(&mut self, method: &'static Method, body: Write) -> Result<Moref, Fault> {
-        let task = create(self, method)?;
         let context = self.context();
         if context.at_once {
+            let task = create(self, method)?;
             let result = declare_result(method, body(self, context)?);
             finish(self, &task, context, Ok(result))?;
-        } else {
-            let session = context.session.clone();
-            context.jobs.borrow_mut().push(Job { task: task.clone(), method, session, body: Body::Write(body) });
+            return Ok(task);
         }
+        let entity = occupied::entity_of(self, &self.moref());
+        match self.expect_free(&entity) {
+            Err(fault) if is_exclusive(method) => self.refuse(method, fault),
+            _ => self.push_write(method, body),
+        }
+    }
+
+    fn push_write(&mut self, method: &'static Method, body: Write) -> Result<Moref, Fault> {
+        let task = create(self, method)?;
+        let context = self.context();
+        let (session, body) = (context.session.clone(), Body::Write(body));
+        context.jobs.borrow_mut().push(Job { task: task.clone(), method, session, body, hold: None });
         Ok(task)
     }
 }
@@ -221,7 +296,7 @@ impl Service {
     /// Carries out the tasks that a transaction has started, in their order and in the same turn: what the method found to be
     /// so is still so when its task begins. Those that take time are only begun.
     pub(crate) fn carry_out(self: &Arc<Self>, turn: &Turn<'_>, jobs: Vec<Job>) {
-        for Job { task, method, session, body } in jobs {
+        for Job { task, method, session, body, hold } in jobs {
             match body {
                 Body::Write(write) => {
                     let context = self.context_of(&task, method, session);
@@ -236,7 +311,10 @@ impl Service {
                 }
                 Body::Work(work) => {
                     let service = self.clone();
-                    self.spawner().spawn(async move { service.work(task, method, session, work).await });
+                    self.spawner().spawn(async move {
+                        service.work(task, method, session, work).await;
+                        drop(hold);
+                    });
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Hosts with a container behind them, over the engine in memory.
 
 mod adding;
+mod busy;
 mod failing;
 mod life;
 mod machines;

@@ -55,11 +55,12 @@ pub(crate) type End = fn(&mut Call<'_, ManagedEntity>, &Moref) -> Result<(), Fau
 /// destroyed is tried first.
 ///
 /// - What keeps the entity from being destroyed, and `PlatformConfigFault` with the engine's words, as faults of the task;
-///   a host whose container is gone by then does not respond and can be connected again, a machine's is made anew.
+///   a host whose container is gone by then does not respond and can be connected again, a machine's is made anew;
+/// - `TaskInProgress` while a task is under way on one of them.
 pub(crate) fn destroy_backed(call: &mut Call<'_, ManagedEntity>, hosts: Vec<Moref>, end: End) -> Result<Moref, Fault> {
     let method = call.context().method.ok_or_else(|| Fault::invalid_request("only a method starts a task"))?;
     let this = call.moref();
-    call.start_work(method, Cancel::No, move |work| async move {
+    call.start_work_with(method, Cancel::No, hosts.clone(), move |work| async move {
         let turns = turns(&work, hosts).await;
         let hosts: Vec<Moref> = turns.iter().map(|(host, _)| host.clone()).collect();
         attempt(&work, &this, &hosts, end)?;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use vimsim_container::{Container, RuntimeError, Status, Undo};
 use vimsim_types::enums::VirtualMachinePowerState as Power;
 use vimsim_types::method::{PowerOffVMTask, PowerOnVMTask, ResetVMTask, SuspendVMTask};
-use vimsim_types::views::VirtualMachine;
-use vimsim_types::{Fault, Method, MethodView, Moref};
+use vimsim_types::views::{VirtualMachine, VmGuestShutdownEvent};
+use vimsim_types::{Fault, Method, MethodView, Moref, View};
 
 use super::backing::{self, Backed};
 use super::make::{Made, make};
@@ -182,7 +182,7 @@ pub(super) async fn carry_out(engine: &Engine, backed: &Backed, deed: Deed) -> R
 }
 
 /// What a machine's method writes.
-type Write = fn(&mut Call<'_, VirtualMachine>) -> Result<(), Fault>;
+pub(crate) type Write = fn(&mut Call<'_, VirtualMachine>) -> Result<(), Fault>;
 
 /// Starts a task that does this to the machine's container and then writes; what is written is tried first.
 fn act(
@@ -294,4 +294,62 @@ pub(crate) fn standby_guest(call: &mut Call<'_, VirtualMachine>) {
 /// Asks the guest of a machine with a container to start again: the container is asked to stop, and started.
 pub(crate) fn reboot_guest(call: &mut Call<'_, VirtualMachine>) {
     later(call, Deed::Restart, Power::PoweredOn, machine::booted);
+}
+
+/// How a machine is stopped that is one of several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Halt {
+    /// Like pulling the plug.
+    Off,
+    /// Its guest is asked to shut down, and the plug is pulled when that takes too long.
+    Shutdown,
+    /// It is suspended.
+    Suspend,
+}
+
+impl Halt {
+    /// What it writes of a machine.
+    pub(crate) fn write(self) -> Write {
+        match self {
+            Self::Off => off,
+            Self::Shutdown => shut_down,
+            Self::Suspend => suspended,
+        }
+    }
+}
+
+fn shut_down(call: &mut Call<'_, VirtualMachine>) -> Result<(), Fault> {
+    let this = call.moref();
+    call.post(&this, VmGuestShutdownEvent::with(|event| _ = event.set_template(false)))?;
+    machine::stop(call, &this)
+}
+
+/// Starts a machine as a part of a task on something else, with its container if it is to have one.
+///
+/// - As [`power_on`]; nothing has happened to the machine then.
+pub(crate) async fn start_within(work: &Work, this: &Moref) -> Result<(), Fault> {
+    let turn = work.service().engine().turn(this).await;
+    work.attempt::<VirtualMachine, _>(this, |call| machine::start(call, this, None))?;
+    let made = bring_up(work.service(), this, None, Some(work)).await?;
+    work.write::<VirtualMachine, _>(this, |call| {
+        held(call, turn);
+        up(call, this, made, |call| machine::start(call, this, None))
+    })
+}
+
+/// Stops a machine as a part of a task on something else, and its container if it has one.
+pub(crate) async fn stop_within(work: &Work, this: &Moref, halt: Halt) -> Result<(), Fault> {
+    let (deed, state) = match halt {
+        Halt::Off => (Deed::Kill, Power::PoweredOff),
+        Halt::Shutdown => (Deed::Stop, Power::PoweredOff),
+        Halt::Suspend => (Deed::Pause, Power::Suspended),
+    };
+    let service = work.service();
+    let turn = service.engine().turn(this).await;
+    work.attempt::<VirtualMachine, _>(this, halt.write())?;
+    let seen = done(service, this, deed).await?;
+    work.write::<VirtualMachine, _>(this, |call| {
+        held(call, turn);
+        finish(call, this, state, seen.as_ref(), halt.write())
+    })
 }

@@ -25,7 +25,9 @@ mod settle;
 mod show;
 mod wanted;
 
-pub(crate) use self::act::{power_off, power_on, reboot_guest, reset, shutdown_guest, standby_guest, suspend};
+pub(crate) use self::act::{
+    Halt, power_off, power_on, reboot_guest, reset, shutdown_guest, standby_guest, start_within, stop_within, suspend,
+};
 pub(crate) use self::backing::{is_backed, seen};
 pub(crate) use self::change::{changes_container, reconfigure};
 pub(crate) use self::leave::{expect_torn_down, leaving, tear_down, unregister};

@@ -346,7 +346,7 @@ impl<'a, I: Inventory> Builder<'a, I> {
 }
 
 /// The backing of an adapter on a network.
-fn backing_on(inventory: &impl Inventory, moref: &Moref) -> Option<Object> {
+pub(crate) fn backing_on(inventory: &impl Inventory, moref: &Moref) -> Option<Object> {
     if let Some(portgroup) = inventory.seen::<DistributedVirtualPortgroup>(moref) {
         let switch = portgroup.config().distributed_virtual_switch()?;
         let switch = inventory.seen::<DistributedVirtualSwitch>(&switch)?;

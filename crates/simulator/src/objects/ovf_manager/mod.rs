@@ -19,6 +19,8 @@ use super::host_managers::expect_connected;
 use crate::call::Look;
 use crate::kind::Kind;
 
+pub(crate) use hardware::backing_on;
+
 pub(crate) fn kind() -> Kind<OvfManager> {
     Kind::new()
         .read(parse_descriptor)

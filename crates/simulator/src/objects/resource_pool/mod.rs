@@ -6,7 +6,7 @@
 mod tree;
 
 use vimsim_registry::{ManagedObject, Snapshot, Transaction};
-use vimsim_types::enums::SharesLevel;
+use vimsim_types::enums::{SharesLevel, VirtualAppVAppState};
 use vimsim_types::method::{CreateResourcePool, QueryResourceConfigOption, RefreshRuntime, UpdateConfig};
 use vimsim_types::views::{
     ComputeResource, ConcurrentAccess, ManagedEntity, ResourceAllocationInfo, ResourceAllocationOption,
@@ -35,6 +35,7 @@ pub(crate) fn pool_kind<T: View>() -> Kind<T> {
         .write(tree::update_child_resource_configuration)
         .write(virtual_app::create_v_app)
         .write(virtual_app::create_child_vm)
+        .write(virtual_app::register_child_vm)
         .write(super::http_nfc_lease::import_v_app)
         .read(query_resource_config_option)
         .read(|look: &Look<'_, ResourcePool>, _: RefreshRuntime| look.this().map(|_| ()))
@@ -282,11 +283,23 @@ fn child_configuration(_: &Context, snapshot: &Snapshot, object: &ManagedObject)
     Value::List(List::new(Ty::Data(ResourceConfigSpec::TYPE), children))
 }
 
-/// What the running machines of a pool reserve: MHz, and megabytes.
+/// What is kept beside a pool's properties: above all what its running machines reserve, MHz and megabytes.
 #[derive(Clone, Copy, Default)]
 struct Reserved {
     cpu: i64,
     memory: i64,
+    /// What a task is bringing the vApp to.
+    changing: Option<VirtualAppVAppState>,
+}
+
+/// Writes down what a task is bringing a vApp to, or that it has ended.
+pub(crate) fn set_app_state<T>(
+    call: &mut Call<'_, T>,
+    app: &Moref,
+    state: Option<VirtualAppVAppState>,
+) -> Result<(), Fault> {
+    call.private::<Reserved>(app)?.changing = state;
+    Ok(())
 }
 
 /// Counts what a machine reserves that starts (1) or stops (-1) in the pool.
@@ -331,7 +344,7 @@ fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
     let (name, runtime) = (pool.name().clone(), changed.runtime().clone());
     let grew = pool.runtime().as_object() != runtime.as_object();
     let children: Vec<Moref> = if grew { pool.resource_pool().iter().collect() } else { Vec::new() };
-    virtual_app::summarize(transaction, &mut changed);
+    virtual_app::summarize(transaction, &mut changed, reserved.changing);
     let summary = changed.summary_mut();
     summary.set_name(name);
     summary.set_config(config);

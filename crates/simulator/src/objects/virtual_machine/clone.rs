@@ -113,6 +113,26 @@ pub(super) fn instant_clone(call: &mut Call<'_, VirtualMachine>, request: Instan
     })
 }
 
+/// Copies a machine as a part of a task on something else.
+pub(crate) fn copy_to(
+    call: &mut Call<'_, VirtualMachine>,
+    folder: Moref,
+    name: ArcStr,
+    location: &VirtualMachineRelocateSpec,
+) -> Result<Moref, Fault> {
+    let wanted = Wanted {
+        folder,
+        name,
+        location,
+        config: None,
+        snapshot: None,
+        customization: None,
+        template: false,
+        instant: false,
+    };
+    copy(call, &wanted)
+}
+
 fn copy(call: &mut Call<'_, VirtualMachine>, wanted: &Wanted<'_>) -> Result<Moref, Fault> {
     let this = call.moref();
     let source = call.this()?.clone();

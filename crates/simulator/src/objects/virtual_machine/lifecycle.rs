@@ -15,7 +15,7 @@ use crate::call::Call;
 use crate::containers;
 use crate::files::edit;
 use crate::first_class::attach;
-use crate::objects::managed_entity;
+use crate::objects::{managed_entity, virtual_app};
 use crate::walk::remove_reference;
 
 /// Deletes the machine with its files.
@@ -44,7 +44,9 @@ pub(crate) fn unregister(call: &mut Call<'_, VirtualMachine>) -> Result<(), Faul
     remove(call)
 }
 
+/// `InvalidPowerState` unless it is off; `TaskInProgress` while a task that takes time is under way on it.
 fn check_off(call: &Call<'_, VirtualMachine>) -> Result<(), Fault> {
+    call.expect_free(&call.moref())?;
     match call.this()?.runtime().power_state() {
         Power::PoweredOff => Ok(()),
         existing => Err(invalid_power_state(Power::PoweredOff, existing)),
@@ -58,6 +60,7 @@ fn remove(call: &mut Call<'_, VirtualMachine>) -> Result<(), Fault> {
     call.context().service.guests().forget(&this);
     call.post(&this, VmRemovedEvent::with(|event| _ = event.set_template(false)))?;
     let machine = call.this()?.clone();
+    virtual_app::forget_links(call, &this)?;
     places::leave(call, &this, &machine)?;
     ethernet::give_back_addresses(call, &machine)?;
     if let Some(host) = machine.runtime().host().filter(|host| call.object(host).is_some()) {
@@ -83,6 +86,7 @@ pub(super) fn mark_as_template(call: &mut Call<'_, VirtualMachine>, _: MarkAsTem
     if let Some(pool) = call.this()?.resource_pool() {
         remove_reference(&mut call.edit::<ResourcePool>(&pool)?.vm_mut(), &this);
     }
+    virtual_app::forget_links(call, &this)?;
     let machine = call.this_mut()?;
     machine.config_mut().set_template(true);
     machine.set_resource_pool(None);

@@ -42,17 +42,19 @@ use super::managed_entity;
 use crate::containers;
 use crate::kind::Kind;
 
+pub(crate) use clone::copy_to;
 pub(crate) use config::check_allocation;
 pub(crate) use copies::{Copies, Original};
 pub(crate) use create::{create, create_vm};
 pub(crate) use destination::{check_references as check_location, check_relocation, problems_on};
+pub(crate) use ethernet::cards;
 pub(crate) use guest::{forget_addresses, tools_run};
 pub(crate) use lifecycle::unregister;
 pub(crate) use power::{
     booted, count_reservation, expect_cpu, expect_memory, pause, reset_now, start, start_as_task, start_outside, stop,
 };
 pub(crate) use reconfigure::{reconfigure, set_allocations};
-pub(crate) use register::register_vm;
+pub(crate) use register::{register, register_vm};
 pub(crate) use relocate::evacuate;
 pub(crate) use snapshot::{remove as remove_snapshot, rename as rename_snapshot, revert};
 pub(crate) use summary::resource_config;

@@ -56,7 +56,8 @@ pub(crate) fn register_vm(call: &mut Call<'_, Folder>, request: RegisterVMTask) 
     call.start_task(move |call| register(call, &request))
 }
 
-fn register(call: &mut Call<'_, Folder>, request: &RegisterVMTask) -> Result<Moref, Fault> {
+/// What [`register_vm`] does.
+pub(crate) fn register(call: &mut Call<'_, Folder>, request: &RegisterVMTask) -> Result<Moref, Fault> {
     let missing = |name: &str, why: &str| Err(Fault::invalid_argument(name, why));
     match (request.as_template(), request.host(), request.pool()) {
         (true, None, _) => return missing("host", "a template is registered on a host"),

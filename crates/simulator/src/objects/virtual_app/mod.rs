@@ -2,12 +2,11 @@
 
 use vimsim_registry::Transaction;
 use vimsim_types::enums::{ArrayUpdateOperation, VirtualAppVAppState, VirtualMachinePowerState as Power};
-use vimsim_types::method::{
-    CreateChildVMTask, CreateVApp, PowerOffVAppTask, PowerOnVAppTask, SuspendVAppTask, UpdateVAppConfig,
-};
+use vimsim_types::method::{CreateChildVMTask, CreateVApp, RegisterChildVMTask, RegisterVMTask, UpdateVAppConfig};
 use vimsim_types::views::{
-    Datacenter, Folder, InvalidState, ResourcePool, ResourcePoolDestroyedEvent, VAppConfigInfo, VAppConfigSpec,
-    VAppEntityConfigInfo, VirtualApp, VirtualAppSummary, VirtualMachine, VmConfigInfo, VmConfigSpec,
+    Datacenter, Folder, HostSystem, InvalidState, ResourceConfigSpec, ResourcePool, ResourcePoolDestroyedEvent,
+    VAppConfigInfo, VAppConfigSpec, VAppEntityConfigInfo, VirtualApp, VirtualAppSummary, VirtualMachine, VmConfigInfo,
+    VmConfigSpec,
 };
 use vimsim_types::{EnumView, Fault, List, Moref, Object, Value, View};
 
@@ -16,12 +15,22 @@ use crate::call::Call;
 use crate::kind::Kind;
 use crate::walk::remove_reference;
 
+mod clone;
+mod link;
+mod power;
+mod unregister;
+
+pub(crate) use link::forget as forget_links;
+
 pub(crate) fn kind() -> Kind<VirtualApp> {
     resource_pool::pool_kind()
-        .write(power_on)
-        .write(power_off)
-        .write(suspend)
+        .write(power::power_on)
+        .write(power::power_off)
+        .write(power::suspend)
         .write(update_v_app_config)
+        .write(clone::clone_v_app)
+        .write(link::update_linked_children)
+        .write(unregister::unregister_v_app)
         .write(super::http_nfc_lease::export_v_app)
         .destroy(destroy)
 }
@@ -33,29 +42,49 @@ pub(crate) fn kind() -> Kind<VirtualApp> {
 pub(super) fn create_v_app(call: &mut Call<'_, ResourcePool>, request: CreateVApp) -> Result<Moref, Fault> {
     let this = call.moref();
     let name = resource_pool::check_new(call, &this, request.name(), request.res_spec())?;
-    let folder = match request.vm_folder() {
-        Some(moref) => {
-            folder::expect_child_type::<VirtualApp>(call.get::<Folder>(&moref)?)?;
-            Some(moref)
-        }
-        // One in another vApp is where that is.
-        None if this.is::<VirtualApp>() => None,
-        None => call.datacenter_of(&this).and_then(|it| Some(call.view::<Datacenter>(&it)?.vm_folder())),
-    };
+    let folder = folder_for(call, &this, request.vm_folder())?;
     let owner = call.this()?.owner();
-    let mut config = resource_pool::complete(call.now(), request.res_spec());
+    insert_app(call, &this, &owner, &name, request.res_spec(), folder, |moref| new_config(moref, request.config_spec()))
+}
+
+/// Adds a vApp to a pool.
+///
+/// - As [`create_v_app`].
+fn insert_app<T>(
+    call: &mut Call<'_, T>,
+    parent: &Moref,
+    owner: &Moref,
+    name: &str,
+    resources: &ResourceConfigSpec,
+    folder: Option<Moref>,
+    config: impl FnOnce(&Moref) -> Result<VAppConfigInfo, Fault>,
+) -> Result<Moref, Fault> {
+    let mut resources = resource_pool::complete(call.now(), resources);
     let moref = call.create_moref(VirtualApp::TYPE);
     let mut app = VirtualApp::new();
     app.set_summary(VirtualAppSummary::new());
-    resource_pool::initialize(&mut app, &moref, &name, &this, &owner, &mut config);
+    resource_pool::initialize(&mut app, &moref, name, parent, owner, &mut resources);
     app.set_parent_folder(folder);
-    app.set_parent_v_app(this.is::<VirtualApp>().then(|| this.clone()));
+    app.set_parent_v_app(parent.is::<VirtualApp>().then(|| parent.clone()));
     app.set_datastore(std::iter::empty::<Moref>());
     app.set_network(std::iter::empty::<Moref>());
-    app.set_v_app_config(new_config(&moref, request.config_spec())?);
+    app.set_v_app_config(config(&moref)?);
     call.insert(moref.clone(), app);
-    call.this_mut()?.push_resource_pool(moref.clone());
+    call.edit::<ResourcePool>(parent)?.push_resource_pool(moref.clone());
     Ok(moref)
+}
+
+/// The folder for a new vApp in this pool, if it is to be in one: what is asked for, or the datacenter's for machines.
+fn folder_for<T>(call: &Call<'_, T>, pool: &Moref, wanted: Option<Moref>) -> Result<Option<Moref>, Fault> {
+    match wanted {
+        Some(moref) => {
+            folder::expect_child_type::<VirtualApp>(call.get::<Folder>(&moref)?)?;
+            Ok(Some(moref))
+        }
+        // One in another vApp is where that is.
+        None if pool.is::<VirtualApp>() => Ok(None),
+        None => Ok(call.datacenter_of(pool).and_then(|it| Some(call.view::<Datacenter>(&it)?.vm_folder()))),
+    }
 }
 
 /// The configuration of a new vApp: what is required, and over it the specification.
@@ -192,6 +221,25 @@ pub(super) fn create_child_vm(call: &mut Call<'_, ResourcePool>, request: Create
     call.start_task(move |call| virtual_machine::create(call, &folder, request.config(), &this, request.host()))
 }
 
+/// Adds a machine whose files are there to the vApp, and to the folder that the vApp is in.
+///
+/// - `InvalidState` for a pool that is no vApp: a machine is registered in a folder then. What `RegisterVM_Task` raises.
+pub(super) fn register_child_vm(
+    call: &mut Call<'_, ResourcePool>,
+    request: RegisterChildVMTask,
+) -> Result<Moref, Fault> {
+    let this = call.moref();
+    let Some(folder) = folder_of(call, &this) else {
+        return Err(Fault::new(InvalidState::new(), format!("{this} is in no vApp")));
+    };
+    request.host().map(|host| call.get::<HostSystem>(&host).map(|_| ())).transpose()?;
+    let wanted = RegisterVMTask::with(|wanted| {
+        wanted.set_path(request.path()).set_name(request.name()).set_as_template(false);
+        wanted.set_pool(this.clone()).set_host(request.host());
+    });
+    call.start_task(move |call| virtual_machine::register(&mut call.on(&folder), &wanted))
+}
+
 /// The folder of a vApp, or of the one that it is in.
 pub(crate) fn folder_of<T>(call: &Call<'_, T>, moref: &Moref) -> Option<Moref> {
     let apps = resource_pool::lineage(call, moref);
@@ -217,62 +265,17 @@ pub(crate) fn machines<T>(call: &Call<'_, T>, moref: &Moref) -> Vec<Moref> {
     found
 }
 
+/// The machines and vApps that are linked to the vApp: they are elsewhere, and belong to it all the same.
+pub(crate) fn links<T>(call: &Call<'_, T>, moref: &Moref) -> Vec<Moref> {
+    let app = call.view::<VirtualApp>(moref);
+    app.map(|app| app.child_link().iter().map(|link| link.key()).collect()).unwrap_or_default()
+}
+
 fn state_of<T>(call: &Call<'_, T>, machine: &Moref) -> Power {
     call.view::<VirtualMachine>(machine).map_or(Power::PoweredOff, |machine| machine.runtime().power_state())
 }
 
-/// Starts the machines of the vApp that are not running, in the order of its configuration.
-///
-/// - `InvalidState` if it has none, or all are running, as a fault of the task; what starting a machine raises.
-fn power_on(call: &mut Call<'_, VirtualApp>, _: PowerOnVAppTask) -> Result<Moref, Fault> {
-    call.start_task(|call| {
-        let this = call.moref();
-        let mut stopped = machines(call, &this);
-        stopped.retain(|machine| state_of(call, machine) != Power::PoweredOn);
-        if stopped.is_empty() {
-            return Err(Fault::new(InvalidState::new(), "the vApp has no machine that could be started"));
-        }
-        let config = call.this()?.v_app_config().cloned();
-        let order = |machine: &Moref| {
-            let entities = config.as_ref()?.entity_config();
-            entities.iter().find(|entity| entity.key().as_ref() == Some(machine))?.start_order()
-        };
-        stopped.sort_by_key(|machine| order(machine).unwrap_or(i32::MAX));
-        stopped.iter().try_for_each(|machine| virtual_machine::start(call, machine, None))
-    })
-}
-
-/// Stops the running machines of the vApp.
-///
-/// - `InvalidState` if none is running, as a fault of the task.
-fn power_off(call: &mut Call<'_, VirtualApp>, _: PowerOffVAppTask) -> Result<Moref, Fault> {
-    call.start_task(|call| {
-        let this = call.moref();
-        let mut running = machines(call, &this);
-        running.retain(|machine| state_of(call, machine) != Power::PoweredOff);
-        if running.is_empty() {
-            return Err(Fault::new(InvalidState::new(), "no machine of the vApp is running"));
-        }
-        running.iter().try_for_each(|machine| virtual_machine::stop(call, machine))
-    })
-}
-
-/// Suspends the running machines of the vApp.
-///
-/// - `InvalidState` if none is running, as a fault of the task.
-fn suspend(call: &mut Call<'_, VirtualApp>, _: SuspendVAppTask) -> Result<Moref, Fault> {
-    call.start_task(|call| {
-        let this = call.moref();
-        let mut running = machines(call, &this);
-        running.retain(|machine| state_of(call, machine) == Power::PoweredOn);
-        if running.is_empty() {
-            return Err(Fault::new(InvalidState::new(), "no machine of the vApp is running"));
-        }
-        running.iter().try_for_each(|machine| virtual_machine::pause(call, machine))
-    })
-}
-
-/// Destroys the vApp with the machines and vApps in it.
+/// Destroys the vApp with the machines and vApps in it, and those linked to it that are to go with it.
 ///
 /// - `InvalidPowerState` while one of its machines is not off.
 // Fidelity: vcsim moves the machines into the pool above, as it does for a resource pool. vCenter deletes them.
@@ -287,6 +290,19 @@ fn destroy(call: &mut Call<'_, VirtualApp>) -> Result<(), Fault> {
     while let Some(pool) = call.this()?.resource_pool().first() {
         managed_entity::destroy_entity(call, &pool)?;
     }
+    for linked in call.this()?.child_link().iter().cloned().collect::<Vec<_>>() {
+        link::unlink(call, &this, &linked.key())?;
+        if linked.destroy_with_parent().unwrap_or_default() {
+            managed_entity::destroy_entity(call, &linked.key())?;
+        }
+    }
+    remove(call, parent)
+}
+
+/// Takes a vApp with nothing in it out of the inventory.
+fn remove(call: &mut Call<'_, VirtualApp>, parent: Option<Moref>) -> Result<(), Fault> {
+    let this = call.moref();
+    link::forget(call, &this)?;
     call.post(&this, ResourcePoolDestroyedEvent::new())?;
     if let Some(parent) = parent.filter(|parent| parent.is::<ResourcePool>()) {
         remove_reference(&mut call.edit::<ResourcePool>(&parent)?.resource_pool_mut(), &this);
@@ -297,11 +313,14 @@ fn destroy(call: &mut Call<'_, VirtualApp>) -> Result<(), Fault> {
 
 /// Whether this is a machine or vApp that is right in the vApp.
 fn has_child(app: &VirtualApp, moref: &Moref) -> bool {
-    app.vm().contains(moref) || app.resource_pool().contains(moref)
+    app.vm().contains(moref)
+        || app.resource_pool().contains(moref)
+        || app.child_link().iter().any(|link| link.key() == *moref)
 }
 
-/// Brings what only a vApp's summary has up to its machines; does nothing for a resource pool.
-pub(super) fn summarize(transaction: &Transaction, pool: &mut ResourcePool) {
+/// Brings what only a vApp's summary has up to its machines, or to what a task is changing it to; does nothing for a resource
+/// pool.
+pub(super) fn summarize(transaction: &Transaction, pool: &mut ResourcePool, changing: Option<VirtualAppVAppState>) {
     let Some(app) = pool.downcast_mut::<VirtualApp>() else { return };
     let state = |machine: &Moref| transaction.view::<VirtualMachine>(machine).map(|it| it.runtime().power_state());
     let (mut started, mut suspended) = (false, false);
@@ -317,14 +336,16 @@ pub(super) fn summarize(transaction: &Transaction, pool: &mut ResourcePool) {
     // What has left says nothing of how to start.
     let is_stale = |entity: &VAppEntityConfigInfo| entity.key().is_some_and(|key| !has_child(app, &key));
     if app.v_app_config().is_some_and(|config| config.entity_config().iter().any(is_stale)) {
-        let known: Vec<Moref> = app.vm().iter().chain(app.resource_pool().iter()).collect();
+        let links = app.child_link().iter().map(|link| link.key());
+        let known: Vec<Moref> = app.vm().iter().chain(app.resource_pool().iter()).chain(links).collect();
         let is_known = |entity: &VAppEntityConfigInfo| entity.key().is_none_or(|key| known.contains(&key));
         app.v_app_config_mut().entity_config_mut().retain(is_known);
     }
     let config = app.v_app_config().cloned();
     let product = config.as_ref().and_then(|config| config.product().first()).cloned();
     let Some(summary) = app.summary_mut().downcast_mut::<VirtualAppSummary>() else { return };
-    summary.set_v_app_state(if started { VirtualAppVAppState::Started } else { VirtualAppVAppState::Stopped });
+    let state = if started { VirtualAppVAppState::Started } else { VirtualAppVAppState::Stopped };
+    summary.set_v_app_state(changing.unwrap_or(state));
     summary.set_suspended(suspended && !started);
     summary.set_install_boot_required(config.as_ref().is_some_and(|config| config.install_boot_required()));
     summary.set_instance_uuid(config.as_ref().and_then(|config| config.instance_uuid()));
