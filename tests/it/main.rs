@@ -30,6 +30,7 @@ mod sessions;
 mod snapshots;
 mod tasks;
 mod transfers;
+mod vapps;
 mod vcsim_ways;
 mod versions;
 mod volumes;
