@@ -3,15 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vimsim::container::{Container, ContainerRuntime, Engine, ExecSpec, Instance, RuntimeError};
+use vimsim::container::{Container, ContainerRuntime, Engine, ExecSpec, Instance, RuntimeError, Status};
 use vimsim::types::enums::HostSystemConnectionState as Connection;
-use vimsim::types::enums::VirtualMachinePowerState as Power;
-use vimsim::types::method::{DestroyTask, PowerOnVMTask, ReconnectHostTask};
-use vimsim::types::views::HostSystem;
+use vimsim::types::enums::{SharesLevel, VirtualMachinePowerState as Power};
+use vimsim::types::method::{
+    CreateVApp, DestroyTask, MoveIntoResourcePool, PowerOffVAppTask, PowerOffVMTask, PowerOnVAppTask, PowerOnVMTask,
+    ReconnectHostTask, ResetVMTask, UpdateVAppConfig,
+};
+use vimsim::types::views::{HostSystem, ResourceAllocationInfo, TaskInProgress, VAppConfigSpec, VAppEntityConfigInfo};
 use vimsim::types::{Moref, View};
 use vimsim::{Client, Config, Simulator};
 
 use super::{Lab, MemoryRuntime, adding};
+use crate::check_fault;
 
 /// The image, of this machine's busybox. It stays, so that the next run need not make it.
 const IMAGE: &str = "vimsim-busybox:test";
@@ -171,4 +175,82 @@ async fn mine(engine: &Engine, lab: &Lab, machine: &Moref) -> Container {
         }
     }
     panic!("no container is behind {machine}");
+}
+
+/// A vApp in the pool of `DC0_H0`, with two machines that have containers in it, the second of which comes first.
+async fn app_of_two(lab: &Lab) -> (Moref, Moref, Moref) {
+    let (first, second) = (lab.machine("DC0_H0_VM0"), lab.machine("DC0_H0_VM1"));
+    let value = format!("--tmpfs /tmp {IMAGE} sleep 100000");
+    for machine in [&first, &second] {
+        lab.keys(machine, &[("RUN.container", &value)]).await.unwrap();
+    }
+    let pool = lab.vm(&first).resource_pool().unwrap();
+    let allocation = || {
+        ResourceAllocationInfo::with(|allocation| {
+            allocation.set_reservation(0).set_limit(-1).set_expandable_reservation(true);
+            allocation.shares_mut().set_shares(4000).set_level(SharesLevel::Normal);
+        })
+    };
+    let request = CreateVApp::with(|request| {
+        request.set_name("app").set_config_spec(VAppConfigSpec::new());
+        request.res_spec_mut().set_cpu_allocation(allocation()).set_memory_allocation(allocation());
+    });
+    let app = lab.client.call(&pool, request).await.unwrap().moref().unwrap();
+    let request = MoveIntoResourcePool::with(|request| _ = request.set_list([first.clone(), second.clone()]));
+    lab.client.call(&app, request).await.unwrap();
+    let entities = [(&first, 2), (&second, 1)].map(|(machine, order)| {
+        VAppEntityConfigInfo::with(|entity| {
+            entity.set_key(machine.clone()).set_start_order(order);
+            entity.set_start_action("powerOn").set_stop_action("guestShutdown");
+        })
+    });
+    let spec = VAppConfigSpec::with(|spec| _ = spec.set_entity_config(entities));
+    lab.client.call(&app, UpdateVAppConfig::with(|request| _ = request.set_spec(spec))).await.unwrap();
+    (app, first, second)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vapp_has_its_containers_run_in_order() {
+    let Some(engine) = engine().await else { return };
+    let mut config = Config::default();
+    config.model.autostart = false;
+    config.containers.runtime = Some(Arc::new(engine.clone()));
+    let simulator = Simulator::start(config).await.unwrap();
+    let client = Client::login(&simulator).await.unwrap();
+    let lab = Lab { simulator, client, engine: MemoryRuntime::new() };
+    let (app, first, second) = app_of_two(&lab).await;
+    let task = lab.client.call(&app, PowerOnVAppTask::new()).await.unwrap().moref().unwrap();
+    check_fault::<TaskInProgress>(lab.client.run(&first, PowerOnVMTask::new()).await);
+    check_fault::<TaskInProgress>(lab.client.run(&app, PowerOnVAppTask::new()).await);
+    lab.client.wait_for_task(&task).await.unwrap();
+    let booted = |machine: &Moref| lab.vm(machine).runtime().boot_time().unwrap().micros();
+    assert!(booted(&second) < booted(&first));
+    let containers = [mine(&engine, &lab, &first).await, mine(&engine, &lab, &second).await];
+    assert!(containers.iter().all(|container| container.state.status == Status::Running));
+
+    // Two who want the same: one gets it, the other is told who did.
+    let (one, two) =
+        tokio::join!(lab.client.call(&first, ResetVMTask::new()), lab.client.call(&first, PowerOffVMTask::new()));
+    let (one, two) = (one.unwrap().moref().unwrap(), two.unwrap().moref().unwrap());
+    let outcomes = [lab.client.wait_for_task(&one).await, lab.client.wait_for_task(&two).await];
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
+    let failed = outcomes.into_iter().find(Result::is_err).unwrap();
+    check_fault::<TaskInProgress>(failed);
+    if lab.vm(&first).runtime().power_state() == Power::PoweredOff {
+        lab.client.run(&first, PowerOnVMTask::new()).await.unwrap();
+    }
+
+    let stop = PowerOffVAppTask::with(|request| _ = request.set_force(true));
+    let task = lab.client.call(&app, stop).await.unwrap().moref().unwrap();
+    check_fault::<TaskInProgress>(lab.client.run(&second, DestroyTask::new()).await);
+    lab.client.wait_for_task(&task).await.unwrap();
+    for container in &containers {
+        assert_eq!(engine.inspect_container(&container.id).await.unwrap().state.status, Status::Exited);
+    }
+    lab.client.run(&app, DestroyTask::new()).await.unwrap();
+    for container in &containers {
+        let seen = engine.inspect_container(&container.id).await;
+        assert!(matches!(seen, Err(RuntimeError::NotFound { .. })), "{}", container.name);
+    }
+    tokio::time::timeout(Duration::from_secs(15), lab.simulator.stop()).await.expect("it stops");
 }
