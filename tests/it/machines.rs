@@ -229,12 +229,18 @@ async fn a_guest_comes_up_with_an_address_on_its_network() {
     );
     assert_eq!(text(&client, &machine(), "summary.guest.ipAddress").await, address);
     assert_eq!(guest.host_name().map(|name| name.as_str()), Some("dc0-h0-vm0"));
+    // Its one disk has its one file system.
+    let system = guest.disk().first().expect("a file system").clone();
+    assert_eq!((system.disk_path().unwrap().as_str(), system.filesystem_type().unwrap().as_str()), ("/", "ext4"));
+    assert_eq!(system.mappings().first().unwrap().key(), 204);
+    assert!(system.free_space() > Some(0) && system.free_space() < system.capacity());
     let find = FindByIp::with(|request| _ = request.set_ip(&address).set_vm_search(true));
     let found = client.call(&Moref::of::<SearchIndex>("SearchIndex"), find).await.unwrap();
     assert_eq!(found.moref(), Some(machine()));
     client.call(&machine(), RebootGuest::new()).await.unwrap();
     run(&client, &machine(), PowerOffVMTask::new()).await;
     assert!(client.property(&machine(), "guest.ipAddress").await.unwrap().is_unset());
+    assert!(view::<GuestInfo>(&client, &machine(), "guest").await.disk().is_empty());
 }
 
 #[tokio::test]

@@ -258,6 +258,17 @@ fn parse(address: &str) -> Option<[u8; 3]> {
     Some([bytes.next()??, bytes.next()??, bytes.next()??])
 }
 
+/// The network adapters of a machine that are on networks, and the networks.
+pub(crate) fn cards<T>(call: &Call<'_, T>, moref: &Moref) -> Result<Vec<(VirtualDevice, Moref)>, Fault> {
+    let machine = call.get::<VirtualMachine>(moref)?;
+    let (Some(config), Some(host)) = (machine.config(), machine.runtime().host()) else { return Ok(Vec::new()) };
+    let Some(datacenter) = call.datacenter_of(moref) else { return Ok(Vec::new()) };
+    let site = Site { uuid: "", datacenter: &datacenter, host: &host, is_on: false, is_new: false };
+    let devices = config.hardware().device();
+    let cards = devices.iter().filter(|device| device.downcast::<VirtualEthernetCard>().is_some());
+    Ok(cards.filter_map(|card| Some((card.clone(), network_of(call, &site, card)?))).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,15 +284,4 @@ mod tests {
         assert!(addresses.take(wanted));
         assert_eq!(parse("00:0c:29:63:65:61"), Some(wanted));
     }
-}
-
-/// The network adapters of a machine that are on networks, and the networks.
-pub(crate) fn cards<T>(call: &Call<'_, T>, moref: &Moref) -> Result<Vec<(VirtualDevice, Moref)>, Fault> {
-    let machine = call.get::<VirtualMachine>(moref)?;
-    let (Some(config), Some(host)) = (machine.config(), machine.runtime().host()) else { return Ok(Vec::new()) };
-    let Some(datacenter) = call.datacenter_of(moref) else { return Ok(Vec::new()) };
-    let site = Site { uuid: "", datacenter: &datacenter, host: &host, is_on: false, is_new: false };
-    let devices = config.hardware().device();
-    let cards = devices.iter().filter(|device| device.downcast::<VirtualEthernetCard>().is_some());
-    Ok(cards.filter_map(|card| Some((card.clone(), network_of(call, &site, card)?))).collect())
 }

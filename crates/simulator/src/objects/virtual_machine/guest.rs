@@ -16,7 +16,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{ArcStr, Fault, Moref, Value, View, literal};
 
-use super::{customize, ethernet, power};
+use super::{customize, ethernet, guest_disk, power};
 use crate::call::{Call, Context};
 use crate::containers::machine::is_contained;
 use crate::objects::environment_browser;
@@ -95,6 +95,7 @@ fn come_up<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fault> {
     if guest.host_name().is_none() {
         guest.set_host_name(name);
     }
+    guest_disk::report(call.edit::<VirtualMachine>(moref)?, true);
     customize::carry_out(call, moref)?;
     give_addresses(call, moref)
 }
@@ -121,6 +122,7 @@ pub(crate) fn tools_run(machine: &mut VirtualMachine, is_on: bool) {
     guest.set_guest_full_name(environment_browser::guest_full_name(&id));
     guest.set_guest_state(if is_on { literal!("running") } else { literal!("notRunning") });
     guest.set_guest_state_change_supported(is_on).set_guest_operations_ready(is_on);
+    guest_disk::report(machine, is_on);
 }
 
 /// What a machine's operating system is called: the machine's name with nothing that a host name cannot have.
@@ -283,6 +285,7 @@ pub(super) fn summarize(guest: &mut GuestInfo, gateway: Option<&str>, servers: &
 
 /// What a guest says no more once it does not run: its addresses.
 pub(super) fn go_down(machine: &mut VirtualMachine) {
+    guest_disk::report(machine, false);
     let Some(config) = machine.config() else { return };
     // What was set by hand, in a machine without Tools, stays.
     let has_tools = machine.guest().and_then(|guest| guest.tools_status());

@@ -20,6 +20,7 @@ pub(crate) mod disk;
 mod ethernet;
 mod first_class;
 mod guest;
+mod guest_disk;
 mod lifecycle;
 mod ovf_environment;
 mod places;
