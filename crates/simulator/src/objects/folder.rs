@@ -6,7 +6,7 @@ use vimsim_types::method::{
     UnregisterAndDestroyTask,
 };
 use vimsim_types::views::{
-    ClusterComputeResource, ClusterConfigSpecEx, ComputeResource, Datacenter, DistributedVirtualPortgroup, Folder,
+    ClusterComputeResource, ClusterConfigSpecEx, ComputeResource, Datacenter, DistributedVirtualSwitch, Folder,
     HostSystem, InvalidFolder, InvalidState, ManagedEntity, NotSupported, StoragePod, VirtualMachine,
 };
 use vimsim_types::{Fault, MethodView, Moref, View};
@@ -17,7 +17,7 @@ use super::{
 use crate::call::Call;
 use crate::containers;
 use crate::kind::Kind;
-use crate::walk::remove_reference;
+use crate::walk::{descendants, remove_reference};
 
 pub(crate) fn kind() -> Kind<Folder> {
     entity_kind()
@@ -187,7 +187,14 @@ fn move_one(call: &mut Call<'_, Folder>, moref: Moref) -> Result<(), Fault> {
     let Some(parent) = parent.filter(|parent| parent.is::<Folder>()) else {
         return Err(Fault::new(NotSupported::new(), format!("{moref} cannot be moved into a folder")));
     };
-    if !accepts(call.this()?, kind) || call.datacenter_of(&moref) != call.datacenter_of(&this) && !moves_anywhere(kind)
+    // A folder of hosts goes into no folder of machines.
+    let holds_others = |folder: &Folder| {
+        let taken = call.this().map(|this| this.child_type());
+        taken.is_ok_and(|taken| folder.child_type().iter().any(|kind| !taken.contains(kind)))
+    };
+    if !accepts(call.this()?, kind)
+        || call.view::<Folder>(&moref).is_some_and(holds_others)
+        || call.datacenter_of(&moref) != call.datacenter_of(&this) && !moves_anywhere(kind)
     {
         let message = format!("the folder '{}' does not take {moref}", call.this()?.name());
         return Err(Fault::new(NotSupported::new(), message));
@@ -263,8 +270,16 @@ pub(crate) fn destroy(call: &mut Call<'_, Folder>) -> Result<(), Fault> {
     let children: Vec<Moref> = call.this()?.child_entity().iter().collect();
     // Virtual machines first: what holds them cannot go while they are there.
     let (machines, mut others): (Vec<_>, Vec<_>) = children.into_iter().partition(|child| child.is::<VirtualMachine>());
-    // A distributed switch takes its portgroups with it.
-    others.sort_by_key(|child| child.is::<DistributedVirtualPortgroup>());
+    // A distributed switch takes its portgroups with it, wherever they are.
+    let mut switches = Vec::new();
+    if accepts(call.this()?, DistributedVirtualSwitch::TYPE) {
+        descendants(&**call, &this, true, &mut |moref| {
+            if moref.is::<DistributedVirtualSwitch>() {
+                switches.push(moref.clone());
+            }
+        });
+    }
+    others.splice(0..0, switches);
     for child in machines.iter().chain(&others) {
         if call.object(child).is_some() {
             managed_entity::destroy_entity(call, child)?;
