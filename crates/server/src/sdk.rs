@@ -200,8 +200,9 @@ fn encode(method: Option<&Method>, reply: Reply, version: Version, secure: bool)
     let secure = if secure { "; Secure" } else { "" };
     let cookie = reply.cookie.and_then(|cookie| {
         let text = match cookie {
-            Some(cookie) => format!("{COOKIE_NAME}={cookie}; Path=/; HttpOnly{secure}"),
-            None => format!("{COOKIE_NAME}=; Path=/; HttpOnly{secure}; Max-Age=0"),
+            // In quotation marks, between which Python's clients look for it.
+            Some(cookie) => format!("{COOKIE_NAME}=\"{cookie}\"; Path=/; HttpOnly{secure}"),
+            None => format!("{COOKIE_NAME}=\"\"; Path=/; HttpOnly{secure}; Max-Age=0"),
         };
         HeaderValue::from_str(&text).ok()
     });

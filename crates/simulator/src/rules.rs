@@ -104,6 +104,7 @@ impl Rules for InventoryRules {
         } else if let Some(host) = object.view::<HostSystem>() {
             keys.extend(host.hardware().map(|hardware| uuid_key(hardware.system_info().uuid())));
             keys.push(host_key(host.name()));
+            keys.push(dns_key(host.name()));
             if let Some(network) = host.config().and_then(|config| config.network()) {
                 let addresses = network.vnic().iter().filter_map(|vnic| vnic.spec().ip()?.ip_address());
                 keys.extend(addresses.map(|ip| ip_key(ip)));

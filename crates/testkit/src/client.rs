@@ -76,7 +76,7 @@ impl Client {
     /// The session, as its cookie names it.
     pub fn session(&self) -> Option<String> {
         let cookie = self.cookie.lock().ok()?;
-        cookie.as_deref()?.split_once('=').map(|(_, session)| session.to_string())
+        cookie.as_deref()?.split_once('=').map(|(_, session)| session.trim_matches('"').to_string())
     }
 
     /// The reference of the service instance.

@@ -175,8 +175,9 @@ struct Devices {
     options: Vec<OptionValue>,
 }
 
-/// The key by which the disk names its controller until that has one.
-const CONTROLLER_KEY: i32 = -101;
+// Fidelity: vCenter would give the three devices the keys 1000, 3000 and 2000. vcsim's model has these.
+/// The key of the disk's controller; the drive's and the disk's follow.
+const CONTROLLER_KEY: i32 = 202;
 
 impl Devices {
     fn new(network: VirtualDeviceBackingInfo) -> Self {
@@ -194,7 +195,7 @@ impl Devices {
             controller.set_bus_number(0);
         });
         let cdrom = VirtualCdrom::with(|cdrom| {
-            cdrom.set_key(-102);
+            cdrom.set_key(203);
             // Fidelity: vcsim puts the drive where the disk is. A CD drive is on an IDE controller.
             cdrom.set_controller_key(200);
             cdrom.set_backing(VirtualCdromAtapiBackingInfo::with(|backing| {
@@ -205,6 +206,8 @@ impl Devices {
         });
         let card = VirtualE1000::with(|card| {
             card.set_key(4000);
+            // Fidelity: vCenter would label it `Network adapter 1`. govc's own suite looks for vcsim's name of it.
+            card.device_info_mut().set_label(literal!("ethernet-0"));
             card.as_object_mut().set(VirtualDevice::BACKING, Object::from(network).into());
             card.set_connectable({
                 let mut info = connectable();
@@ -257,7 +260,7 @@ fn connectable() -> VirtualDeviceConnectInfo {
 
 fn disk() -> VirtualDisk {
     VirtualDisk::with(|disk| {
-        disk.set_key(-103);
+        disk.set_key(204);
         disk.set_controller_key(CONTROLLER_KEY);
         disk.set_unit_number(0);
         disk.set_capacity_in_kb(DISK_SIZE / 1024);

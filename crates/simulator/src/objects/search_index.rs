@@ -99,7 +99,10 @@ fn by_dns_name(
     find_all(look, dns_key(name), datacenter, vm_search, |object| {
         let guest = object.view::<VirtualMachine>().and_then(|machine| machine.guest()?.host_name());
         let host = object.view::<HostSystem>().and_then(|host| host.config()?.network()?.dns_config());
+        // A host is known by the name with which it was added, too.
+        let added = object.view::<HostSystem>().is_some_and(|host| host.name().eq_ignore_ascii_case(name));
         guest.is_some_and(|known| known.eq_ignore_ascii_case(name))
+            || added
             || host.is_some_and(|dns| {
                 dns.host_name().eq_ignore_ascii_case(name)
                     || format!("{}.{}", dns.host_name(), dns.domain_name()).eq_ignore_ascii_case(name)

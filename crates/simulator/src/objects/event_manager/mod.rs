@@ -10,13 +10,14 @@ use vimsim_types::views::{
     DatacenterEventArgument, Datastore, DatastoreEventArgument, DistributedVirtualSwitch, DvsEventArgument, Event,
     EventArgDesc, EventEx, EventManager, Folder, FolderEventArgument, GeneralUserEvent, HostEventArgument, HostSystem,
     ManagedEntity, ManagedEntityEventArgument, Network, NetworkEventArgument, ResourcePool, ResourcePoolEventArgument,
-    Task, VirtualMachine, VmEventArgument,
+    Task, VirtualMachine, VmEventArgument, VmMigratedEvent, VmRelocatedEvent,
 };
 use vimsim_types::{Fault, Field, Moref, Namespace, Object, TypeId, View};
 
 use super::descriptions::{element, words};
 
 use super::event_history_collector;
+use super::virtual_machine::disk::{DatastorePath, datastore_by_name};
 use crate::call::{Call, Look};
 use crate::kind::Kind;
 use crate::walk::Inventory;
@@ -139,6 +140,30 @@ impl Call<'_, ()> {
                     argument.set_name(name);
                 }));
             }
+        }
+        self.fill_datastore(subject, event);
+    }
+
+    /// Names the datastore where a machine that moved is now.
+    fn fill_datastore(&self, subject: &Moref, event: &mut Event) {
+        let kind = event.as_object().kind();
+        if event.ds().is_some()
+            || ![VmMigratedEvent::TYPE, VmRelocatedEvent::TYPE].iter().any(|moved| kind.is_a(*moved))
+        {
+            return;
+        }
+        let inventory: &vimsim_registry::Transaction = self;
+        let home = inventory.seen::<VirtualMachine>(subject).and_then(|machine| {
+            let path = DatastorePath::parse(machine.config()?.files().vm_path_name()?)?;
+            let datacenter = inventory.ancestry(subject).into_iter().find(|place| place.is::<Datacenter>())?;
+            datastore_by_name(self, &datacenter, &path.datastore)
+        });
+        if let Some((moref, name)) =
+            home.and_then(|moref| Some((moref.clone(), inventory.seen::<Datastore>(&moref)?.name().clone())))
+        {
+            event.set_ds(DatastoreEventArgument::with(|argument| {
+                argument.set_datastore(moref).set_name(name);
+            }));
         }
     }
 }

@@ -3,15 +3,15 @@
 use vimsim_types::enums::HostLockdownMode;
 use vimsim_types::method::{
     EnterLockdownMode, ExitLockdownMode, QueryHostConnectionInfo, QueryMemoryOverhead, QueryMemoryOverheadEx,
-    QueryProductLockerLocation, QueryTpmAttestationReport, RetrieveFreeEpcMemory, RetrieveHardwareUptime, UpdateFlags,
-    UpdateIpmi,
+    QueryProductLockerLocation, QueryTpmAttestationReport, ReconfigureHostForDASTask, RetrieveFreeEpcMemory,
+    RetrieveHardwareUptime, UpdateFlags, UpdateIpmi,
 };
 use vimsim_types::views::{
-    ClusterComputeResource, Datastore, HostConnectInfo, HostConnectInfoNetworkInfo, HostDatastoreConnectInfo,
-    HostSystem, HostTpmAttestationReport, HostTpmDigestInfo, HostTpmEventLogEntry, InvalidState, Network,
-    VirtualMachine,
+    ClusterComputeResource, DasConfigFault, Datastore, HostConnectInfo, HostConnectInfoNetworkInfo,
+    HostDasEnabledEvent, HostDasEnablingEvent, HostDatastoreConnectInfo, HostSystem, HostTpmAttestationReport,
+    HostTpmDigestInfo, HostTpmEventLogEntry, InvalidState, Network, VirtualMachine,
 };
-use vimsim_types::{Fault, View};
+use vimsim_types::{Fault, Moref, View};
 
 use super::super::host_access_manager::set_lockdown_mode;
 use super::super::host_managers::expect_connected;
@@ -31,6 +31,7 @@ pub(super) fn add(kind: Kind<HostSystem>) -> Kind<HostSystem> {
         .write(exit_lockdown_mode)
         .write(update_flags)
         .write(update_ipmi)
+        .write(reconfigure_for_das)
 }
 
 /// What adding the host to a vCenter would bring: its summary, virtual machines, networks and datastores.
@@ -61,6 +62,26 @@ fn query_connection_info(look: &Look<'_, HostSystem>, _: QueryHostConnectionInfo
             info.set_capability(capability.clone());
         }
     }))
+}
+
+/// Sets the host up for its cluster's high availability once more.
+///
+/// - `InvalidState` unless the host is connected;
+/// - `DasConfigFault` if the host's cluster has no high availability, or the host is in none.
+fn reconfigure_for_das(call: &mut Call<'_, HostSystem>, _: ReconfigureHostForDASTask) -> Result<Moref, Fault> {
+    let host = call.this()?;
+    expect_connected(host)?;
+    let cluster = host.parent().and_then(|parent| call.view::<ClusterComputeResource>(&parent));
+    if !cluster.is_some_and(|cluster| cluster.configuration().das_config().enabled() == Some(true)) {
+        let detail = DasConfigFault::with(|fault| _ = fault.set_reason("Other"));
+        let why = format!("the host '{}' is in no cluster with high availability", host.name());
+        return Err(Fault::new(detail, why));
+    }
+    call.start_task(|call| {
+        let this = call.moref();
+        call.post(&this, HostDasEnablingEvent::new())?;
+        call.post(&this, HostDasEnabledEvent::new())
+    })
 }
 
 fn in_das_cluster(look: &Look<'_, HostSystem>, parent: &vimsim_types::Moref) -> bool {

@@ -12,7 +12,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Fault, Moref, Object, TypeId, Value, View};
 
-use super::{disk, ethernet, template};
+use super::{device_identity, disk, ethernet, template};
 use crate::call::Call;
 
 /// The machine whose devices are being changed, and where it is.
@@ -144,16 +144,10 @@ fn add<T>(
     if creates && device.downcast::<VirtualDisk>().is_some() && device.unit_number().is_none() {
         return Err(invalid(index, "virtualDeviceSpec.device.unitNumber", "a new disk needs a unit number"));
     }
-    device.set_key(free_key(devices, device.key()));
     place(devices, &mut device, index)?;
+    device.set_key(device_identity::key(devices, &device));
     configure(call, site, machine, devices, &mut device, None, creates, index)?;
     Ok(device)
-}
-
-/// A key for a new device: the one asked for, or else the first from 202 on, as vcsim counts; the next that is free.
-fn free_key(devices: &[VirtualDevice], wanted: i32) -> i32 {
-    let first = if wanted > 0 { wanted } else { 202 };
-    (first..).find(|key| position(devices, *key).is_none()).unwrap_or(first)
 }
 
 /// Puts the device on its controller, at the unit asked for or the first that is free.
@@ -257,7 +251,8 @@ fn edit<T>(
         object.set(slot, value.clone());
     }
     let mut device = VirtualDevice::from_object_unchecked(object);
-    device.device_info_mut().set_summary("");
+    let label = old.device_info().map(|info| info.label().clone()).unwrap_or_default();
+    device.device_info_mut().set_summary("").set_label(label);
     if device.controller_key() != old.controller_key() || device.unit_number() != old.unit_number() {
         place(devices, &mut device, index)?;
     }
@@ -288,8 +283,8 @@ fn configure<T>(
     creates: bool,
     index: usize,
 ) -> Result<(), Fault> {
-    let label = name(device);
-    let mut summary = label.clone();
+    let label = device_identity::label(devices, device);
+    let mut summary = device_identity::summary(device, &label);
     if let Some(card) = device.downcast_mut::<VirtualEthernetCard>() {
         summary = ethernet::configure(call, site, card, index)?;
     } else if device.downcast::<VirtualDisk>().is_some() {
@@ -385,61 +380,10 @@ fn list_on_controllers(devices: &mut [VirtualDevice]) {
     }
 }
 
-/// A device's name as its label: `disk-202-0`, `ethernet-0`, `cdrom-203`. vcsim labels devices so, and govc names them.
-fn name(device: &VirtualDevice) -> String {
-    let unit = device.unit_number().unwrap_or_default();
-    if device.downcast::<VirtualEthernetCard>().is_some() {
-        return match unit {
-            // SR-IOV adapters count down from 45.
-            36..=45 => format!("ethernet-sriov-{}", 45 - unit),
-            _ => format!("ethernet-{}", unit - 7),
-        };
-    }
-    let word = word(device.as_object().kind().name());
-    if device.downcast::<VirtualDisk>().is_some() {
-        return format!("{word}-{}-{unit}", device.controller_key().unwrap_or_default());
-    }
-    format!("{word}-{}", device.key())
-}
-
-/// The word for a type of device: its name without what all have in common.
-fn word(kind: &str) -> String {
-    match kind {
-        "ParaVirtualSCSIController" => return "pvscsi".into(),
-        "VirtualLsiLogicSASController" => return "lsilogic-sas".into(),
-        "VirtualPrecisionClock" => return "clock".into(),
-        _ => {}
-    }
-    let word = kind.strip_prefix("Virtual").unwrap_or(kind);
-    let word = word.strip_prefix("Machine").unwrap_or(word);
-    let ends = ["Card", "Device", "Controller"];
-    let word = ends.iter().find_map(|end| word.strip_suffix(end)).filter(|word| !word.is_empty()).unwrap_or(word);
-    word.to_ascii_lowercase()
-}
-
 /// `InvalidDeviceOperation` for a device that cannot be changed so.
 pub(super) fn invalid_operation(index: usize, why: String) -> Fault {
     let detail = InvalidDeviceOperation::with(|fault| {
         fault.set_device_index(i32::try_from(index).unwrap_or(i32::MAX));
     });
     Fault::new(detail, why)
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn words_are_those_of_govc() {
-        let words = [
-            ("VirtualE1000", "e1000"),
-            ("VirtualAHCIController", "ahci"),
-            ("VirtualCdrom", "cdrom"),
-            ("VirtualMachineVideoCard", "video"),
-            ("VirtualMachineVMCIDevice", "vmci"),
-            ("VirtualLsiLogicController", "lsilogic"),
-            ("VirtualIDEController", "ide"),
-        ];
-        for (kind, expected) in words {
-            assert_eq!(super::word(kind), expected);
-        }
-    }
 }

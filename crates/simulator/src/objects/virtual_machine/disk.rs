@@ -1,13 +1,14 @@
 //! Virtual disks: their files, sizes and identifiers.
 
 use vimsim_types::views::{
-    Datacenter, Datastore, HostSystem, InvalidDatastore, InvalidDatastorePath, VirtualDevice,
-    VirtualDeviceFileBackingInfo, VirtualDisk, VirtualDiskFlatVer2BackingInfo, VirtualMachine,
+    Datacenter, Datastore, HostScsiDisk, HostSystem, InvalidDatastore, InvalidDatastorePath, VirtualDevice,
+    VirtualDeviceFileBackingInfo, VirtualDisk, VirtualDiskFlatVer2BackingInfo,
+    VirtualDiskRawDiskMappingVer1BackingInfo, VirtualMachine,
 };
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
 use super::device::{self, Site};
-use super::{chain, snapshot, summary};
+use super::{chain, ethernet, snapshot, summary};
 use crate::call::Call;
 use crate::files::{edit, fault};
 
@@ -113,6 +114,9 @@ pub(super) fn configure<T>(
     creates: bool,
     index: usize,
 ) -> Result<String, Fault> {
+    if old.is_none() {
+        map_raw(call, site, disk, index)?;
+    }
     let bytes = size(disk, old, index)?;
     if !(0..=LARGEST).contains(&bytes) {
         let why = format!("a disk of {bytes} bytes is not within 0 and 62 TiB");
@@ -132,6 +136,33 @@ pub(super) fn configure<T>(
         complete(site, backing);
     }
     Ok(format!("{} KB", grouped(bytes / 1024)))
+}
+
+/// Gives a raw device mapping the size and identity of the host's disk that it maps.
+///
+/// - `InvalidDeviceBacking` if the host has no such disk.
+fn map_raw<T>(call: &Call<'_, T>, site: &Site<'_>, disk: &mut VirtualDisk, index: usize) -> Result<(), Fault> {
+    let raw = disk.backing().and_then(|backing| backing.downcast::<VirtualDiskRawDiskMappingVer1BackingInfo>());
+    let Some(name) = raw.and_then(|raw| raw.device_name().cloned()).filter(|name| !name.is_empty()) else {
+        return Ok(());
+    };
+    let host = call.view::<HostSystem>(site.host);
+    let storage = host.as_ref().and_then(|host| host.config()?.storage_device());
+    let found = storage.into_iter().flat_map(|storage| storage.scsi_lun().iter()).find_map(|lun| {
+        let is_it = *lun.device_name() == name || lun.canonical_name().is_some_and(|known| *known == name);
+        let is_it = is_it || lun.descriptor().iter().any(|it| name.ends_with(it.id().as_str()));
+        lun.downcast::<HostScsiDisk>().filter(|_| is_it)
+    });
+    let Some(lun) = found else {
+        return Err(ethernet::invalid_backing(index, format!("the host has no disk '{name}'")));
+    };
+    let bytes = lun.capacity().block().saturating_mul(lun.capacity().block_size().into());
+    let uuid = lun.uuid().clone();
+    disk.set_capacity_in_bytes(bytes).set_capacity_in_kb(bytes / 1024);
+    if let Some(raw) = disk.backing_mut().downcast_mut::<VirtualDiskRawDiskMappingVer1BackingInfo>() {
+        raw.set_lun_uuid(uuid);
+    }
+    Ok(())
 }
 
 /// `FileAlreadyExists` for a new disk whose file the client named, if it is there.

@@ -47,7 +47,8 @@ pub(super) fn configure<T>(
     Ok(summary)
 }
 
-fn invalid_backing(index: usize, why: String) -> Fault {
+/// `InvalidDeviceBacking` for the change at this place.
+pub(super) fn invalid_backing(index: usize, why: String) -> Fault {
     let detail = InvalidDeviceBacking::with(|fault| {
         fault.set_property("virtualDeviceSpec.device.backing");
         fault.set_device_index(i32::try_from(index).unwrap_or(i32::MAX));

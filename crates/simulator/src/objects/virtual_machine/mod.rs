@@ -16,6 +16,7 @@ mod create;
 mod customize;
 mod destination;
 mod device;
+mod device_identity;
 pub(crate) mod disk;
 mod ethernet;
 mod first_class;
