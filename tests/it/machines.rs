@@ -490,3 +490,89 @@ async fn a_running_machine_tells_its_guest_of_its_properties() {
     let runtime: VirtualMachineRuntimeInfo = view(&client, &machine(), "runtime").await;
     assert_eq!(runtime.feature_mask().len(), 1);
 }
+
+/// The device of this label.
+async fn labelled(client: &Client, label: &str) -> VirtualDevice {
+    let hardware: VirtualHardware = view(client, &machine(), "config.hardware").await;
+    let is_it = |device: &&VirtualDevice| device.device_info().is_some_and(|info| info.label() == label);
+    hardware.device().iter().find(is_it).cloned().unwrap_or_else(|| panic!("no {label}"))
+}
+
+#[tokio::test]
+async fn devices_have_the_labels_and_keys_that_vcenter_gives_them() {
+    let (_simulator, client) = start().await;
+    for label in ["SCSI controller 0", "Hard disk 1", "CD/DVD drive 1"] {
+        labelled(&client, label).await;
+    }
+    run(&client, &machine(), reconfigure(new_disk(3, 1024))).await;
+    run(&client, &machine(), reconfigure(new_disk(4, 1024))).await;
+    assert_eq!(labelled(&client, "Hard disk 2").await.key(), 2003);
+    assert_eq!(labelled(&client, "Hard disk 3").await.key(), 2004);
+    let card = VirtualE1000::with(|card| {
+        card.set_key(-1).set_backing(VirtualEthernetCardNetworkBackingInfo::with(|backing| {
+            backing.set_device_name("VM Network");
+        }));
+    });
+    run(&client, &machine(), reconfigure(add(card))).await;
+    assert_eq!(labelled(&client, "Network adapter 2").await.key(), 4001);
+    // A number that is free again is given to the next.
+    let second = labelled(&client, "Hard disk 2").await;
+    let remove = VirtualDeviceConfigSpec::with(|spec| {
+        spec.set_operation(VirtualDeviceConfigSpecOperation::Remove).set_device(second);
+    });
+    run(&client, &machine(), reconfigure(remove)).await;
+    run(&client, &machine(), reconfigure(new_disk(5, 1024))).await;
+    assert_eq!(labelled(&client, "Hard disk 2").await.key(), 2005);
+    // What a client writes over the label is not kept.
+    let mut edited = labelled(&client, "Hard disk 3").await;
+    edited.device_info_mut().set_label("mine");
+    let edit = VirtualDeviceConfigSpec::with(|spec| {
+        spec.set_operation(VirtualDeviceConfigSpecOperation::Edit).set_device(edited);
+    });
+    run(&client, &machine(), reconfigure(edit)).await;
+    assert_eq!(labelled(&client, "Hard disk 3").await.key(), 2004);
+}
+
+#[tokio::test]
+async fn a_raw_device_mapping_is_as_large_as_the_disk_that_it_maps() {
+    let (_simulator, client) = start().await;
+    let mapping = |name: &str| {
+        let mut spec = add(VirtualDisk::with(|disk| {
+            disk.set_key(-1).set_controller_key(202).set_unit_number(3);
+            disk.set_backing(VirtualDiskRawDiskMappingVer1BackingInfo::with(|backing| {
+                backing.set_device_name(name).set_compatibility_mode("physicalMode").set_file_name("");
+            }));
+        }));
+        spec.set_file_operation(VirtualDeviceConfigSpecFileOperation::Create);
+        reconfigure(spec)
+    };
+    check_fault::<InvalidDeviceBacking>(client.run(&machine(), mapping("/vmfs/devices/disks/none")).await);
+    run(&client, &machine(), mapping("/vmfs/devices/disks/mpx.vmhba0:C0:T0:L0")).await;
+    let device = labelled(&client, "Hard disk 2").await;
+    let disk = device.downcast::<VirtualDisk>().expect("a disk");
+    assert!(disk.capacity_in_bytes().is_some_and(|bytes| bytes > 0));
+    let backing = disk.backing().and_then(|backing| backing.downcast::<VirtualDiskRawDiskMappingVer1BackingInfo>());
+    assert!(backing.is_some_and(|backing| backing.lun_uuid().is_some()));
+}
+
+#[tokio::test]
+async fn an_event_of_a_move_tells_the_datastore_and_a_host_is_found_by_its_name() {
+    let (_simulator, client) = start().await;
+    let by_name = |name: &str| FindByDnsName::with(|request| _ = request.set_dns_name(name).set_vm_search(false));
+    let search = Moref::of::<SearchIndex>("SearchIndex");
+    let here = client.property(&machine(), "runtime.host").await.unwrap().moref();
+    let mut hosts = Vec::new();
+    for name in ["DC0_C0_H0", "DC0_C0_H1", "DC0_C0_H2"] {
+        hosts.extend(client.call(&search, by_name(name)).await.unwrap().moref());
+    }
+    assert_eq!(hosts.len(), 3);
+    let elsewhere = hosts.into_iter().find(|host| Some(host) != here.as_ref());
+    let request = RelocateVMTask::with(|request| _ = request.spec_mut().set_pool(cluster_pool()).set_host(elsewhere));
+    run(&client, &machine(), request).await;
+    let query = QueryEvents::with(|request| {
+        request.filter_mut().set_event_type_id(["VmMigratedEvent"]);
+    });
+    let events = client.call(&Moref::of::<EventManager>("EventManager"), query).await.unwrap();
+    let event = events.items().first().and_then(|event| Event::from_ref(event.object()?)).expect("one event");
+    assert_eq!(event.ds().map(|ds| ds.name().to_string()).as_deref(), Some("LocalDS_0"));
+}

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use vimsim::types::method::{
     AcquireCloneTicket, AcquireGenericServiceTicket, AcquireLocalTicket, CloneSession, CreateContainerView,
     CreateFolder, CurrentTime, DestroyView, Login, LoginBySSPI, LoginExtensionByCertificate,
-    LoginExtensionBySubjectName, Logout, RegisterExtension, RetrieveServiceContent, SessionIsActive, TerminateSession,
+    LoginExtensionBySubjectName, Logout, RefreshRuntime, RegisterExtension, RetrieveServiceContent, SessionIsActive,
+    TerminateSession,
 };
 use vimsim::types::views::{
-    Extension, ExtensionManager, InvalidArgument, InvalidLogin, ManagedObjectNotFound, NoClientCertificate,
-    NoSubjectName, NotAuthenticated, NotFound, NotSupported, SessionManager, SessionManagerHttpServiceRequestSpec,
-    UserSession, ViewManager,
+    Extension, ExtensionManager, InvalidArgument, InvalidLogin, ManagedEntity, ManagedObjectNotFound,
+    NoClientCertificate, NoSubjectName, NotAuthenticated, NotFound, NotSupported, SessionManager,
+    SessionManagerHttpServiceRequestSpec, UserSession, ViewManager, VirtualApp,
 };
 use vimsim::types::{DateTime, MethodView, Moref, Value, View};
 use vimsim::{Client, Config, Credentials, ManualClock, Peer, Request, Simulator};
@@ -273,4 +274,26 @@ async fn the_token_service_checks_who_asks_and_limits_how_long() {
     assert_eq!(issue(&simulator, "pass", 6000).await, Ok(300));
     let refused = issue(&simulator, "wrong", 60).await.unwrap_err();
     assert!(refused.contains("FailedAuthentication"), "{refused}");
+}
+
+/// Python's clients take the session's key from between the cookie's quotation marks.
+#[tokio::test]
+async fn a_session_is_quoted_in_its_cookie() {
+    let (simulator, client) = start().await;
+    let key = client.session().expect("a session");
+    for session in [format!("\"{key}\""), key.clone()] {
+        let client = Client::new(&simulator).with_session(&session);
+        client.call(&Client::service_instance(), CurrentTime::new()).await.unwrap();
+    }
+    assert!(client.cookie().is_some_and(|cookie| cookie == format!("vmware_soap_session=\"{key}\"")));
+}
+
+#[tokio::test]
+async fn a_reference_of_another_type_names_nothing() {
+    let (_simulator, client) = start().await;
+    let pool = Moref::of::<VirtualApp>("resgroup-27");
+    check_fault::<ManagedObjectNotFound>(client.property(&pool, "name").await);
+    check_fault::<ManagedObjectNotFound>(client.call(&pool, RefreshRuntime::new()).await);
+    let entity = Moref::of::<ManagedEntity>("resgroup-27");
+    assert_eq!(client.property(&entity, "name").await.unwrap().text(), Some("Resources"));
 }

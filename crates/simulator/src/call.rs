@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use vimsim_registry::{Snapshot, Transaction};
-use vimsim_types::{ArcStr, DateTime, Fault, Method, Moref, Version, View};
+use vimsim_types::views::VmwareDistributedVirtualSwitch;
+use vimsim_types::{ArcStr, DateTime, Fault, Method, Moref, Namespace, Version, View};
 
 use crate::config::Product;
 use crate::service::Service;
@@ -110,6 +111,14 @@ impl<'a, T: View> Look<'a, T> {
     pub(crate) fn context(&self) -> &'a Context {
         self.context
     }
+}
+
+/// Whether a client's reference names this object: by its type, or a base of it.
+// Fidelity: vCenter's switches are all of the type that clients may name here; ours are of its base, as vcsim's are.
+pub(crate) fn is_named(object: &Moref, reference: &Moref) -> bool {
+    let kind = reference.kind();
+    let is_foreign = kind.info().namespace != Namespace::VIM25;
+    is_foreign || object.kind().is_a(kind) || kind == VmwareDistributedVirtualSwitch::TYPE
 }
 
 /// `ManagedObjectNotFound` for this reference.

@@ -16,7 +16,7 @@ use vimsim_types::{
     ArcStr, DateTime, Fault, List, Method, Moref, Namespace, Object, Ty, TypeId, Value, Version, View, views,
 };
 
-use crate::call::{Context, Wait, not_found};
+use crate::call::{Context, Wait, is_named, not_found};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Product};
 use crate::containers::Engine;
@@ -396,7 +396,8 @@ impl Service {
             return Err(not_authenticated(&request.this, "System.View"));
         }
         let snapshot = self.registry.snapshot();
-        let object = snapshot.object(&request.this).ok_or_else(|| not_found(&request.this))?;
+        let object = snapshot.object(&request.this).filter(|object| is_named(object.moref(), &request.this));
+        let object = object.ok_or_else(|| not_found(&request.this))?;
         if object.session().is_some_and(|owner| session.is_none_or(|session| session.key() != owner)) {
             return Err(not_found(&request.this));
         }

@@ -144,7 +144,7 @@ impl Tagging<'_> {
                 name: name.into(),
                 description: spec.description.as_deref().unwrap_or_default().into(),
                 cardinality: spec.cardinality.unwrap_or(Cardinality::Multiple),
-                associable_types: spec.associable_types.iter().flatten().map(ArcStr::from).collect(),
+                associable_types: spec.associable_types.iter().flatten().map(|name| plain(name).into()).collect(),
             };
             tags.categories.insert_mut(id.clone(), category);
             Ok(id)
@@ -172,10 +172,10 @@ impl Tagging<'_> {
                 category.cardinality = cardinality;
             }
             if let Some(types) = spec.associable_types.as_ref().filter(|types| !types.is_empty()) {
-                if !category.associable_types.iter().all(|known| types.iter().any(|kind| kind == known)) {
+                if !category.associable_types.iter().all(|known| types.iter().any(|kind| plain(kind) == known)) {
                     return Err(Fault::invalid_argument("associable_types", "types can be added, but not removed"));
                 }
-                category.associable_types = types.iter().map(ArcStr::from).collect();
+                category.associable_types = types.iter().map(|name| plain(name).into()).collect();
             }
             tags.categories.insert_mut(id.into(), category);
             Ok(())
@@ -426,8 +426,12 @@ fn exists(object: &TaggedObject, find: impl FnOnce(&str) -> bool) -> bool {
 }
 
 /// Whether an object of type `kind` is one of those that `allowed` stands for.
+/// A type's name without the namespace that clients may write before it, and that vCenter does not answer.
+fn plain(name: &str) -> &str {
+    name.strip_prefix("urn:vim25:").unwrap_or(name)
+}
+
 fn is_of(kind: &str, allowed: &str) -> bool {
-    let allowed = allowed.strip_prefix("urn:vim25:").unwrap_or(allowed);
     let find = |name| TypeId::find(Namespace::VIM25, name);
     kind == allowed || find(kind).zip(find(allowed)).is_some_and(|(kind, allowed)| kind.is_a(allowed))
 }

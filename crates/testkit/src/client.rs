@@ -73,6 +73,11 @@ impl Client {
         Self { cookie: Mutex::new(Some(format!("vmware_soap_session={session}"))), ..self }
     }
 
+    /// The session's cookie, as the service set it.
+    pub fn cookie(&self) -> Option<String> {
+        self.cookie.lock().ok()?.clone()
+    }
+
     /// The session, as its cookie names it.
     pub fn session(&self) -> Option<String> {
         let cookie = self.cookie.lock().ok()?;

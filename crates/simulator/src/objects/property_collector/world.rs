@@ -5,7 +5,7 @@ use vimsim_registry::Snapshot;
 use vimsim_types::views::{ContainerView, ManagedEntity, PropertyCollector, ServiceInstance, SessionManager};
 use vimsim_types::{Fault, Moref, Object, Value};
 
-use crate::call::Context;
+use crate::call::{Context, is_named};
 use crate::objects::authorization_manager::Access;
 use crate::service::not_authenticated;
 
@@ -46,7 +46,7 @@ impl<'a> SessionWorld<'a> {
 
 impl World for SessionWorld<'_> {
     fn object(&self, moref: &Moref) -> Option<&Object> {
-        let object = self.snapshot.object(moref)?;
+        let object = self.snapshot.object(moref).filter(|object| is_named(object.moref(), moref))?;
         let visible = match object.session() {
             None => true,
             Some(owner) => self.context.session.as_ref().is_some_and(|session| session.key() == owner),
