@@ -72,7 +72,7 @@ fn reconfigure_for_das(call: &mut Call<'_, HostSystem>, _: ReconfigureHostForDAS
     let host = call.this()?;
     expect_connected(host)?;
     let cluster = host.parent().and_then(|parent| call.view::<ClusterComputeResource>(&parent));
-    if !cluster.is_some_and(|cluster| cluster.configuration().das_config().enabled() == Some(true)) {
+    if cluster.is_none_or(|cluster| cluster.configuration().das_config().enabled() != Some(true)) {
         let detail = DasConfigFault::with(|fault| _ = fault.set_reason("Other"));
         let why = format!("the host '{}' is in no cluster with high availability", host.name());
         return Err(Fault::new(detail, why));
