@@ -7,6 +7,7 @@
 
 mod cluster;
 mod containers;
+mod crypto;
 mod datastores;
 mod default_inventory;
 mod endpoints;

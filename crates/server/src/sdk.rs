@@ -64,6 +64,7 @@ impl Sdk {
         if self.service.config().product == Product::VirtualCenter {
             others =
                 others.merge(rest::routes(&self.service, self.secure_cookies)).merge(sts::routes(self.service.clone()));
+            others = others.merge(rest::backup_routes(&self.service));
         }
         let files = files::routes(&self.service);
         Router::new()

@@ -41,6 +41,7 @@ pub use data_sets::{DataSet, DataSetAccess, DataSetSpec};
 pub use files::content::{Pieces, Upload};
 pub use files::transfer::{Download, FolderEntry, FolderRequest, Found, TransferError};
 pub use guest::GuestFile;
+pub use objects::crypto_manager_kmip::{NativeProvider, NativeProviderBackup};
 pub use service::{Error, Reply, Request, Service};
 pub use session::{Peer, Session, Token};
 pub use tagging::{Cardinality, Category, CategorySpec, Tag, TagSpec, TaggedObject, Tagging};

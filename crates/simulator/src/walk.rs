@@ -11,6 +11,9 @@ pub(crate) trait Inventory {
     fn find(&self, moref: &Moref) -> Option<&std::sync::Arc<ManagedObject>>;
     fn find_value(&self, value: &str) -> Option<&std::sync::Arc<ManagedObject>>;
 
+    /// Every object of a type.
+    fn all(&self, kind: TypeId) -> Vec<Moref>;
+
     /// The object as a view.
     fn seen<V: View>(&self, moref: &Moref) -> Option<&V> {
         self.find(moref)?.view()
@@ -36,6 +39,10 @@ impl Inventory for Snapshot {
     fn find_value(&self, value: &str) -> Option<&std::sync::Arc<ManagedObject>> {
         self.object_by_value(value)
     }
+
+    fn all(&self, kind: TypeId) -> Vec<Moref> {
+        self.objects().map(|object| object.moref()).filter(|moref| moref.kind().is_a(kind)).cloned().collect()
+    }
 }
 
 impl Inventory for Transaction {
@@ -45,6 +52,10 @@ impl Inventory for Transaction {
 
     fn find_value(&self, value: &str) -> Option<&std::sync::Arc<ManagedObject>> {
         self.object_by_value(value)
+    }
+
+    fn all(&self, kind: TypeId) -> Vec<Moref> {
+        self.objects().map(|object| object.moref()).filter(|moref| moref.kind().is_a(kind)).cloned().collect()
     }
 }
 

@@ -15,7 +15,7 @@ use vimsim_types::views::{LocalizedMethodFault, Task};
 use vimsim_types::{Fault, MethodView, Moref, Object, TypeId, Value, View};
 
 use super::{Caller, ErrorKind, Rest, RestError, Result};
-use super::{appliance, data_sets, inventory, library, lifecycle, namespaces, tasks};
+use super::{appliance, data_sets, inventory, key_providers, library, lifecycle, namespaces, tasks};
 use crate::ConnectionInfo;
 use crate::sdk::peer;
 
@@ -71,6 +71,7 @@ pub(super) async fn dispatch(
         ["vcenter", "namespace-management", ref rest @ ..] => namespaces::management(&call, rest),
         ["vcenter", "namespaces", "instances", ref rest @ ..] => namespaces::instances(&call, rest).await,
         ["vcenter", "consumption-domains", "zones", ref rest @ ..] => namespaces::zones(&call, rest),
+        ["vcenter", "crypto-manager", "kms", "providers", ref rest @ ..] => key_providers::answer(&call, rest),
         ["vcenter", ref rest @ ..] => inventory::answer(&call, rest).await,
         _ => Err(nothing_at(&uri)),
     }

@@ -12,6 +12,7 @@ mod data_sets;
 mod inventory;
 mod json_rpc;
 mod kept;
+mod key_providers;
 mod library;
 mod lifecycle;
 mod namespaces;
@@ -33,6 +34,8 @@ use axum::routing::any;
 use serde::de::DeserializeOwned;
 use vimsim_simulator::{Service, Session};
 use vimsim_types::ArcStr;
+
+pub(crate) use key_providers::backup_routes;
 
 use answer::{Answer, ErrorKind, RestError, render};
 

@@ -8,7 +8,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Fault, Moref, View};
 
-use super::{host_system, managed_entity, resource_pool};
+use super::{crypto_manager_kmip, host_system, managed_entity, resource_pool};
 use crate::call::Call;
 use crate::kind::Kind;
 
@@ -168,6 +168,7 @@ pub(crate) fn destroy<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fa
     if let Some(browser) = browser {
         call.remove(&browser);
     }
+    crypto_manager_kmip::forget(call, moref)?;
     managed_entity::remove(call, moref)
 }
 

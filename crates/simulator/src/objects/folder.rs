@@ -12,7 +12,8 @@ use vimsim_types::views::{
 use vimsim_types::{Fault, MethodView, Moref, View};
 
 use super::{
-    cluster_compute_resource, compute_resource, datacenter, event_manager, managed_entity, virtual_app, virtual_machine,
+    cluster_compute_resource, compute_resource, crypto_manager_kmip, datacenter, event_manager, managed_entity,
+    virtual_app, virtual_machine,
 };
 use crate::call::Call;
 use crate::containers;
@@ -261,6 +262,7 @@ fn unregister_all(call: &mut Call<'_, Folder>) -> Result<(), Fault> {
     if let Some(app) = virtual_app::in_folder(call, &this).first() {
         return Err(Fault::new(NotSupported::new(), format!("the vApp {app} is in the folder")));
     }
+    crypto_manager_kmip::forget(call, &this)?;
     managed_entity::remove(call, &this)
 }
 
@@ -290,5 +292,6 @@ pub(crate) fn destroy(call: &mut Call<'_, Folder>) -> Result<(), Fault> {
             managed_entity::destroy_entity(call, &app)?;
         }
     }
+    crypto_manager_kmip::forget(call, &this)?;
     managed_entity::remove(call, &this)
 }

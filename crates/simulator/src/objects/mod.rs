@@ -8,6 +8,7 @@ pub(crate) mod cluster_compute_resource;
 pub(crate) mod cns_volume_manager;
 pub(crate) mod compute_resource;
 pub(crate) mod container_view;
+pub(crate) mod crypto_manager_kmip;
 pub(crate) mod custom_fields_manager;
 pub(crate) mod customization_spec_manager;
 pub(crate) mod datacenter;
@@ -120,6 +121,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         cns_volume_manager::kind().into_table(),
         compute_resource::kind().into_table(),
         container_view::kind().into_table(),
+        crypto_manager_kmip::kind().into_table(),
         custom_fields_manager::kind().into_table(),
         customization_spec_manager::kind().into_table(),
         datacenter::kind().into_table(),

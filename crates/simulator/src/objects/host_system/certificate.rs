@@ -36,6 +36,8 @@ pub(crate) struct Certificate {
     der: Vec<u8>,
     /// `SubjectPublicKeyInfo`, DER.
     public_key: Vec<u8>,
+    /// In hexadecimal digits, between colons.
+    serial_number: String,
 }
 
 impl Certificate {
@@ -69,6 +71,7 @@ impl Certificate {
             info,
             der: der.to_vec(),
             public_key: certificate.public_key().raw.to_vec(),
+            serial_number: certificate.raw_serial_as_string(),
         })
     }
 
@@ -97,6 +100,11 @@ impl Certificate {
     /// The certificate in binary form.
     pub(crate) fn der(&self) -> &[u8] {
         &self.der
+    }
+
+    /// The number that its issuer gave it.
+    pub(crate) fn serial_number(&self) -> &str {
+        &self.serial_number
     }
 
     /// The key that it certifies: `SubjectPublicKeyInfo`, DER.
