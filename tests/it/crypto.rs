@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use vimsim::types::method::{
-    DestroyTask, GenerateClientCsr, GenerateKey, GenerateSelfSignedClientCert, GetDefaultKmsCluster,
+    CreateFolder, DestroyTask, GenerateClientCsr, GenerateKey, GenerateSelfSignedClientCert, GetDefaultKmsCluster,
     IsKmsClusterActive, ListKeys, ListKmsClusters, QueryCryptoKeyStatus, RegisterKmipServer, RegisterKmsCluster,
     RemoveKeys, RemoveKmipServer, RetrieveClientCert, RetrieveKmipServerCert, RetrieveKmipServersStatusTask,
     SetDefaultKmsCluster, UnregisterKmsCluster, UpdateKmsSignedCsrClientCert, UpdateSelfSignedClientCert,
@@ -16,7 +16,7 @@ use vimsim::types::{Moref, Object, Value, View};
 use vimsim::{Client, RestClient};
 
 use crate::inventory::find;
-use crate::{check_fault, start};
+use crate::{check_fault, create, start};
 
 fn manager() -> Moref {
     Moref::of::<CryptoManagerKmip>("CryptoManager")
@@ -105,7 +105,12 @@ async fn entities_have_default_providers() {
     let cluster = find(&soap, "/DC0/host/DC0_C0").await.unwrap();
     let host = find(&soap, "/DC0/host/DC0_C0/DC0_C0_H0").await.unwrap();
     let set = |entity: &Moref, name: Option<&str>| {
-        SetDefaultKmsCluster::with(|request| _ = request.set_entity(entity.clone()).set_cluster_id(name.map(id)))
+        SetDefaultKmsCluster::with(|request| {
+            request.set_entity(entity.clone());
+            if let Some(name) = name {
+                request.set_cluster_id(id(name));
+            }
+        })
     };
     check_fault::<InvalidArgument>(soap.call(&manager(), set(&host, Some("some"))).await);
     check_fault::<InvalidArgument>(soap.call(&manager(), set(&cluster, Some("none"))).await);
@@ -116,15 +121,13 @@ async fn entities_have_default_providers() {
     assert_eq!(default_of(&soap, &host, true).await.as_deref(), Some("all"));
     soap.call(&manager(), set(&cluster, Some("all"))).await.unwrap();
     // What is no more is nobody's default.
-    let machines = find(&soap, "/DC0/vm/DC0_C0_RP0_VM0").await.unwrap();
-    _ = machines;
-    let folder = find(&soap, "/DC0/host").await.unwrap();
+    let folder =
+        create(&soap, &find(&soap, "/DC0/host").await.unwrap(), CreateFolder::with(|it| _ = it.set_name("f"))).await;
     soap.call(&manager(), set(&folder, Some("some"))).await.unwrap();
-    let datacenter = find(&soap, "/DC0").await.unwrap();
-    let task = soap.call(&datacenter, DestroyTask::new()).await.unwrap().moref().unwrap();
-    if soap.wait_for_task(&task).await.is_ok() {
-        assert!(providers(&soap).await.iter().all(|known| known.use_as_entity_default().is_empty()));
-    }
+    let task = soap.call(&folder, DestroyTask::new()).await.unwrap().moref().unwrap();
+    soap.wait_for_task(&task).await.unwrap();
+    let known = providers(&soap).await;
+    assert_eq!(known.iter().map(|known| known.use_as_entity_default().len()).collect::<Vec<_>>(), [1, 0]);
 }
 
 #[tokio::test]

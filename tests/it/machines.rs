@@ -400,6 +400,7 @@ async fn some_devices_cannot_be_plugged_into_a_running_machine() {
     };
     check_fault::<DeviceHotPlugNotSupported>(client.run(&machine(), tpm()).await);
     run(&client, &machine(), PowerOffVMTask::new()).await;
+    crate::encryption::add_provider(&client).await;
     run(&client, &machine(), tpm()).await;
     run(&client, &machine(), PowerOnVMTask::new()).await;
 }

@@ -30,6 +30,7 @@ pub(crate) fn kind() -> Kind<ClusterComputeResource> {
         .write(move_host_into)
         .write(reconfigure::reconfigure)
         .write(reconfigure::reconfigure_ex)
+        .write(reconfigure::set_crypto_mode)
         .read(super::placement::place_vm)
         .read(usage::get_resource_usage)
         .read(usage::find_rules_for_vm)

@@ -1,23 +1,23 @@
 //! Reconfiguring a cluster: how a specification changes its configuration.
 
 use vimsim_types::enums::{
-    ClusterDasConfigInfoHBDatastoreCandidate, ClusterDasConfigInfoServiceState, ClusterDasConfigInfoVmMonitoringState,
-    ClusterDasVmSettingsIsolationResponse, ClusterDasVmSettingsRestartPriority,
-    ClusterInfraUpdateHaConfigInfoBehaviorType, ClusterInfraUpdateHaConfigInfoRemediationType,
-    ClusterVmReadinessReadyCondition, DrsBehavior,
+    ClusterCryptoConfigInfoCryptoMode as CryptoMode, ClusterDasConfigInfoHBDatastoreCandidate,
+    ClusterDasConfigInfoServiceState, ClusterDasConfigInfoVmMonitoringState, ClusterDasVmSettingsIsolationResponse,
+    ClusterDasVmSettingsRestartPriority, ClusterInfraUpdateHaConfigInfoBehaviorType,
+    ClusterInfraUpdateHaConfigInfoRemediationType, ClusterVmReadinessReadyCondition, DrsBehavior,
 };
-use vimsim_types::method::{ReconfigureClusterTask, ReconfigureComputeResourceTask};
+use vimsim_types::method::{ReconfigureClusterTask, ReconfigureComputeResourceTask, SetCryptoMode};
 use vimsim_types::views::{
     ClusterComputeResource, ClusterConfigInfo, ClusterConfigInfoEx, ClusterConfigSpec, ClusterConfigSpecEx,
     ClusterDasConfigInfo, ClusterDasVmSettings, ClusterDpmConfigInfo, ClusterDrsConfigInfo,
-    ClusterInfraUpdateHaConfigInfo, ClusterReconfiguredEvent, ClusterVmReadiness, ComputeResource, OptionValue,
-    VsanClusterConfigInfo,
+    ClusterInfraUpdateHaConfigInfo, ClusterReconfiguredEvent, ClusterVmReadiness, ComputeResource, CryptoKeyId,
+    OptionValue, VsanClusterConfigInfo,
 };
 use vimsim_types::{EnumView, Fault, Moref, Object, Value, View};
 
 use super::lists;
 use crate::call::Call;
-use crate::objects::compute_resource;
+use crate::objects::{compute_resource, host_system};
 
 /// What a new cluster begins with: the defaults of the API reference.
 pub(super) fn default_configuration() -> ClusterConfigInfoEx {
@@ -126,6 +126,43 @@ fn write(call: &mut Call<'_, ClusterComputeResource>, config: ClusterConfigInfoE
     call.this_mut()?.set_configuration_ex(config);
     super::vsan::follow(call)?;
     call.post(&this, ClusterReconfiguredEvent::new())
+}
+
+/// Says when the hosts of the cluster get keys: when they need them, or all of them now.
+///
+/// - `InvalidArgument` for a mode that there is not, or hosts that need a key where neither the policy nor a default says of
+///   which provider.
+pub(super) fn set_crypto_mode(
+    call: &mut Call<'_, ClusterComputeResource>,
+    request: SetCryptoMode,
+) -> Result<(), Fault> {
+    let mode = Some(request.crypto_mode()).filter(|mode| !mode.is_empty());
+    let mode = mode.map_or(Some(CryptoMode::OnDemand), |mode| CryptoMode::from_name(mode));
+    let mode = mode.ok_or_else(|| {
+        Fault::invalid_argument("cryptoMode", format!("'{}' is no encryption mode", request.crypto_mode()))
+    })?;
+    let policy = request.policy();
+    let key = policy.and_then(|policy| policy.key_id()).cloned().unwrap_or_else(|| {
+        CryptoKeyId::with(|key| {
+            key.set_key_id("");
+            if let Some(id) = policy.and_then(|policy| policy.provider_id()) {
+                key.set_provider_id(id.clone());
+            }
+        })
+    });
+    if mode == CryptoMode::ForceEnable {
+        let hosts: Vec<Moref> = call.this()?.host().iter().collect();
+        for host in hosts {
+            host_system::make_safe_with(call, &host, &key)?;
+        }
+    }
+    let mut config = current(call)?;
+    let crypto = config.crypto_config_mut();
+    crypto.set_crypto_mode(mode.name());
+    if let Some(policy) = policy {
+        crypto.set_policy(policy.clone());
+    }
+    write(call, config)
 }
 
 /// The configuration that `spec` makes of `config`.

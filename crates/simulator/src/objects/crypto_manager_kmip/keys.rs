@@ -13,7 +13,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{ArcStr, EnumView, Fault, Moref, Value, View};
 
-use super::{Manager, State, find, global_default, is_of, manager, moref, provider, state, status};
+use super::{Manager, State, default_for, find, global_default, is_of, manager, moref, provider, state, status};
 use crate::call::Look;
 use crate::kind::Kind;
 use crate::walk::Inventory;
@@ -57,6 +57,35 @@ fn make(transaction: &mut Transaction, provider: &ArcStr) -> Result<CryptoKeyId,
 
 fn is_known(inventory: &impl Inventory, provider: &str, key: &str) -> bool {
     state(inventory).and_then(|state| state.keys.get(provider)).is_some_and(|keys| keys.contains(key))
+}
+
+/// The key with which something at a host is to be encrypted: the one that is named, or a new one of the provider that is
+/// named or else of the default one for the host.
+///
+/// - `InvalidArgument` for `property` if there is no such key or provider, or none is named and there is no default one;
+/// - `InvalidState` for a native provider of which there is no backup.
+pub(crate) fn key_for(
+    transaction: &mut Transaction,
+    host: &Moref,
+    wanted: &CryptoKeyId,
+    property: &str,
+) -> Result<CryptoKeyId, Fault> {
+    let id = match wanted.provider_id() {
+        Some(id) => id.id().clone(),
+        None => match default_for(transaction, host)? {
+            Some(id) => id.id().clone(),
+            None => return Err(Fault::invalid_argument(property, "there is no default key provider")),
+        },
+    };
+    let known = provider(manager(transaction)?, &id, property)?;
+    if !status::is_active(known) {
+        return Err(Fault::new(InvalidState::new(), format!("the key provider '{id}' is not active")));
+    }
+    match wanted.key_id() {
+        empty if empty.is_empty() => make(transaction, &id),
+        key if is_known(transaction, &id, key) => Ok(key_id(&id, key)),
+        key => Err(Fault::invalid_argument(property, format!("the key provider '{id}' has no key '{key}'"))),
+    }
 }
 
 /// A result that says what went wrong.

@@ -25,6 +25,7 @@ use crate::call::{Call, Look, not_found};
 use crate::kind::Kind;
 use crate::walk::Inventory;
 
+pub(crate) use keys::key_for;
 pub use native::{NativeProvider, NativeProviderBackup};
 
 pub(crate) fn kind() -> Kind<CryptoManagerKmip> {

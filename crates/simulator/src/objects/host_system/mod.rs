@@ -4,6 +4,7 @@ mod capability;
 mod certificate;
 mod config;
 mod connection;
+mod crypto;
 mod data;
 mod firewall;
 mod hardware;
@@ -41,6 +42,7 @@ use self::connection::{invalid_state, touch_compute_resource};
 
 pub(crate) use certificate::{ATTRIBUTES as DN_ATTRIBUTES, Certificate, subject};
 pub(crate) use connection::{connected, expect_not_connected, is_disconnected, lost};
+pub(crate) use crypto::{make_safe, make_safe_with};
 pub(crate) use license::licenses;
 pub(crate) use managers::{Managers, create_managers, of as managers, stores};
 pub(crate) use network::policy as switch_policy;
@@ -49,7 +51,7 @@ pub(crate) use storage::{boot_partitions, default_volumes, mounted, vmfs_volume}
 pub(crate) use summary::{derive, put};
 
 pub(crate) fn kind() -> Kind<HostSystem> {
-    internal_dynamic_type_manager::add_to_host(query::add(managed_entity::kind()))
+    crypto::add(internal_dynamic_type_manager::add_to_host(query::add(managed_entity::kind())))
         .write(connection::disconnect)
         .write(connection::reconnect)
         .write(power::shutdown)

@@ -15,7 +15,7 @@ use vimsim_types::{ArcStr, EnumView, Fault, Moref, Value, View};
 use super::destination::{self, Destination};
 use super::device::{self, Site};
 use super::disk::{self, DatastorePath};
-use super::{chain, config, create, customize, ethernet, places, power, summary, template};
+use super::{chain, config, create, customize, encryption, ethernet, places, power, summary, template};
 use crate::call::Call;
 use crate::data_sets;
 use crate::objects::{folder, managed_entity};
@@ -197,6 +197,7 @@ fn copy(call: &mut Call<'_, VirtualMachine>, wanted: &Wanted<'_>) -> Result<More
     }
     destination::check_networks(call, &site, &machine)?;
     places::refresh(call, &site, &moref, &mut machine, &target.datastore)?;
+    encryption::show(&mut machine);
     summary::count_storage(&mut machine, call.now());
     create::share_with_neighbour(call, &mut machine, &target.host);
     *call.edit::<VirtualMachine>(&moref)? = machine;

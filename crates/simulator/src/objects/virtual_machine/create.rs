@@ -11,7 +11,7 @@ use vimsim_types::{ArcStr, Fault, Moref, View};
 
 use super::device::{self, Site};
 use super::disk::{DatastorePath, datastore_by_name, invalid_datastore, invalid_path};
-use super::{config, places, set_property, share, summary, template};
+use super::{config, encryption, places, set_property, share, summary, template};
 use crate::call::Call;
 use crate::objects::{cluster_compute_resource, folder, managed_entity};
 use crate::rules::{instance_uuid_key, path_key, uuid_key};
@@ -85,8 +85,12 @@ pub(crate) fn create<T>(
     announce(call, &moref, &name, parent, &host, spec)?;
     let uuid = machine.config().map(|config| config.uuid().clone()).unwrap_or_default();
     let site = Site { uuid: &uuid, datacenter: &datacenter, host: &host, is_on: false, is_new: true };
-    let changes: Vec<VirtualDeviceConfigSpec> = spec.device_change().iter().cloned().collect();
+    let mut changes: Vec<VirtualDeviceConfigSpec> = spec.device_change().iter().cloned().collect();
+    encryption::apply(call, Some(&host), &mut machine, spec.crypto())?;
+    encryption::with_keys(call, &host, &machine, &mut changes)?;
     device::change(call, &site, &mut machine, &changes)?;
+    encryption::follow_tpm(call, Some(&host), &mut machine)?;
+    encryption::show(&mut machine);
     places::refresh(call, &site, &moref, &mut machine, &datastore)?;
     summary::count_storage(&mut machine, call.now());
     set_property::assign(&mut machine, assignments.as_deref().unwrap_or_default())?;

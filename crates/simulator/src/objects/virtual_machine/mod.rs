@@ -18,6 +18,7 @@ mod destination;
 mod device;
 mod device_identity;
 pub(crate) mod disk;
+mod encryption;
 mod ethernet;
 mod first_class;
 mod guest;
@@ -72,6 +73,7 @@ pub(crate) fn kind() -> Kind<VirtualMachine> {
         .write(power::standby_guest)
         .write(power::reboot_guest)
         .write(reconfigure::reconfig_vm)
+        .write(encryption::crypto_unlock)
         .write(reconfigure::rename)
         .wait(containers::machine::unregister)
         .write(super::http_nfc_lease::export_vm)

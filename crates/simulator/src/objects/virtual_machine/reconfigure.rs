@@ -5,13 +5,13 @@ use vimsim_types::enums::{
 };
 use vimsim_types::method::{ReconfigVMTask, RenameTask};
 use vimsim_types::views::{
-    ConcurrentAccess, InvalidState, ManagedEntity, NotSupported, ResourceConfigSpec, VirtualDeviceConfigSpec,
-    VirtualMachine, VirtualMachineConfigSpec, VmReconfiguredEvent,
+    ConcurrentAccess, CryptoSpecDecrypt, InvalidState, ManagedEntity, NotSupported, ResourceConfigSpec,
+    VirtualDeviceConfigSpec, VirtualMachine, VirtualMachineConfigSpec, VmReconfiguredEvent,
 };
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
 use super::device::{self, Site};
-use super::{config, guest, places, power, set_property, summary};
+use super::{config, encryption, guest, places, power, set_property, summary};
 use crate::call::Call;
 use crate::containers;
 use crate::files::edit;
@@ -19,7 +19,7 @@ use crate::objects::{event_manager, managed_entity};
 
 /// Changes the machine as the specification says, all of it or nothing.
 ///
-/// - As faults of the task: `NotSupported` for more than the name and the annotation of a template; `InvalidName`,
+/// - As faults of the task: what [`encryption::apply`] says; `NotSupported` for more than the name and the annotation of a template; `InvalidName`,
 ///   `DuplicateName`; `ConcurrentAccess` if it has changed since `changeVersion`; `InvalidPowerState` for processors or
 ///   memory of a running machine that cannot be added to; `InvalidArgument` and `InvalidVmConfig` as when it is created, and
 ///   what [`device::change`] says of devices.
@@ -60,9 +60,20 @@ pub(crate) fn reconfigure<T>(
     config::apply_v_app(machine.config_mut(), spec)?;
     config::set_guest_family(&mut machine);
     config::touch(machine.config_mut(), call.now());
+    let host = machine.runtime().host();
+    // Disks are encrypted after their machine, and decrypted before it.
+    let is_decrypt = spec.crypto().is_some_and(|spec| spec.downcast::<CryptoSpecDecrypt>().is_some());
+    if !is_decrypt {
+        encryption::apply(call, host.as_ref(), &mut machine, spec.crypto())?;
+    }
     if !spec.device_change().is_empty() {
         change_devices(call, moref, &mut machine, spec)?;
+        encryption::follow_tpm(call, host.as_ref(), &mut machine)?;
     }
+    if is_decrypt {
+        encryption::apply(call, host.as_ref(), &mut machine, spec.crypto())?;
+    }
+    encryption::show(&mut machine);
     set_property::assign(&mut machine, assignments.as_deref().unwrap_or_default())?;
     let new_name = machine.name().clone();
     *call.edit::<VirtualMachine>(moref)? = machine;
@@ -95,7 +106,8 @@ fn change_devices<T>(
     let uuid = machine.config().map(|config| config.uuid().clone()).unwrap_or_default();
     let is_on = machine.runtime().power_state() == Power::PoweredOn;
     let site = Site { uuid: &uuid, datacenter: &datacenter, host: &host, is_on, is_new: false };
-    let changes: Vec<VirtualDeviceConfigSpec> = spec.device_change().iter().cloned().collect();
+    let mut changes: Vec<VirtualDeviceConfigSpec> = spec.device_change().iter().cloned().collect();
+    encryption::with_keys(call, &host, machine, &mut changes)?;
     let before = machine.config().cloned();
     device::change(call, &site, machine, &changes)?;
     places::refresh(call, &site, moref, machine, &home)?;

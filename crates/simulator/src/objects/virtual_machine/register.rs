@@ -11,7 +11,7 @@ use vimsim_types::{ArcStr, Fault, Moref, View};
 
 use super::device::{self, Site};
 use super::disk::{invalid_datastore, invalid_path};
-use super::{clone, config, create, destination, places, snapshot, summary, template};
+use super::{clone, config, create, destination, encryption, places, snapshot, summary, template};
 use crate::call::Call;
 use crate::files::{Content, Place, edit, fault};
 use crate::objects::{folder, managed_entity};
@@ -135,6 +135,7 @@ pub(crate) fn register(call: &mut Call<'_, Folder>, request: &RegisterVMTask) ->
     let uuid = machine.config().map(|config| config.uuid().clone()).unwrap_or_default();
     let site = Site { uuid: &uuid, datacenter: &datacenter, host: &host, is_on: false, is_new: false };
     places::refresh(call, &site, &moref, &mut machine, &datastore)?;
+    encryption::show(&mut machine);
     summary::count_storage(&mut machine, now);
     *call.edit::<VirtualMachine>(&moref)? = machine;
     folder::add_child(call, &this, &moref)?;
