@@ -208,6 +208,10 @@ def every_class_of_device(world):
     assert world.send("PUT", world.url(iso), b"\x01CD001" * 1000)[0] == 201
     serial = device.VirtualSerialPort(key=-1, yieldOnPoll=True)
     serial.backing = device.VirtualSerialPort.URIBackingInfo(serviceURI="telnet://:8000", direction="server")
+    # A virtual TPM encrypts its machine, with a key of the default provider.
+    provider = vim.encryption.KeyProviderId(id="conformance")
+    server = vim.encryption.KmipServerInfo(name="kms", address="kms.example.com", port=5696)
+    world.content.cryptoManager.RegisterKmipServer(vim.encryption.KmipServerSpec(clusterId=provider, info=server))
     before = {found.key for found in machine.config.hardware.device}
     reconfigure(
         machine,
