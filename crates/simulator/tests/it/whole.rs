@@ -191,7 +191,7 @@ fn a_host_that_joins_a_cluster_brings_its_machines() {
 }
 
 #[test]
-fn a_portgroup_that_is_gone_is_no_uplink() {
+fn a_switch_s_uplinks_are_a_portgroup_of_its_uplinks() {
     let client = Client::virtual_center();
     let switch = client.named::<DistributedVirtualSwitch>("DVS0");
     let request = CreateDVPortgroupTask::with(|request| {
@@ -201,12 +201,11 @@ fn a_portgroup_that_is_gone_is_no_uplink() {
     let version = client.get(&switch, "config.configVersion");
     let request = ReconfigureDvsTask::with(|request| {
         let spec = request.spec_mut();
-        spec.set_config_version(version.text().expect("set")).push_uplink_portgroup(portgroup.clone());
+        spec.set_config_version(version.text().expect("set")).push_uplink_portgroup(portgroup);
     });
-    done(&client, &switch, request);
-    done(&client, &portgroup, DestroyTask::new());
-    let uplinks = client.get(&switch, "config.uplinkPortgroup");
-    assert!(uplinks.items().iter().all(|uplink| uplink.moref().as_ref() != Some(&portgroup)));
+    let before = client.get(&switch, "config.uplinkPortgroup");
+    check_fault::<InvalidArgument>(run(&client, &switch, request));
+    assert_eq!(client.get(&switch, "config.uplinkPortgroup"), before);
 }
 
 #[test]
