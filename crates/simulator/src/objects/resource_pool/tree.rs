@@ -2,7 +2,7 @@
 
 use vimsim_types::method::{DestroyChildren, MoveIntoResourcePool, UpdateChildResourceConfiguration};
 use vimsim_types::views::{
-    HostSystem, InvalidFolder, ManagedEntity, NotSupported, ResourcePool, ResourcePoolDestroyedEvent,
+    DuplicateName, HostSystem, InvalidFolder, ManagedEntity, NotSupported, ResourcePool, ResourcePoolDestroyedEvent,
     ResourcePoolMovedEvent, VirtualApp, VirtualMachine, VmResourcePoolMovedEvent,
 };
 use vimsim_types::{Fault, Moref, View};
@@ -19,7 +19,8 @@ pub(crate) fn lineage<T>(call: &Call<'_, T>, pool: &Moref) -> Vec<Moref> {
 
 /// Removes the pool. What is in it comes into the pool that it is in.
 ///
-/// - `NotSupported` for the root pool of a compute resource, which `Destroy_Task` itself refuses.
+/// - `NotSupported` for the root pool of a compute resource, which `Destroy_Task` itself refuses;
+/// - `DuplicateName` if a pool in it has the name of one beside it.
 pub(super) fn destroy(call: &mut Call<'_, ResourcePool>) -> Result<(), Fault> {
     let this = call.moref();
     let pool = call.this()?;
@@ -28,12 +29,26 @@ pub(super) fn destroy(call: &mut Call<'_, ResourcePool>) -> Result<(), Fault> {
     let pools: Vec<Moref> = pool.resource_pool().iter().collect();
     let machines: Vec<Moref> = pool.vm().iter().collect();
     for moref in pools.iter().chain(&machines) {
+        if moref.is::<ResourcePool>() {
+            expect_new_name(call, moref, &parent, &this)?;
+        }
         adopt(call, moref, &parent)?;
     }
     call.post(&this, ResourcePoolDestroyedEvent::new())?;
     remove_reference(&mut call.edit::<ResourcePool>(&parent)?.resource_pool_mut(), &this);
     call.remove(&this);
     Ok(())
+}
+
+/// `DuplicateName` if the parent has a pool of this one's name, other than the one that goes.
+fn expect_new_name<T>(call: &Call<'_, T>, pool: &Moref, parent: &Moref, gone: &Moref) -> Result<(), Fault> {
+    let name = call.get::<ResourcePool>(pool)?.name();
+    let is_same = |other: &Moref| call.view::<ResourcePool>(other).is_some_and(|other| other.name() == name);
+    let mut others = call.get::<ResourcePool>(parent)?.resource_pool().iter().filter(|other| other != gone);
+    match others.find(is_same) {
+        None => Ok(()),
+        Some(other) => Err(DuplicateName::with(|fault| _ = fault.set_name(name).set_object(other)).into()),
+    }
 }
 
 /// Removes all pools in this one. Their machines come into it.
