@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::RwLock;
 use vimsim_simulator::{Peer, Request, Service};
 use vimsim_types::enums::TaskInfoState;
 use vimsim_types::method::{Login, QueryEvents};
@@ -36,6 +37,8 @@ pub(crate) struct Run {
     /// How many calls of each kind succeeded, and how many came to which fault.
     pub(crate) counts: Mutex<BTreeMap<usize, Count>>,
     failures: Mutex<Vec<String>>,
+    /// Closed by a call that nobody else may call beside.
+    gate: RwLock<()>,
     /// Where all calls are written to: the file that `VIMSIM_MODEL_LOG` names.
     log: Option<Mutex<File>>,
 }
@@ -53,6 +56,7 @@ impl Run {
             calls: Mutex::default(),
             counts: Mutex::default(),
             failures: Mutex::default(),
+            gate: RwLock::default(),
             log: std::env::var("VIMSIM_MODEL_LOG")
                 .ok()
                 .map(|path| Mutex::new(File::options().create(true).append(true).open(path).unwrap())),
@@ -135,15 +139,19 @@ impl Run {
                 chooser.look(self.service.snapshot());
             }
             let (kind, operation) = choose(chooser);
-            // Others may have made machines since the last look.
-            if chooser.leaves_all() {
+            let Operation { this, method, arguments, events } = operation;
+            let shown = format!("{client}: {this}.{}({})", method.name, show(&arguments));
+            let (result, info) = if chooser.leaves_all() {
+                // Others have made machines since the last look, and must make none until it is done.
+                let _alone = self.gate.write().await;
                 chooser.look(self.service.snapshot());
                 chooser.leave_all();
                 chooser.leaves_all();
-            }
-            let Operation { this, method, arguments, events } = operation;
-            let shown = format!("{client}: {this}.{}({})", method.name, show(&arguments));
-            let (result, info) = self.carry_out(&this, method, arguments).await;
+                self.carry_out(&this, method, arguments).await
+            } else {
+                let _among_others = self.gate.read().await;
+                self.carry_out(&this, method, arguments).await
+            };
             self.write_down(kind, shown, &result);
             if let (Ok(_), Some(info)) = (&result, info)
                 && !events.is_empty()
