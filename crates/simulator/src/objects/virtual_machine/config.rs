@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use vimsim_types::enums::{SharesLevel, VirtualMachineGuestOsIdentifier};
 use vimsim_types::views::{
-    InvalidVmConfig, OptionValue, ResourceAllocationInfo, VirtualMachine, VirtualMachineConfigInfo,
+    InvalidVmConfig, NotSupported, OptionValue, ResourceAllocationInfo, VirtualMachine, VirtualMachineConfigInfo,
     VirtualMachineConfigSpec,
 };
 use vimsim_types::{DateTime, EnumView, Fault, Object, Value, View};
@@ -53,8 +53,11 @@ pub(super) fn invalid(property: &str, why: impl std::fmt::Display) -> Fault {
 ///
 /// - `InvalidArgument` for a guest that is not known, a size that is none, an allocation that contradicts itself, or a key
 ///   that asks for a container which cannot be;
-/// - `InvalidVmConfig` for secure boot without EFI.
+/// - `InvalidVmConfig` for secure boot without EFI; `NotSupported` for fault tolerance.
 pub(super) fn check(spec: &VirtualMachineConfigSpec, current: Option<&VirtualMachineConfigInfo>) -> Result<(), Fault> {
+    if spec.ft_info().is_some() {
+        return Err(Fault::new(NotSupported::new(), "configSpec.ftInfo: fault tolerance is not simulated"));
+    }
     if let Some(guest) = spec.guest_id().filter(|guest| !guest.is_empty())
         && VirtualMachineGuestOsIdentifier::from_name(guest).is_none()
     {

@@ -33,6 +33,7 @@ const NOT: &[&str] = &[
     "UnregisterVM",
     "DestroyDatastore",
     "UnregisterAndDestroy_Task",
+    "unregisterVApp_Task",
     "ShutdownHost_Task",
     "RebootHost_Task",
     "PowerDownHostToStandBy_Task",

@@ -91,5 +91,10 @@ pub(super) fn suspend_app(chooser: &mut Chooser) -> Option<Operation> {
 }
 
 pub(super) fn destroy_app(chooser: &mut Chooser) -> Option<Operation> {
-    Operation::new(chooser.some::<VirtualApp>()?, DestroyTask::new())
+    let app = chooser.some::<VirtualApp>()?;
+    if chooser.random.once_in(3) {
+        chooser.leave_all();
+        return Operation::new(app, UnregisterVAppTask::new());
+    }
+    Operation::new(app, DestroyTask::new())
 }
