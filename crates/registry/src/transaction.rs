@@ -8,7 +8,7 @@ use vimsim_types::{ArcStr, Fault, Moref, Object, View, views};
 
 use crate::managed_object::ManagedObject;
 use crate::registry::Rules;
-use crate::snapshot::{Found, IndexKey, Map, World};
+use crate::snapshot::{Found, IndexKey, Map, Snapshot, World};
 
 /// A write in progress: the inventory as the writer sees it. Dropped unless its closure succeeds.
 pub struct Transaction {
@@ -69,6 +69,11 @@ impl Transaction {
     /// The version that this write builds on.
     pub fn version(&self) -> u64 {
         self.base.version
+    }
+
+    /// The inventory as it was before this write.
+    pub fn before(&self) -> Snapshot {
+        Snapshot(self.base.clone())
     }
 
     /// The next number for a new object's identifier. No two objects that ever existed get the same.

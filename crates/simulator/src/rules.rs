@@ -66,14 +66,12 @@ pub(crate) fn link_key(child: &Moref) -> IndexKey {
 impl Rules for InventoryRules {
     fn derive(&self, transaction: &mut Transaction, touched: &[Moref]) {
         for moref in touched {
-            let Some(object) = transaction.object(moref) else {
-                if moref.is::<ManagedEntity>()
-                    && let Err(fault) = alarm_manager::forget_entity(transaction, moref)
-                {
-                    tracing::error!(%moref, %fault, "the alarms of an entity that is gone could not be removed");
-                }
-                continue;
-            };
+            if moref.is::<ManagedEntity>()
+                && let Err(fault) = alarm_manager::follow(transaction, moref)
+            {
+                tracing::error!(%moref, %fault, "the alarms of an entity could not follow it");
+            }
+            let Some(object) = transaction.object(moref) else { continue };
             let Some(table) = self.kinds.table(object.moref().kind()) else { continue };
             for rule in &table.derive {
                 if let Err(fault) = rule(transaction, moref) {

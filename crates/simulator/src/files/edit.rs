@@ -188,7 +188,10 @@ pub(crate) fn carry(
     is_move: bool,
 ) -> Result<bool, Fault> {
     let files = transaction.object(from.0).and_then(|object| object.private::<Files>());
-    let Some(Entry::Is(item)) = files.and_then(|files| files.get(from.1)).cloned() else { return Ok(false) };
+    // A folder may have taken the place of a file that was deleted under its machine.
+    let Some(Entry::Is(item @ Item::File(_))) = files.and_then(|files| files.get(from.1)).cloned() else {
+        return Ok(false);
+    };
     let bytes = allocated(&item);
     if is_move {
         transaction.private::<Files>(from.0)?.remove(from.1);

@@ -3,12 +3,12 @@
 use vimsim_types::enums::ManagedEntityStatus;
 use vimsim_types::method::{
     AcknowledgeAlarm, AddAuthorizationRole, AddCustomFieldDef, AddLicense, AllocateIpv4Address, CreateFolder,
-    CreateIpPool, DeleteCustomizationSpec, DestroyIpPool, DuplicateCustomizationSpec, FetchUserPrivilegeOnEntities,
-    FindExtension, GetAlarm, GetCustomizationSpec, HasUserPrivilegeOnEntities, OverwriteCustomizationSpec, PostEvent,
-    QueryAssignedLicenses, QueryAvailablePerfMetric, QueryIpPools, QueryPerf, RegisterExtension, ReleaseIpAllocation,
-    RemoveAuthorizationRole, RemoveCustomFieldDef, RemoveEntityPermission, RemoveLicense, RetrieveEntityPermissions,
-    RetrieveUserGroups, SetEntityPermissions, SetField, UnregisterExtension, UpdateAssignedLicense,
-    UpdateAuthorizationRole,
+    CreateIpPool, DeleteCustomizationSpec, DestroyIpPool, DestroyTask, DuplicateCustomizationSpec,
+    FetchUserPrivilegeOnEntities, FindExtension, GetAlarm, GetCustomizationSpec, HasUserPrivilegeOnEntities,
+    MoveIntoFolderTask, OverwriteCustomizationSpec, PostEvent, PowerOffVMTask, QueryAssignedLicenses,
+    QueryAvailablePerfMetric, QueryIpPools, QueryPerf, RegisterExtension, ReleaseIpAllocation, RemoveAuthorizationRole,
+    RemoveCustomFieldDef, RemoveEntityPermission, RemoveLicense, RetrieveEntityPermissions, RetrieveUserGroups,
+    SetEntityPermissions, SetField, UnregisterExtension, UpdateAssignedLicense, UpdateAuthorizationRole,
 };
 use vimsim_types::views::{
     AlarmState, AlreadyExists, AuthMinimumAdminPermission, ConcurrentAccess, CustomFieldDef, CustomFieldStringValue,
@@ -239,6 +239,29 @@ fn events_trigger_alarms() {
     let entity = client.service.snapshot();
     let entity = entity.view::<ManagedEntity>(&machine).expect("exists");
     assert_eq!(entity.overall_status(), ManagedEntityStatus::Green);
+}
+
+#[test]
+fn what_is_triggered_moves_and_goes_with_its_entity() {
+    let client = Client::virtual_center();
+    let events = client.content.event_manager().expect("named");
+    let machine = client.named::<vimsim_types::views::VirtualMachine>("DC0_H0_VM0");
+    let states = |moref: &Moref| items::<AlarmState>(&client.get(moref, "triggeredAlarmState")).len();
+    let event = EventEx::with(|event| {
+        event.set_event_type_id("vcsim.vm.failure").set_object_id(machine.value()).set_object_type("VirtualMachine");
+    });
+    client.call(&events, PostEvent::with(|request| _ = request.set_event_to_post(event))).expect("answers");
+    let old = client.get(&machine, "parent").moref().expect("a folder");
+    let folder = client.call(&old, CreateFolder::with(|request| _ = request.set_name("new"))).expect("a folder");
+    let folder = folder.moref().expect("a folder");
+    assert_eq!((states(&machine), states(&folder), states(&old)), (1, 0, 1));
+    client.call(&folder, MoveIntoFolderTask::with(|request| _ = request.set_list([machine.clone()]))).expect("moves");
+    assert_eq!((states(&machine), states(&folder), states(&old)), (1, 1, 1));
+    client.call(&old, MoveIntoFolderTask::with(|request| _ = request.set_list([machine.clone()]))).expect("moves");
+    assert_eq!((states(&machine), states(&folder), states(&old)), (1, 0, 1));
+    client.call(&machine, PowerOffVMTask::new()).expect("stops");
+    client.call(&machine, DestroyTask::new()).expect("goes");
+    assert_eq!((states(&old), states(&client.content.root_folder())), (0, 0));
 }
 
 #[test]

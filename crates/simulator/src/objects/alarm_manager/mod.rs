@@ -92,8 +92,37 @@ fn alarms(inventory: &impl Inventory) -> Vec<Moref> {
     triggers.map_or_else(Vec::new, |triggers| triggers.alarms().to_vec())
 }
 
+/// Has what is triggered at an entity follow it to where it is now; with an entity that is gone go the alarms defined on it.
+pub(crate) fn follow(transaction: &mut Transaction, entity: &Moref) -> Result<(), Fault> {
+    let parent = |entity: Option<&ManagedEntity>| entity.and_then(|entity| entity.parent());
+    let is_gone = transaction.object(entity).is_none();
+    let before = transaction.before();
+    let Some(old) = before.view::<ManagedEntity>(entity) else { return Ok(()) };
+    if !is_gone && old.parent() == parent(transaction.view(entity)) {
+        return Ok(());
+    }
+    let now = transaction.view::<ManagedEntity>(entity).map(|entity| entity.triggered_alarm_state());
+    let states: Vec<AlarmState> = now.iter().flat_map(|states| states.iter()).cloned().collect();
+    let is_of = |state: &AlarmState| state.entity() == *entity || states.iter().any(|it| it.key() == state.key());
+    for place in before.ancestry(entity).iter().skip(1) {
+        let there = transaction.view::<ManagedEntity>(place);
+        if there.is_some_and(|there| there.triggered_alarm_state().iter().any(is_of)) {
+            transaction.edit::<ManagedEntity>(place)?.triggered_alarm_state_mut().retain(|state| !is_of(state));
+        }
+    }
+    if is_gone {
+        return forget_entity(transaction, entity);
+    }
+    for place in transaction.ancestry(entity).iter().skip(1).filter(|_| !states.is_empty()) {
+        let there = transaction.edit::<ManagedEntity>(place)?;
+        there.triggered_alarm_state_mut().retain(|state| !is_of(state));
+        states.iter().for_each(|state| _ = there.push_triggered_alarm_state(state.clone()));
+    }
+    Ok(())
+}
+
 /// Removes the alarms that were defined on what is gone.
-pub(crate) fn forget_entity(transaction: &mut Transaction, gone: &Moref) -> Result<(), Fault> {
+fn forget_entity(transaction: &mut Transaction, gone: &Moref) -> Result<(), Fault> {
     let is_of = |alarm: &Moref| transaction.view::<Alarm>(alarm).is_some_and(|it| it.info().entity() == *gone);
     let defined: Vec<Moref> = alarms(&*transaction).into_iter().filter(is_of).collect();
     if defined.is_empty() {
