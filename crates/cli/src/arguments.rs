@@ -86,6 +86,7 @@ pub(crate) fn parse(persona: Persona, arguments: impl IntoIterator<Item = OsStri
     options.check().map_err(Answer::Wrong)?;
     // Scripts that use vcsim put files where its datastores' URLs lead to.
     options.model.datastore_directories |= persona == Persona::Vcsim;
+    options.model.remark = (persona == Persona::Vcsim).then_some("govmomi simulator");
     Ok(options)
 }
 

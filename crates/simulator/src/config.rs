@@ -164,6 +164,8 @@ pub struct Config {
     /// Whether the datastores of the inventory have directories of this machine, whose paths are their URLs and whose files
     /// are on them.
     pub datastore_directories: bool,
+    /// What `about.fullName` says in parentheses at its end.
+    pub remark: Option<&'static str>,
     /// Whether clients reach the service over plain HTTP.
     pub plain_http: bool,
     /// The certificate (X.509, DER) that the service shows its clients; hosts have it for theirs, so that one who

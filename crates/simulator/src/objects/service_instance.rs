@@ -172,6 +172,7 @@ pub(crate) fn about(config: &Config) -> AboutInfo {
     // Builds of the general releases: vCenter Server 8.0 U3 and ESXi 8.0 U3.
     let (build, host_build) = ("24022515", "24022510");
     let version = product_version(api);
+    let remark = config.remark.map(|remark| format!(" ({remark})")).unwrap_or_default();
     AboutInfo::with(|about| {
         about.set_vendor("VMware, Inc.");
         about.set_version(&version);
@@ -182,7 +183,7 @@ pub(crate) fn about(config: &Config) -> AboutInfo {
         match config.product {
             Product::VirtualCenter => {
                 about.set_name("VMware vCenter Server");
-                about.set_full_name(format!("VMware vCenter Server {version} build-{build}"));
+                about.set_full_name(format!("VMware vCenter Server {version} build-{build}{remark}"));
                 about.set_build(build);
                 about.set_product_line_id("vpx");
                 about.set_api_type("VirtualCenter");
@@ -191,7 +192,7 @@ pub(crate) fn about(config: &Config) -> AboutInfo {
             }
             Product::EsxHost => {
                 about.set_name("VMware ESXi");
-                about.set_full_name(format!("VMware ESXi {version} build-{host_build}"));
+                about.set_full_name(format!("VMware ESXi {version} build-{host_build}{remark}"));
                 about.set_build(host_build);
                 about.set_os_type("vmnix-x86");
                 about.set_product_line_id("embeddedEsx");
