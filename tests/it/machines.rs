@@ -406,6 +406,18 @@ async fn some_devices_cannot_be_plugged_into_a_running_machine() {
 }
 
 #[tokio::test]
+async fn a_machine_with_more_processors_than_a_host_lets_it_have_does_not_start() {
+    let (_simulator, client) = start().await;
+    run(&client, &machine(), PowerOffVMTask::new()).await;
+    let processors = |number: i32| ReconfigVMTask::with(|request| _ = request.spec_mut().set_num_cpus(number));
+    run(&client, &machine(), processors(769)).await;
+    let fault = client.run(&machine(), PowerOnVMTask::new()).await;
+    check_fault::<NumVirtualCpusNotSupported>(fault);
+    run(&client, &machine(), processors(768)).await;
+    run(&client, &machine(), PowerOnVMTask::new()).await;
+}
+
+#[tokio::test]
 async fn a_machine_that_reserves_more_than_there_is_does_not_start() {
     let (_simulator, client) = start().await;
     run(&client, &machine(), PowerOffVMTask::new()).await;

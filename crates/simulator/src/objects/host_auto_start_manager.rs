@@ -1,8 +1,8 @@
 //! `HostAutoStartManager`: which virtual machines start and stop with their host.
 
 use vimsim_types::method::ReconfigureAutostart;
-use vimsim_types::views::{AutoStartDefaults, AutoStartPowerInfo, HostAutoStartManager};
-use vimsim_types::{Fault, Value, View};
+use vimsim_types::views::{AutoStartDefaults, AutoStartPowerInfo, HostAutoStartManager, HostSystem};
+use vimsim_types::{Fault, Moref, Value, View};
 
 use super::host_managers::edit_config;
 use crate::call::Call;
@@ -21,7 +21,7 @@ fn reconfigure_autostart(
 ) -> Result<(), Fault> {
     let manager = call.moref();
     let machines = super::host_managers::host_of(call, &manager)
-        .and_then(|host| call.view::<vimsim_types::views::HostSystem>(&host))
+        .and_then(|host| call.view::<HostSystem>(&host))
         .map(|host| host.vm().iter().collect::<Vec<_>>())
         .unwrap_or_default();
     let changed: Vec<AutoStartPowerInfo> = request.spec().power_info().iter().cloned().collect();
@@ -38,6 +38,21 @@ fn reconfigure_autostart(
         config.push_power_info(info);
     }
     Ok(())
+}
+
+/// Forgets the virtual machines that are no longer on the host.
+pub(crate) fn forget_absent(host: &mut HostSystem) {
+    let is_absent = |info: &AutoStartPowerInfo| !host.vm().contains(&info.key());
+    let known = host.config().and_then(|config| config.auto_start());
+    let absent: Vec<Moref> = known
+        .iter()
+        .flat_map(|known| known.power_info().iter())
+        .filter(|info| is_absent(info))
+        .map(|info| info.key())
+        .collect();
+    if !absent.is_empty() {
+        host.config_mut().auto_start_mut().power_info_mut().retain(|info| !absent.contains(&info.key()));
+    }
 }
 
 /// Sets the defaults that are set in the request.

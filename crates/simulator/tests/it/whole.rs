@@ -305,3 +305,24 @@ fn a_vapp_says_nothing_of_what_is_not_in_it() {
     move_into(&client, &root, &machine).expect("succeeds");
     assert_eq!(count(), 0);
 }
+
+#[test]
+fn a_machine_that_is_gone_starts_with_no_host() {
+    let client = Client::virtual_center();
+    let machine = client.named::<VirtualMachine>("DC0_H0_VM0");
+    let host = client.get(&machine, "runtime.host").moref().expect("a host");
+    let manager = client.get(&host, "configManager.autoStartManager").moref().expect("a manager");
+    let request = ReconfigureAutostart::with(|request| {
+        request.spec_mut().push_power_info(AutoStartPowerInfo::with(|info| {
+            info.set_key(machine.clone()).set_start_order(1).set_start_delay(-1).set_stop_delay(-1);
+            info.set_wait_for_heartbeat(vimsim_types::enums::AutoStartWaitHeartbeatSetting::SystemDefault);
+            info.set_start_action("powerOn").set_stop_action("powerOff");
+        }));
+    });
+    client.call(&manager, request).expect("answers");
+    assert_eq!(client.get(&host, "config.autoStart.powerInfo").items().len(), 1);
+    done(&client, &machine, PowerOffVMTask::new());
+    done(&client, &machine, DestroyTask::new());
+    assert!(client.get(&host, "config.autoStart.powerInfo").items().is_empty());
+    assert!(client.get(&manager, "config.powerInfo").items().is_empty());
+}

@@ -6,10 +6,13 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Fault, Moref, Object, Value, View};
 
+use crate::objects::host_auto_start_manager;
+
 /// Brings `summary`, and the managers' properties, up to what the host's other properties say.
 pub(crate) fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
     let host = transaction.get::<HostSystem>(moref)?;
     let mut changed = host.clone();
+    host_auto_start_manager::forget_absent(&mut changed);
     update(&mut changed);
     if !changed.as_object().same(host.as_object()) {
         *transaction.edit::<HostSystem>(moref)? = changed;

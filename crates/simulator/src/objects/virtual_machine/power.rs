@@ -15,8 +15,8 @@ use vimsim_types::method::{
 };
 use vimsim_types::views::{
     ComputeResource, HostSystem, InsufficientCpuResourcesFault, InsufficientMemoryResourcesFault, InvalidPowerState,
-    InvalidState, ResourceAllocationInfo, ResourcePool, ToolsUnavailable, VirtualApp, VirtualMachine,
-    VmGuestRebootEvent, VmGuestShutdownEvent, VmGuestStandbyEvent, VmPoweredOffEvent, VmPoweredOnEvent,
+    InvalidState, NumVirtualCpusNotSupported, ResourceAllocationInfo, ResourcePool, ToolsUnavailable, VirtualApp,
+    VirtualMachine, VmGuestRebootEvent, VmGuestShutdownEvent, VmGuestStandbyEvent, VmPoweredOffEvent, VmPoweredOnEvent,
     VmResettingEvent, VmStartingEvent, VmStoppingEvent, VmSuspendedEvent, VmSuspendingEvent,
 };
 use vimsim_types::{Fault, MethodView, Moref, View, literal};
@@ -101,6 +101,7 @@ pub(crate) fn start<T>(call: &mut Call<'_, T>, moref: &Moref, host: Option<Moref
     let host = call.get::<VirtualMachine>(moref)?.runtime().host();
     let host = host.ok_or_else(|| Fault::new(InvalidState::new(), "the virtual machine is on no host"))?;
     create::check_host(call.get::<HostSystem>(&host)?)?;
+    check_processors(call, moref)?;
     check_resources(call, moref)?;
     start_outside(call, moref)?;
     guest::boot(call, moref)
@@ -113,10 +114,29 @@ pub(crate) fn start_outside<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<
     call.post(moref, VmPoweredOnEvent::with(|event| _ = event.set_template(false)))
 }
 
+/// `NumVirtualCpusNotSupported` for more processors than a machine can have on its host (`capability.maxSupportedVcpus`).
+// Fidelity: vCenter raises NotEnoughCpus for more processors than the host itself has. The hosts are vcsim's, with two of
+// them, and its clients start machines with more.
+fn check_processors<T>(call: &Call<'_, T>, moref: &Moref) -> Result<(), Fault> {
+    let machine = call.get::<VirtualMachine>(moref)?;
+    let host = machine.runtime().host().and_then(|host| call.view::<HostSystem>(&host));
+    let most = host.and_then(|host| host.capability()).and_then(|capability| capability.max_supported_vcpus());
+    let processors = machine.config().map_or(0, |config| config.hardware().num_cpu());
+    match most.filter(|most| processors > *most) {
+        None => Ok(()),
+        Some(most) => {
+            let detail = NumVirtualCpusNotSupported::with(|fault| {
+                fault.set_max_supported_vcpus_dest(most).set_num_cpu_vm(processors);
+            });
+            let why = format!("the virtual machine has {processors} processors, and its host lets it have {most}");
+            Err(Fault::new(detail, why))
+        }
+    }
+}
+
 /// `InsufficientCpuResourcesFault` or `InsufficientMemoryResourcesFault` if the machine's pool has less left than the
 /// machine reserves.
-// Fidelity: vCenter also counts the memory that a machine needs for itself, and raises NotEnoughCpus for more processors
-// than the host has. The hosts are vcsim's, with two processors, and its clients start machines with more.
+// Fidelity: vCenter also counts the memory that a machine needs for itself.
 fn check_resources<T>(call: &Call<'_, T>, moref: &Moref) -> Result<(), Fault> {
     let machine = call.get::<VirtualMachine>(moref)?;
     let pool = machine.resource_pool().and_then(|pool| call.view::<ResourcePool>(&pool));
