@@ -3,8 +3,8 @@
 use vimsim_types::enums::ManagedEntityStatus;
 use vimsim_types::method::{DestroyTask, Reload, RenameTask};
 use vimsim_types::views::{
-    Datacenter, DuplicateName, Folder, InvalidName, ManagedEntity, NotSupported, ResourceInUse, ResourcePool,
-    StoragePod,
+    Datacenter, Datastore, DuplicateName, Folder, InvalidName, ManagedEntity, Network, NotSupported, ResourceInUse,
+    ResourcePool, StoragePod,
 };
 use vimsim_types::{ArcStr, Fault, Moref, TypeId, View};
 
@@ -108,9 +108,31 @@ fn rename(call: &mut Call<'_, ManagedEntity>, request: RenameTask) -> Result<Mor
     })
 }
 
+/// `DuplicateName` for a datastore or standard network if its datacenter has another of this name, in whatever folder: paths
+/// and portgroups name them without one.
+fn expect_unique<T>(call: &Call<'_, T>, moref: &Moref, name: &ArcStr) -> Result<(), Fault> {
+    let datacenter = call.datacenter_of(moref).and_then(|datacenter| call.view::<Datacenter>(&datacenter));
+    let others = match datacenter {
+        Some(datacenter) if moref.is::<Datastore>() => datacenter.datastore(),
+        Some(datacenter) if moref.kind() == Network::TYPE => datacenter.network(),
+        _ => return Ok(()),
+    };
+    let is_same = |other: &Moref| {
+        let is_named = call.view::<ManagedEntity>(other).is_some_and(|other| other.name() == name);
+        other != moref && other.kind() == moref.kind() && is_named
+    };
+    match others.iter().find(is_same) {
+        None => Ok(()),
+        Some(other) => Err(DuplicateName::with(|fault| _ = fault.set_name(name).set_object(other)).into()),
+    }
+}
+
 /// Writes a checked name and tells of it.
+///
+/// - `DuplicateName` as [`expect_unique`].
 pub(crate) fn rename_to<T: View>(call: &mut Call<'_, T>, name: ArcStr) -> Result<(), Fault> {
     let moref = call.moref();
+    expect_unique(call, &moref, &name)?;
     let entity = call.edit::<ManagedEntity>(&moref)?;
     let old = entity.name().clone();
     entity.set_name(&name);

@@ -326,3 +326,21 @@ fn a_machine_that_is_gone_starts_with_no_host() {
     assert!(client.get(&host, "config.autoStart.powerInfo").items().is_empty());
     assert!(client.get(&manager, "config.powerInfo").items().is_empty());
 }
+
+#[test]
+fn a_datastore_takes_no_other_s_name_in_its_datacenter() {
+    let client = Client::virtual_center();
+    let datastore = client.named::<Datastore>("LocalDS_0");
+    let host = client.named::<HostSystem>("DC0_H0");
+    let system = client.get(&host, "configManager.datastoreSystem").moref().expect("a datastore system");
+    let request = CreateLocalDatastore::with(|request| _ = request.set_name("other").set_path("/other"));
+    let other = client.call(&system, request).expect("a datastore").moref().expect("a datastore");
+    let parent = client.get(&other, "parent").moref().expect("a folder");
+    let folder = client.call(&parent, CreateFolder::with(|request| _ = request.set_name("apart"))).expect("a folder");
+    let folder = folder.moref().expect("a folder");
+    done(&client, &folder, MoveIntoFolderTask::with(|request| _ = request.set_list([other.clone()])));
+    let rename = RenameTask::with(|request| _ = request.set_new_name("LocalDS_0"));
+    check_fault::<DuplicateName>(run(&client, &other, rename));
+    assert_eq!(client.get(&other, "name").text(), Some("other"));
+    assert_eq!(client.get(&datastore, "name").text(), Some("LocalDS_0"));
+}
