@@ -1,5 +1,6 @@
 //! The registry: the newest snapshot, and the way to make the next.
 
+use std::cell::Cell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -64,7 +65,7 @@ impl Registry {
     /// Waits until nobody else writes. Until the turn is dropped nobody else will: it must be short.
     pub fn turn(&self) -> Turn<'_> {
         // A writer that panicked left nothing half done, so its poison says nothing.
-        Turn { registry: self, _lock: lock(&self.writer) }
+        Turn { registry: self, has_written: Cell::new(false), _lock: lock(&self.writer) }
     }
 
     /// [`Turn::write`] in a turn of its own.
@@ -73,19 +74,22 @@ impl Registry {
     }
 
     /// Makes what a transaction changed the newest snapshot, if it changed anything.
-    fn publish(&self, transaction: Transaction) {
+    fn publish(&self, transaction: Transaction) -> bool {
         if let Some((world, objects)) = transaction.finish() {
             let version = world.version;
             lock(&self.changes).push(Change { version, objects: objects.into() });
             self.current.store(Arc::new(world));
-            self.version.send_replace(version);
+            return true;
         }
+        false
     }
 }
 
-/// The only writer: what it writes in several transactions, nobody writes between.
+/// The only writer: what it writes in several transactions, nobody writes between, and those who wait for a new version are
+/// woken once.
 pub struct Turn<'a> {
     registry: &'a Registry,
+    has_written: Cell<bool>,
     _lock: MutexGuard<'a, ()>,
 }
 
@@ -95,8 +99,18 @@ impl Turn<'_> {
     pub fn write<T, E>(&self, work: impl FnOnce(&mut Transaction) -> Result<T, E>) -> Result<T, E> {
         let mut transaction = Transaction::new(self.registry.current.load_full(), self.registry.rules.clone());
         let answer = work(&mut transaction)?;
-        self.registry.publish(transaction);
+        if self.registry.publish(transaction) {
+            self.has_written.set(true);
+        }
         Ok(answer)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if self.has_written.get() {
+            self.registry.version.send_replace(self.registry.current.load().version);
+        }
     }
 }
 

@@ -48,6 +48,11 @@ pub(crate) fn host_key(name: &str) -> IndexKey {
     IndexKey::new(("host", name.to_ascii_lowercase()))
 }
 
+/// Whether a host was added under what can be a DNS name: there is no underscore in one (RFC 952).
+fn is_dns_name(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte))
+}
+
 /// The index key of a host or virtual machine by its DNS name.
 pub(crate) fn dns_key(name: &str) -> IndexKey {
     IndexKey::new(("dns", name.to_ascii_lowercase()))
@@ -102,7 +107,7 @@ impl Rules for InventoryRules {
         } else if let Some(host) = object.view::<HostSystem>() {
             keys.extend(host.hardware().map(|hardware| uuid_key(hardware.system_info().uuid())));
             keys.push(host_key(host.name()));
-            keys.push(dns_key(host.name()));
+            keys.extend(is_dns_name(host.name()).then(|| dns_key(host.name())));
             if let Some(network) = host.config().and_then(|config| config.network()) {
                 let addresses = network.vnic().iter().filter_map(|vnic| vnic.spec().ip()?.ip_address());
                 keys.extend(addresses.map(|ip| ip_key(ip)));
