@@ -569,23 +569,6 @@ async fn a_raw_device_mapping_is_as_large_as_the_disk_that_it_maps() {
 }
 
 #[tokio::test]
-async fn a_host_is_found_by_the_name_that_it_was_added_with() {
-    let (_simulator, client) = start().await;
-    let search = Moref::of::<SearchIndex>("SearchIndex");
-    let folder = FindByInventoryPath::with(|request| _ = request.set_inventory_path("/DC0/host"));
-    let folder = client.call(&search, folder).await.unwrap().moref().expect("a folder");
-    let request = AddStandaloneHostTask::with(|request| {
-        request.set_add_connected(true).spec_mut().set_host_name("esx-9.example.com").set_user_name("root");
-        request.spec_mut().set_password("x").set_force(true);
-    });
-    run(&client, &folder, request).await;
-    let by_name = |name: &str| FindByDnsName::with(|request| _ = request.set_dns_name(name).set_vm_search(false));
-    assert!(!client.call(&search, by_name("esx-9.example.com")).await.unwrap().is_unset());
-    // There is no underscore in a DNS name.
-    assert!(client.call(&search, by_name("DC0_C0_H0")).await.unwrap().is_unset());
-}
-
-#[tokio::test]
 async fn an_event_of_a_move_tells_the_datastore() {
     let (_simulator, client) = start().await;
     let by_name = |name: &str| {

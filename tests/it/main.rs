@@ -28,6 +28,7 @@ mod property_collector;
 mod rest;
 mod rest_library;
 mod rest_services;
+mod search;
 mod sessions;
 mod snapshots;
 mod tasks;
