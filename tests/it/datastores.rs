@@ -18,7 +18,7 @@ use crate::{check_fault, create};
 const TIB: i64 = 1 << 40;
 
 /// A vCenter without virtual machines, whose datastores nothing holds.
-async fn start() -> (Simulator, Client) {
+pub(crate) async fn start() -> (Simulator, Client) {
     let mut config = Config::default();
     config.model.machine = 0;
     let simulator = Simulator::start(config).await.unwrap();
@@ -26,7 +26,7 @@ async fn start() -> (Simulator, Client) {
     (simulator, client)
 }
 
-async fn found(client: &Client, path: &str) -> Moref {
+pub(crate) async fn found(client: &Client, path: &str) -> Moref {
     let request = FindByInventoryPath::with(|request| _ = request.set_inventory_path(path));
     let index = Moref::of::<SearchIndex>("SearchIndex");
     client.call(&index, request).await.unwrap().moref().unwrap_or_else(|| panic!("{path} is there"))

@@ -1,20 +1,21 @@
 //! LUNs, their partitions, and the VMFS datastores on them.
 
+use vimsim::Client;
 use vimsim::types::method::{
     AddStandaloneHostTask, AttachScsiLun, ComputeDiskPartitionInfo, CreateVmfsDatastore, DestroyDatastore,
-    DetachScsiLun, ExpandVmfsDatastore, ExtendVmfsDatastore, FindByInventoryPath, FormatVmfs, MountVmfsVolume,
-    QueryAvailableDisksForVmfs, QueryUnresolvedVmfsVolumes, QueryVmfsConfigOption, QueryVmfsDatastoreCreateOptions,
+    DetachScsiLun, ExpandVmfsDatastore, ExtendVmfsDatastore, FormatVmfs, MountVmfsVolume, QueryAvailableDisksForVmfs,
+    QueryUnresolvedVmfsVolumes, QueryVmfsConfigOption, QueryVmfsDatastoreCreateOptions,
     QueryVmfsDatastoreExpandOptions, QueryVmfsDatastoreExtendOptions, RemoveDatastore, RenameDatastore,
     RetrieveDiskPartitionInfo, UnmountVmfsVolume, UpdateDiskPartitions, UpdateLocalSwapDatastore,
 };
 use vimsim::types::views::{
     AlreadyExists, DuplicateName, HostConfigFault, HostConnectSpec, HostDiskPartitionInfo, HostVmfsSpec,
-    InaccessibleDatastore, InvalidState, NotFound, ResourceInUse, SearchIndex, VmfsDatastoreCreateSpec,
-    VmfsDatastoreExpandSpec, VmfsDatastoreExtendSpec, VmfsDatastoreOption,
+    InaccessibleDatastore, InvalidState, NotFound, ResourceInUse, VmfsDatastoreCreateSpec, VmfsDatastoreExpandSpec,
+    VmfsDatastoreExtendSpec, VmfsDatastoreOption,
 };
 use vimsim::types::{Moref, Value, View};
-use vimsim::{Client, Config, Simulator};
 
+use crate::datastores::{found, start};
 use crate::{check_fault, create};
 
 const LOCAL: &str = "mpx.vmhba0:C0:T1:L0";
@@ -23,20 +24,6 @@ const OTHER: &str = "naa.6000c2955b0e9f1c2d7a8364e0c19b22";
 const GIB: i64 = 1 << 30;
 /// What VMFS divides LUNs in.
 const UNIT: i64 = 256 << 20;
-
-async fn start() -> (Simulator, Client) {
-    let mut config = Config::default();
-    config.model.machine = 0;
-    let simulator = Simulator::start(config).await.unwrap();
-    let client = Client::login(&simulator).await.unwrap();
-    (simulator, client)
-}
-
-async fn found(client: &Client, path: &str) -> Moref {
-    let request = FindByInventoryPath::with(|request| _ = request.set_inventory_path(path));
-    let index = Moref::of::<SearchIndex>("SearchIndex");
-    client.call(&index, request).await.unwrap().moref().unwrap_or_else(|| panic!("{path} is there"))
-}
 
 /// A host, and its managers of datastores and storage.
 async fn host(client: &Client, path: &str) -> (Moref, Moref, Moref) {
