@@ -151,7 +151,9 @@ fn containment(object: &Object) -> &'static [usize] {
         &[ManagedEntity::PARENT, HostSystem::VM]
     } else if object.is::<DistributedVirtualSwitch>() {
         &[ManagedEntity::PARENT, DistributedVirtualSwitch::PORTGROUP]
-    } else {
+    } else if object.is::<ManagedEntity>() {
         &[ManagedEntity::PARENT]
+    } else {
+        &[]
     }
 }

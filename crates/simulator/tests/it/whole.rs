@@ -344,3 +344,19 @@ fn a_datastore_takes_no_other_s_name_in_its_datacenter() {
     assert_eq!(client.get(&other, "name").text(), Some("other"));
     assert_eq!(client.get(&datastore, "name").text(), Some("LocalDS_0"));
 }
+
+#[test]
+fn only_what_comes_goes_or_moves_makes_views_look_again() {
+    let client = Client::virtual_center();
+    let machine = machine(&client);
+    let topology = || client.service.snapshot().topology();
+    let before = topology();
+    let spec = VirtualMachineConfigSpec::with(|spec| _ = spec.set_annotation("changed"));
+    done(&client, &machine, ReconfigVMTask::with(|request| _ = request.set_spec(spec)));
+    done(&client, &machine, PowerOnVMTask::new());
+    done(&client, &machine, PowerOffVMTask::new());
+    done(&client, &machine, RenameTask::with(|request| _ = request.set_new_name("renamed")));
+    assert_eq!(topology(), before, "a task, or what it changed, was taken for a move");
+    done(&client, &machine, DestroyTask::new());
+    assert!(topology() > before);
+}
