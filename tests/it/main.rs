@@ -10,6 +10,7 @@ mod containers;
 mod crypto;
 mod datastores;
 mod default_inventory;
+mod distributed_switches;
 mod encryption;
 mod endpoints;
 mod environment_browser;

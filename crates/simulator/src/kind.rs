@@ -138,6 +138,11 @@ impl<T: View> Kind<T> {
         self
     }
 
+    /// The kind of the objects of a subtype, which do all that those of `T` do.
+    pub(crate) fn subtype<S: View>(self) -> Kind<S> {
+        Kind { table: Table { kind: Some(S::TYPE), ..self.table }, of: PhantomData }
+    }
+
     /// The kind without its type.
     pub(crate) fn into_table(self) -> Table {
         self.table

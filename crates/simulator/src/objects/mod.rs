@@ -101,6 +101,7 @@ pub(crate) mod virtual_machine;
 pub(crate) mod virtual_machine_compatibility_checker;
 pub(crate) mod virtual_machine_provisioning_checker;
 pub(crate) mod virtual_machine_snapshot;
+pub(crate) mod vmware_distributed_virtual_switch;
 pub(crate) mod vsan_stretched_cluster_system;
 pub(crate) mod vsan_vc_cluster_config_system;
 pub(crate) mod vslm_service_instance;
@@ -203,6 +204,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         virtual_machine_compatibility_checker::kind().into_table(),
         virtual_machine_provisioning_checker::kind().into_table(),
         virtual_machine_snapshot::kind().into_table(),
+        vmware_distributed_virtual_switch::kind().into_table(),
         vsan_stretched_cluster_system::kind().into_table(),
         vsan_vc_cluster_config_system::kind().into_table(),
         vslm_service_instance::kind().into_table(),

@@ -6,8 +6,9 @@ use vimsim_types::views::{
     DVSNameArrayUplinkPortPolicy, DVSRuntimeInfo, DVSSummary, DistributedVirtualPortgroup, DistributedVirtualSwitch,
     DvsCreatedEvent, Folder, LinkDiscoveryProtocolConfig, Tag, VMwareDVSConfigInfo, VMwareDVSConfigSpec,
     VMwareDVSTeamingHealthCheckConfig, VMwareDVSVlanMtuHealthCheckConfig, VMwareIpfixConfig,
+    VmwareDistributedVirtualSwitch,
 };
-use vimsim_types::{ArcStr, Fault, MethodView, Moref, Object, View};
+use vimsim_types::{ArcStr, Fault, MethodView, Moref, Object, TypeId, View};
 
 use super::{product, reconfigure, setting};
 use crate::call::{Call, Context};
@@ -28,15 +29,34 @@ fn create(call: &mut Call<'_, Folder>, spec: &DVSCreateSpec) -> Result<Moref, Fa
     let parent = call.moref();
     let wanted = spec.config_spec();
     let name = managed_entity::check_name(call, &parent, wanted.name().map_or("", |name| name.as_str()))?;
-    let moref = call.create_moref(DistributedVirtualSwitch::TYPE);
+    let moref = call.create_moref(concrete_type(call.context()));
     let switch = properties(call.context(), &parent, &name, spec)?;
-    call.insert(moref.clone(), switch);
+    call.insert(moref.clone(), of_type(moref.kind(), switch));
     folder::add_child(call, &parent, &moref)?;
     let argument = call.folder_argument(&parent);
     call.post(&moref, DvsCreatedEvent::with(|event| _ = event.set_parent(argument)))?;
     create_uplinks(call, &moref, &name)?;
     reconfigure::apply(&mut call.on(&moref), &without_name(wanted))?;
     Ok(moref)
+}
+
+/// The type of a new switch: VMware's, the only one that a vCenter still makes, whichever spec describes it.
+// Fidelity: the switch of the model is of the base type, as vcsim's is.
+fn concrete_type(context: &Context) -> TypeId {
+    if context.session.is_some() { VmwareDistributedVirtualSwitch::TYPE } else { DistributedVirtualSwitch::TYPE }
+}
+
+/// The properties as those of an object of this type, which is a switch's and adds none.
+fn of_type(kind: TypeId, switch: DistributedVirtualSwitch) -> Object {
+    let switch: Object = switch.into();
+    if switch.kind() == kind {
+        return switch;
+    }
+    let mut object = Object::new(kind);
+    for (slot, value) in switch.slots().iter().enumerate() {
+        object.set(slot, value.clone());
+    }
+    object
 }
 
 fn without_name(spec: &DVSConfigSpec) -> DVSConfigSpec {

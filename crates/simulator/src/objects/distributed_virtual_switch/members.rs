@@ -4,12 +4,13 @@ use vimsim_types::enums::ConfigSpecOperation;
 use vimsim_types::views::{
     AlreadyExists, DVSNameArrayUplinkPortPolicy, DistributedVirtualPortgroup, DistributedVirtualSwitch,
     DistributedVirtualSwitchHostMember, DistributedVirtualSwitchHostMemberConfigSpec,
-    DistributedVirtualSwitchHostMemberPnicBacking, DvsHostJoinedEvent, DvsHostLeftEvent, HostEventArgument, HostSystem,
-    NotFound, VirtualMachine,
+    DistributedVirtualSwitchHostMemberPnicBacking, DvsHostJoinedEvent, DvsHostLeftEvent, DvsOperationBulkFault,
+    DvsOperationBulkFaultFaultOnHost, HostEventArgument, HostNetworkInfo, HostSystem, NotFound, PhysicalNic,
+    VirtualMachine,
 };
 use vimsim_types::{ArcStr, EnumView, Fault, Moref, View};
 
-use super::{ports, proxy};
+use super::{lacp, ports, proxy};
 use crate::call::Call;
 use crate::objects::{managed_entity, network};
 
@@ -20,6 +21,7 @@ type Spec = DistributedVirtualSwitchHostMemberConfigSpec;
 /// - `ManagedObjectNotFound` if there is no such host, `InvalidArgument` if it is of another datacenter;
 /// - `AlreadyExists` if it is to be added and is a member;
 /// - `NotFound` if it is to be changed or removed and is none, or has no such physical adapter;
+/// - `DvsOperationBulkFault` for a physical adapter that another distributed switch of the host has;
 /// - `ResourceInUse` if it is to be removed and virtual machines on it are connected to the switch.
 pub(super) fn configure(call: &mut Call<'_, DistributedVirtualSwitch>, spec: &Spec) -> Result<(), Fault> {
     let host = spec.host();
@@ -71,7 +73,9 @@ fn backing(
     let uplinks = call.this()?.config().uplink_portgroup().first();
     let host = call.get::<HostSystem>(&spec.host())?;
     let known = host.config().and_then(|config| config.network()).map(|network| network.pnic());
-    let mut free = uplink_ports.iter();
+    let switch = call.this()?.uuid();
+    let given: Vec<ArcStr> = backing.pnic_spec().iter().filter_map(|pnic| pnic.uplink_port_key().cloned()).collect();
+    let mut free = uplink_ports.iter().filter(|port| !given.contains(port));
     for pnic in backing.pnic_spec_mut().iter_mut() {
         let device = pnic.pnic_device();
         // What a host without any description of its adapters has cannot be checked.
@@ -81,6 +85,12 @@ fn backing(
             let why = format!("the host '{}' has no physical adapter '{device}'", host.name());
             return Err(Fault::new(NotFound::new(), why));
         }
+        if let Some(network) = host.config().and_then(|config| config.network())
+            && let Some(other) = other_switch(network, device, switch)
+        {
+            let why = format!("the resource '{device}' is in use: the switch '{other}' of the host has it");
+            return Err(on_host(&spec.host(), managed_entity::in_use(PhysicalNic::TYPE, device, why)));
+        }
         if pnic.uplink_portgroup_key().is_none() {
             pnic.set_uplink_portgroup_key(uplinks.as_ref().map(|uplinks| uplinks.value().clone()));
         }
@@ -89,6 +99,26 @@ fn backing(
         }
     }
     Ok(backing)
+}
+
+/// The other distributed switch of the host that has this physical adapter, if one has.
+// Fidelity: vCenter refuses one that a standard switch has, too. vcsim does not, and `vmnic0` is what govc takes unless told
+// otherwise.
+fn other_switch<'a>(network: &'a HostNetworkInfo, device: &str, switch: &str) -> Option<&'a ArcStr> {
+    let key = network.pnic().iter().find(|pnic| pnic.device() == device)?.key()?;
+    let mut others = network.proxy_switch().iter().filter(|proxy| proxy.dvs_uuid() != switch);
+    Some(others.find(|proxy| proxy.pnic().contains(key.as_str()))?.dvs_name())
+}
+
+/// `DvsOperationBulkFault`, which says what is wrong on which host.
+fn on_host(host: &Moref, cause: Fault) -> Fault {
+    let why = cause.message().to_owned();
+    let detail = DvsOperationBulkFault::with(|fault| {
+        fault.push_host_fault(DvsOperationBulkFaultFaultOnHost::with(|fault| {
+            fault.set_host(host.clone()).set_fault(cause.localized());
+        }));
+    });
+    Fault::new(detail, why)
 }
 
 /// Makes a host a member: it gets uplink ports, and is connected to every portgroup.
@@ -115,8 +145,9 @@ fn join(call: &mut Call<'_, DistributedVirtualSwitch>, spec: &Spec) -> Result<()
         member.set_status("up");
     });
     call.this_mut()?.config_mut().push_host(member.clone());
+    lacp::join(call, &host)?;
     let switch = call.this()?.clone();
-    proxy::show_on(call, &switch, &host, &member)?;
+    proxy::show_on(call, &switch, &host)?;
     let portgroups: Vec<Moref> = call.this()?.portgroup().iter().collect();
     for portgroup in &portgroups {
         network::connect_host(call, portgroup, &host)?;
@@ -171,6 +202,7 @@ fn forget(call: &mut Call<'_, DistributedVirtualSwitch>, host: &Moref) -> Result
         let portgroup = call.edit::<DistributedVirtualPortgroup>(&portgroup)?;
         portgroup.port_keys_mut().retain(|key| !ports.contains(key));
     }
+    lacp::leave(call, &ports)?;
     let switch = call.this_mut()?;
     switch.config_mut().host_mut().retain(|member| member.config().host().as_ref() != Some(host));
     let uuid = switch.uuid().clone();

@@ -4,11 +4,14 @@
 //! connected to every portgroup of the switch.
 
 mod create;
+mod lacp;
 mod members;
+mod port_config;
 mod ports;
 pub(crate) mod product;
 mod proxy;
 mod reconfigure;
+mod resource_pools;
 pub(crate) mod setting;
 
 use std::ops::RangeInclusive;
@@ -25,6 +28,7 @@ use crate::call::Call;
 use crate::kind::Kind;
 
 pub(crate) use create::create_dvs;
+pub(crate) use lacp::update_lacp_groups;
 pub(crate) use members::remove_host;
 pub(crate) use ports::new_port_keys;
 pub(crate) use reconfigure::{expect_version, next_version};
@@ -42,6 +46,9 @@ pub(crate) fn kind() -> Kind<DistributedVirtualSwitch> {
         .write(reconfigure::update_health_check)
         .write(reconfigure::rectify_host)
         .write(reconfigure::perform_product_spec_operation)
+        .write(port_config::reconfigure_dv_port)
+        .write(port_config::move_dv_port)
+        .write(resource_pools::reconfigure)
         .read(ports::fetch_dv_ports)
         .read(ports::fetch_dv_port_keys)
         .read(ports::query_used_vlan_id)

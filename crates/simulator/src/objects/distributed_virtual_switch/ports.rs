@@ -7,19 +7,25 @@ use vimsim_types::method::{
     FetchDVPortKeys, FetchDVPorts, LookupDvPortGroup, QueryUsedVlanIdInDvs, RefreshDVPortState,
 };
 use vimsim_types::views::{
-    DVPortStatus, DistributedVirtualPort, DistributedVirtualPortgroup, DistributedVirtualSwitch,
-    DistributedVirtualSwitchPortConnectee, DistributedVirtualSwitchPortCriteria,
+    DVPortConfigInfo, DVPortSetting, DVPortStatus, DistributedVirtualPort, DistributedVirtualPortgroup,
+    DistributedVirtualSwitch, DistributedVirtualSwitchPortConnectee, DistributedVirtualSwitchPortCriteria,
     DistributedVirtualSwitchPortStatistics, NotFound, VMwareDVSPortSetting, VirtualEthernetCard,
     VirtualEthernetCardDistributedVirtualPortBackingInfo, VirtualMachine, VmwareDistributedVirtualSwitchTrunkVlanSpec,
     VmwareDistributedVirtualSwitchVlanIdSpec,
 };
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
+use super::setting;
 use crate::call::Look;
 
-/// The number of the next port, which no port had before.
-#[derive(Clone, Copy, Default)]
-struct NextPort(Option<u32>);
+/// What a switch keeps of its ports beside their keys.
+#[derive(Clone, Default)]
+pub(super) struct Ports {
+    /// The number of the next port, which no port had before.
+    next: Option<u32>,
+    /// The ports that have been configured one by one.
+    pub(super) own: BTreeMap<ArcStr, DVPortConfigInfo>,
+}
 
 /// Keys for new ports of a switch.
 pub(crate) fn new_port_keys(
@@ -27,7 +33,7 @@ pub(crate) fn new_port_keys(
     switch: &Moref,
     count: usize,
 ) -> Result<Vec<ArcStr>, Fault> {
-    let known = transaction.private::<NextPort>(switch)?.0;
+    let known = transaction.private::<Ports>(switch)?.next;
     let first = match known {
         Some(next) => next,
         None => {
@@ -40,7 +46,7 @@ pub(crate) fn new_port_keys(
         }
     };
     let end = first.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
-    transaction.private::<NextPort>(switch)?.0 = Some(end);
+    transaction.private::<Ports>(switch)?.next = Some(end);
     Ok((first..end).map(|number| number.to_string().into()).collect())
 }
 
@@ -101,6 +107,7 @@ fn matching(
 ) -> Result<Vec<DistributedVirtualPort>, Fault> {
     let switch = look.this()?;
     let uplinks = uplink_hosts(switch);
+    let kept = look.snapshot().object(look.moref()).and_then(|object| object.private::<Ports>());
     let mut found = Vec::new();
     for moref in switch.portgroup() {
         let Some(portgroup) = look.snapshot().view::<DistributedVirtualPortgroup>(&moref) else { continue };
@@ -115,6 +122,9 @@ fn matching(
             }
             let mut port = template.clone();
             port.set_key(key);
+            if let Some(own) = kept.and_then(|ports| ports.own.get(key)) {
+                configure(&mut port, own, portgroup);
+            }
             connect(&mut port, connectees.get(key), uplinks.get(key));
             if criteria.is_none_or(|criteria| port_matches(&port, criteria)) {
                 found.push(port);
@@ -157,11 +167,7 @@ fn template(switch: &DistributedVirtualSwitch, portgroup: &DistributedVirtualPor
         port.state_mut().set_stats(no_traffic());
         port.state_mut().set_runtime_info(DVPortStatus::with(|status| {
             status.set_link_up(false).set_blocked(false).set_mtu(1500);
-            let ranges = vlan_ranges(portgroup);
-            status.set_trunking_mode(ranges.iter().any(|(start, end)| start != end));
-            status.set_vlan_ids(ranges.into_iter().map(|(start, end)| {
-                vimsim_types::views::NumericRange::with(|range| _ = range.set_start(start).set_end(end))
-            }));
+            set_ranges(status, vlan_ranges(portgroup));
         }));
     })
 }
@@ -191,9 +197,35 @@ fn connect(port: &mut DistributedVirtualPort, connectee: Option<&Connectee>, upl
     status.set_link_up(true).set_mac_address(connected.mac.clone());
 }
 
+/// Gives a port what was configured of it alone, over what its portgroup says now.
+fn configure(port: &mut DistributedVirtualPort, own: &DVPortConfigInfo, portgroup: &DistributedVirtualPortgroup) {
+    let mut config = own.clone();
+    if let Some(above) = portgroup.config().default_port_config() {
+        config.set_setting(setting::below(above, own.setting(), None));
+    }
+    let ranges = vlan_ranges_of(config.setting());
+    let blocked = config.setting().and_then(|setting| setting.blocked()).and_then(|blocked| blocked.value());
+    port.set_config(config);
+    let status = port.state_mut().runtime_info_mut();
+    status.set_blocked(blocked.unwrap_or(false));
+    set_ranges(status, ranges);
+}
+
+fn set_ranges(status: &mut DVPortStatus, ranges: Vec<(i32, i32)>) {
+    status.set_trunking_mode(ranges.iter().any(|(start, end)| start != end));
+    status.set_vlan_ids(
+        ranges.into_iter().map(|(start, end)| {
+            vimsim_types::views::NumericRange::with(|range| _ = range.set_start(start).set_end(end))
+        }),
+    );
+}
+
 /// The ranges of VLANs that a portgroup carries.
 fn vlan_ranges(portgroup: &DistributedVirtualPortgroup) -> Vec<(i32, i32)> {
-    let setting = portgroup.config().default_port_config();
+    vlan_ranges_of(portgroup.config().default_port_config())
+}
+
+fn vlan_ranges_of(setting: Option<&DVPortSetting>) -> Vec<(i32, i32)> {
     let vlan =
         setting.and_then(|setting| setting.downcast::<VMwareDVSPortSetting>()).and_then(|setting| setting.vlan());
     let Some(vlan) = vlan else { return Vec::new() };

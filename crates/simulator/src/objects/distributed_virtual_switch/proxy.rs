@@ -2,11 +2,12 @@
 
 use vimsim_types::views::{
     DVSNameArrayUplinkPortPolicy, DistributedVirtualSwitch, DistributedVirtualSwitchHostMember,
-    DistributedVirtualSwitchHostMemberPnicBacking, HostNetworkInfo, HostProxySwitch, HostSystem, KeyValue,
-    VMwareDVSConfigInfo,
+    DistributedVirtualSwitchHostMemberPnicBacking, HostNetworkInfo, HostProxySwitch, HostProxySwitchHostLagConfig,
+    HostSystem, KeyValue, VMwareDVSConfigInfo, VMwareDvsLacpGroupConfig,
 };
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
+use super::lacp;
 use crate::call::Call;
 
 /// Has every member host show the switch as it is.
@@ -14,19 +15,16 @@ pub(super) fn show(call: &mut Call<'_, DistributedVirtualSwitch>) -> Result<(), 
     let switch = call.this()?.clone();
     for member in switch.config().host() {
         if let Some(host) = member.config().host() {
-            show_on(call, &switch, &host, member)?;
+            show_on(call, &switch, &host)?;
         }
     }
     Ok(())
 }
 
 /// Has one member host show the switch as it is.
-pub(super) fn show_on<T>(
-    call: &mut Call<'_, T>,
-    switch: &DistributedVirtualSwitch,
-    host: &Moref,
-    member: &DistributedVirtualSwitchHostMember,
-) -> Result<(), Fault> {
+pub(super) fn show_on<T>(call: &mut Call<'_, T>, switch: &DistributedVirtualSwitch, host: &Moref) -> Result<(), Fault> {
+    let mut members = switch.config().host().iter();
+    let Some(member) = members.find(|member| member.config().host().as_ref() == Some(host)) else { return Ok(()) };
     let Some(network) = call.get::<HostSystem>(host)?.config().and_then(|config| config.network()) else {
         return Ok(());
     };
@@ -72,17 +70,35 @@ fn proxy(
     let devices: Vec<&ArcStr> = pnics.into_iter().flatten().map(|pnic| pnic.pnic_device()).collect();
     let pnics = network.pnic().iter().filter(|pnic| devices.contains(&pnic.device())).map(|pnic| pnic.key());
     let ports = member.config().max_proxy_switch_ports();
+    let groups: Vec<&VMwareDvsLacpGroupConfig> = lacp::groups(switch).collect();
+    let is_aggregated = |port: &ArcStr| groups.iter().any(|group| group.uplink_port_key().contains(port.as_str()));
+    let plain = member.uplink_port_key().iter().filter(|port| !is_aggregated(port));
     HostProxySwitch::with(|proxy| {
         proxy.set_dvs_uuid(switch.uuid()).set_dvs_name(switch.name()).set_key(key);
         proxy.set_num_ports(ports).set_config_num_ports(ports).set_num_ports_available(ports);
-        proxy.set_uplink_port(member.uplink_port_key().iter().zip(names).map(|(key, name)| {
-            KeyValue::with(|uplink| {
-                uplink.set_key(key).set_value(name);
-            })
-        }));
+        proxy.set_uplink_port(plain.zip(names).map(|(key, name)| key_value(key, name)));
+        proxy.set_host_lag(groups.iter().map(|group| host_group(group, member)));
         proxy.set_mtu(config.downcast::<VMwareDVSConfigInfo>().map(|config| config.max_mtu()));
         proxy.set_pnic(pnics);
         proxy.spec_mut().set_backing(backing.clone());
         proxy.set_network_reservation_supported(true);
+    })
+}
+
+fn key_value(key: &str, value: &str) -> KeyValue {
+    KeyValue::with(|pair| {
+        pair.set_key(key).set_value(value);
+    })
+}
+
+/// A link aggregation group with the ports that it has on a member host.
+fn host_group(
+    group: &VMwareDvsLacpGroupConfig,
+    member: &DistributedVirtualSwitchHostMember,
+) -> HostProxySwitchHostLagConfig {
+    let own = member.uplink_port_key().iter().filter(|port| group.uplink_port_key().contains(port.as_str()));
+    HostProxySwitchHostLagConfig::with(|lag| {
+        lag.set_lag_key(group.key().cloned()).set_lag_name(group.name().cloned());
+        lag.set_uplink_port(own.zip(group.uplink_name()).map(|(key, name)| key_value(key, name)));
     })
 }

@@ -7,7 +7,7 @@ use vimsim_types::method::{
 use vimsim_types::views::{
     ConcurrentAccess, DVPortSetting, DVSConfigSpec, DVSNameArrayUplinkPortPolicy, DistributedVirtualPortgroup,
     DistributedVirtualSwitch, DistributedVirtualSwitchProductSpec, DvsReconfiguredEvent, DvsUpgradedEvent,
-    InvalidState, NotFound, NotSupported, VMwareDVSConfigInfo, VMwareDVSConfigSpec,
+    InvalidState, NotFound, NotSupported, VMwareDVSConfigInfo, VMwareDVSConfigSpec, VMwareIpfixConfig,
 };
 use vimsim_types::{EnumView, Fault, Moref, Value, View, enums::ConfigSpecOperation};
 
@@ -78,8 +78,44 @@ pub(super) fn check(spec: &DVSConfigSpec) -> Result<(), Fault> {
         let operations = ["none", "listen", "advertise", "both"];
         known("spec.linkDiscoveryProtocolConfig.operation", discovery.operation(), &operations)?;
     }
+    if let Some(version) = spec.network_resource_control_version() {
+        known("spec.networkResourceControlVersion", version, &["version2", "version3"])?;
+    }
+    if let Some(version) = spec.lacp_api_version() {
+        known("spec.lacpApiVersion", version, &["singleLag", "multipleLag"])?;
+    }
+    if let Some(mode) = spec.multicast_filtering_mode() {
+        known("spec.multicastFilteringMode", mode, &["legacyFiltering", "snooping"])?;
+    }
+    if let Some(ipfix) = spec.ipfix_config() {
+        check_ipfix(ipfix)?;
+    }
+    for traffic in spec.infrastructure_traffic_resource_config() {
+        let keys: Vec<_> = product::traffic_resources().iter().map(|known| known.key().clone()).collect();
+        if !keys.contains(traffic.key()) {
+            let why = format!("there is no traffic '{}'", traffic.key());
+            return Err(Fault::invalid_argument("spec.infrastructureTrafficResourceConfig.key", why));
+        }
+    }
     if let Some(setting) = spec.default_port_config() {
         setting::check(setting, &[])?;
+    }
+    Ok(())
+}
+
+/// The ranges are those of the API reference.
+fn check_ipfix(ipfix: &VMwareIpfixConfig) -> Result<(), Fault> {
+    let numbers = [
+        ("activeFlowTimeout", ipfix.active_flow_timeout(), 60..=3600),
+        ("idleFlowTimeout", ipfix.idle_flow_timeout().unwrap_or(15), 10..=600),
+        ("samplingRate", ipfix.sampling_rate(), 0..=16384),
+        ("collectorPort", ipfix.collector_port().unwrap_or_default(), 0..=65535),
+    ];
+    for (name, number, range) in numbers {
+        if !range.contains(&number) {
+            let why = format!("{number} is not from {} to {}", range.start(), range.end());
+            return Err(Fault::invalid_argument(&format!("spec.ipfixConfig.{name}"), why));
+        }
     }
     Ok(())
 }
@@ -92,7 +128,8 @@ fn known(property: &str, value: &str, values: &[&str]) -> Result<(), Fault> {
 }
 
 /// What needs more than being copied from the spec.
-const SPECIAL: [&str; 5] = ["configVersion", "name", "host", "defaultPortConfig", "uplinkPortPolicy"];
+const SPECIAL: [&str; 6] =
+    ["configVersion", "name", "host", "defaultPortConfig", "uplinkPortPolicy", "infrastructureTrafficResourceConfig"];
 
 /// Applies a checked spec.
 pub(super) fn apply(call: &mut Call<'_, DistributedVirtualSwitch>, spec: &DVSConfigSpec) -> Result<(), Fault> {
@@ -107,6 +144,7 @@ pub(super) fn apply(call: &mut Call<'_, DistributedVirtualSwitch>, spec: &DVSCon
         }
     }
     copy(call.this_mut()?, &spec);
+    allocate_traffic(call.this_mut()?, &spec);
     if let Some(policy) = spec.uplink_port_policy() {
         set_uplinks(call.this_mut()?, policy);
     }
@@ -133,6 +171,16 @@ fn copy(switch: &mut DistributedVirtualSwitch, spec: &VMwareDVSConfigSpec) {
         }
         if let Some(slot) = config.kind().info().slot(field.name) {
             config.set(slot, value.clone());
+        }
+    }
+}
+
+/// Gives kinds of traffic the resources that the spec says; the kinds that it does not name keep theirs.
+fn allocate_traffic(switch: &mut DistributedVirtualSwitch, spec: &VMwareDVSConfigSpec) {
+    for wanted in spec.infrastructure_traffic_resource_config() {
+        let mut known = switch.config_mut().infrastructure_traffic_resource_config_mut();
+        for known in known.iter_mut().filter(|known| known.key() == wanted.key()) {
+            setting::merge(known.as_object_mut(), wanted.as_object());
         }
     }
 }
@@ -175,7 +223,9 @@ fn operation(property: &str, operation: &str) -> Result<ConfigSpecOperation, Fau
 }
 
 /// The configuration as that of a VMware switch, which every one is that we make.
-fn configuration<'a>(call: &'a mut Call<'_, DistributedVirtualSwitch>) -> Result<&'a mut VMwareDVSConfigInfo, Fault> {
+pub(super) fn configuration<'a>(
+    call: &'a mut Call<'_, DistributedVirtualSwitch>,
+) -> Result<&'a mut VMwareDVSConfigInfo, Fault> {
     let config = call.this_mut()?.config_mut();
     let config = config.downcast_mut::<VMwareDVSConfigInfo>();
     config.ok_or_else(|| Fault::invalid_request("the switch is none of VMware's"))
