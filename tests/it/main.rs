@@ -16,6 +16,7 @@ mod endpoints;
 mod environment_browser;
 mod files;
 mod first_class_disks;
+mod host_interfaces;
 mod hostile;
 mod inventory;
 mod load;

@@ -348,3 +348,34 @@ async fn children_are_linked_to_vapps() {
     lab.client.run(&app, DestroyTask::new()).await.unwrap();
     assert!(!lab.is_there(&other), "what goes with it is still there");
 }
+
+#[tokio::test]
+async fn a_vapp_shows_what_its_machines_use() {
+    let lab = Lab::start().await;
+    let pool = lab.pool();
+    let (app, other) = (lab.app(&pool, "app").await, lab.app(&pool, "other").await);
+    let inner = lab.app(&app, "inner").await;
+    let shown = async |app: &Moref, path: &str| {
+        let value = lab.client.property(app, path).await.unwrap();
+        value.items().iter().filter_map(vimsim::types::Value::moref).collect::<Vec<_>>()
+    };
+    assert!(shown(&app, "datastore").await.is_empty());
+    lab.machine(&inner, "inside").await;
+    let (datastore, network) = (lab.named::<Datastore>("LocalDS_0"), lab.named::<Network>("VM Network"));
+    for app in [&app, &inner] {
+        assert_eq!(shown(app, "datastore").await, [datastore.clone()]);
+        assert_eq!(shown(app, "network").await, [network.clone()]);
+    }
+    assert!(shown(&other, "network").await.is_empty());
+    // A vApp that is linked to another says so, wherever its pool is.
+    let add = VirtualAppLinkInfo::with(|info| _ = info.set_key(app.clone()));
+    let add = UpdateLinkedChildren::with(|request| _ = request.set_add_change_set([add]));
+    lab.client.call(&other, add).await.unwrap();
+    assert_eq!(lab.see::<VirtualApp>(&app).parent_v_app(), Some(other.clone()));
+    assert_eq!(lab.see::<VirtualApp>(&app).parent(), Some(pool));
+    assert_eq!(shown(&other, "network").await, [network]);
+    let remove = UpdateLinkedChildren::with(|request| _ = request.set_remove_set([app.clone()]));
+    lab.client.call(&other, remove).await.unwrap();
+    assert_eq!(lab.see::<VirtualApp>(&app).parent_v_app(), None);
+    assert_eq!(lab.see::<VirtualApp>(&inner).parent_v_app(), Some(app));
+}

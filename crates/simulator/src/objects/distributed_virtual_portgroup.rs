@@ -239,11 +239,12 @@ fn destroy_network(call: &mut Call<'_, DistributedVirtualPortgroup>, _: DestroyN
 
 /// Removes the portgroup.
 ///
-/// - `ResourceInUse` while a virtual machine is connected to it;
+/// - `ResourceInUse` while a virtual machine, or an interface of a host, is connected to it;
 /// - `NotSupported` for the uplinks, which go with their switch.
 fn destroy(call: &mut Call<'_, DistributedVirtualPortgroup>) -> Result<(), Fault> {
     let this = call.moref();
     network::expect_no_machine(call, &this)?;
+    switch::expect_no_interface(call, &this)?;
     if call.this()?.config().uplink() == Some(true) {
         let why = format!("'{}' holds the uplinks of a switch and goes with it", call.this()?.name());
         return Err(Fault::new(NotSupported::new(), why));

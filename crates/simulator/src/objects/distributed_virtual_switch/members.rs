@@ -10,7 +10,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{ArcStr, EnumView, Fault, Moref, View};
 
-use super::{lacp, ports, proxy};
+use super::{interface, lacp, ports, proxy};
 use crate::call::Call;
 use crate::objects::{managed_entity, network};
 
@@ -22,7 +22,8 @@ type Spec = DistributedVirtualSwitchHostMemberConfigSpec;
 /// - `AlreadyExists` if it is to be added and is a member;
 /// - `NotFound` if it is to be changed or removed and is none, or has no such physical adapter;
 /// - `DvsOperationBulkFault` for a physical adapter that another distributed switch of the host has;
-/// - `ResourceInUse` if it is to be removed and virtual machines on it are connected to the switch.
+/// - `ResourceInUse` if it is to be removed and virtual machines on it, or interfaces of it, are connected to the
+///   switch.
 pub(super) fn configure(call: &mut Call<'_, DistributedVirtualSwitch>, spec: &Spec) -> Result<(), Fault> {
     let host = spec.host();
     call.get::<HostSystem>(&host)?;
@@ -185,6 +186,7 @@ fn leave(call: &mut Call<'_, DistributedVirtualSwitch>, host: &Moref) -> Result<
             return Err(managed_entity::in_use(portgroup.kind(), portgroup.value(), why));
         }
     }
+    portgroups.iter().try_for_each(|portgroup| interface::expect_no_interface_of(call, portgroup, host))?;
     forget(call, host)?;
     for portgroup in &portgroups {
         network::disconnect_host(call, portgroup, host)?;

@@ -4,6 +4,7 @@
 //! connected to every portgroup of the switch.
 
 mod create;
+mod interface;
 mod lacp;
 mod members;
 mod port_config;
@@ -28,6 +29,7 @@ use crate::call::Call;
 use crate::kind::Kind;
 
 pub(crate) use create::create_dvs;
+pub(crate) use interface::{connect_interface, expect_no_interface};
 pub(crate) use lacp::update_lacp_groups;
 pub(crate) use members::remove_host;
 pub(crate) use ports::new_port_keys;
@@ -79,13 +81,14 @@ fn rename_to(call: &mut Call<'_, DistributedVirtualSwitch>, name: &str) -> Resul
 
 /// Removes the switch with its portgroups.
 ///
-/// - `ResourceInUse` while a virtual machine is connected to one of them.
+/// - `ResourceInUse` while a virtual machine, or an interface of a host, is connected to one of them.
 // Fidelity: the hosts leave the switch with it, as in vcsim; vCenter wants them removed before.
 fn destroy(call: &mut Call<'_, DistributedVirtualSwitch>) -> Result<(), Fault> {
     let this = call.moref();
     let portgroups: Vec<Moref> = call.this()?.portgroup().iter().collect();
     for portgroup in &portgroups {
         network::expect_no_machine(call, portgroup)?;
+        expect_no_interface(call, portgroup)?;
     }
     for portgroup in &portgroups {
         distributed_virtual_portgroup::remove(call, portgroup)?;

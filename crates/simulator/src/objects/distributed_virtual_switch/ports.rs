@@ -3,19 +3,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use vimsim_types::enums::DistributedVirtualSwitchPortConnecteeConnecteeType as ConnecteeType;
 use vimsim_types::method::{
     FetchDVPortKeys, FetchDVPorts, LookupDvPortGroup, QueryUsedVlanIdInDvs, RefreshDVPortState,
 };
 use vimsim_types::views::{
     DVPortConfigInfo, DVPortSetting, DVPortStatus, DistributedVirtualPort, DistributedVirtualPortgroup,
     DistributedVirtualSwitch, DistributedVirtualSwitchPortConnectee, DistributedVirtualSwitchPortCriteria,
-    DistributedVirtualSwitchPortStatistics, NotFound, VMwareDVSPortSetting, VirtualEthernetCard,
+    DistributedVirtualSwitchPortStatistics, HostSystem, NotFound, VMwareDVSPortSetting, VirtualEthernetCard,
     VirtualEthernetCardDistributedVirtualPortBackingInfo, VirtualMachine, VmwareDistributedVirtualSwitchTrunkVlanSpec,
     VmwareDistributedVirtualSwitchVlanIdSpec,
 };
-use vimsim_types::{ArcStr, Fault, Moref, View};
+use vimsim_types::{ArcStr, EnumView, Fault, Moref, View};
 
-use super::setting;
+use super::{interface, setting};
 use crate::call::Look;
 
 /// What a switch keeps of its ports beside their keys.
@@ -56,9 +57,10 @@ struct Connectee {
     nic: ArcStr,
     mac: Option<ArcStr>,
     host: Option<Moref>,
+    kind: ConnecteeType,
 }
 
-/// The adapters of virtual machines on a portgroup, by port: each on the port that it names, the others on free ones in
+/// The adapters of virtual machines and the interfaces of hosts on a portgroup, by port: each on the port that it names, the others on free ones in
 /// the order of the virtual machines.
 fn connectees(look: &Look<'_, DistributedVirtualSwitch>, moref: &Moref) -> BTreeMap<ArcStr, Connectee> {
     let mut taken = BTreeMap::new();
@@ -80,11 +82,25 @@ fn connectees(look: &Look<'_, DistributedVirtualSwitch>, moref: &Moref) -> BTree
                 nic: card.key().to_string().into(),
                 mac: card.mac_address().cloned(),
                 host: properties.runtime().host(),
+                kind: ConnecteeType::VmVnic,
             };
             match port.port_key().filter(|key| !key.is_empty()) {
                 Some(key) => _ = taken.insert(key.clone(), connectee),
                 None => waiting.push(connectee),
             }
+        }
+    }
+    for host in portgroup.host() {
+        let Some(properties) = look.snapshot().view::<HostSystem>(&host) else { continue };
+        for (nic, key) in interface::interfaces(properties, moref.value()) {
+            let connectee = Connectee {
+                entity: host.clone(),
+                nic: nic.device().clone(),
+                mac: nic.spec().mac().cloned(),
+                host: Some(host.clone()),
+                kind: ConnecteeType::HostVmkVnic,
+            };
+            taken.insert(key.clone(), connectee);
         }
     }
     let free: Vec<&ArcStr> = portgroup.port_keys().iter().filter(|key| !taken.contains_key(*key)).collect();
@@ -191,7 +207,7 @@ fn connect(port: &mut DistributedVirtualPort, connectee: Option<&Connectee>, upl
     port.set_proxy_host(connected.host.clone());
     port.set_connectee(DistributedVirtualSwitchPortConnectee::with(|connectee| {
         connectee.set_connected_entity(connected.entity.clone());
-        connectee.set_nic_key(&connected.nic).set_type("vmVnic");
+        connectee.set_nic_key(&connected.nic).set_type(connected.kind.name());
     }));
     let status = port.state_mut().runtime_info_mut();
     status.set_link_up(true).set_mac_address(connected.mac.clone());

@@ -1,5 +1,6 @@
 //! `HostNetworkSystem`: a host's switches, portgroups and addresses.
 
+mod interface;
 mod switch;
 
 use vimsim_registry::{ManagedObject, Snapshot};
@@ -13,7 +14,7 @@ use crate::call::{Call, Context, Look};
 use crate::kind::Kind;
 
 pub(crate) fn kind() -> Kind<HostNetworkSystem> {
-    switch::add(Kind::new())
+    interface::add(switch::add(Kind::new()))
         .computed(HostNetworkSystem::NETWORK_CONFIG, network_config)
         .read(query_network_hint)
         .read(refreshed::<HostNetworkSystem, RefreshNetworkSystem>)

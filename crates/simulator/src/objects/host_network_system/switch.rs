@@ -28,12 +28,12 @@ pub(super) fn add(kind: Kind<HostNetworkSystem>) -> Kind<HostNetworkSystem> {
 
 type System<'a> = Call<'a, HostNetworkSystem>;
 
-fn host(call: &System<'_>) -> Result<Moref, Fault> {
+pub(super) fn host(call: &System<'_>) -> Result<Moref, Fault> {
     let manager = call.moref();
     host_of(call, &manager).ok_or_else(|| not_found(&manager))
 }
 
-fn already_exists(name: &str) -> Fault {
+pub(super) fn already_exists(name: &str) -> Fault {
     AlreadyExists::with(|fault| _ = fault.set_name(name)).into()
 }
 
@@ -48,7 +48,7 @@ fn find_switch<'a>(network: &'a HostNetworkInfo, name: &str) -> Option<&'a HostV
     network.vswitch().iter().find(|switch| switch.name() == name)
 }
 
-fn find_port_group<'a>(network: &'a HostNetworkInfo, name: &str) -> Option<&'a HostPortGroup> {
+pub(super) fn find_port_group<'a>(network: &'a HostNetworkInfo, name: &str) -> Option<&'a HostPortGroup> {
     network.portgroup().iter().find(|group| group.spec().name() == name)
 }
 
@@ -220,7 +220,7 @@ fn list_group(network: &mut HostNetworkInfo, spec: &HostPortGroupSpec) {
     }
 }
 
-fn join(call: &mut System<'_>, name: &str) -> Result<(), Fault> {
+pub(super) fn join(call: &mut System<'_>, name: &str) -> Result<(), Fault> {
     let host = host(call)?;
     match call.datacenter_of(&host) {
         Some(datacenter) => network::join(call, &datacenter, &host, name),
@@ -283,26 +283,44 @@ fn remove_group(call: &mut System<'_>, name: &str) -> Result<(), Fault> {
         return Err(in_use("HostPortGroup", name, format!("an interface of the {connected} is connected to '{name}'")));
     }
     unlist(info, name);
-    let escaped = managed_entity::escape(name);
-    let datacenter = call.datacenter_of(&host);
-    let Some(moref) = datacenter.and_then(|datacenter| network::find(call, &datacenter, &escaped)) else {
-        return Ok(());
-    };
-    if !call.get::<HostSystem>(&host)?.network().contains(&moref) {
-        return Ok(());
-    }
-    let machines = call.get::<Network>(&moref)?.vm();
-    let ours = |machine: &Moref| {
-        call.view::<VirtualMachine>(machine).is_some_and(|machine| machine.runtime().host().as_ref() == Some(&host))
-    };
-    if let Some(machine) = machines.iter().find(ours) {
+    let Some(moref) = network_of(call, &host, name)? else { return Ok(()) };
+    if let Some(machine) = machine_on(call, &host, &moref)? {
         return Err(in_use("HostPortGroup", name, format!("{machine} is connected to '{name}'")));
     }
-    network::disconnect_host(call, &moref, &host)?;
-    let left = call.get::<Network>(&moref)?;
+    withdraw(call, &host, &moref, name)
+}
+
+/// The network of a standard portgroup, if the host provides one.
+fn network_of(call: &System<'_>, host: &Moref, name: &str) -> Result<Option<Moref>, Fault> {
+    let escaped = managed_entity::escape(name);
+    let found = call.datacenter_of(host).and_then(|datacenter| network::find(call, &datacenter, &escaped));
+    let networks = call.get::<HostSystem>(host)?.network();
+    Ok(found.filter(|moref| networks.contains(moref)))
+}
+
+/// A virtual machine of the host that is connected to the network.
+fn machine_on(call: &System<'_>, host: &Moref, moref: &Moref) -> Result<Option<Moref>, Fault> {
+    let ours = |machine: &Moref| {
+        call.view::<VirtualMachine>(machine).is_some_and(|machine| machine.runtime().host().as_ref() == Some(host))
+    };
+    Ok(call.get::<Network>(moref)?.vm().iter().find(ours))
+}
+
+/// Has the host provide the network no more, which goes when nobody does.
+fn withdraw(call: &mut System<'_>, host: &Moref, moref: &Moref, name: &str) -> Result<(), Fault> {
+    network::disconnect_host(call, moref, host)?;
+    let left = call.get::<Network>(moref)?;
     // Fidelity: a datacenter keeps the network it began with, as in vcsim.
     if left.host().is_empty() && left.vm().is_empty() && name != network::DEFAULT {
-        network::remove(call, &moref)?;
+        network::remove(call, moref)?;
     }
     Ok(())
+}
+
+/// Has a portgroup that an interface is about to be on be no network for virtual machines, unless one is connected to it.
+pub(super) fn leave_network(call: &mut System<'_>, host: &Moref, name: &str) -> Result<(), Fault> {
+    match network_of(call, host, name)? {
+        Some(moref) if machine_on(call, host, &moref)?.is_none() => withdraw(call, host, &moref, name),
+        _ => Ok(()),
+    }
 }

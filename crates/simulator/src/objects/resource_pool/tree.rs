@@ -9,6 +9,7 @@ use vimsim_types::{Fault, Moref, View};
 
 use crate::call::Call;
 use crate::objects::{managed_entity, virtual_machine};
+use crate::rules::link_key;
 use crate::walk::{Inventory, remove_reference};
 
 /// The pool and those that it is in, nearest first.
@@ -83,7 +84,8 @@ pub(crate) fn adopt<T>(call: &mut Call<'_, T>, moref: &Moref, pool: &Moref) -> R
     call.edit::<ResourcePool>(pool)?.push_resource_pool(moref.clone());
     call.edit::<ManagedEntity>(moref)?.set_parent(pool.clone());
     if moref.is::<VirtualApp>() {
-        let app = pool.is::<VirtualApp>().then(|| pool.clone());
+        let linked = call.indexed(link_key(moref)).next().map(|app| app.moref().clone());
+        let app = pool.is::<VirtualApp>().then(|| pool.clone()).or(linked);
         call.edit::<VirtualApp>(moref)?.set_parent_v_app(app);
     }
     Ok(())

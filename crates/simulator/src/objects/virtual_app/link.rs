@@ -1,6 +1,7 @@
 //! Children of vApps that are in pools elsewhere.
 //!
-//! Their own properties do not say so: `parentVApp` is about the vApp whose pool something is in.
+//! Those that are vApps name the one that they are linked to as their `parentVApp`; the `parentVApp` of a virtual machine is
+//! about the vApp whose pool it is in.
 
 use vimsim_types::method::UpdateLinkedChildren;
 use vimsim_types::views::{ManagedEntity, ResourcePool, VirtualApp, VirtualAppLinkInfo, VirtualMachine};
@@ -49,11 +50,11 @@ fn check<T>(call: &Call<'_, T>, this: &Moref, child: &Moref) -> Result<(), Fault
     } else {
         return refuse(format!("{child} is neither a virtual machine nor a vApp"));
     };
-    if let Some(parent) = parent {
-        return refuse(format!("{child} is in {parent} already"));
-    }
     if let Some(app) = call.indexed(link_key(child)).next() {
         return refuse(format!("{child} is linked to {} already", app.moref()));
+    }
+    if let Some(parent) = parent {
+        return refuse(format!("{child} is in {parent} already"));
     }
     // Up from this vApp, by pools and by links.
     let mut next = vec![this.clone()];
@@ -93,6 +94,9 @@ fn is_below<T>(call: &Call<'_, T>, child: &Moref, pool: &Moref) -> bool {
 /// Writes down that something belongs to the vApp.
 pub(super) fn link<T>(call: &mut Call<'_, T>, app: &Moref, info: &VirtualAppLinkInfo) -> Result<(), Fault> {
     let child = info.key();
+    if call.view::<VirtualApp>(&child).is_some() {
+        call.edit::<VirtualApp>(&child)?.set_parent_v_app(app.clone());
+    }
     let known = call.edit::<VirtualApp>(app)?;
     match known.child_link().iter().position(|link| link.key() == child) {
         Some(at) => {
@@ -107,6 +111,9 @@ pub(super) fn link<T>(call: &mut Call<'_, T>, app: &Moref, info: &VirtualAppLink
 
 /// Writes down that something does not belong to the vApp any more.
 pub(super) fn unlink<T>(call: &mut Call<'_, T>, app: &Moref, child: &Moref) -> Result<(), Fault> {
+    if call.view::<VirtualApp>(child).is_some_and(|known| known.parent_v_app().as_ref() == Some(app)) {
+        call.edit::<VirtualApp>(child)?.set_parent_v_app(None::<Moref>);
+    }
     let known = call.edit::<VirtualApp>(app)?;
     known.child_link_mut().retain(|link| link.key() != *child);
     if known.child_link().is_empty() {

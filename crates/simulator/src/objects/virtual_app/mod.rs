@@ -1,6 +1,8 @@
 //! `VirtualApp`: a resource pool whose machines are started, stopped and moved together.
 
-use vimsim_registry::Transaction;
+use std::collections::BTreeSet;
+
+use vimsim_registry::{ManagedObject, Snapshot, Transaction};
 use vimsim_types::enums::{ArrayUpdateOperation, VirtualAppVAppState, VirtualMachinePowerState as Power};
 use vimsim_types::method::{CreateChildVMTask, CreateVApp, RegisterChildVMTask, RegisterVMTask, UpdateVAppConfig};
 use vimsim_types::views::{
@@ -8,7 +10,7 @@ use vimsim_types::views::{
     VAppConfigInfo, VAppConfigSpec, VAppEntityConfigInfo, VirtualApp, VirtualAppSummary, VirtualMachine, VmConfigInfo,
     VmConfigSpec,
 };
-use vimsim_types::{EnumView, Fault, List, Moref, Object, Value, View};
+use vimsim_types::{EnumView, Fault, IntoValue, Items, List, Moref, Object, Value, View};
 
 use super::{folder, managed_entity, resource_pool, virtual_machine};
 use crate::call::Call;
@@ -24,6 +26,8 @@ pub(crate) use link::forget as forget_links;
 
 pub(crate) fn kind() -> Kind<VirtualApp> {
     resource_pool::pool_kind()
+        .computed(VirtualApp::DATASTORE, |_, snapshot, app| used(snapshot, app, |machine| machine.datastore()))
+        .computed(VirtualApp::NETWORK, |_, snapshot, app| used(snapshot, app, |machine| machine.network()))
         .write(power::power_on)
         .write(power::power_off)
         .write(power::suspend)
@@ -352,4 +356,25 @@ pub(super) fn summarize(transaction: &Transaction, pool: &mut ResourcePool, chan
     if let Some(product) = product {
         summary.set_product(product);
     }
+}
+
+/// What the virtual machines of a vApp use, each once: those in it at any depth, and those linked to it.
+fn used(snapshot: &Snapshot, app: &ManagedObject, of: fn(&VirtualMachine) -> Items<'_, Moref>) -> Value {
+    let (mut next, mut seen, mut found) = (vec![app.moref().clone()], BTreeSet::new(), Vec::new());
+    while let Some(moref) = next.pop() {
+        if !seen.insert(moref.clone()) {
+            continue;
+        }
+        if let Some(machine) = snapshot.view::<VirtualMachine>(&moref) {
+            found.extend(of(machine));
+        } else if let Some(pool) = snapshot.view::<ResourcePool>(&moref) {
+            next.extend(pool.vm().iter().chain(pool.resource_pool().iter()));
+            next.extend(
+                snapshot.view::<VirtualApp>(&moref).into_iter().flat_map(|app| app.child_link()).map(|it| it.key()),
+            );
+        }
+    }
+    found.sort();
+    found.dedup();
+    found.into_value()
 }
