@@ -14,6 +14,10 @@ use std::process::ExitCode;
 use crate::arguments::Persona;
 use crate::options::{Command, Options};
 
+/// Takes less time and memory for the many small objects that an inventory is than the allocator of the C library.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
     let persona = Persona::of(arguments.next());
