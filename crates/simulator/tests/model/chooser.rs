@@ -1,12 +1,13 @@
 //! What an operation is made of: objects that there are, or were, and now and then what never was.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use vimsim_registry::Snapshot;
 use vimsim_types::views::{Datacenter, ManagedEntity, Task, VirtualMachine, VirtualMachineSnapshot};
 use vimsim_types::{ArcStr, Method, MethodView, Moref, Object, TypeId, View};
 
+use crate::driver::lock;
 use crate::random::Random;
 
 /// A call that a client makes.
@@ -36,49 +37,73 @@ pub(crate) fn datacenter(snapshot: &Snapshot, moref: &Moref) -> Option<ArcStr> {
     std::iter::successors(Some(moref), parent).find(|it| it.is::<Datacenter>()).map(|it| it.value().clone())
 }
 
+/// What there was when somebody looked.
+struct Sight {
+    snapshot: Snapshot,
+    /// What there is of each type, by its own type, with the datacenter that it is in.
+    known: BTreeMap<TypeId, Vec<(Moref, Option<ArcStr>)>>,
+}
+
+impl Sight {
+    fn of(snapshot: Snapshot) -> Arc<Self> {
+        let mut known: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for object in snapshot.objects().filter(|object| object.session().is_none() && !object.moref().is::<Task>()) {
+            let datacenter = datacenter(&snapshot, object.moref());
+            known.entry(object.moref().kind()).or_default().push((object.moref().clone(), datacenter));
+        }
+        known.values_mut().for_each(|known| known.sort_by(|(a, _), (b, _)| a.value().cmp(b.value())));
+        Arc::new(Self { snapshot, known })
+    }
+}
+
+/// What all clients know.
+pub(crate) struct Common {
+    clients: usize,
+    /// What there was at the newest look, and how many have taken it over. Looking is much of what a client does: one does
+    /// it for as many as there are.
+    sight: Mutex<(usize, Arc<Sight>)>,
+    /// The paths of machines that some client wanted to unregister.
+    pub(crate) left: Mutex<Vec<String>>,
+}
+
+impl Common {
+    pub(crate) fn new(clients: usize, snapshot: Snapshot) -> Arc<Self> {
+        Arc::new(Self { clients, sight: Mutex::new((0, Sight::of(snapshot))), left: Mutex::default() })
+    }
+}
+
 /// Chooses for one client.
 pub(crate) struct Chooser {
     pub(crate) random: Random,
-    pub(crate) snapshot: Snapshot,
-    /// What there is of each type, by its own type.
-    known: BTreeMap<TypeId, Vec<(Moref, Option<ArcStr>)>>,
+    sight: Arc<Sight>,
     /// The datacenter that the next operation is about, most of it.
     home: Option<ArcStr>,
-    /// The paths of machines that somebody wanted to unregister.
-    left: Left,
+    common: Arc<Common>,
     leaves_all: bool,
     client: usize,
     made: usize,
 }
 
-/// The paths of machines that some client wanted to unregister, known to all clients.
-pub(crate) type Left = Arc<Mutex<Vec<String>>>;
-
 impl Chooser {
-    pub(crate) fn new(random: Random, snapshot: Snapshot, left: Left, client: usize) -> Self {
-        let mut chooser = Self {
-            random,
-            snapshot: snapshot.clone(),
-            known: BTreeMap::new(),
-            home: None,
-            left,
-            leaves_all: false,
-            client,
-            made: 0,
-        };
-        chooser.look(snapshot);
-        chooser
+    pub(crate) fn new(random: Random, common: Arc<Common>, client: usize) -> Self {
+        let sight = lock(&common.sight).1.clone();
+        Self { random, sight, home: None, common, leaves_all: false, client, made: 0 }
     }
 
-    /// Looks around anew. Between two looks, what is chosen may be gone: clients know no better.
+    /// Looks around anew, or sees what others saw not long ago. Between two looks, what is chosen may be gone: clients know
+    /// no better.
     pub(crate) fn look(&mut self, snapshot: Snapshot) {
-        self.known.clear();
-        for object in snapshot.objects().filter(|object| object.session().is_none() && !object.moref().is::<Task>()) {
-            let datacenter = datacenter(&snapshot, object.moref());
-            self.known.entry(object.moref().kind()).or_default().push((object.moref().clone(), datacenter));
+        let (taken, newest) = &mut *lock(&self.common.sight);
+        if *taken == 0 {
+            *newest = Sight::of(snapshot);
         }
-        self.known.values_mut().for_each(|known| known.sort_by(|(a, _), (b, _)| a.value().cmp(b.value())));
-        self.snapshot = snapshot;
+        *taken = (*taken + 1) % self.common.clients;
+        self.sight = newest.clone();
+    }
+
+    /// Looks around now.
+    pub(crate) fn look_closely(&mut self, snapshot: Snapshot) {
+        self.sight = Sight::of(snapshot);
     }
 
     /// Decides which datacenter the next operation is about.
@@ -98,7 +123,8 @@ impl Chooser {
     }
 
     pub(crate) fn of_kind(&self, kind: TypeId) -> Vec<Moref> {
-        self.known
+        self.sight
+            .known
             .iter()
             .filter(|(known, _)| known.is_a(kind))
             .flat_map(|(_, known)| known)
@@ -108,7 +134,7 @@ impl Chooser {
 
     /// How many there are of a type.
     pub(crate) fn count<V: View>(&self) -> usize {
-        self.known.iter().filter(|(known, _)| known.is_a(V::TYPE)).map(|(_, known)| known.len()).sum()
+        self.sight.known.iter().filter(|(known, _)| known.is_a(V::TYPE)).map(|(_, known)| known.len()).sum()
     }
 
     /// Some object of a type; once in fifty one that does not exist, once in fifty one of another type.
@@ -123,9 +149,9 @@ impl Chooser {
     /// Some object of a type that is as wanted.
     pub(crate) fn some_where<V: View>(&mut self, is_wanted: impl Fn(&V) -> bool) -> Option<Moref> {
         let is_strange = self.random.once_in(12);
-        let known = self.known.iter().filter(|(known, _)| known.is_a(V::TYPE)).flat_map(|(_, known)| known);
+        let known = self.sight.known.iter().filter(|(known, _)| known.is_a(V::TYPE)).flat_map(|(_, known)| known);
         let near = known.filter(|(_, at)| is_strange || at.is_none() || *at == self.home).map(|(moref, _)| moref);
-        let near = near.filter(|moref| self.snapshot.view::<V>(moref).is_some_and(&is_wanted));
+        let near = near.filter(|moref| self.sight.snapshot.view::<V>(moref).is_some_and(&is_wanted));
         let all: Vec<Moref> = near.cloned().collect();
         self.random.one(&all).cloned()
     }
@@ -137,7 +163,7 @@ impl Chooser {
 
     /// The properties of an object as they were at the last look.
     pub(crate) fn seen<V: View>(&self, moref: &Moref) -> Option<&V> {
-        self.snapshot.view(moref)
+        self.sight.snapshot.view(moref)
     }
 
     pub(crate) fn machine(&mut self) -> Option<Moref> {
@@ -150,7 +176,7 @@ impl Chooser {
 
     /// Remembers that a machine may be left on its datastore.
     pub(crate) fn leave(&mut self, path: &str) {
-        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = lock(&self.common.left);
         if !left.iter().any(|known| known == path) {
             left.push(path.into());
         }
@@ -174,7 +200,7 @@ impl Chooser {
 
     /// The path of a machine that may be left on its datastore.
     pub(crate) fn some_left(&mut self) -> Option<String> {
-        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = lock(&self.common.left);
         let newest = &left[left.len().saturating_sub(20)..];
         self.random.one(newest).cloned()
     }

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How many of the last calls are shown when something is wrong.
 const SHOWN: usize = 40;
 /// How many calls a client makes between two looks at the inventory.
-const LOOK: usize = 12;
+const LOOK: usize = 8;
 /// Of how many calls that succeeded the events are looked at: of one in this many.
 const EVENTS: usize = 8;
 
@@ -144,7 +144,7 @@ impl Run {
             let (result, info) = if chooser.leaves_all() {
                 // Others have made machines since the last look, and must make none until it is done.
                 let _alone = self.gate.write().await;
-                chooser.look(self.service.snapshot());
+                chooser.look_closely(self.service.snapshot());
                 chooser.leave_all();
                 chooser.leaves_all();
                 self.carry_out(&this, method, arguments).await

@@ -13,6 +13,9 @@ use crate::config;
 use crate::driver::Run;
 use crate::invariants::{Wrong, all};
 
+/// No list has more elements than this beside those that a new service has: the 200 recent tasks are the most.
+const MOST: usize = 200;
+
 /// Destroys all that is in the root folder, and looks for what is there that is not in a new service in which the same is
 /// done.
 pub(crate) async fn check(run: &Run, wrong: &mut Wrong) {
@@ -20,7 +23,12 @@ pub(crate) async fn check(run: &Run, wrong: &mut Wrong) {
     let other = Run::new(Service::start(config()).unwrap()).await;
     empty(&other, wrong).await;
     let (left, usual) = (count(&run.service), count(&other.service));
+    let (lists, usual_lists) = (longest(&run.service), longest(&other.service));
     other.service.stop();
+    for (place, length) in lists {
+        let usual = usual_lists.get(&place).copied().unwrap_or_default();
+        wrong.unless(length <= usual + MOST, || format!("all is destroyed, and {place:?} has {length} elements"));
+    }
     for (kind, left) in left {
         let usual = usual.get(kind).map_or(0, Vec::len);
         wrong.unless(left.len() <= usual, || {
@@ -59,4 +67,17 @@ fn count(service: &Arc<Service>) -> BTreeMap<&'static str, Vec<Moref>> {
         counts.entry(object.moref().kind().name()).or_default().push(object.moref().clone());
     }
     counts
+}
+
+/// How many elements the longest list of each property has.
+fn longest(service: &Arc<Service>) -> BTreeMap<(&'static str, &'static str), usize> {
+    let mut longest = BTreeMap::new();
+    for object in service.snapshot().objects().filter(|it| it.session().is_none() && !it.moref().is::<Task>()) {
+        let kind = object.moref().kind();
+        for (field, value) in kind.info().fields().iter().zip(object.properties().slots()) {
+            let known = longest.entry((kind.name(), field.name)).or_default();
+            *known = value.items().len().max(*known);
+        }
+    }
+    longest
 }

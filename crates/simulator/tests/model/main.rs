@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use vimsim_simulator::{Config, Model, Service};
 
-use crate::chooser::{Chooser, Left};
+use crate::chooser::{Chooser, Common};
 use crate::driver::{Run, lock};
 use crate::follower::Follower;
 use crate::invariants::{Baseline, Wrong};
@@ -84,12 +84,12 @@ async fn whatever_clients_do_the_inventory_stays_whole() {
     let service = Service::start(config()).unwrap();
     let run = Arc::new(Run::new(service.clone()).await);
     let baseline = Baseline::of(&service.snapshot());
-    let left = Left::default();
+    let common = Common::new(settings.clients, service.snapshot());
     let mut follower = Follower::new(&run).await;
     let mut choosers: Vec<Chooser> = (0..settings.clients)
         .map(|client| {
             let random = Random::new(settings.seed.wrapping_mul(1_000_003).wrapping_add(client as u64));
-            Chooser::new(random, service.snapshot(), left.clone(), client)
+            Chooser::new(random, common.clone(), client)
         })
         .collect();
     let begun = Instant::now();
@@ -109,7 +109,7 @@ async fn whatever_clients_do_the_inventory_stays_whole() {
             choosers.push(client.await.unwrap());
         }
         done += settings.clients * settings.round;
-        let known = lock(&left).clone();
+        let known = lock(&common.left).clone();
         rest(&service).await;
         check(&run, &mut follower, &baseline, &known, settings.round > 20 || done % 200 == 0).await;
         if settings.survey {
@@ -124,6 +124,9 @@ async fn whatever_clients_do_the_inventory_stays_whole() {
     let mut wrong = Wrong::default();
     emptied::check(&run, &mut wrong).await;
     follower.check(&run, &mut wrong).await;
+    rest(&service).await;
+    invariants::tasks::check(&service.snapshot(), &mut wrong);
+    invariants::tasks::check_events(&run, &mut wrong).await;
     assert!(wrong.0.is_empty(), "{settings:?}:\n{}", wrong.0.join("\n"));
     print_counts(&run);
     assert!(surveyed.is_empty(), "{} kinds of failures", surveyed.len());

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use vimsim_registry::Snapshot;
 use vimsim_types::Moref;
-use vimsim_types::views::{Datastore, DistributedVirtualPortgroup, HostSystem, ManagedEntity, VirtualMachine};
+use vimsim_types::views::{
+    Datastore, DistributedVirtualPortgroup, DistributedVirtualSwitch, HostSystem, ManagedEntity, VirtualMachine,
+};
 
 use super::{Wrong, all};
 use crate::chooser::datacenter;
@@ -22,8 +24,11 @@ fn check_unique<K: Ord + std::fmt::Debug>(what: &str, items: impl Iterator<Item 
 
 pub(super) fn check(snapshot: &Snapshot, wrong: &mut Wrong) {
     let named = all::<ManagedEntity>(snapshot).filter_map(|(moref, entity)| {
-        // A host's network may have the name of a distributed one, and a host that of its compute resource's pool.
-        let is_apart = moref.is::<DistributedVirtualPortgroup>() || moref.is::<HostSystem>();
+        // A host's network may have the name of what is distributed, of which the host knows nothing, and a host that of its
+        // compute resource's pool.
+        let is_apart = moref.is::<DistributedVirtualPortgroup>()
+            || moref.is::<DistributedVirtualSwitch>()
+            || moref.is::<HostSystem>();
         Some(((entity.parent()?.value().clone(), entity.name().clone(), is_apart), moref.clone()))
     });
     check_unique("name in a container", named, wrong);
