@@ -7,11 +7,12 @@ use vimsim::types::method::{
 };
 use vimsim::types::views::{
     ClusterConfigInfo, ClusterConfigInfoEx, ClusterConfigSpec, ClusterConfigSpecEx, ClusterDasVmConfigInfo,
-    ClusterDasVmConfigSpec, ClusterDasVmSettings, ClusterDpmHostConfigInfo, ClusterDpmHostConfigSpec, ClusterGroupInfo,
-    ClusterGroupSpec, ClusterHostGroup, ClusterReconfiguredEvent, ClusterResourceUsageSummary, ClusterRuleInfo,
-    ClusterRuleSpec, ClusterVmHostRuleInfo, ComputeResourceConfigSpec, Event, EventManager,
-    FolderBatchAddStandaloneHostsResult, FolderNewHostSpec, HostConnectSpec, InvalidArgument, ManagedObjectNotFound,
-    OptionValue, VirtualMachine,
+    ClusterDasVmConfigSpec, ClusterDasVmSettings, ClusterDpmHostConfigInfo, ClusterDpmHostConfigSpec,
+    ClusterFailoverHostAdmissionControlPolicy, ClusterGroupInfo, ClusterGroupSpec, ClusterHostGroup,
+    ClusterReconfiguredEvent, ClusterResourceUsageSummary, ClusterRuleInfo, ClusterRuleSpec, ClusterVmHostRuleInfo,
+    ComputeResourceConfigSpec, Event, EventManager, FolderBatchAddStandaloneHostsResult, FolderNewHostSpec,
+    HostConnectSpec, HostSystem, InvalidArgument, ManagedObjectNotFound, OptionValue, VirtualMachine,
+    VsanHostConfigInfo,
 };
 use vimsim::types::{Moref, Value, View};
 use vimsim::{Client, Error};
@@ -170,7 +171,7 @@ async fn groups_are_added_edited_and_removed() {
     };
     check_fault::<InvalidArgument>(put(ArrayUpdateOperation::Edit, &hosts).await);
     check_fault::<InvalidArgument>(put(ArrayUpdateOperation::Add, &[standalone]).await);
-    let nothing = Moref::of::<vimsim::types::views::HostSystem>("host-0");
+    let nothing = Moref::of::<HostSystem>("host-0");
     check_fault::<ManagedObjectNotFound>(put(ArrayUpdateOperation::Add, &[nothing]).await);
     put(ArrayUpdateOperation::Add, &hosts[..1]).await.unwrap();
     check_fault::<InvalidArgument>(put(ArrayUpdateOperation::Add, &hosts[..1]).await);
@@ -196,6 +197,34 @@ async fn groups_are_added_edited_and_removed() {
     check_fault::<InvalidArgument>(remove("other").await);
     remove("g").await.unwrap();
     assert_eq!(members().await, None);
+}
+
+#[tokio::test]
+async fn hosts_that_are_gone_are_in_no_part_of_the_configuration() {
+    let (_simulator, client) = start().await;
+    let cluster = found(&client, "DC0/host/DC0_C0").await;
+    let hosts = morefs(&client, &cluster, "host").await;
+    let name = |hosts: Vec<Moref>| {
+        let host = |host: Moref| VsanHostConfigInfo::with(|info| _ = info.set_host_system(host));
+        let policy = ClusterFailoverHostAdmissionControlPolicy::with(|it| _ = it.set_failover_hosts(hosts.clone()));
+        change(&client, &cluster, move |spec| {
+            spec.set_vsan_host_config_spec(hosts.into_iter().map(host));
+            spec.das_config_mut().set_admission_control_policy(policy);
+        })
+    };
+    check_fault::<ManagedObjectNotFound>(name(vec![Moref::of::<HostSystem>("host-0")]).await);
+    let standalone = found(&client, "DC0/host/DC0_H0/DC0_H0").await;
+    check_fault::<InvalidArgument>(name(vec![standalone]).await);
+    name(hosts.clone()).await.unwrap();
+
+    client.run(&hosts[2], EnterMaintenanceModeTask::with(|request| _ = request.set_timeout(0))).await.unwrap();
+    client.run(&hosts[2], DestroyTask::new()).await.unwrap();
+    let config = config(&client, &cluster).await;
+    let of_vsan: Vec<Option<Moref>> = config.vsan_host_config().iter().map(|info| info.host_system()).collect();
+    assert_eq!(of_vsan, [Some(hosts[0].clone()), Some(hosts[1].clone())]);
+    let policy = config.das_config().and_then(|das| das.admission_control_policy()?.downcast());
+    let policy: &ClusterFailoverHostAdmissionControlPolicy = policy.expect("a policy");
+    assert_eq!(policy.failover_hosts().iter().collect::<Vec<_>>(), hosts[..2]);
 }
 
 #[tokio::test]

@@ -177,6 +177,20 @@ async fn free(client: &Client) -> Value {
     client.property(&datastore, "summary.freeSpace").await.unwrap()
 }
 
+/// Takes the newest disk away, with its files.
+async fn remove_disk(client: &Client) {
+    let devices = client.property(&machine(), "config.hardware.device").await.unwrap();
+    let added = devices.items().iter().filter_map(Value::object).rfind(|it| it.is::<VirtualDisk>()).unwrap();
+    let remove = ReconfigVMTask::with(|request| {
+        request.spec_mut().push_device_change(VirtualDeviceConfigSpec::with(|change| {
+            change.set_operation(VirtualDeviceConfigSpecOperation::Remove);
+            change.set_file_operation(VirtualDeviceConfigSpecFileOperation::Destroy);
+            change.set_device(VirtualDisk::from_object(added.clone()).unwrap());
+        }));
+    });
+    run(client, &machine(), remove).await;
+}
+
 #[tokio::test]
 async fn the_disks_of_snapshots_are_counted_and_follow_their_datastore_s_name() {
     let (_simulator, client) = start().await;
@@ -187,16 +201,7 @@ async fn the_disks_of_snapshots_are_counted_and_follow_their_datastore_s_name() 
     let with_disk = (sums(&client).await, free(&client).await);
     assert_eq!((with_disk.0.0, with_disk.0.0), (before.0.0 + (1 << 20), with_disk.0.1));
     let kept = take(&client, &machine(), "with the disk").await;
-    let devices = client.property(&machine(), "config.hardware.device").await.unwrap();
-    let added = devices.items().iter().filter_map(Value::object).rfind(|it| it.is::<VirtualDisk>()).unwrap();
-    let remove = ReconfigVMTask::with(|request| {
-        request.spec_mut().push_device_change(VirtualDeviceConfigSpec::with(|change| {
-            change.set_operation(VirtualDeviceConfigSpecOperation::Remove);
-            change.set_file_operation(VirtualDeviceConfigSpecFileOperation::Destroy);
-            change.set_device(VirtualDisk::from_object(added.clone()).unwrap());
-        }));
-    });
-    run(&client, &machine(), remove).await;
+    remove_disk(&client).await;
     assert_eq!((sums(&client).await, free(&client).await), with_disk);
 
     let rename = RenameDatastore::with(|request| _ = request.set_new_name("other"));
@@ -210,6 +215,33 @@ async fn the_disks_of_snapshots_are_counted_and_follow_their_datastore_s_name() 
 
     run(&client, &kept, RemoveSnapshotTask::with(|request| _ = request.set_remove_children(false))).await;
     assert_eq!((sums(&client).await, free(&client).await), before);
+}
+
+#[tokio::test]
+async fn a_machine_comes_back_with_the_disks_of_its_snapshots() {
+    let (_simulator, client) = start().await;
+    client.run(&machine(), PowerOffVMTask::new()).await.unwrap();
+    let datastore = client.property(&machine(), "datastore").await.unwrap().items()[0].moref().unwrap();
+    let free = async || client.property(&datastore, "summary.freeSpace").await.unwrap();
+    let before = free().await;
+    run(&client, &machine(), add_disk("[LocalDS_0] DC0_H0_VM0/kept.vmdk")).await;
+    let with_disk = free().await;
+    let kept = take(&client, &machine(), "with the disk").await;
+    remove_disk(&client).await;
+    let property = async |name: &str| client.property(&machine(), name).await.unwrap();
+    let path = property("config.files.vmPathName").await;
+    let (folder, pool) = (property("parent").await.moref().unwrap(), property("resourcePool").await.moref());
+    client.call(&machine(), UnregisterVM::new()).await.unwrap();
+    assert_eq!(free().await, with_disk);
+    let register = RegisterVMTask::with(|request| {
+        request.set_path(path.text().unwrap()).set_as_template(false).set_pool(pool);
+    });
+    let back = run(&client, &folder, register).await.moref().expect("the machine");
+    assert_eq!(free().await, with_disk);
+    let all = files(&client, &back).await;
+    assert!(all.iter().any(|(name, ..)| name.ends_with("/kept-flat.vmdk")), "{all:?}");
+    run(&client, &kept, RemoveSnapshotTask::with(|request| _ = request.set_remove_children(false))).await;
+    assert_eq!(free().await, before);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use vimsim_registry::{ManagedObject, Snapshot, Transaction};
 use vimsim_types::views::{ComputeResource, Datacenter, Folder, HostSystem, ManagedEntity, ResourcePool};
-use vimsim_types::{Moref, TypeId, Value, View};
+use vimsim_types::{List, Moref, Object, TypeId, Value, View};
 
 use crate::call::Call;
 
@@ -62,6 +62,41 @@ impl Inventory for Transaction {
 /// The references in a list-valued or single property.
 fn references(value: &Value) -> impl Iterator<Item = Moref> {
     value.moref().into_iter().chain(value.items().iter().filter_map(Value::moref))
+}
+
+/// What is left of a data object when these references are taken out of it, however deep: they leave the lists that they
+/// are in, and properties that may be unset. What needs one of them goes with it, at last the object itself; so does an
+/// element of a list that is about one of them.
+pub(crate) fn without(object: &Object, gone: &[Moref]) -> Option<Object> {
+    let mut left = object.clone();
+    for (slot, field) in object.kind().info().fields().iter().enumerate() {
+        let old = object.get(slot);
+        let new = value_without(old, gone);
+        if new.is_unset() && !old.is_unset() && !field.is_optional() {
+            return None;
+        }
+        if new != *old {
+            left.set(slot, new);
+        }
+    }
+    Some(left)
+}
+
+fn names(value: &Value, gone: &[Moref]) -> bool {
+    value.moref().is_some_and(|moref| gone.contains(&moref))
+}
+
+fn value_without(value: &Value, gone: &[Moref]) -> Value {
+    match value {
+        Value::Object(object) => without(object, gone).map_or(Value::Unset, Value::from),
+        Value::List(list) => {
+            let is_about = |value: &Value| value.object().is_some_and(|it| it.slots().iter().any(|it| names(it, gone)));
+            let items = list.items().iter().filter(|item| !is_about(item)).map(|item| value_without(item, gone));
+            List::new(list.element(), items.filter(|item| !item.is_unset()).collect()).into()
+        }
+        _ if names(value, gone) => Value::Unset,
+        _ => value.clone(),
+    }
 }
 
 /// The properties through which an entity contains others, in the order in which a container view lists them.

@@ -154,6 +154,7 @@ pub(crate) fn put_owned(
     content: Content,
 ) -> Result<(), Fault> {
     make_all(transaction, author, &place.datastore, place.parent())?;
+    discard(transaction, &place.datastore, &place.path)?;
     let file = File { content, modified: author.now, owner: author.name.clone(), allocated: 0 };
     transaction.private::<Files>(&place.datastore)?.set(&place.path, Entry::Is(Item::File(file)));
     Ok(())
@@ -203,6 +204,7 @@ pub(crate) fn carry(
     if is_said {
         return Ok(false);
     }
+    discard(transaction, to.0, to.1)?;
     datastore::reserve_in(transaction, to.0, bytes)?;
     transaction.private::<Files>(to.0)?.set(to.1, Entry::Is(item));
     Ok(true)
@@ -448,8 +450,7 @@ pub(crate) fn keep_machine<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(
 
 /// Forgets what was kept of a file that a machine has again.
 pub(crate) fn give_to_machine(transaction: &mut Transaction, place: &Place) -> Result<(), Fault> {
-    transaction.private::<Files>(&place.datastore)?.remove(&place.path);
-    Ok(())
+    discard(transaction, &place.datastore, &place.path)
 }
 
 /// Removes what was kept for the files of a machine that is deleted, and its folder if nothing else is in it.
@@ -527,6 +528,16 @@ pub(crate) fn adopt_disks(
     Ok(())
 }
 
+/// The file at this path is a machine's from now on, if it was one by itself: what it takes is counted with the machine.
+pub(crate) fn adopt(transaction: &mut Transaction, datastore: &Moref, file: &str) -> Result<(), Fault> {
+    let Some(path) = file.split_once(']').map(|(_, path)| path.trim()) else { return Ok(()) };
+    let kept = transaction.object(datastore).and_then(|object| object.private::<Files>());
+    let Some(Entry::Is(Item::File(file))) = kept.and_then(|kept| kept.get(path)).cloned() else { return Ok(()) };
+    let freed = file.allocated;
+    transaction.private::<Files>(datastore)?.set(path, Entry::Is(Item::File(File { allocated: 0, ..file })));
+    datastore::reserve_in(transaction, datastore, -freed)
+}
+
 /// The descriptor that is kept of a machine's disk, with the size that the disk has now, if it has another.
 fn grown(kept: &Files, path: &str, disk: &VirtualDisk) -> Option<File> {
     let Some(Entry::Is(Item::File(file))) = kept.get(path) else { return None };
@@ -572,12 +583,12 @@ pub(crate) fn release_disks(
         make_all(transaction, &author, &datastore, path::split(path).0)?;
         for (path, content, allocated) in parts {
             let files = transaction.private::<Files>(&datastore)?;
-            let kept = match files.get(&path) {
-                Some(Entry::Is(Item::File(kept))) => File { allocated, ..kept.clone() },
-                _ => File { content, modified, owner: owner.clone(), allocated },
+            let (kept, before) = match files.get(&path) {
+                Some(Entry::Is(Item::File(kept))) => (File { allocated, ..kept.clone() }, kept.allocated),
+                _ => (File { content, modified, owner: owner.clone(), allocated }, 0),
             };
             files.set(&path, Entry::Is(Item::File(kept)));
-            datastore::reserve_in(transaction, &datastore, allocated)?;
+            datastore::reserve_in(transaction, &datastore, allocated - before)?;
         }
     }
     Ok(())

@@ -3,8 +3,8 @@
 use vimsim_types::enums::ManagedEntityStatus;
 use vimsim_types::method::{DestroyTask, Reload, RenameTask};
 use vimsim_types::views::{
-    Datacenter, Datastore, DuplicateName, Folder, InvalidName, ManagedEntity, Network, NotSupported, ResourceInUse,
-    ResourcePool, StoragePod,
+    Datacenter, Datastore, DuplicateName, Folder, HostSystem, InvalidName, ManagedEntity, Network, NotSupported,
+    ResourceInUse, ResourcePool, StoragePod,
 };
 use vimsim_types::{ArcStr, Fault, Moref, TypeId, View};
 
@@ -108,9 +108,12 @@ fn rename(call: &mut Call<'_, ManagedEntity>, request: RenameTask) -> Result<Mor
     })
 }
 
-/// `DuplicateName` for a datastore or standard network if its datacenter has another of this name, in whatever folder: paths
-/// and portgroups name them without one.
+/// `DuplicateName` for a host, datastore or standard network if its datacenter has another of this name, in whatever folder:
+/// paths and portgroups name them without one, and hosts are added and moved by their names.
 fn expect_unique<T>(call: &Call<'_, T>, moref: &Moref, name: &ArcStr) -> Result<(), Fault> {
+    if moref.is::<HostSystem>() {
+        return super::host_system::check_unknown(call, moref, name);
+    }
     let datacenter = call.datacenter_of(moref).and_then(|datacenter| call.view::<Datacenter>(&datacenter));
     let others = match datacenter {
         Some(datacenter) if moref.is::<Datastore>() => datacenter.datastore(),

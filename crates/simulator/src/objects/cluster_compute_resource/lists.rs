@@ -2,17 +2,16 @@
 
 use vimsim_types::enums::{ArrayUpdateOperation, ManagedEntityStatus};
 use vimsim_types::views::{
-    ArrayUpdateSpec, ClusterAffinityRuleSpec, ClusterAntiAffinityRuleSpec, ClusterComputeResource, ClusterConfigInfoEx,
-    ClusterConfigSpecEx, ClusterDasVmConfigInfo, ClusterDependencyRuleInfo, ClusterDpmHostConfigInfo,
-    ClusterDrsVmConfigInfo, ClusterGroupInfo, ClusterHostGroup, ClusterRuleInfo, ClusterSystemVMsConfigSpec,
-    ClusterVmGroup, ClusterVmHostRuleInfo, ClusterVmOrchestrationInfo, HostSystem, ManagedEntity, ResourcePool,
-    VirtualMachine,
+    ArrayUpdateSpec, ClusterComputeResource, ClusterConfigInfoEx, ClusterConfigSpecEx, ClusterDasVmConfigInfo,
+    ClusterDependencyRuleInfo, ClusterDpmHostConfigInfo, ClusterDrsVmConfigInfo, ClusterGroupInfo, ClusterHostGroup,
+    ClusterRuleInfo, ClusterSystemVMsConfigSpec, ClusterVmGroup, ClusterVmHostRuleInfo, ClusterVmOrchestrationInfo,
+    ComputeResource, HostSystem, ManagedEntity, ResourcePool, VirtualMachine,
 };
 use vimsim_types::{Fault, List, Moref, Object, Ty, Value, View};
 
 use super::reconfigure::{check_readiness, check_settings, overlay};
 use crate::call::Call;
-use crate::walk::Inventory;
+use crate::walk::{Inventory, without};
 
 /// What a cluster keeps beside its properties.
 #[derive(Clone, Default)]
@@ -203,7 +202,7 @@ fn change<T, E: Element>(
         let wanted = change.field("info").object().and_then(E::from_ref);
         let wanted = wanted.ok_or_else(|| invalid("info", "is needed to add or edit".into()))?;
         wanted.check()?;
-        check_references(call, E::PROPERTY, wanted.as_object())?;
+        check_references(call, &format!("{}.info", E::PROPERTY), wanted.as_object())?;
         let found = elements.iter().position(|element| element.is_same(wanted));
         match (update.operation(), found) {
             (ArrayUpdateOperation::Add, None) => {
@@ -272,7 +271,7 @@ fn check_rule(config: &ClusterConfigInfoEx, rule: &ClusterRuleInfo) -> Result<()
 
 /// `ManagedObjectNotFound` for a reference to nothing; `InvalidArgument` for a virtual machine or host that is not of
 /// this cluster.
-fn check_references<T>(call: &Call<'_, T>, property: &str, info: &Object) -> Result<(), Fault> {
+pub(super) fn check_references<T>(call: &Call<'_, T>, property: &str, info: &Object) -> Result<(), Fault> {
     let cluster = call.moref();
     let mut found = Vec::new();
     info.morefs(&mut found);
@@ -281,10 +280,7 @@ fn check_references<T>(call: &Call<'_, T>, property: &str, info: &Object) -> Res
         if let Some(owner) = owner(&**call, moref)
             && owner != cluster
         {
-            return Err(Fault::invalid_argument(
-                &format!("{property}.info"),
-                format!("{moref} is not of this cluster"),
-            ));
+            return Err(Fault::invalid_argument(property, format!("{moref} is not of this cluster")));
         }
     }
     Ok(())
@@ -349,47 +345,25 @@ pub(crate) fn forget_moved(transaction: &mut vimsim_registry::Transaction, pool:
     }
 }
 
-/// Forgets virtual machines and hosts that are gone, or of another compute resource by now: in groups, rules and
-/// overrides.
+/// Forgets what is gone, and virtual machines and hosts that are of another compute resource by now, wherever the
+/// configuration names them: in groups, rules and overrides, as hosts of vSAN or for failovers, as datastores.
 pub(super) fn forget_removed(transaction: &mut vimsim_registry::Transaction, moref: &Moref) -> Result<(), Fault> {
     let cluster = transaction.get::<ClusterComputeResource>(moref)?;
-    let Some(config) = cluster.configuration_ex().downcast::<ClusterConfigInfoEx>() else { return Ok(()) };
-    let is_gone = |known: &Moref| owner(transaction, known).is_none_or(|owner| owner != *moref);
+    let config = cluster.configuration_ex().as_object();
+    let is_gone = |known: &Moref| {
+        if known.is::<VirtualMachine>() || known.is::<HostSystem>() {
+            return owner(transaction, known).is_none_or(|owner| owner != *moref);
+        }
+        transaction.object(known).is_none()
+    };
     let mut found = Vec::new();
-    for (place, _) in [
-        ClusterGroupInfo::PLACES,
-        ClusterRuleInfo::PLACES,
-        ClusterDasVmConfigInfo::PLACES,
-        ClusterDrsVmConfigInfo::PLACES,
-        ClusterVmOrchestrationInfo::PLACES,
-        ClusterDpmHostConfigInfo::PLACES,
-    ] {
-        config.as_object().get(place).items().iter().filter_map(Value::object).for_each(|item| item.morefs(&mut found));
-    }
+    config.morefs(&mut found);
     found.retain(is_gone);
-    if found.is_empty() {
-        return Ok(());
+    if !found.is_empty()
+        && let Some(config) = without(config, &found)
+    {
+        let cluster = transaction.edit::<ClusterComputeResource>(moref)?;
+        cluster.as_object_mut().set(ComputeResource::CONFIGURATION_EX, config.into());
     }
-    let mut config = config.clone();
-    let keeps = |moref: Moref| !found.contains(&moref);
-    config.das_vm_config_mut().retain(|info| keeps(info.key()));
-    config.drs_vm_config_mut().retain(|info| keeps(info.key()));
-    config.vm_orchestration_mut().retain(|info| keeps(info.vm()));
-    config.dpm_host_config_mut().retain(|info| keeps(info.key()));
-    for group in config.group_mut().iter_mut() {
-        if let Some(group) = group.downcast_mut::<ClusterVmGroup>() {
-            group.vm_mut().retain(keeps);
-        } else if let Some(group) = group.downcast_mut::<ClusterHostGroup>() {
-            group.host_mut().retain(keeps);
-        }
-    }
-    for rule in config.rule_mut().iter_mut() {
-        if let Some(rule) = rule.downcast_mut::<ClusterAffinityRuleSpec>() {
-            rule.vm_mut().retain(keeps);
-        } else if let Some(rule) = rule.downcast_mut::<ClusterAntiAffinityRuleSpec>() {
-            rule.vm_mut().retain(keeps);
-        }
-    }
-    transaction.edit::<ClusterComputeResource>(moref)?.set_configuration_ex(config);
     Ok(())
 }

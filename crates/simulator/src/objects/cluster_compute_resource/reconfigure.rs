@@ -192,6 +192,9 @@ pub(super) fn apply<T>(
     if let Some(vsan) = config.vsan_config_info().cloned() {
         config.set_vsan_config_info(with_uuid(vsan, call));
     }
+    for host in spec.vsan_host_config_spec() {
+        lists::check_references(call, "spec.vsanHostConfigSpec", host.as_object())?;
+    }
     lists::apply(call, &mut config, spec)?;
     Ok(config)
 }

@@ -91,6 +91,8 @@ pub(crate) fn insert<T>(
     managers: Managers,
 ) -> Result<(), Fault> {
     let name = spec.host_name().cloned().unwrap_or_default();
+    // Another may have been added since the call was checked.
+    check_unknown(call, parent, &name)?;
     let mut host = data::host(call.context(), &name);
     managed_entity::initialize(&mut host, &name, parent);
     data::set_reference(&mut host, moref);

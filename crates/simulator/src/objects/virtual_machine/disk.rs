@@ -208,6 +208,8 @@ fn size(disk: &VirtualDisk, old: Option<&VirtualDisk>, index: usize) -> Result<i
 }
 
 /// Gives the disk a file of its own where the client named only the datastore or the folder, and finds the datastore.
+///
+/// - `InvalidDatastorePath`; `InvalidDatastore` for one that does not exist, none at all, or one that the host does not have.
 fn place_file<T>(
     call: &Call<'_, T>,
     site: &Site<'_>,
@@ -240,6 +242,8 @@ fn place_file<T>(
         let own = devices.iter().find(|device| device.key() == disk.key()).and_then(chain::backing);
         taken.retain(|name| own.is_none_or(|own| own.file_name() != name));
         free_file(devices, &taken, disk.key(), &folder, machine.name())
+    } else if wanted.datastore.is_empty() {
+        return Err(invalid_datastore("", None, "a disk is on a datastore"));
     } else {
         wanted
     };

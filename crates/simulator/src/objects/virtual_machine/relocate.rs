@@ -113,7 +113,6 @@ pub(crate) fn relocate<T>(
     }
     summary::count_storage(&mut machine, call.now());
     config::touch(machine.config_mut(), call.now());
-    snapshot::keep_layout(call, &mut machine);
     *call.edit::<VirtualMachine>(moref)? = machine;
     refer(call, moref, &old, &target, new_folder.as_ref())?;
     power::count_reservation(call, moref, 1)?;
