@@ -222,7 +222,7 @@ async fn hosts_that_are_gone_are_in_no_part_of_the_configuration() {
     let config = config(&client, &cluster).await;
     let of_vsan: Vec<Option<Moref>> = config.vsan_host_config().iter().map(|info| info.host_system()).collect();
     assert_eq!(of_vsan, [Some(hosts[0].clone()), Some(hosts[1].clone())]);
-    let policy = config.das_config().and_then(|das| das.admission_control_policy()?.downcast());
+    let policy = config.das_config().admission_control_policy().and_then(|policy| policy.downcast());
     let policy: &ClusterFailoverHostAdmissionControlPolicy = policy.expect("a policy");
     assert_eq!(policy.failover_hosts().iter().collect::<Vec<_>>(), hosts[..2]);
 }

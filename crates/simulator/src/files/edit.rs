@@ -534,6 +534,9 @@ pub(crate) fn adopt(transaction: &mut Transaction, datastore: &Moref, file: &str
     let kept = transaction.object(datastore).and_then(|object| object.private::<Files>());
     let Some(Entry::Is(Item::File(file))) = kept.and_then(|kept| kept.get(path)).cloned() else { return Ok(()) };
     let freed = file.allocated;
+    if freed == 0 {
+        return Ok(());
+    }
     transaction.private::<Files>(datastore)?.set(path, Entry::Is(Item::File(File { allocated: 0, ..file })));
     datastore::reserve_in(transaction, datastore, -freed)
 }

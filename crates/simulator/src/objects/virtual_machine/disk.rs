@@ -345,19 +345,25 @@ pub(super) fn usage(machine: &VirtualMachine) -> Vec<(Moref, i64, bool)> {
             Some((datastore, size, is_thin))
         })
         .collect();
-    if let Some(kept) = machine.layout_ex().filter(|kept| !kept.snapshot().is_empty()) {
-        let known: Vec<ArcStr> =
-            chain::backings(config).flat_map(chain::files).map(|file| summary::disk_files(file)[0].0.clone()).collect();
-        let folder = |file: &str| DatastorePath::parse(file).map(|path| path.parent());
-        let linked: Vec<_> = snapshot::linked_files(machine).iter().map(|file| folder(file)).collect();
-        for file in kept.file().iter().filter(|file| !known.contains(file.name())) {
-            if let Some(datastore) = snapshot::datastore_of(file).filter(|_| file.size() > 0) {
-                let is_thin = file.unique_size() == Some(0) || linked.contains(&folder(file.name()));
-                usage.push((datastore, file.size(), is_thin));
-            }
-        }
-    }
+    usage.extend(kept(machine).into_iter().map(|(datastore, _, size, is_thin)| (datastore, size, is_thin)));
     usage
+}
+
+/// The data of the disks that only the machine's snapshots still have: datastore, file, size and thin provisioning.
+pub(super) fn kept(machine: &VirtualMachine) -> Vec<(Moref, &ArcStr, i64, bool)> {
+    let Some(config) = machine.config() else { return Vec::new() };
+    let Some(layout) = machine.layout_ex().filter(|layout| !layout.snapshot().is_empty()) else { return Vec::new() };
+    let known: Vec<ArcStr> =
+        chain::backings(config).flat_map(chain::files).map(|file| summary::disk_files(file)[0].0.clone()).collect();
+    let folder = |file: &str| DatastorePath::parse(file).map(|path| path.parent());
+    let linked: Vec<_> = snapshot::linked_files(machine).iter().map(|file| folder(file)).collect();
+    let others = layout.file().iter().filter(|file| !known.contains(file.name()));
+    let kept = others.filter_map(|file| {
+        let datastore = snapshot::datastore_of(file).filter(|_| file.size() > 0)?;
+        let is_thin = file.unique_size() == Some(0) || linked.contains(&folder(file.name()));
+        Some((datastore, file.name(), file.size(), is_thin))
+    });
+    kept.collect()
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ pub(super) fn refresh<T>(
     }
     // A disk that only a snapshot still has may be on another one. Where its files are may have changed.
     snapshot::keep_layout(call, machine);
-    for (datastore, _) in snapshot::extents(machine) {
+    for datastore in snapshot::datastores(machine) {
         if !datastores.contains(&datastore) && call.object(&datastore).is_some() {
             datastores.push(datastore);
         }
@@ -84,10 +84,8 @@ fn account<T>(call: &mut Call<'_, T>, moref: &Moref, machine: &VirtualMachine) -
         edit::adopt_disks(call, before.as_ref().and_then(|before| before.config()), config)?;
     }
     // So are those that a machine has with its snapshots when it comes back into the inventory.
-    for (datastore, file) in snapshot::extents(machine) {
-        if !before.iter().flat_map(snapshot::extents).any(|known| known.1 == file) {
-            edit::adopt(call, &datastore, file)?;
-        }
+    for (datastore, file, ..) in disk::kept(machine) {
+        edit::adopt(call, &datastore, file)?;
     }
     let before = before.as_ref().map(disk::usage).unwrap_or_default();
     let mut after = disk::usage(machine);

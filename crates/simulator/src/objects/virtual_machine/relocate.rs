@@ -468,20 +468,27 @@ pub(super) fn promote_disks(call: &mut Call<'_, VirtualMachine>, request: Promot
         if !is_linked {
             return Ok(());
         }
-        for device in machine.config_mut().hardware_mut().device_mut().iter_mut() {
-            if !wanted.is_empty() && !wanted.contains(&device.key()) {
-                continue;
-            }
-            if let Some(own) = chain::backing(device).and_then(unlinked) {
-                device.set_backing(own);
-            }
+        unlink(machine.config_mut(), &wanted);
+        config::touch(machine.config_mut(), call.now());
+        // What its snapshots have of these disks is the machine's own as well.
+        for node in snapshot::of(&machine) {
+            unlink(call.edit::<VirtualMachineSnapshot>(&node.snapshot())?.config_mut(), &wanted);
         }
-        let now = call.now();
-        config::touch(machine.config_mut(), now);
-        summary::count_storage(&mut machine, now);
-        *call.this_mut()? = machine;
-        Ok(())
+        let this = call.moref();
+        snapshot::store(call, &this, machine)
     })
+}
+
+/// Takes the files of other machines out of the chains of the disks with these keys, or of all.
+fn unlink(config: &mut VirtualMachineConfigInfo, wanted: &[i32]) {
+    for device in config.hardware_mut().device_mut().iter_mut() {
+        if !wanted.is_empty() && !wanted.contains(&device.key()) {
+            continue;
+        }
+        if let Some(own) = chain::backing(device).and_then(unlinked) {
+            device.set_backing(own);
+        }
+    }
 }
 
 /// The chain without the files that are in another machine's folder; `None` if there are none.

@@ -359,11 +359,10 @@ pub(super) fn datastore_of(file: &VirtualMachineFileLayoutExFileInfo) -> Option<
     file.backing_object_id().map(|value| Moref::of::<Datastore>(value.as_str()))
 }
 
-/// The files with the data of the disks of the machine's snapshots, and their datastores.
-pub(super) fn extents(machine: &VirtualMachine) -> impl Iterator<Item = (Moref, &ArcStr)> {
+/// The datastores of the disks of the machine's snapshots.
+pub(super) fn datastores(machine: &VirtualMachine) -> impl Iterator<Item = Moref> {
     let kept = machine.layout_ex().filter(|kept| !kept.snapshot().is_empty());
-    let files = kept.into_iter().flat_map(|kept| kept.file().iter());
-    files.filter_map(|file| Some((datastore_of(file)?, file.name())))
+    kept.into_iter().flat_map(|kept| kept.file().iter()).filter_map(datastore_of)
 }
 
 /// Makes the machine what it was at a snapshot again. Its name and its place in the inventory stay.
