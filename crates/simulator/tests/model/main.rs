@@ -45,8 +45,8 @@ impl Settings {
         };
         Self {
             seed: number("SEED", 1),
-            operations: number("OPERATIONS", 12_000) as usize,
-            clients: number("CLIENTS", 1).max(1) as usize,
+            operations: number("OPERATIONS", 100_000) as usize,
+            clients: number("CLIENTS", 8).max(1) as usize,
             round: number("ROUND", 250).max(1) as usize,
             survey: number("SURVEY", 0) > 0,
         }
