@@ -30,6 +30,7 @@ mod property_collector;
 mod rest;
 mod rest_library;
 mod rest_services;
+mod scheduled_tasks;
 mod search;
 mod sessions;
 mod snapshots;

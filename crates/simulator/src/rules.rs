@@ -10,7 +10,7 @@ use vimsim_types::views::{
 use vimsim_types::{Moref, Object};
 
 use crate::kinds::Kinds;
-use crate::objects::alarm_manager;
+use crate::objects::{alarm_manager, scheduled_task};
 
 /// The rules of a vSphere inventory.
 pub(crate) struct InventoryRules {
@@ -76,7 +76,12 @@ impl Rules for InventoryRules {
             {
                 tracing::error!(%moref, %fault, "the alarms of an entity could not follow it");
             }
-            let Some(object) = transaction.object(moref) else { continue };
+            let Some(object) = transaction.object(moref) else {
+                if let Err(fault) = scheduled_task::follow(transaction, moref) {
+                    tracing::error!(%moref, %fault, "the scheduled tasks of an object could not go with it");
+                }
+                continue;
+            };
             let Some(table) = self.kinds.table(object.moref().kind()) else { continue };
             for rule in &table.derive {
                 if let Err(fault) = rule(transaction, moref) {

@@ -156,6 +156,7 @@ fn prefix(kind: TypeId) -> String {
         "EnvironmentBrowser" => "envbrowser-".into(),
         "HostSystem" => "host-".into(),
         "ResourcePool" => "resgroup-".into(),
+        "ScheduledTask" => "schedule-".into(),
         "VirtualApp" => "resgroup-v".into(),
         "VirtualMachine" => "vm-".into(),
         "VirtualMachineSnapshot" => "snapshot-".into(),

@@ -72,6 +72,8 @@ pub(crate) mod property_collector;
 pub(crate) mod property_filter;
 pub(crate) mod reflect_managed_method_executer;
 pub(crate) mod resource_pool;
+pub(crate) mod scheduled_task;
+pub(crate) mod scheduled_task_manager;
 pub(crate) mod search_index;
 pub(crate) mod service_instance;
 pub(crate) mod service_managers;
@@ -177,6 +179,8 @@ pub(crate) fn kinds() -> Vec<Table> {
         property_filter::kind().into_table(),
         reflect_managed_method_executer::kind().into_table(),
         resource_pool::kind().into_table(),
+        scheduled_task::kind().into_table(),
+        scheduled_task_manager::kind().into_table(),
         search_index::kind().into_table(),
         service_instance::kind().into_table(),
         session_manager::kind().into_table(),
