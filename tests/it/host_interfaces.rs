@@ -3,11 +3,14 @@
 use vimsim::types::method::{
     AddPortGroup, AddVirtualNic, CreateDVPortgroupTask, DeselectVnicForNicType, DestroyTask, FetchDVPorts,
     FindByInventoryPath, FindByIp, ReconfigureDvsTask, RemovePortGroup, RemoveVirtualNic, SelectVnicForNicType,
-    UpdateVirtualNic,
+    UpdateIpRouteTableConfig, UpdateNetworkConfig, UpdatePhysicalNicLinkSpeed, UpdateVirtualNic,
 };
 use vimsim::types::views::{
     AlreadyExists, DVPortgroupConfigSpec, DistributedVirtualPort, DistributedVirtualSwitchHostMemberConfigSpec,
-    HostConfigFault, HostConfigInfo, HostPortGroupSpec, HostVirtualNicSpec, InvalidArgument, InvalidState, NotFound,
+    DistributedVirtualSwitchHostMemberPnicBacking, DistributedVirtualSwitchHostMemberPnicSpec, HostConfigFault,
+    HostConfigInfo, HostIpRouteEntry, HostIpRouteOp, HostNetworkConfig, HostPortGroupConfig, HostPortGroupSpec,
+    HostProxySwitchConfig, HostVirtualNicConfig, HostVirtualNicSpec, HostVirtualSwitchBondBridge,
+    HostVirtualSwitchConfig, HostVirtualSwitchSpec, InvalidArgument, InvalidState, NotFound, PhysicalNicLinkInfo,
     ResourceInUse, SearchIndex, VMwareDVSConfigSpec,
 };
 use vimsim::types::{Moref, Value, View};
@@ -274,4 +277,120 @@ async fn an_interface_has_a_port_of_a_distributed_switch() {
     host.update("vmk1", on_port(&uuid, portgroup.value(), Some(&port))).await.unwrap();
     host.remove("vmk1").await.unwrap();
     client.run(&portgroup, DestroyTask::new()).await.unwrap();
+}
+
+/// The configuration that moves the management interface and its adapter to a distributed switch, as the wizard sends it.
+fn migration(uuid: &str, portgroup: &str) -> HostNetworkConfig {
+    HostNetworkConfig::with(|config| {
+        config.push_vswitch(HostVirtualSwitchConfig::with(|part| {
+            part.set_change_operation("edit").set_name("vSwitch0");
+            part.set_spec(HostVirtualSwitchSpec::with(|spec| {
+                spec.set_num_ports(128).set_bridge(HostVirtualSwitchBondBridge::new());
+            }));
+        }));
+        config.push_portgroup(HostPortGroupConfig::with(|part| {
+            part.set_change_operation("remove").spec_mut().set_name("Management Network").set_vswitch_name("vSwitch0");
+            part.spec_mut().set_vlan_id(0).policy_mut();
+        }));
+        config.push_proxy_switch(HostProxySwitchConfig::with(|part| {
+            part.set_change_operation("edit").set_uuid(uuid);
+            part.spec_mut().set_backing(DistributedVirtualSwitchHostMemberPnicBacking::with(|backing| {
+                backing.push_pnic_spec(DistributedVirtualSwitchHostMemberPnicSpec::with(|pnic| {
+                    pnic.set_pnic_device("vmnic0");
+                }));
+            }));
+        }));
+        config.push_vnic(HostVirtualNicConfig::with(|part| {
+            part.set_change_operation("edit").set_device("vmk0").set_portgroup("");
+            part.set_spec(on_port(uuid, portgroup, None));
+        }));
+    })
+}
+
+#[tokio::test]
+async fn a_host_moves_to_a_distributed_switch_in_one_go() {
+    let (_simulator, client) = start().await;
+    let host = Host::find(&client).await;
+    let switch = found(&client, "DC0/network/DVS0").await;
+    let uuid = client.property(&switch, "uuid").await.unwrap().text().unwrap().to_owned();
+    let portgroup = found(&client, "DC0/network/DC0_DVPG0").await;
+    let change = |config: HostNetworkConfig, mode: &str| {
+        let request = UpdateNetworkConfig::with(|request| _ = request.set_config(config).set_change_mode(mode));
+        client.call(&host.network, request)
+    };
+    check_fault::<InvalidArgument>(change(HostNetworkConfig::new(), "none").await);
+    // All of it or nothing: the switch is none of the host's.
+    check_fault::<NotFound>(change(migration("none", portgroup.value()), "modify").await);
+    assert_eq!(host.config().await.network().unwrap().vswitch().first().unwrap().pnic().len(), 1);
+    change(migration(&uuid, portgroup.value()), "modify").await.unwrap();
+    let config = host.config().await;
+    let network = config.network().unwrap();
+    assert!(network.vswitch().first().unwrap().pnic().is_empty());
+    assert_eq!(
+        network.proxy_switch().first().unwrap().pnic().iter().collect::<Vec<_>>(),
+        ["key-vim.host.PhysicalNic-vmnic0"]
+    );
+    let names: Vec<_> = network.portgroup().iter().map(|group| group.spec().name().to_string()).collect();
+    assert_eq!(names, ["VM Network"]);
+    let nic = network.vnic().first().unwrap();
+    assert_eq!(nic.spec().distributed_virtual_port().unwrap().portgroup_key(), Some(portgroup.value()));
+    assert_eq!(host.uses("management").await.1, ["management.key-vim.host.VirtualNic-vmk0"]);
+    // New parts, and the interfaces that were added.
+    let more = HostNetworkConfig::with(|config| {
+        config.push_vswitch(HostVirtualSwitchConfig::with(|part| {
+            _ = part.set_change_operation("add").set_name("vSwitch1")
+        }));
+        config.push_portgroup(HostPortGroupConfig::with(|part| {
+            part.set_change_operation("add").spec_mut().set_name("storage").set_vswitch_name("vSwitch1");
+            part.spec_mut().set_vlan_id(5).policy_mut();
+        }));
+        config.push_vnic(HostVirtualNicConfig::with(|part| {
+            part.set_change_operation("add").set_portgroup("storage");
+            part.set_spec(fixed("10.0.0.1", "255.0.0.0"));
+        }));
+    });
+    let result = change(more.clone(), "modify").await.unwrap();
+    let devices = result.object().unwrap().field("vnicDevice").items();
+    assert_eq!(devices.iter().filter_map(Value::text).collect::<Vec<_>>(), ["vmk1"]);
+    check_fault::<AlreadyExists>(change(more, "modify").await);
+    // What a replacement does not list goes.
+    let whole = HostNetworkConfig::with(|config| {
+        config.push_portgroup(HostPortGroupConfig::with(|part| {
+            part.spec_mut().set_name("VM Network").set_vswitch_name("vSwitch0").set_vlan_id(0).policy_mut();
+        }));
+        config.push_vnic(HostVirtualNicConfig::with(|part| _ = part.set_device("vmk0").set_portgroup("")));
+    });
+    change(whole, "replace").await.unwrap();
+    let config = host.config().await;
+    let network = config.network().unwrap();
+    assert_eq!((network.vnic().len(), network.portgroup().len(), network.vswitch().len()), (1, 1, 2));
+}
+
+#[tokio::test]
+async fn routes_and_speeds_are_changed() {
+    let (_simulator, client) = start().await;
+    let host = Host::find(&client).await;
+    let route = |operation: &str| {
+        UpdateIpRouteTableConfig::with(|request| {
+            request.config_mut().push_ip_route(HostIpRouteOp::with(|change| {
+                change.set_change_operation(operation).set_route(HostIpRouteEntry::with(|route| {
+                    route.set_network("10.9.0.0").set_prefix_length(16).set_gateway("127.0.0.2");
+                }));
+            }));
+        })
+    };
+    client.call(&host.network, route("add")).await.unwrap();
+    let shown = host.config().await;
+    assert_eq!(shown.network().unwrap().route_table_info().unwrap().ip_route().len(), 3);
+    client.call(&host.network, route("remove")).await.unwrap();
+    check_fault::<InvalidArgument>(client.call(&host.network, route("remove")).await);
+    let speed = |device: &str, speed: i32| {
+        UpdatePhysicalNicLinkSpeed::with(|request| {
+            let link = PhysicalNicLinkInfo::with(|link| _ = link.set_speed_mb(speed).set_duplex(true));
+            request.set_device(device).set_link_speed(link);
+        })
+    };
+    client.call(&host.network, speed("vmnic1", 10_000)).await.unwrap();
+    check_fault::<InvalidArgument>(client.call(&host.network, speed("vmnic1", 7)).await);
+    check_fault::<NotFound>(client.call(&host.network, speed("vmnic9", 10_000)).await);
 }

@@ -33,6 +33,7 @@ mod rest_services;
 mod scheduled_tasks;
 mod search;
 mod sessions;
+mod small_managers;
 mod snapshots;
 mod tasks;
 mod transfers;

@@ -4,6 +4,7 @@
 //! The one exception is the advanced options, which [`OptionManager`] keeps, as it does those of the service; there the
 //! host's `config.option` follows ([`derive_options`]).
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use vimsim_registry::{Snapshot, Transaction};
@@ -19,9 +20,10 @@ use vimsim_types::views::{
     HostVFlashManager, HostVMotionInfo, HostVMotionSystem, HostVirtualNicManager, HostVsanSystem, LicenseManager,
     NotFound, NvdimmSystemInfo, OptionManager, UserDirectory,
 };
-use vimsim_types::{Fault, Moref, Object, TypeId, Value, View};
+use vimsim_types::{ArcStr, Fault, Moref, Object, TypeId, Value, View};
 
 use super::host_datastore_browser;
+use super::host_local_account_manager::{Account, Accounts};
 use super::host_system::{self, put};
 use crate::call::{Call, Look, not_found};
 
@@ -91,6 +93,8 @@ struct Beside {
     host: Option<Moref>,
     /// The public key (`SubjectPublicKeyInfo`, DER) that the host last asked to have certified.
     requested_key: Option<Arc<[u8]>>,
+    /// The users of the host that somebody has made.
+    accounts: Accounts,
 }
 
 /// Says which host a manager belongs to.
@@ -114,6 +118,20 @@ pub(crate) fn set_requested_key<T>(call: &mut Call<'_, T>, key: Vec<u8>) -> Resu
 /// The key that the host last asked to have certified.
 pub(crate) fn requested_key(transaction: &Transaction, manager: &Moref) -> Option<Arc<[u8]>> {
     transaction.object(manager)?.private::<Beside>()?.requested_key.clone()
+}
+
+/// The users of the host that this manager keeps, to change.
+pub(crate) fn accounts_mut<'a, T>(call: &'a mut Call<'_, T>) -> Result<&'a mut BTreeMap<ArcStr, Account>, Fault> {
+    let manager = call.moref();
+    Ok(Arc::make_mut(&mut call.private::<Beside>(&manager)?.accounts))
+}
+
+/// The users of the host that another manager of it keeps.
+pub(crate) fn accounts_seen(snapshot: &Snapshot, manager: &Moref) -> Accounts {
+    let host = host_seen(snapshot, manager).and_then(|host| snapshot.view::<HostSystem>(&host));
+    let keeper = host.and_then(|host| host.config_manager().account_manager());
+    let kept = keeper.and_then(|keeper| Some(snapshot.object(&keeper)?.private::<Beside>()?.accounts.clone()));
+    kept.unwrap_or_default()
 }
 
 /// [`host_of`] in either.

@@ -40,6 +40,7 @@ pub(crate) mod host_datastore_browser;
 pub(crate) mod host_datastore_system;
 pub(crate) mod host_date_time_system;
 pub(crate) mod host_firewall_system;
+pub(crate) mod host_local_account_manager;
 pub(crate) mod host_managers;
 pub(crate) mod host_network_system;
 pub(crate) mod host_power_system;
@@ -76,6 +77,7 @@ pub(crate) mod scheduled_task;
 pub(crate) mod scheduled_task_manager;
 pub(crate) mod search_index;
 pub(crate) mod service_instance;
+pub(crate) mod service_manager;
 pub(crate) mod service_managers;
 pub(crate) mod session_manager;
 pub(crate) mod sso_admin_service_instance;
@@ -94,6 +96,7 @@ pub(crate) mod task;
 pub(crate) mod task_description;
 pub(crate) mod task_history_collector;
 pub(crate) mod task_manager;
+pub(crate) mod tenant_tenant_manager;
 pub(crate) mod user_directory;
 pub(crate) mod vcenter_v_storage_object_manager;
 pub(crate) mod view_manager;
@@ -151,6 +154,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         host_datastore_system::kind().into_table(),
         host_date_time_system::kind().into_table(),
         host_firewall_system::kind().into_table(),
+        host_local_account_manager::kind().into_table(),
         host_network_system::kind().into_table(),
         host_power_system::kind().into_table(),
         host_service_system::kind().into_table(),
@@ -183,6 +187,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         scheduled_task_manager::kind().into_table(),
         search_index::kind().into_table(),
         service_instance::kind().into_table(),
+        service_manager::kind().into_table(),
         session_manager::kind().into_table(),
         sso_admin_service_instance::kind().into_table(),
         sso_configuration_management_service::kind().into_table(),
@@ -199,6 +204,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         task::kind().into_table(),
         task_history_collector::kind().into_table(),
         task_manager::kind().into_table(),
+        tenant_tenant_manager::kind().into_table(),
         user_directory::kind().into_table(),
         vcenter_v_storage_object_manager::kind().into_table(),
         view_manager::kind().into_table(),

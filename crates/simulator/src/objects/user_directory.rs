@@ -4,6 +4,7 @@ use vimsim_types::method::RetrieveUserGroups;
 use vimsim_types::views::{NotFound, UserDirectory, UserSearchResult};
 use vimsim_types::{Fault, View};
 
+use super::host_managers;
 use crate::call::Look;
 use crate::kind::Kind;
 
@@ -25,7 +26,8 @@ pub(crate) fn properties(is_virtual_center: bool) -> UserDirectory {
     })
 }
 
-/// The users and groups whose name contains the text, or is it; those who are logged in are known, too.
+/// The users and groups whose name contains the text, or is it; those who are logged in are known, too, and to a host those
+/// that it has itself.
 ///
 /// - `NotFound` for a domain, group or user that is not known.
 fn retrieve_user_groups(
@@ -43,6 +45,9 @@ fn retrieve_user_groups(
     };
     let mut all: Vec<UserSearchResult> =
         KNOWN.iter().map(|(name, full_name, is_group)| result(name, full_name, *is_group)).collect();
+    for (name, account) in host_managers::accounts_seen(look.snapshot(), look.moref()).iter() {
+        all.push(result(name, &account.description, false));
+    }
     for session in look.context().service.sessions().all() {
         if !all.iter().any(|known| !known.group() && known.principal() == session.user()) {
             all.push(result(session.user(), session.user(), false));

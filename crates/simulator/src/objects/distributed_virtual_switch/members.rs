@@ -3,10 +3,10 @@
 use vimsim_types::enums::ConfigSpecOperation;
 use vimsim_types::views::{
     AlreadyExists, DVSNameArrayUplinkPortPolicy, DistributedVirtualPortgroup, DistributedVirtualSwitch,
-    DistributedVirtualSwitchHostMember, DistributedVirtualSwitchHostMemberConfigSpec,
-    DistributedVirtualSwitchHostMemberPnicBacking, DvsHostJoinedEvent, DvsHostLeftEvent, DvsOperationBulkFault,
-    DvsOperationBulkFaultFaultOnHost, HostEventArgument, HostNetworkInfo, HostSystem, NotFound, PhysicalNic,
-    VirtualMachine,
+    DistributedVirtualSwitchHostMember, DistributedVirtualSwitchHostMemberBacking,
+    DistributedVirtualSwitchHostMemberConfigSpec, DistributedVirtualSwitchHostMemberPnicBacking, DvsHostJoinedEvent,
+    DvsHostLeftEvent, DvsOperationBulkFault, DvsOperationBulkFaultFaultOnHost, HostEventArgument, HostNetworkInfo,
+    HostSystem, NotFound, PhysicalNic, VirtualMachine,
 };
 use vimsim_types::{ArcStr, EnumView, Fault, Moref, View};
 
@@ -42,6 +42,31 @@ pub(super) fn configure(call: &mut Call<'_, DistributedVirtualSwitch>, spec: &Sp
         Some(ConfigSpecOperation::Remove) => leave(call, &host),
         None => Err(Fault::invalid_argument("spec.host.operation", format!("'{}' is none", spec.operation()))),
     }
+}
+
+/// Gives a member host other physical adapters, as its network system was told to.
+///
+/// - `NotFound` if the host is no member of a switch of this UUID, or has no such adapter; `DvsOperationBulkFault` for one
+///   that another distributed switch of the host has.
+pub(crate) fn set_adapters<T>(
+    call: &mut Call<'_, T>,
+    host: &Moref,
+    uuid: &str,
+    backing: &DistributedVirtualSwitchHostMemberBacking,
+) -> Result<(), Fault> {
+    let portgroups = call.get::<HostSystem>(host)?.network();
+    let portgroups = portgroups.iter().filter_map(|moref| call.view::<DistributedVirtualPortgroup>(&moref));
+    let mut switches = portgroups.filter_map(|portgroup| portgroup.config().distributed_virtual_switch());
+    let is_meant =
+        |moref: &Moref| call.view::<DistributedVirtualSwitch>(moref).is_some_and(|switch| switch.uuid() == uuid);
+    let Some(switch) = switches.find(is_meant) else {
+        return Err(Fault::new(NotFound::new(), format!("the host is no member of a distributed switch '{uuid}'")));
+    };
+    let mut spec = Spec::new();
+    spec.set_operation(ConfigSpecOperation::Edit.name()).set_host(host.clone()).set_backing(backing.clone());
+    let mut call = call.on::<DistributedVirtualSwitch>(&switch);
+    configure(&mut call, &spec)?;
+    proxy::show(&mut call)
 }
 
 /// Whether the host is a member. (`summary` follows from `config` only when a transaction ends.)

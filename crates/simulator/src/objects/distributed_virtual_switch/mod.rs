@@ -31,7 +31,7 @@ use crate::kind::Kind;
 pub(crate) use create::create_dvs;
 pub(crate) use interface::{connect_interface, expect_no_interface};
 pub(crate) use lacp::update_lacp_groups;
-pub(crate) use members::remove_host;
+pub(crate) use members::{remove_host, set_adapters};
 pub(crate) use ports::new_port_keys;
 pub(crate) use reconfigure::{expect_version, next_version};
 

@@ -155,7 +155,7 @@ fn addresses(wanted: Option<&HostIpConfig>, mac: &str) -> HostIpConfig {
 ///   host does not have; `InvalidArgument` for an address, mask or stack that cannot be, or nothing to be connected to;
 /// - `InvalidState` for an IPv6 address on a host that does not speak IPv6; `ResourceInUse` or `HostConfigFault` for a
 ///   distributed port that cannot be had; `NotSupported` for an opaque network.
-fn add_virtual_nic(call: &mut System<'_>, request: AddVirtualNic) -> Result<ArcStr, Fault> {
+pub(super) fn add_virtual_nic(call: &mut System<'_>, request: AddVirtualNic) -> Result<ArcStr, Fault> {
     let wanted = request.nic();
     let network = edit_config(call)?.network_mut();
     check(network, wanted)?;
@@ -251,7 +251,7 @@ fn disconnect(call: &mut System<'_>, device: &str) -> Result<(), Fault> {
 ///   or stack that cannot be; `InvalidState` for an IPv6 address on a host that does not speak IPv6; `AlreadyExists`,
 ///   `ResourceInUse` and `HostConfigFault` as [`add_virtual_nic`] does;
 /// - `HostConfigFault` for another address of the interface that a host's container has its own on.
-fn update_virtual_nic(call: &mut System<'_>, request: UpdateVirtualNic) -> Result<(), Fault> {
+pub(super) fn update_virtual_nic(call: &mut System<'_>, request: UpdateVirtualNic) -> Result<(), Fault> {
     let (device, wanted) = (request.device(), request.nic());
     let host = switch::host(call)?;
     let network = edit_config(call)?.network_mut();
@@ -311,7 +311,7 @@ fn update_virtual_nic(call: &mut System<'_>, request: UpdateVirtualNic) -> Resul
 /// Removes an interface.
 ///
 /// - `NotFound` if the host has no such interface; `HostConfigFault` for the last one that the host is managed through.
-fn remove_virtual_nic(call: &mut System<'_>, request: RemoveVirtualNic) -> Result<(), Fault> {
+pub(super) fn remove_virtual_nic(call: &mut System<'_>, request: RemoveVirtualNic) -> Result<(), Fault> {
     let device = request.device();
     let config = edit_config(call)?;
     if !config.network_mut().vnic().iter().any(|nic| nic.device() == device) {

@@ -1,11 +1,14 @@
 //! `HostNetworkSystem`: a host's switches, portgroups and addresses.
 
+mod config;
 mod interface;
 mod switch;
 
 use vimsim_registry::{ManagedObject, Snapshot};
 use vimsim_types::method::{QueryNetworkHint, RefreshNetworkSystem, UpdateDnsConfig, UpdateIpRouteConfig};
-use vimsim_types::views::{HostNetStackInstance, HostNetworkSystem, PhysicalNicHintInfo};
+use vimsim_types::views::{
+    HostDnsConfig, HostIpRouteConfig, HostNetStackInstance, HostNetworkSystem, PhysicalNicHintInfo,
+};
 use vimsim_types::{Fault, Value, View};
 
 use super::host_managers::{edit_config, look_host, no_such, refreshed};
@@ -14,7 +17,7 @@ use crate::call::{Call, Context, Look};
 use crate::kind::Kind;
 
 pub(crate) fn kind() -> Kind<HostNetworkSystem> {
-    interface::add(switch::add(Kind::new()))
+    config::add(interface::add(switch::add(Kind::new())))
         .computed(HostNetworkSystem::NETWORK_CONFIG, network_config)
         .read(query_network_hint)
         .read(refreshed::<HostNetworkSystem, RefreshNetworkSystem>)
@@ -52,7 +55,11 @@ fn query_network_hint(
 ///
 /// - `InvalidArgument` if the host would have no name; `NotFound` if the host has no such interface.
 fn update_dns_config(call: &mut Call<'_, HostNetworkSystem>, request: UpdateDnsConfig) -> Result<(), Fault> {
-    let dns = request.config().clone();
+    set_dns(call, request.config())
+}
+
+fn set_dns(call: &mut Call<'_, HostNetworkSystem>, wanted: &HostDnsConfig) -> Result<(), Fault> {
+    let dns = wanted.clone();
     if dns.host_name().is_empty() {
         return Err(Fault::invalid_argument("config.hostName", "is empty"));
     }
@@ -73,7 +80,11 @@ fn update_dns_config(call: &mut Call<'_, HostNetworkSystem>, request: UpdateDnsC
 ///
 /// - `InvalidArgument` if it is no address.
 fn update_ip_route_config(call: &mut Call<'_, HostNetworkSystem>, request: UpdateIpRouteConfig) -> Result<(), Fault> {
-    let routes = request.config().clone();
+    set_routes(call, request.config())
+}
+
+fn set_routes(call: &mut Call<'_, HostNetworkSystem>, wanted: &HostIpRouteConfig) -> Result<(), Fault> {
+    let routes = wanted.clone();
     let gateway = routes.default_gateway().cloned();
     if gateway.as_ref().is_some_and(|gateway| gateway.parse::<std::net::Ipv4Addr>().is_err()) {
         return Err(Fault::invalid_argument("config.defaultGateway", "is no address"));

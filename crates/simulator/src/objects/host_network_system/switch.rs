@@ -44,7 +44,7 @@ fn in_use(kind: &str, name: &str, why: String) -> Fault {
     Fault::new(detail, why)
 }
 
-fn find_switch<'a>(network: &'a HostNetworkInfo, name: &str) -> Option<&'a HostVirtualSwitch> {
+pub(super) fn find_switch<'a>(network: &'a HostNetworkInfo, name: &str) -> Option<&'a HostVirtualSwitch> {
     network.vswitch().iter().find(|switch| switch.name() == name)
 }
 
@@ -89,7 +89,7 @@ fn check_ports(spec: &HostVirtualSwitchSpec) -> Result<(), Fault> {
 ///
 /// - `AlreadyExists` if the host has a switch of this name; `NotFound` or `ResourceInUse` for an uplink that is not there
 ///   or is another switch's; `InvalidArgument` for a name or spec that cannot be.
-fn add_virtual_switch(call: &mut System<'_>, request: AddVirtualSwitch) -> Result<(), Fault> {
+pub(super) fn add_virtual_switch(call: &mut System<'_>, request: AddVirtualSwitch) -> Result<(), Fault> {
     let name = request.vswitch_name();
     if name.is_empty() || name.len() > 31 {
         return Err(Fault::invalid_argument("vswitchName", "does not have 1 to 31 characters"));
@@ -126,7 +126,7 @@ fn apply(switch: &mut HostVirtualSwitch, mut spec: HostVirtualSwitchSpec, uplink
 /// Changes a switch.
 ///
 /// - `NotFound` if the host has no such switch, or no such uplink; `ResourceInUse` if an uplink is another switch's.
-fn update_virtual_switch(call: &mut System<'_>, request: UpdateVirtualSwitch) -> Result<(), Fault> {
+pub(super) fn update_virtual_switch(call: &mut System<'_>, request: UpdateVirtualSwitch) -> Result<(), Fault> {
     let name = request.vswitch_name();
     check_ports(request.spec())?;
     let network = edit_config(call)?.network_mut();
@@ -141,7 +141,7 @@ fn update_virtual_switch(call: &mut System<'_>, request: UpdateVirtualSwitch) ->
 /// Removes a switch with its portgroups.
 ///
 /// - `NotFound` if the host has no such switch; `ResourceInUse` while a portgroup of it is in use.
-fn remove_virtual_switch(call: &mut System<'_>, request: RemoveVirtualSwitch) -> Result<(), Fault> {
+pub(super) fn remove_virtual_switch(call: &mut System<'_>, request: RemoveVirtualSwitch) -> Result<(), Fault> {
     let name = request.vswitch_name();
     let network = edit_config(call)?.network_mut();
     if find_switch(network, name).is_none() {
@@ -197,7 +197,7 @@ fn key(name: &str) -> String {
 ///
 /// - `AlreadyExists` if the host has a portgroup of this name; `NotFound` if it has no such switch;
 ///   `InvalidArgument` or `HostConfigFault` for a VLAN or name that cannot be.
-fn add_port_group(call: &mut System<'_>, request: AddPortGroup) -> Result<(), Fault> {
+pub(super) fn add_port_group(call: &mut System<'_>, request: AddPortGroup) -> Result<(), Fault> {
     let spec = request.portgrp();
     let network = edit_config(call)?.network_mut();
     if find_port_group(network, spec.name()).is_some() {
@@ -232,7 +232,7 @@ pub(super) fn join(call: &mut System<'_>, name: &str) -> Result<(), Fault> {
 ///
 /// - `NotFound` if the host has no such portgroup or switch; `AlreadyExists` if it has one of the new name;
 ///   `ResourceInUse` if it is to get another name while it is in use.
-fn update_port_group(call: &mut System<'_>, request: UpdatePortGroup) -> Result<(), Fault> {
+pub(super) fn update_port_group(call: &mut System<'_>, request: UpdatePortGroup) -> Result<(), Fault> {
     let (name, spec) = (request.pg_name(), request.portgrp());
     let network = edit_config(call)?.network_mut();
     let Some(known) = find_port_group(network, name) else { return Err(no_such("portgroup", name)) };
@@ -260,7 +260,7 @@ fn update_port_group(call: &mut System<'_>, request: UpdatePortGroup) -> Result<
 ///
 /// - `NotFound` if the host has no such portgroup; `ResourceInUse` while a VMkernel interface or a virtual machine of the
 ///   host is connected to it.
-fn remove_port_group(call: &mut System<'_>, request: RemovePortGroup) -> Result<(), Fault> {
+pub(super) fn remove_port_group(call: &mut System<'_>, request: RemovePortGroup) -> Result<(), Fault> {
     remove_group(call, request.pg_name())
 }
 

@@ -20,6 +20,7 @@ mod device_identity;
 pub(crate) mod disk;
 mod encryption;
 mod ethernet;
+mod fault_tolerance;
 mod first_class;
 mod guest;
 mod guest_disk;
@@ -116,6 +117,8 @@ pub(crate) fn kind() -> Kind<VirtualMachine> {
         .write(snapshot::revert_to_current_snapshot)
         .write(snapshot::remove_all_snapshots)
         .write(consolidate::consolidate_vm_disks)
+        .read(fault_tolerance::query_fault_tolerance_compatibility)
+        .read(fault_tolerance::query_fault_tolerance_compatibility_ex)
         .write(consolidate::estimate_storage_for_consolidate_snapshots)
         .follows(VirtualMachine::SUMMARY, summary::summary)
         .follows(VirtualMachine::LAYOUT, summary::layout)

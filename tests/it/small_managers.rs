@@ -1,0 +1,118 @@
+//! Managers with little to do: a host's own users, tenants, registered services; and what is in the way of Fault Tolerance.
+
+use vimsim::Client;
+use vimsim::types::enums::VmFaultToleranceConfigIssueReasonForIssue as Reason;
+use vimsim::types::method::{
+    ChangePassword, CreateUser, FindByInventoryPath, MarkServiceProviderEntities, QueryFaultToleranceCompatibility,
+    QueryFaultToleranceCompatibilityEx, QueryServiceList, RemoveUser, RetrieveServiceProviderEntities,
+    RetrieveUserGroups, UnmarkServiceProviderEntities, UpdateUser,
+};
+use vimsim::types::views::{
+    AlreadyExists, Folder, HostAccountSpec, InvalidArgument, InvalidLogin, LocalizedMethodFault, ManagedObjectNotFound,
+    SearchIndex, ServiceInstance, UserNotFound, UserSearchResult, VmFaultToleranceConfigIssue,
+};
+use vimsim::types::{EnumView, Moref, Value, View};
+
+use crate::{check_fault, start};
+
+async fn found(client: &Client, path: &str) -> Moref {
+    let request = FindByInventoryPath::with(|request| _ = request.set_inventory_path(path));
+    let index = Moref::of::<SearchIndex>("SearchIndex");
+    client.call(&index, request).await.unwrap().moref().unwrap_or_else(|| panic!("{path} is there"))
+}
+
+fn account(id: &str, password: &str) -> HostAccountSpec {
+    HostAccountSpec::with(|spec| {
+        spec.set_id(id).set_password(password).set_description("of a test");
+    })
+}
+
+#[tokio::test]
+async fn a_host_has_users_of_its_own() {
+    let (_simulator, client) = start().await;
+    let host = found(&client, "DC0/host/DC0_H0/DC0_H0").await;
+    let manager = client.property(&host, "configManager.accountManager").await.unwrap().moref().unwrap();
+    let create = |id: &str| CreateUser::with(|request| _ = request.set_user(account(id, "secret")));
+    client.call(&manager, create("ann")).await.unwrap();
+    for taken in ["ann", "root"] {
+        check_fault::<AlreadyExists>(client.call(&manager, create(taken)).await);
+    }
+    for wrong in ["", "a b", "1st"] {
+        check_fault::<InvalidArgument>(client.call(&manager, create(wrong)).await);
+    }
+    // Its directory knows the user; vCenter's and another host's do not.
+    let knows = async |directory: &Moref| {
+        let request = RetrieveUserGroups::with(|request| {
+            request.set_search_str("ann").set_exact_match(true).set_find_users(true).set_find_groups(false);
+        });
+        let users = client.call(directory, request).await.unwrap();
+        let users = users.items().iter().filter_map(|user| UserSearchResult::from_ref(user.object()?).cloned());
+        users.map(|user| user.full_name().cloned().unwrap_or_default().to_string()).collect::<Vec<_>>()
+    };
+    let directory =
+        async |host: &Moref| client.property(host, "configManager.userDirectory").await.unwrap().moref().unwrap();
+    assert_eq!(knows(&directory(&host).await).await, ["of a test"]);
+    let other = found(&client, "DC0/host/DC0_C0/DC0_C0_H0").await;
+    assert!(knows(&directory(&other).await).await.is_empty());
+    let instance = Moref::of::<ServiceInstance>("ServiceInstance");
+    let of_service = client.property(&instance, "content.userDirectory").await.unwrap().moref().unwrap();
+    assert!(knows(&of_service).await.is_empty());
+    let change = |old: &str| {
+        ChangePassword::with(|request| {
+            request.set_user("ann").set_old_password(old).set_new_password("other");
+        })
+    };
+    client.call(&manager, change("secret")).await.unwrap();
+    check_fault::<InvalidLogin>(client.call(&manager, change("secret")).await);
+    let update = |id: &str| UpdateUser::with(|request| _ = request.set_user(account(id, "third")));
+    client.call(&manager, update("ann")).await.unwrap();
+    client.call(&manager, change("third")).await.unwrap();
+    check_fault::<UserNotFound>(client.call(&manager, update("bob")).await);
+    let remove = |name: &str| RemoveUser::with(|request| _ = request.set_user_name(name));
+    client.call(&manager, remove("ann")).await.unwrap();
+    check_fault::<UserNotFound>(client.call(&manager, remove("ann")).await);
+    check_fault::<InvalidArgument>(client.call(&manager, remove("root")).await);
+}
+
+#[tokio::test]
+async fn entities_are_marked_as_the_providers() {
+    let (_simulator, client) = start().await;
+    let instance = Moref::of::<ServiceInstance>("ServiceInstance");
+    let manager = client.property(&instance, "content.tenantManager").await.unwrap().moref().unwrap();
+    let machine = found(&client, "DC0/vm/DC0_H0_VM0").await;
+    let mark = |entity: &Moref| MarkServiceProviderEntities::with(|request| _ = request.push_entity(entity.clone()));
+    client.call(&manager, mark(&machine)).await.unwrap();
+    client.call(&manager, mark(&machine)).await.unwrap();
+    check_fault::<ManagedObjectNotFound>(client.call(&manager, mark(&Moref::of::<Folder>("group-0"))).await);
+    let marked = async || {
+        let found = client.call(&manager, RetrieveServiceProviderEntities::new()).await.unwrap();
+        found.items().iter().filter_map(Value::moref).collect::<Vec<_>>()
+    };
+    assert_eq!(marked().await, [machine.clone()]);
+    let unmark = UnmarkServiceProviderEntities::with(|request| _ = request.push_entity(machine.clone()));
+    client.call(&manager, unmark).await.unwrap();
+    assert!(marked().await.is_empty());
+}
+
+#[tokio::test]
+async fn no_other_server_has_registered_a_service() {
+    let (_simulator, client) = start().await;
+    let instance = Moref::of::<ServiceInstance>("ServiceInstance");
+    let manager = client.property(&instance, "content.serviceManager").await.unwrap().moref().unwrap();
+    assert!(client.call(&manager, QueryServiceList::new()).await.unwrap().items().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_in_the_way_of_fault_tolerance_is_told() {
+    let (_simulator, client) = start().await;
+    let machine = found(&client, "DC0/vm/DC0_C0_RP0_VM0").await;
+    let reasons = |issues: Value| -> Vec<String> {
+        let issues = issues.items().iter().filter_map(|issue| LocalizedMethodFault::from_ref(issue.object()?).cloned());
+        let issues = issues.filter_map(|issue| issue.fault().downcast::<VmFaultToleranceConfigIssue>().cloned());
+        issues.filter_map(|issue| issue.reason().map(ToString::to_string)).collect()
+    };
+    let found = reasons(client.call(&machine, QueryFaultToleranceCompatibilityEx::new()).await.unwrap());
+    let expected = [Reason::HaNotEnabled, Reason::MissingVMotionNic, Reason::MissingFTLoggingNic];
+    assert_eq!(found, expected.map(|reason| reason.name().to_string()));
+    assert_eq!(reasons(client.call(&machine, QueryFaultToleranceCompatibility::new()).await.unwrap()), found);
+}
