@@ -1,9 +1,9 @@
 //! VMkernel interfaces of hosts.
 
 use vimsim::types::method::{
-    AddPortGroup, AddVirtualNic, CreateDVPortgroupTask, DeselectVnicForNicType, DestroyTask, FetchDVPorts,
-    FindByInventoryPath, FindByIp, ReconfigureDvsTask, RemovePortGroup, RemoveVirtualNic, SelectVnicForNicType,
-    UpdateIpRouteTableConfig, UpdateNetworkConfig, UpdatePhysicalNicLinkSpeed, UpdateVirtualNic,
+    AddPortGroup, AddVirtualNic, CreateDVPortgroupTask, DeselectVnic, DeselectVnicForNicType, DestroyTask,
+    FetchDVPorts, FindByInventoryPath, FindByIp, ReconfigureDvsTask, RemovePortGroup, RemoveVirtualNic, SelectVnic,
+    SelectVnicForNicType, UpdateIpRouteTableConfig, UpdateNetworkConfig, UpdatePhysicalNicLinkSpeed, UpdateVirtualNic,
 };
 use vimsim::types::views::{
     AlreadyExists, DVPortgroupConfigSpec, DistributedVirtualPort, DistributedVirtualSwitchHostMemberConfigSpec,
@@ -393,4 +393,20 @@ async fn routes_and_speeds_are_changed() {
     client.call(&host.network, speed("vmnic1", 10_000)).await.unwrap();
     check_fault::<InvalidArgument>(client.call(&host.network, speed("vmnic1", 7)).await);
     check_fault::<NotFound>(client.call(&host.network, speed("vmnic9", 10_000)).await);
+}
+
+#[tokio::test]
+async fn the_older_way_of_choosing_the_interface_for_vmotion_says_the_same() {
+    let (_simulator, client) = start().await;
+    let host = Host::find(&client).await;
+    let system = client.property(&host.moref, "configManager.vmotionSystem").await.unwrap().moref().unwrap();
+    let select = |device: &str| SelectVnic::with(|request| _ = request.set_device(device));
+    check_fault::<InvalidArgument>(client.call(&system, select("vmk9")).await);
+    client.call(&system, select("vmk0")).await.unwrap();
+    assert_eq!(host.uses("vmotion").await.1, ["vmotion.key-vim.host.VirtualNic-vmk0"]);
+    let selected = client.property(&system, "netConfig.selectedVnic").await.unwrap();
+    assert_eq!(selected.text(), Some("VMotionConfig.vmotion.key-vim.host.VirtualNic-vmk0"));
+    client.call(&system, DeselectVnic::new()).await.unwrap();
+    assert!(host.uses("vmotion").await.1.is_empty());
+    assert!(client.property(&system, "netConfig.selectedVnic").await.unwrap().is_unset());
 }

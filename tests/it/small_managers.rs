@@ -4,8 +4,9 @@ use vimsim::Client;
 use vimsim::types::enums::VmFaultToleranceConfigIssueReasonForIssue as Reason;
 use vimsim::types::method::{
     ChangePassword, CreateUser, FindByInventoryPath, MarkServiceProviderEntities, QueryFaultToleranceCompatibility,
-    QueryFaultToleranceCompatibilityEx, QueryServiceList, RemoveUser, RetrieveServiceProviderEntities,
-    RetrieveUserGroups, UnmarkServiceProviderEntities, UpdateUser,
+    QueryFaultToleranceCompatibilityEx, QueryLockdownExceptions, QueryServiceList, RemoveUser,
+    RetrieveServiceProviderEntities, RetrieveUserGroups, UnmarkServiceProviderEntities, UpdateLockdownExceptions,
+    UpdateUser,
 };
 use vimsim::types::views::{
     AlreadyExists, Folder, HostAccountSpec, InvalidArgument, InvalidLogin, LocalizedMethodFault, ManagedObjectNotFound,
@@ -115,4 +116,23 @@ async fn what_is_in_the_way_of_fault_tolerance_is_told() {
     let expected = [Reason::HaNotEnabled, Reason::MissingVMotionNic, Reason::MissingFTLoggingNic];
     assert_eq!(found, expected.map(|reason| reason.name().to_string()));
     assert_eq!(reasons(client.call(&machine, QueryFaultToleranceCompatibility::new()).await.unwrap()), found);
+}
+
+#[tokio::test]
+async fn users_whom_lockdown_mode_does_not_concern_are_kept() {
+    let (_simulator, client) = start().await;
+    let host = found(&client, "DC0/host/DC0_H0/DC0_H0").await;
+    let manager = client.property(&host, "configManager.hostAccessManager").await.unwrap().moref().unwrap();
+    let update =
+        |users: &[&str]| UpdateLockdownExceptions::with(|request| _ = request.set_users(users.iter().copied()));
+    let exceptions = async || {
+        let found = client.call(&manager, QueryLockdownExceptions::new()).await.unwrap();
+        found.items().iter().filter_map(|user| user.text().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    assert!(exceptions().await.is_empty());
+    client.call(&manager, update(&["root", "CORP\\ann"])).await.unwrap();
+    assert_eq!(exceptions().await, ["root", "CORP\\ann"]);
+    check_fault::<UserNotFound>(client.call(&manager, update(&["bob"])).await);
+    client.call(&manager, update(&[])).await.unwrap();
+    assert!(exceptions().await.is_empty());
 }

@@ -19,7 +19,7 @@ pub(crate) fn kind() -> Kind<HostLocalAccountManager> {
 type Manager<'a> = Call<'a, HostLocalAccountManager>;
 
 /// The users that every ESXi host has, which stay.
-const BUILT_IN: [&str; 3] = ["dcui", "root", "vpxuser"];
+pub(crate) const BUILT_IN: [&str; 3] = ["dcui", "root", "vpxuser"];
 
 /// A user of a host.
 #[derive(Clone, Default)]
@@ -31,7 +31,7 @@ pub(crate) struct Account {
 /// The users of a host that somebody has made, by name.
 pub(crate) type Accounts = Arc<BTreeMap<ArcStr, Account>>;
 
-fn unknown(name: &str) -> Fault {
+pub(crate) fn unknown(name: &str) -> Fault {
     let detail = UserNotFound::with(|fault| _ = fault.set_principal(name).set_unresolved(false));
     Fault::new(detail, format!("the host has no user '{name}'"))
 }

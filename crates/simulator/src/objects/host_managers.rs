@@ -95,6 +95,8 @@ struct Beside {
     requested_key: Option<Arc<[u8]>>,
     /// The users of the host that somebody has made.
     accounts: Accounts,
+    /// The users that lockdown mode does not concern.
+    exceptions: Arc<[ArcStr]>,
 }
 
 /// Says which host a manager belongs to.
@@ -127,11 +129,24 @@ pub(crate) fn accounts_mut<'a, T>(call: &'a mut Call<'_, T>) -> Result<&'a mut B
 }
 
 /// The users of the host that another manager of it keeps.
-pub(crate) fn accounts_seen(snapshot: &Snapshot, manager: &Moref) -> Accounts {
-    let host = host_seen(snapshot, manager).and_then(|host| snapshot.view::<HostSystem>(&host));
+pub(crate) fn accounts(inventory: &impl crate::walk::Inventory, manager: &Moref) -> Accounts {
+    let host = host_in(inventory, manager).and_then(|host| inventory.seen::<HostSystem>(&host));
     let keeper = host.and_then(|host| host.config_manager().account_manager());
-    let kept = keeper.and_then(|keeper| Some(snapshot.object(&keeper)?.private::<Beside>()?.accounts.clone()));
+    let kept = keeper.and_then(|keeper| Some(inventory.find(&keeper)?.private::<Beside>()?.accounts.clone()));
     kept.unwrap_or_default()
+}
+
+/// Keeps the users that lockdown mode does not concern.
+pub(crate) fn set_exceptions<T>(call: &mut Call<'_, T>, users: Vec<ArcStr>) -> Result<(), Fault> {
+    let manager = call.moref();
+    call.private::<Beside>(&manager)?.exceptions = users.into();
+    Ok(())
+}
+
+/// The users that lockdown mode does not concern.
+pub(crate) fn exceptions(snapshot: &Snapshot, manager: &Moref) -> Arc<[ArcStr]> {
+    let kept = snapshot.object(manager).and_then(|object| object.private::<Beside>());
+    kept.map(|kept| kept.exceptions.clone()).unwrap_or_default()
 }
 
 /// [`host_of`] in either.

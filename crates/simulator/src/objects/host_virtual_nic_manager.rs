@@ -35,11 +35,11 @@ fn query_net_config(
 /// Changes the configuration of a use, given the key of the candidate that is this device.
 ///
 /// - `InvalidArgument` if there is no such use, or no such candidate.
-fn change(
-    call: &mut Call<'_, HostVirtualNicManager>,
+fn change<T>(
+    call: &mut Call<'_, T>,
     nic_type: &str,
     device: &str,
-    change: impl FnOnce(&mut VirtualNicManagerNetConfig, ArcStr),
+    change: fn(&mut VirtualNicManagerNetConfig, ArcStr),
 ) -> Result<(), Fault> {
     expect_nic_type(nic_type)?;
     let config = edit_config(call)?;
@@ -72,6 +72,23 @@ fn select_vnic_for_nic_type(
             config.push_selected_vnic(key);
         }
     })
+}
+
+/// Has this interface, and no other, used for vMotion; none without one. The way of clients older than this manager.
+///
+/// - `InvalidArgument` if there is no such interface that could be.
+pub(crate) fn select_for_vmotion<T>(call: &mut Call<'_, T>, device: Option<&str>) -> Result<(), Fault> {
+    if let Some(device) = device {
+        return change(call, "vmotion", device, |config, key| _ = config.set_selected_vnic([key]));
+    }
+    let config = edit_config(call)?;
+    for selection in config.virtual_nic_manager_info_mut().net_config_mut().iter_mut() {
+        if selection.nic_type() == "vmotion" {
+            selection.set_selected_vnic(std::iter::empty::<ArcStr>());
+        }
+    }
+    config.vmotion_mut().net_config_mut().set_selected_vnic(None::<ArcStr>);
+    Ok(())
 }
 
 /// Has an interface no longer used for something.

@@ -47,6 +47,7 @@ pub(crate) mod host_power_system;
 pub(crate) mod host_service_system;
 pub(crate) mod host_storage_system;
 pub(crate) mod host_system;
+pub(crate) mod host_v_motion_system;
 pub(crate) mod host_v_storage_object_manager;
 pub(crate) mod host_virtual_nic_manager;
 pub(crate) mod http_nfc_lease;
@@ -160,6 +161,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         host_service_system::kind().into_table(),
         host_storage_system::kind().into_table(),
         host_system::kind().into_table(),
+        host_v_motion_system::kind().into_table(),
         host_v_storage_object_manager::kind().into_table(),
         host_virtual_nic_manager::kind().into_table(),
         http_nfc_lease::kind().into_table(),

@@ -45,7 +45,7 @@ fn retrieve_user_groups(
     };
     let mut all: Vec<UserSearchResult> =
         KNOWN.iter().map(|(name, full_name, is_group)| result(name, full_name, *is_group)).collect();
-    for (name, account) in host_managers::accounts_seen(look.snapshot(), look.moref()).iter() {
+    for (name, account) in host_managers::accounts(look.snapshot(), look.moref()).iter() {
         all.push(result(name, &account.description, false));
     }
     for session in look.context().service.sessions().all() {
