@@ -159,7 +159,9 @@ async fn a_pod_has_the_size_of_its_datastores() {
     let out = MoveIntoFolderTask::with(|request| _ = request.set_list([datastore.clone()]));
     let mode = client.property(&datastore, "summary.maintenanceMode").await.unwrap();
     assert_eq!(mode.text(), Some("normal"));
-    client.call(&datastore, DatastoreEnterMaintenanceMode::new()).await.unwrap();
+    let entered = client.call(&datastore, DatastoreEnterMaintenanceMode::new()).await.unwrap();
+    let task = entered.object().unwrap().field("task").moref().expect("a task");
+    assert_eq!(client.property(&task, "info.state").await.unwrap().text(), Some("success"));
     let mode = client.property(&datastore, "summary.maintenanceMode").await.unwrap();
     assert_eq!(mode.text(), Some("inMaintenance"));
     client.run(&datastore, DatastoreExitMaintenanceModeTask::new()).await.unwrap();

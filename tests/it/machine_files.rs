@@ -1,7 +1,7 @@
 //! What a machine's files are: their sizes, their contents, where they go, and who may read them.
 
 use hyper::StatusCode;
-use vimsim::types::enums::{VirtualDeviceConfigSpecFileOperation, VirtualDeviceConfigSpecOperation};
+use vimsim::types::enums::{SharesLevel, VirtualDeviceConfigSpecFileOperation, VirtualDeviceConfigSpecOperation};
 use vimsim::types::method::*;
 use vimsim::types::views::*;
 use vimsim::types::{Moref, Value, View};
@@ -161,14 +161,14 @@ async fn a_new_disk_does_not_take_the_file_of_another() {
     run(&client, &machine(), add_disk("[LocalDS_0] DC0_H0_VM0/new.vmdk")).await;
 }
 
-/// What the machine's disks take, as `storage` and as `layoutEx` have it.
+/// What the machine's disks and settings of its firmware take, as `storage` and as `layoutEx` have it.
 async fn sums(client: &Client) -> (i64, i64) {
     let long = |value: &Value| if let Value::Long(number) = value { *number } else { 0 };
     let usage = client.property(&machine(), "storage.perDatastoreUsage").await.unwrap();
     let used = usage.items().iter().map(|usage| long(usage.object().unwrap().field("committed"))).sum();
     let layout = client.property(&machine(), "layoutEx.file").await.unwrap();
     let files = layout.items().iter().filter_map(Value::object);
-    let data = files.filter(|file| file.field("type").text() == Some("diskExtent"));
+    let data = files.filter(|file| ["diskExtent", "nvram"].map(Some).contains(&file.field("type").text()));
     (used, data.map(|file| long(file.field("uniqueSize"))).sum())
 }
 
@@ -300,4 +300,40 @@ async fn disks_whose_changes_are_tracked_have_an_identifier_for_each_snapshot() 
     };
     assert_eq!(changed(&new).await, (10 << 30, 0));
     assert_eq!(changed(&old).await, (10 << 30, 1));
+}
+
+async fn first_disk(client: &Client) -> VirtualDisk {
+    let devices = client.property(&machine(), "config.hardware.device").await.unwrap();
+    let disk = devices.items().iter().filter_map(Value::object).find(|device| device.is::<VirtualDisk>());
+    VirtualDisk::from_object(disk.expect("a disk").clone()).unwrap()
+}
+
+#[tokio::test]
+async fn a_disk_has_the_shares_that_its_level_stands_for() {
+    let (_simulator, client) = start().await;
+    let edit = async |fill: &dyn Fn(&mut VirtualDisk)| {
+        let mut disk = first_disk(&client).await;
+        fill(&mut disk);
+        let request = ReconfigVMTask::with(|request| {
+            request.spec_mut().push_device_change(VirtualDeviceConfigSpec::with(|change| {
+                change.set_operation(VirtualDeviceConfigSpecOperation::Edit).set_device(disk);
+            }));
+        });
+        run(&client, &machine(), request).await;
+    };
+    let shares = async || {
+        let disk = first_disk(&client).await;
+        let (older, newer) = (disk.shares().unwrap(), disk.storage_io_allocation().unwrap().shares().unwrap());
+        assert_eq!(older.as_object(), newer.as_object());
+        (older.level(), older.shares())
+    };
+    assert_eq!(shares().await, (SharesLevel::Normal, 1000));
+    edit(&|disk| _ = disk.storage_io_allocation_mut().shares_mut().set_level(SharesLevel::High)).await;
+    assert_eq!(shares().await, (SharesLevel::High, 2000));
+    edit(&|disk| {
+        disk.as_object_mut().set(VirtualDisk::STORAGE_IO_ALLOCATION, Value::Unset);
+        disk.shares_mut().set_level(SharesLevel::Custom).set_shares(700);
+    })
+    .await;
+    assert_eq!(shares().await, (SharesLevel::Custom, 700));
 }

@@ -18,7 +18,7 @@ use super::path;
 use super::store::{Content, File};
 
 /// The size of a machine's `.nvram` file.
-const NVRAM: u64 = 8_684;
+pub(crate) const NVRAM: i64 = 8_684;
 
 /// A file that a machine has on a datastore.
 pub(super) struct Own {
@@ -113,7 +113,7 @@ fn files_on(moref: &Moref, machine: &VirtualMachine, name: &str, with_linked: bo
         let stem = vmx.strip_suffix(".vmx").unwrap_or(vmx);
         let created = config.create_date().unwrap_or(modified);
         add(vmx.into(), Content::Machine(config.clone()), false, modified);
-        add(format!("{stem}.nvram"), Content::Bytes(Blob::zeros(NVRAM)), false, created);
+        add(format!("{stem}.nvram"), Content::Bytes(Blob::zeros(NVRAM.unsigned_abs())), false, created);
         let log = path::join(path::split(vmx).0, "vmware.log");
         add(log, Content::Bytes(Blob::new(log_text(moref, machine, config).into_bytes())), false, modified);
     }

@@ -337,16 +337,19 @@ fn enter_maintenance_mode(
     if !datastore.parent().is_some_and(|parent| parent.is::<vimsim_types::views::StoragePod>()) {
         return Err(invalid_state(format!("the datastore '{name}' is in no storage pod")));
     }
-    let is_empty = datastore.vm().is_empty();
-    set_mode(
-        call,
-        if is_empty {
-            DatastoreSummaryMaintenanceModeState::InMaintenance
-        } else {
-            DatastoreSummaryMaintenanceModeState::EnteringMaintenance
-        },
-    )?;
-    Ok(StoragePlacementResult::new())
+    // Fidelity: the task of a vCenter ends when the last machine is gone, this one at once.
+    let task = call.start_task(|call| {
+        let is_empty = call.this()?.vm().is_empty();
+        set_mode(
+            call,
+            if is_empty {
+                DatastoreSummaryMaintenanceModeState::InMaintenance
+            } else {
+                DatastoreSummaryMaintenanceModeState::EnteringMaintenance
+            },
+        )
+    })?;
+    Ok(StoragePlacementResult::with(|result| _ = result.set_task(task)))
 }
 
 /// Ends maintenance.

@@ -40,6 +40,7 @@ pub(super) fn default_configuration() -> ClusterConfigInfoEx {
             dpm.set_enabled(false);
             dpm.set_host_power_action_rate(3);
         }));
+        config.proactive_drs_config_mut().set_enabled(false);
         config.set_vsan_config_info(VsanClusterConfigInfo::with(|vsan| {
             vsan.set_enabled(false);
             vsan.default_config_mut().set_auto_claim_storage(false);

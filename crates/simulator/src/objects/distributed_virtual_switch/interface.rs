@@ -137,9 +137,8 @@ fn expect_free<T>(
     if !call.get::<DistributedVirtualPortgroup>(portgroup)?.port_keys().contains(key.as_str()) {
         return Err(Fault::new(NotFound::new(), format!("the portgroup has no port '{key}'")));
     }
-    let by_other = |(known, by): &Taken| {
-        known == key && by.as_ref().is_none_or(|(on, nic)| on != host || nic != device)
-    };
+    let by_other =
+        |(known, by): &Taken| known == key && by.as_ref().is_none_or(|(on, nic)| on != host || nic != device);
     match taken(call, portgroup)?.0.iter().any(by_other) {
         true => {
             Err(managed_entity::in_use(portgroup.kind(), key, format!("something is connected to the port '{key}'")))

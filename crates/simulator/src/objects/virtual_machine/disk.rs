@@ -1,14 +1,17 @@
 //! Virtual disks: their files, sizes and identifiers.
 
+use std::sync::LazyLock;
+
+use vimsim_types::enums::SharesLevel;
 use vimsim_types::views::{
-    Datacenter, Datastore, HostScsiDisk, HostSystem, InvalidDatastore, InvalidDatastorePath, VirtualDevice,
-    VirtualDeviceFileBackingInfo, VirtualDisk, VirtualDiskFlatVer2BackingInfo,
+    Datacenter, Datastore, HostScsiDisk, HostSystem, InvalidDatastore, InvalidDatastorePath, StorageIOAllocationInfo,
+    VirtualDevice, VirtualDeviceFileBackingInfo, VirtualDisk, VirtualDiskFlatVer2BackingInfo,
     VirtualDiskRawDiskMappingVer1BackingInfo, VirtualMachine,
 };
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
 use super::device::{self, Site};
-use super::{chain, ethernet, snapshot, summary};
+use super::{chain, config, ethernet, snapshot, summary};
 use crate::call::Call;
 use crate::files::{edit, fault};
 
@@ -128,6 +131,7 @@ pub(super) fn configure<T>(
         return Err(device::invalid(index, "virtualDeviceSpec.device.capacityInBytes", "a new disk needs a size"));
     }
     disk.set_capacity_in_bytes(bytes).set_capacity_in_kb(bytes / 1024);
+    share_bandwidth(disk, old);
     if creates {
         check_new_file(call, site, devices, disk)?;
     }
@@ -136,6 +140,43 @@ pub(super) fn configure<T>(
         complete(site, backing);
     }
     Ok(format!("{} KB", grouped(bytes / 1024)))
+}
+
+/// What a disk gets of its datastore's bandwidth where the client does not say: as before, or what every other disk gets.
+/// `shares` is the older name of a part of `storageIOAllocation`, and says the same.
+fn share_bandwidth(disk: &mut VirtualDisk, old: Option<&VirtualDisk>) {
+    static NORMAL: LazyLock<StorageIOAllocationInfo> = LazyLock::new(|| {
+        StorageIOAllocationInfo::with(|allocation| {
+            allocation.shares_mut().set_shares(1000).set_level(SharesLevel::Normal);
+            allocation.set_limit(-1).set_reservation(0);
+        })
+    });
+    let before = old.and_then(|old| old.storage_io_allocation()).unwrap_or_else(|| &NORMAL);
+    let mut allocation = before.clone();
+    if let Some(wanted) = disk.storage_io_allocation() {
+        config::overlay(allocation.as_object_mut(), wanted.as_object());
+    }
+    let newer =
+        |disk: &VirtualDisk| disk.storage_io_allocation().and_then(|it| it.shares()).map(View::as_object).cloned();
+    let is_newer = newer(disk).is_some_and(|wanted| old.and_then(newer).is_none_or(|known| known != wanted));
+    let shares = disk.shares().filter(|_| !is_newer).or(allocation.shares()).or(NORMAL.shares()).cloned();
+    let Some(mut shares) = shares else { return };
+    // The number counts where the level is custom.
+    let number = match shares.level() {
+        SharesLevel::Low => 500,
+        SharesLevel::Normal => 1000,
+        SharesLevel::High => 2000,
+        _ => shares.shares(),
+    };
+    // What is equal to the usual stays the same object, for thousands of disks.
+    if shares.shares() != number {
+        shares.set_shares(number);
+    }
+    if allocation.shares().is_none_or(|known| known.as_object() != shares.as_object()) {
+        allocation.set_shares(shares.clone());
+    }
+    disk.set_shares(shares);
+    disk.set_storage_io_allocation(allocation);
 }
 
 /// Gives a raw device mapping the size and identity of the host's disk that it maps.

@@ -174,9 +174,11 @@ fn snapshot_files(kept: &VirtualMachineFileLayoutEx) -> Vec<&VirtualMachineFileL
     if kept.snapshot().is_empty() { Vec::new() } else { kept.file().iter().collect() }
 }
 
-/// Writes `storage`: what the machine's files use of their datastores.
+/// Writes `storage`: what the machine's files use of their datastores. Not all of them: those that change with each word
+/// of the configuration are left out.
 pub(super) fn count_storage(machine: &mut VirtualMachine, now: DateTime) {
-    let mut usage: Vec<(Moref, i64, i64)> = Vec::new();
+    let home = machine.datastore().first();
+    let mut usage: Vec<(Moref, i64, i64)> = home.into_iter().map(|home| (home, files::machine::NVRAM, 0)).collect();
     for (datastore, size, is_thin) in disk::usage(machine) {
         let (committed, uncommitted) = if is_thin { (0, size) } else { (size, 0) };
         match usage.iter_mut().find(|(known, ..)| *known == datastore) {
