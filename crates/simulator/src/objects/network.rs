@@ -141,11 +141,12 @@ pub(crate) fn join_default_networks<T>(call: &mut Call<'_, T>, host: &Moref) -> 
 
 /// Connects a host to the standard network of this name.
 pub(crate) fn join<T>(call: &mut Call<'_, T>, datacenter: &Moref, host: &Moref, name: &str) -> Result<(), Fault> {
-    let network = match find(call, datacenter, name) {
+    let name = managed_entity::escape(name);
+    let network = match find(call, datacenter, &name) {
         Some(network) => network,
         None => {
             let folder = call.get::<Datacenter>(datacenter)?.network_folder();
-            create(call, &folder, &managed_entity::escape(name))?
+            create(call, &folder, &name)?
         }
     };
     connect_host(call, &network, host)
