@@ -3,7 +3,7 @@
 use vimsim::types::enums::{ArrayUpdateOperation, DrsBehavior};
 use vimsim::types::method::{
     BatchAddStandaloneHostsTask, CreateCluster, DestroyTask, EnterMaintenanceModeTask, GetResourceUsage, MoveIntoTask,
-    ReconfigureClusterTask, ReconfigureComputeResourceTask, RetrieveDasAdvancedRuntimeInfo,
+    QueryHostStatus, ReconfigureClusterTask, ReconfigureComputeResourceTask, RetrieveDasAdvancedRuntimeInfo,
 };
 use vimsim::types::views::{
     ClusterConfigInfo, ClusterConfigInfoEx, ClusterConfigSpec, ClusterConfigSpecEx, ClusterDasVmConfigInfo,
@@ -12,7 +12,7 @@ use vimsim::types::views::{
     ClusterReconfiguredEvent, ClusterResourceUsageSummary, ClusterRuleInfo, ClusterRuleSpec, ClusterVmHostRuleInfo,
     ComputeResourceConfigSpec, Event, EventManager, FolderBatchAddStandaloneHostsResult, FolderNewHostSpec,
     HostConnectSpec, HostSystem, InvalidArgument, ManagedObjectNotFound, OptionValue, VirtualMachine,
-    VsanHostConfigInfo,
+    VsanHostClusterStatus, VsanHostConfigInfo,
 };
 use vimsim::types::{Moref, Value, View};
 use vimsim::{Client, Error};
@@ -395,4 +395,23 @@ async fn a_vsan_cluster_has_a_datastore_of_its_own() {
     enable(false).await.unwrap();
     check_fault::<ManagedObjectNotFound>(client.property(&datastore, "name").await);
     assert!(!morefs(&client, &standalone, "datastore").await.contains(&datastore));
+}
+
+#[tokio::test]
+async fn a_host_tells_its_part_in_vsan() {
+    let (_simulator, client) = start().await;
+    let cluster = found(&client, "DC0/host/DC0_C0").await;
+    let status = async |host: &str| {
+        let host = found(&client, &format!("DC0/host/DC0_C0/{host}")).await;
+        let system = client.property(&host, "configManager.vsanSystem").await.unwrap().moref().unwrap();
+        let status = client.call(&system, QueryHostStatus::new()).await.unwrap();
+        let status = VsanHostClusterStatus::from_ref(status.object().unwrap()).unwrap().clone();
+        let state = status.node_state().state().to_string();
+        (status.health().to_string(), state, status.member_uuid().len(), status.uuid().is_some())
+    };
+    assert_eq!(status("DC0_C0_H0").await, ("unknown".into(), "disabled".into(), 0, false));
+    change(&client, &cluster, |spec| _ = spec.vsan_config_mut().set_enabled(true)).await.unwrap();
+    for (host, state) in [("DC0_C0_H0", "master"), ("DC0_C0_H1", "backup"), ("DC0_C0_H2", "agent")] {
+        assert_eq!(status(host).await, ("healthy".into(), state.into(), 3, true), "{host}");
+    }
 }

@@ -4,7 +4,7 @@ use vimsim::Client;
 use vimsim::types::enums::SharesLevel;
 use vimsim::types::method::{
     CreateContainerView, CreateDVPortgroupTask, CreateDVSTask, DvsReconfigureVmVnicNetworkResourcePoolTask,
-    FetchDVPorts, FindByInventoryPath, MoveDVPortTask, QueryDvsByUuid, ReconfigureDVPortTask,
+    FetchDVPorts, FindByInventoryPath, MoveDVPortTask, QueryAvailableDvsSpec, QueryDvsByUuid, ReconfigureDVPortTask,
     ReconfigureDVPortgroupTask, ReconfigureDvsTask, UpdateDVSLacpGroupConfigTask,
 };
 use vimsim::types::views::{
@@ -313,4 +313,20 @@ async fn a_portgroup_draws_from_a_network_resource_pool() {
     client.run(&portgroup, draw("-1")).await.unwrap();
     client.run(&switch, pool("remove", Some(&key), "", None)).await.unwrap();
     assert!(client.property(&switch, "config.vmVnicNetworkResourcePool").await.unwrap().items().is_empty());
+}
+
+#[tokio::test]
+async fn all_versions_but_the_oldest_are_recommended() {
+    let (_simulator, client) = start().await;
+    let manager = Moref::of::<DistributedVirtualSwitchManager>("DVSManager");
+    let versions = async |recommended: Option<bool>| {
+        let request = QueryAvailableDvsSpec::with(|request| _ = request.set_recommended(recommended));
+        let found = client.call(&manager, request).await.unwrap();
+        let versions =
+            found.items().iter().map(|spec| spec.object().unwrap().field("version").text().unwrap().to_string());
+        versions.collect::<Vec<_>>()
+    };
+    let (all, recommended, others) = (versions(None).await, versions(Some(true)).await, versions(Some(false)).await);
+    assert!(recommended.contains(&"8.0.0".into()) && recommended.contains(&"7.0.3".into()), "{recommended:?}");
+    assert_eq!([recommended, others].concat(), all);
 }

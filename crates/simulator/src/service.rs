@@ -350,6 +350,10 @@ impl Service {
                 // A task says for itself what is in its way.
                 let method = context.method.filter(|method| !method.name.ends_with("_Task") && is_exclusive(method));
                 let value = turn.write(|transaction| {
+                    // It was there when the call came, and may have gone while others wrote.
+                    if transaction.object(&this).is_none() {
+                        return Err(not_found(&this));
+                    }
                     if method.is_some() {
                         let entity = occupied::entity_of(transaction, &this);
                         self.occupied.expect_free(transaction, &entity, None)?;

@@ -90,7 +90,8 @@ async fn answer(
     let result = match invoke(&rest, &headers, &connection, &request.params).await {
         Ok(output) => json!({ "output": output }),
         Err(OperationError(name, id, message)) => {
-            let messages = json!([{ "args": [], "default_message": message, "id": id }]);
+            let message = json!({ "args": [], "default_message": message, "id": id });
+            let messages = json!([{ "STRUCTURE": { "com.vmware.vapi.std.localizable_message": message } }]);
             let name = format!("com.vmware.vapi.std.errors.{name}");
             json!({ "error": { "ERROR": { name: { "messages": messages } } } })
         }

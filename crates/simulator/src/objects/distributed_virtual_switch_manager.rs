@@ -76,13 +76,19 @@ fn lookup_portgroup(look: &Manager<'_>, request: DVSManagerLookupDvPortGroup) ->
     })
 }
 
-/// The versions of switches that can be made, newest first; the recommended one alone if that is asked for.
+/// The versions of switches that can be made, newest first; if that is asked, only those that are recommended, or only the
+/// others: the oldest.
 fn query_available_dvs_spec(
     _: &Manager<'_>,
     request: QueryAvailableDvsSpec,
 ) -> Result<Vec<DistributedVirtualSwitchProductSpec>, Fault> {
-    let count = if request.recommended() == Some(true) { 1 } else { product::VERSIONS.len() };
-    Ok(product::VERSIONS.iter().take(count).map(|version| product::specification(version)).collect())
+    let (recommended, others) = product::VERSIONS.split_at(product::VERSIONS.len() - 1);
+    let wanted = match request.recommended() {
+        None => &product::VERSIONS,
+        Some(true) => recommended,
+        Some(false) => others,
+    };
+    Ok(wanted.iter().map(|version| product::specification(version)).collect())
 }
 
 /// The version of a description; the newest without one.

@@ -50,6 +50,7 @@ pub(crate) mod host_system;
 pub(crate) mod host_v_motion_system;
 pub(crate) mod host_v_storage_object_manager;
 pub(crate) mod host_virtual_nic_manager;
+pub(crate) mod host_vsan_system;
 pub(crate) mod http_nfc_lease;
 pub(crate) mod internal_dynamic_type_manager;
 pub(crate) mod inventory_view;
@@ -164,6 +165,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         host_v_motion_system::kind().into_table(),
         host_v_storage_object_manager::kind().into_table(),
         host_virtual_nic_manager::kind().into_table(),
+        host_vsan_system::kind().into_table(),
         http_nfc_lease::kind().into_table(),
         internal_dynamic_type_manager::kind().into_table(),
         inventory_view::kind().into_table(),
