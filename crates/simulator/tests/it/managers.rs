@@ -2,19 +2,21 @@
 
 use vimsim_types::enums::ManagedEntityStatus;
 use vimsim_types::method::{
-    AcknowledgeAlarm, AddAuthorizationRole, AddCustomFieldDef, AddLicense, AllocateIpv4Address, CreateFolder,
-    CreateIpPool, DeleteCustomizationSpec, DestroyIpPool, DestroyTask, DuplicateCustomizationSpec,
+    AcknowledgeAlarm, AddAuthorizationRole, AddCustomFieldDef, AddLicense, AllocateIpv4Address, CreateAlarm,
+    CreateFolder, CreateIpPool, DeleteCustomizationSpec, DestroyIpPool, DestroyTask, DuplicateCustomizationSpec,
     FetchUserPrivilegeOnEntities, FindExtension, GetAlarm, GetCustomizationSpec, HasUserPrivilegeOnEntities,
     MoveIntoFolderTask, OverwriteCustomizationSpec, PostEvent, PowerOffVMTask, QueryAssignedLicenses,
-    QueryAvailablePerfMetric, QueryIpPools, QueryPerf, RegisterExtension, ReleaseIpAllocation, RemoveAuthorizationRole,
-    RemoveCustomFieldDef, RemoveEntityPermission, RemoveLicense, RetrieveEntityPermissions, RetrieveUserGroups,
-    SetEntityPermissions, SetField, UnregisterExtension, UpdateAssignedLicense, UpdateAuthorizationRole,
+    QueryAvailablePerfMetric, QueryIpPools, QueryPerf, RegisterExtension, ReleaseIpAllocation, RemoveAlarm,
+    RemoveAuthorizationRole, RemoveCustomFieldDef, RemoveEntityPermission, RemoveLicense, RetrieveEntityPermissions,
+    RetrieveUserGroups, SetEntityPermissions, SetField, UnregisterExtension, UpdateAssignedLicense,
+    UpdateAuthorizationRole,
 };
 use vimsim_types::views::{
-    AlarmState, AlreadyExists, AuthMinimumAdminPermission, ConcurrentAccess, CustomFieldDef, CustomFieldStringValue,
-    CustomizationSpecItem, Datacenter, EntityPrivilege, EventEx, Extension, Folder, HostSystem, InvalidArgument,
-    InvalidState, IpPool, LicenseAssignmentManagerLicenseAssignment, LicenseEntityNotFound, ManagedEntity, NotFound,
-    PerfEntityMetric, PerfMetricId, PerfQuerySpec, Permission, RemoveFailed, UserPrivilegeResult, UserSearchResult,
+    AlarmSpec, AlarmState, AlreadyExists, AuthMinimumAdminPermission, ConcurrentAccess, CustomFieldDef,
+    CustomFieldStringValue, CustomizationSpecItem, Datacenter, EntityPrivilege, EventAlarmExpression, EventEx,
+    Extension, Folder, HostSystem, InvalidArgument, InvalidState, IpPool, LicenseAssignmentManagerLicenseAssignment,
+    LicenseEntityNotFound, ManagedEntity, NotFound, OrAlarmExpression, PerfEntityMetric, PerfMetricId, PerfQuerySpec,
+    Permission, RemoveFailed, UserPrivilegeResult, UserSearchResult,
 };
 use vimsim_types::{Moref, Value, View};
 
@@ -262,6 +264,41 @@ fn what_is_triggered_moves_and_goes_with_its_entity() {
     client.call(&machine, PowerOffVMTask::new()).expect("stops");
     client.call(&machine, DestroyTask::new()).expect("goes");
     assert_eq!((states(&old), states(&client.content.root_folder())), (0, 0));
+}
+
+#[test]
+fn what_leaves_the_entity_of_an_alarm_is_watched_no_longer() {
+    let client = Client::virtual_center();
+    let (alarms, events) =
+        (client.content.alarm_manager().expect("named"), client.content.event_manager().expect("named"));
+    let machine = client.named::<vimsim_types::views::VirtualMachine>("DC0_H0_VM0");
+    let old = client.get(&machine, "parent").moref().expect("a folder");
+    let folder = client.create(&old, CreateFolder::with(|request| _ = request.set_name("new")));
+    let into = |folder: &Moref| {
+        let request = MoveIntoFolderTask::with(|request| _ = request.set_list([machine.clone()]));
+        client.call(folder, request).expect("moves");
+    };
+    into(&folder);
+    let expression = EventAlarmExpression::with(|expression| {
+        expression.set_event_type("EventEx").set_event_type_id("test.failure").set_object_type("VirtualMachine");
+        expression.set_status(ManagedEntityStatus::Red);
+    });
+    let spec = AlarmSpec::with(|spec| {
+        spec.set_name("here").set_description("").set_enabled(true);
+        spec.set_expression(OrAlarmExpression::with(|any| _ = any.set_expression([expression])));
+    });
+    let create = CreateAlarm::with(|request| _ = request.set_entity(folder.clone()).set_spec(spec));
+    let alarm = client.create(&alarms, create);
+    let event = EventEx::with(|event| {
+        event.set_event_type_id("test.failure").set_object_id(machine.value()).set_object_type("VirtualMachine");
+    });
+    client.call(&events, PostEvent::with(|request| _ = request.set_event_to_post(event))).expect("answers");
+    let states = |moref: &Moref| items::<AlarmState>(&client.get(moref, "triggeredAlarmState")).len();
+    let status = || client.get(&machine, "overallStatus").text().map(String::from);
+    assert_eq!((states(&machine), states(&folder), states(&old), status().as_deref()), (1, 1, 1, Some("red")));
+    into(&old);
+    assert_eq!((states(&machine), states(&folder), states(&old), status().as_deref()), (0, 0, 0, Some("green")));
+    client.call(&alarm, RemoveAlarm::new()).expect("goes");
 }
 
 #[test]

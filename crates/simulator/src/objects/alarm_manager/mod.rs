@@ -113,12 +113,23 @@ pub(crate) fn follow(transaction: &mut Transaction, entity: &Moref) -> Result<()
     if is_gone {
         return forget_entity(transaction, entity);
     }
+    // What has left the entity that an alarm is defined on is watched no longer.
+    let (states, left): (Vec<_>, Vec<_>) = states.iter().cloned().partition(|state| watches(transaction, state));
+    for state in left {
+        trigger::set_state(transaction, &state.entity(), &state.alarm(), None)?;
+    }
     for place in transaction.ancestry(entity).iter().skip(1).filter(|_| !states.is_empty()) {
         let there = transaction.edit::<ManagedEntity>(place)?;
         there.triggered_alarm_state_mut().retain(|state| !is_of(state));
         states.iter().for_each(|state| _ = there.push_triggered_alarm_state(state.clone()));
     }
     Ok(())
+}
+
+/// Whether the alarm of a state is there, and defined on the entity of the state or on one above it.
+fn watches(transaction: &Transaction, state: &AlarmState) -> bool {
+    let alarm = transaction.view::<Alarm>(&state.alarm());
+    alarm.is_some_and(|alarm| transaction.ancestry(&state.entity()).contains(&alarm.info().entity()))
 }
 
 /// Removes the alarms that were defined on what is gone.
