@@ -3,15 +3,16 @@
 use vimsim::types::enums::{ArrayUpdateOperation, DrsBehavior};
 use vimsim::types::method::{
     BatchAddStandaloneHostsTask, CreateCluster, DestroyTask, EnterMaintenanceModeTask, GetResourceUsage, MoveIntoTask,
-    QueryHostStatus, ReconfigureClusterTask, ReconfigureComputeResourceTask, RetrieveDasAdvancedRuntimeInfo,
+    PowerOffVMTask, QueryHostStatus, ReconfigureClusterTask, ReconfigureComputeResourceTask, RelocateVMTask,
+    RetrieveDasAdvancedRuntimeInfo,
 };
 use vimsim::types::views::{
     ClusterConfigInfo, ClusterConfigInfoEx, ClusterConfigSpec, ClusterConfigSpecEx, ClusterDasVmConfigInfo,
     ClusterDasVmConfigSpec, ClusterDasVmSettings, ClusterDpmHostConfigInfo, ClusterDpmHostConfigSpec,
     ClusterFailoverHostAdmissionControlPolicy, ClusterGroupInfo, ClusterGroupSpec, ClusterHostGroup,
     ClusterReconfiguredEvent, ClusterResourceUsageSummary, ClusterRuleInfo, ClusterRuleSpec, ClusterVmHostRuleInfo,
-    ComputeResourceConfigSpec, Event, EventManager, FolderBatchAddStandaloneHostsResult, FolderNewHostSpec,
-    HostConnectSpec, HostSystem, InvalidArgument, ManagedObjectNotFound, OptionValue, VirtualMachine,
+    ComputeResourceConfigSpec, Datastore, Event, EventManager, FolderBatchAddStandaloneHostsResult, FolderNewHostSpec,
+    HostConnectSpec, HostSystem, InvalidArgument, ManagedObjectNotFound, OptionValue, ResourceInUse, VirtualMachine,
     VsanHostClusterStatus, VsanHostConfigInfo,
 };
 use vimsim::types::{Moref, Value, View};
@@ -414,4 +415,33 @@ async fn a_host_tells_its_part_in_vsan() {
     for (host, state) in [("DC0_C0_H0", "master"), ("DC0_C0_H1", "backup"), ("DC0_C0_H2", "agent")] {
         assert_eq!(status(host).await, ("healthy".into(), state.into(), 3, true), "{host}");
     }
+}
+
+#[tokio::test]
+async fn a_host_whose_machine_is_on_the_vsan_datastore_stays_in_its_cluster() {
+    let (_simulator, client) = start().await;
+    let cluster = found(&client, "DC0/host/DC0_C0").await;
+    change(&client, &cluster, |spec| _ = spec.vsan_config_mut().set_enabled(true)).await.unwrap();
+    let datastore = found(&client, "DC0/datastore/vsanDatastore").await;
+    let machine = found(&client, "DC0/vm/DC0_C0_RP0_VM0").await;
+    client.run(&machine, PowerOffVMTask::new()).await.unwrap();
+    let to = RelocateVMTask::with(|request| _ = request.spec_mut().set_datastore(datastore));
+    client.run(&machine, to).await.unwrap();
+    let host = client.property(&machine, "runtime.host").await.unwrap().moref().unwrap();
+    let enter = EnterMaintenanceModeTask::with(|request| _ = request.set_timeout(0));
+    client.run(&host, enter).await.unwrap();
+    let hosts = found(&client, "DC0/host").await;
+    let other = create(
+        &client,
+        &hosts,
+        CreateCluster::with(|request| _ = request.set_name("other").set_spec(ClusterConfigSpec::new())),
+    )
+    .await;
+    let into = || MoveIntoTask::with(|request| _ = request.set_host([host.clone()]));
+    check_fault::<ResourceInUse>(client.run(&other, into()).await);
+    let away = RelocateVMTask::with(|request| {
+        request.spec_mut().set_datastore(Moref::of::<Datastore>("datastore-59"));
+    });
+    client.run(&machine, away).await.unwrap();
+    client.run(&other, into()).await.unwrap();
 }

@@ -330,3 +330,17 @@ async fn all_versions_but_the_oldest_are_recommended() {
     assert!(recommended.contains(&"8.0.0".into()) && recommended.contains(&"7.0.3".into()), "{recommended:?}");
     assert_eq!([recommended, others].concat(), all);
 }
+
+#[tokio::test]
+async fn the_ports_of_uplinks_have_their_names() {
+    let (_simulator, client) = start().await;
+    let switch = found(&client, "DC0/network/DVS0").await;
+    let request = FetchDVPorts::with(|request| _ = request.criteria_mut().set_uplink_port(true));
+    let ports = client.call(&switch, request).await.unwrap();
+    let ports = ports.items().iter().map(|port| DistributedVirtualPort::from_ref(port.object().unwrap()).unwrap());
+    let taken: Vec<_> = ports.filter(|port| port.proxy_host().is_some()).collect();
+    assert!(!taken.is_empty());
+    for port in taken {
+        assert!(port.config().name().is_some(), "{}", port.key());
+    }
+}

@@ -121,6 +121,18 @@ pub(crate) fn mount<T>(
     network::touch_parent(call, host)
 }
 
+/// `ResourceInUse` while a virtual machine on the host has files on the datastore.
+pub(crate) fn expect_unused<T>(call: &Call<'_, T>, datastore: &Moref, host: &Moref) -> Result<(), Fault> {
+    let datastore = call.get::<Datastore>(datastore)?;
+    match call.get::<HostSystem>(host)?.vm().iter().find(|machine| datastore.vm().contains(machine)) {
+        Some(machine) => {
+            let why = format!("{machine} on the host has files on '{}'", datastore.name());
+            Err(managed_entity::in_use(Datastore::TYPE, datastore.name(), why))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Unmounts the datastore from a host.
 pub(crate) fn unmount<T>(call: &mut Call<'_, T>, datastore: &Moref, host: &Moref) -> Result<(), Fault> {
     call.edit::<Datastore>(datastore)?.host_mut().retain(|mount| mount.key() != *host);

@@ -276,10 +276,7 @@ fn remove<T>(call: &mut Call<'_, T>, host: &Moref, moref: &Moref) -> Result<(), 
     if datastore.host().len() == 1 || luns::is_volume(datastore) {
         return datastore::destroy(&mut call.on(moref));
     }
-    if let Some(machine) = properties.vm().iter().find(|machine| datastore.vm().contains(machine)) {
-        let why = format!("{machine} on the host has files on '{}'", datastore.name());
-        return Err(managed_entity::in_use(Datastore::TYPE, datastore.name(), why));
-    }
+    datastore::expect_unused(call, moref, host)?;
     datastore::unmount(call, moref, host)
 }
 

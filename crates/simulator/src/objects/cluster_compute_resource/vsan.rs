@@ -13,7 +13,7 @@ use crate::objects::{datastore, managed_entity};
 /// Creates, mounts, unmounts and destroys the vSAN datastore, so that it is what the cluster's configuration and hosts
 /// ask for.
 ///
-/// - `ResourceInUse` if vSAN has been turned off while virtual machines are on the datastore.
+/// - `ResourceInUse` if vSAN has been turned off while virtual machines are on the datastore, or a host with such has left.
 pub(super) fn follow(call: &mut Call<'_, ClusterComputeResource>) -> Result<(), Fault> {
     let cluster = call.this()?;
     let config = cluster.configuration_ex().downcast::<ClusterConfigInfoEx>();
@@ -37,6 +37,7 @@ pub(super) fn follow(call: &mut Call<'_, ClusterComputeResource>) -> Result<(), 
     }
     let mounts = call.get::<Datastore>(&datastore)?.host().iter().map(|mount| mount.key());
     for host in mounts.filter(|host| !hosts.contains(host)).collect::<Vec<_>>() {
+        datastore::expect_unused(call, &datastore, &host)?;
         datastore::unmount(call, &datastore, &host)?;
         set_host(call, &host, None)?;
     }

@@ -8,15 +8,15 @@ use vimsim_types::method::{
     FetchDVPortKeys, FetchDVPorts, LookupDvPortGroup, QueryUsedVlanIdInDvs, RefreshDVPortState,
 };
 use vimsim_types::views::{
-    DVPortConfigInfo, DVPortSetting, DVPortStatus, DistributedVirtualPort, DistributedVirtualPortgroup,
-    DistributedVirtualSwitch, DistributedVirtualSwitchPortConnectee, DistributedVirtualSwitchPortCriteria,
-    DistributedVirtualSwitchPortStatistics, HostSystem, NotFound, VMwareDVSPortSetting, VirtualEthernetCard,
-    VirtualEthernetCardDistributedVirtualPortBackingInfo, VirtualMachine, VmwareDistributedVirtualSwitchTrunkVlanSpec,
-    VmwareDistributedVirtualSwitchVlanIdSpec,
+    DVPortConfigInfo, DVPortSetting, DVPortStatus, DVSNameArrayUplinkPortPolicy, DistributedVirtualPort,
+    DistributedVirtualPortgroup, DistributedVirtualSwitch, DistributedVirtualSwitchPortConnectee,
+    DistributedVirtualSwitchPortCriteria, DistributedVirtualSwitchPortStatistics, HostSystem, NotFound,
+    VMwareDVSPortSetting, VirtualEthernetCard, VirtualEthernetCardDistributedVirtualPortBackingInfo, VirtualMachine,
+    VmwareDistributedVirtualSwitchTrunkVlanSpec, VmwareDistributedVirtualSwitchVlanIdSpec,
 };
 use vimsim_types::{ArcStr, EnumView, Fault, Moref, View};
 
-use super::{interface, setting};
+use super::{interface, lacp, setting};
 use crate::call::Look;
 
 /// What a switch keeps of its ports beside their keys.
@@ -110,10 +110,25 @@ fn connectees(look: &Look<'_, DistributedVirtualSwitch>, moref: &Moref) -> BTree
     taken
 }
 
-/// The member host that each uplink port is on.
-fn uplink_hosts(switch: &DistributedVirtualSwitch) -> BTreeMap<&ArcStr, Moref> {
-    let members = switch.config().host().iter().filter_map(|member| Some((member, member.config().host()?)));
-    members.flat_map(|(member, host)| member.uplink_port_key().iter().map(move |key| (key, host.clone()))).collect()
+/// The member host that each uplink port is on, and the uplink's name, which is the same on all hosts.
+fn uplinks(switch: &DistributedVirtualSwitch) -> BTreeMap<&ArcStr, (Moref, Option<&ArcStr>)> {
+    let policy = switch.config().uplink_port_policy().downcast::<DVSNameArrayUplinkPortPolicy>();
+    let names: Vec<&ArcStr> = policy.into_iter().flat_map(|policy| policy.uplink_port_name()).collect();
+    let mut aggregated: BTreeMap<&ArcStr, Option<&ArcStr>> = BTreeMap::new();
+    for group in lacp::groups(switch) {
+        let names: Vec<&ArcStr> = group.uplink_name().iter().collect();
+        aggregated.extend(group.uplink_port_key().iter().zip(names.into_iter().map(Some).cycle()));
+    }
+    let mut uplinks = BTreeMap::new();
+    for member in switch.config().host() {
+        let Some(host) = member.config().host() else { continue };
+        let mut names = names.iter().copied();
+        for key in member.uplink_port_key() {
+            let name = aggregated.get(key).copied().unwrap_or_else(|| names.next());
+            uplinks.insert(key, (host.clone(), name));
+        }
+    }
+    uplinks
 }
 
 /// The ports that meet the criteria, all without any, in the order of the portgroups.
@@ -122,7 +137,7 @@ fn matching(
     criteria: Option<&DistributedVirtualSwitchPortCriteria>,
 ) -> Result<Vec<DistributedVirtualPort>, Fault> {
     let switch = look.this()?;
-    let uplinks = uplink_hosts(switch);
+    let uplinks = uplinks(switch);
     let kept = look.snapshot().object(look.moref()).and_then(|object| object.private::<Ports>());
     let mut found = Vec::new();
     for moref in switch.portgroup() {
@@ -138,10 +153,13 @@ fn matching(
             }
             let mut port = template.clone();
             port.set_key(key);
+            if let Some((_, Some(name))) = uplinks.get(key) {
+                port.config_mut().set_name(*name);
+            }
             if let Some(own) = kept.and_then(|ports| ports.own.get(key)) {
                 configure(&mut port, own, portgroup);
             }
-            connect(&mut port, connectees.get(key), uplinks.get(key));
+            connect(&mut port, connectees.get(key), uplinks.get(key).map(|(host, _)| host));
             if criteria.is_none_or(|criteria| port_matches(&port, criteria)) {
                 found.push(port);
             }

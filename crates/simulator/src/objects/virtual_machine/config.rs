@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use vimsim_types::enums::{SharesLevel, VirtualMachineGuestOsIdentifier};
 use vimsim_types::views::{
-    InvalidVmConfig, NotSupported, OptionValue, ResourceAllocationInfo, VirtualMachine, VirtualMachineConfigInfo,
-    VirtualMachineConfigSpec,
+    InvalidVmConfig, NotSupported, OptionValue, ResourceAllocationInfo, ScheduledHardwareUpgradeInfo, VirtualMachine,
+    VirtualMachineConfigInfo, VirtualMachineConfigSpec,
 };
 use vimsim_types::{DateTime, EnumView, Fault, Object, Value, View};
 
@@ -131,6 +131,7 @@ pub(crate) fn overlay(base: &mut Object, wanted: &Object) {
 
 /// Writes into `config` what `spec` sets, names and devices apart.
 pub(super) fn apply(config: &mut VirtualMachineConfigInfo, spec: &VirtualMachineConfigSpec) {
+    let before = config.scheduled_hardware_upgrade_info().cloned();
     for (from, to) in COMMON.iter() {
         match (spec.as_object().get(*from), config.as_object().get(*to)) {
             (Value::Unset, _) => {}
@@ -140,6 +141,15 @@ pub(super) fn apply(config: &mut VirtualMachineConfigInfo, spec: &VirtualMachine
                 config.as_object_mut().set(*to, new.into());
             }
             (value, _) => config.as_object_mut().set(*to, value.clone()),
+        }
+    }
+    if spec.scheduled_hardware_upgrade_info().is_some() {
+        // How the last upgrade went is the service's to say.
+        let upgrade = config.scheduled_hardware_upgrade_info_mut().as_object_mut();
+        for slot in
+            [ScheduledHardwareUpgradeInfo::SCHEDULED_HARDWARE_UPGRADE_STATUS, ScheduledHardwareUpgradeInfo::FAULT]
+        {
+            upgrade.set(slot, before.as_ref().map_or(Value::Unset, |before| before.as_object().get(slot).clone()));
         }
     }
     if spec.managed_by().is_some_and(|owner| owner.extension_key().is_empty()) {
