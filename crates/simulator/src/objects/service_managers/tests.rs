@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use vimsim_types::views::OptionValue;
 use vimsim_types::{Field, Moref, Object, Ty, Value};
 
 use crate::call::Context;
@@ -20,7 +21,8 @@ fn missing(value: &Value, found: &mut BTreeSet<String>) {
 }
 
 fn check_field(object: &Object, field: &Field, value: &Value, found: &mut BTreeSet<String>) {
-    let is_empty_text = matches!(value, Value::String(text) if text.is_empty());
+    // The value of an option may well be an empty text.
+    let is_empty_text = matches!(value, Value::String(text) if text.is_empty()) && !object.is::<OptionValue>();
     if (value.is_unset() && !field.is_optional()) || (is_empty_text && field.is_optional()) {
         found.insert(format!("{}.{}", object.kind().name(), field.name));
     }
