@@ -3,16 +3,17 @@
 use vimsim::types::method::{
     ApplyStorageDrsRecommendationTask, CancelStorageDrsRecommendation, ConfigureStorageDrsForPodTask,
     CreateLocalDatastore, CreateNasDatastore, CreateStoragePod, DatastoreEnterMaintenanceMode,
-    DatastoreExitMaintenanceModeTask, DestroyDatastore, DestroyTask, FindByInventoryPath, MoveIntoFolderTask,
-    RecommendDatastores, RefreshDatastore, RemoveDatastore, RenameDatastore,
+    DatastoreExitMaintenanceModeTask, DestroyDatastore, DestroyTask, MoveIntoFolderTask, RecommendDatastores,
+    RefreshDatastore, RemoveDatastore, RenameDatastore,
 };
 use vimsim::types::views::{
     AlreadyExists, DuplicateName, HostNasVolumeSpec, InvalidArgument, InvalidName, InvalidState, ManagedObjectNotFound,
-    NotFound, NotSupported, ResourceInUse, SearchIndex, StorageResourceManager,
+    NotFound, NotSupported, ResourceInUse, StorageResourceManager,
 };
 use vimsim::types::{Moref, Value, View};
 use vimsim::{Client, Config, Simulator};
 
+use crate::inventory::{found, morefs};
 use crate::{check_fault, create};
 
 const TIB: i64 = 1 << 40;
@@ -24,16 +25,6 @@ pub(crate) async fn start() -> (Simulator, Client) {
     let simulator = Simulator::start(config).await.unwrap();
     let client = Client::login(&simulator).await.unwrap();
     (simulator, client)
-}
-
-pub(crate) async fn found(client: &Client, path: &str) -> Moref {
-    let request = FindByInventoryPath::with(|request| _ = request.set_inventory_path(path));
-    let index = Moref::of::<SearchIndex>("SearchIndex");
-    client.call(&index, request).await.unwrap().moref().unwrap_or_else(|| panic!("{path} is there"))
-}
-
-async fn morefs(client: &Client, moref: &Moref, path: &str) -> Vec<Moref> {
-    client.property(moref, path).await.unwrap().items().iter().filter_map(Value::moref).collect()
 }
 
 async fn datastore_system(client: &Client, host: &str) -> Moref {

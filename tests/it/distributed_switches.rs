@@ -4,7 +4,7 @@ use vimsim::Client;
 use vimsim::types::enums::SharesLevel;
 use vimsim::types::method::{
     CreateContainerView, CreateDVPortgroupTask, CreateDVSTask, DvsReconfigureVmVnicNetworkResourcePoolTask,
-    FetchDVPorts, FindByInventoryPath, MoveDVPortTask, QueryAvailableDvsSpec, QueryDvsByUuid, ReconfigureDVPortTask,
+    FetchDVPorts, MoveDVPortTask, QueryAvailableDvsSpec, QueryDvsByUuid, ReconfigureDVPortTask,
     ReconfigureDVPortgroupTask, ReconfigureDvsTask, UpdateDVSLacpGroupConfigTask,
 };
 use vimsim::types::views::{
@@ -12,19 +12,14 @@ use vimsim::types::views::{
     DistributedVirtualSwitchHostMemberConfigSpec, DistributedVirtualSwitchHostMemberPnicBacking,
     DistributedVirtualSwitchHostMemberPnicSpec, DistributedVirtualSwitchManager, DvsFault,
     DvsHostInfrastructureTrafficResource, DvsOperationBulkFault, DvsVmVnicResourcePoolConfigSpec, InvalidArgument,
-    InvalidName, NotFound, ResourceInUse, SearchIndex, SharesInfo, VMwareDVSConfigSpec, VMwareDVSPortSetting,
+    InvalidName, NotFound, ResourceInUse, SharesInfo, VMwareDVSConfigSpec, VMwareDVSPortSetting,
     VMwareDVSPortgroupPolicy, VMwareDvsLacpGroupConfig, VMwareDvsLacpGroupSpec, ViewManager,
     VmwareDistributedVirtualSwitchVlanIdSpec,
 };
 use vimsim::types::{Moref, Value, View};
 
+use crate::inventory::found;
 use crate::{check_fault, start};
-
-async fn found(client: &Client, path: &str) -> Moref {
-    let request = FindByInventoryPath::with(|request| _ = request.set_inventory_path(path));
-    let index = Moref::of::<SearchIndex>("SearchIndex");
-    client.call(&index, request).await.unwrap().moref().unwrap_or_else(|| panic!("{path} is there"))
-}
 
 /// A switch as Terraform asks for one.
 async fn new_switch(client: &Client, name: &str) -> Moref {

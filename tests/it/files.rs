@@ -8,14 +8,14 @@ use vimsim::types::enums::{VirtualDeviceConfigSpecFileOperation, VirtualDeviceCo
 use vimsim::types::method::{
     AcquireGenericServiceTicket, CopyDatastoreFileTask, CopyVirtualDiskTask, CreateChildDiskTask,
     CreateVirtualDiskTask, DeleteDatastoreFileTask, DeleteVirtualDiskTask, DestroyTask, ExtendVirtualDiskTask,
-    FindByInventoryPath, InflateVirtualDiskTask, MakeDirectory, MoveDatastoreFileTask, PowerOffVMTask,
-    QueryVirtualDiskGeometry, QueryVirtualDiskInfoTask, QueryVirtualDiskUuid, ReconfigVMTask,
-    SearchDatastoreSubFoldersTask, SearchDatastoreTask, SetVirtualDiskUuid, UnregisterVM,
+    InflateVirtualDiskTask, MakeDirectory, MoveDatastoreFileTask, PowerOffVMTask, QueryVirtualDiskGeometry,
+    QueryVirtualDiskInfoTask, QueryVirtualDiskUuid, ReconfigVMTask, SearchDatastoreSubFoldersTask, SearchDatastoreTask,
+    SetVirtualDiskUuid, UnregisterVM,
 };
 use vimsim::types::views::{
     FileAlreadyExists, FileBackedVirtualDiskSpec, FileFault, FileLocked, FileManager, FileNotFound, FileQueryFlags,
     FolderFileInfo, FolderFileQuery, HostDatastoreBrowserSearchResults, HostDatastoreBrowserSearchSpec,
-    InvalidArgument, InvalidDatastore, InvalidDatastorePath, NoDiskSpace, SearchIndex, SessionManager,
+    InvalidArgument, InvalidDatastore, InvalidDatastorePath, NoDiskSpace, SessionManager,
     SessionManagerGenericServiceTicket, SessionManagerHttpServiceRequestSpec, VirtualDeviceConfigSpec, VirtualDisk,
     VirtualDiskInfo, VirtualDiskManager, VmConfigFileInfo, VmDiskFileInfo, VmDiskFileQuery,
 };
@@ -23,6 +23,7 @@ use vimsim::types::{Moref, Value, View};
 use vimsim::{Client, Config, FileClient, Simulator};
 
 use crate::check_fault;
+use crate::inventory::found;
 
 const QUERY: &str = "?dcPath=DC0&dsName=LocalDS_0";
 
@@ -39,12 +40,6 @@ fn at(path: &str) -> String {
 
 fn on(path: &str) -> String {
     format!("[LocalDS_0] {path}")
-}
-
-async fn found(client: &Client, path: &str) -> Moref {
-    let request = FindByInventoryPath::with(|request| _ = request.set_inventory_path(path));
-    let index = Moref::of::<SearchIndex>("SearchIndex");
-    client.call(&index, request).await.unwrap().moref().unwrap_or_else(|| panic!("{path} is there"))
 }
 
 fn manager() -> Moref {

@@ -2,8 +2,8 @@
 
 use vimsim::types::method::{
     AddPortGroup, AddVirtualNic, CreateDVPortgroupTask, DeselectVnic, DeselectVnicForNicType, DestroyTask,
-    FetchDVPorts, FindByInventoryPath, FindByIp, ReconfigureDvsTask, RemovePortGroup, RemoveVirtualNic, SelectVnic,
-    SelectVnicForNicType, UpdateIpRouteTableConfig, UpdateNetworkConfig, UpdatePhysicalNicLinkSpeed, UpdateVirtualNic,
+    FetchDVPorts, FindByIp, ReconfigureDvsTask, RemovePortGroup, RemoveVirtualNic, SelectVnic, SelectVnicForNicType,
+    UpdateIpRouteTableConfig, UpdateNetworkConfig, UpdatePhysicalNicLinkSpeed, UpdateVirtualNic,
 };
 use vimsim::types::views::{
     AlreadyExists, DVPortgroupConfigSpec, DistributedVirtualPort, DistributedVirtualSwitchHostMemberConfigSpec,
@@ -16,13 +16,8 @@ use vimsim::types::views::{
 use vimsim::types::{Moref, Value, View};
 use vimsim::{Client, Error};
 
+use crate::inventory::found;
 use crate::{check_fault, start};
-
-async fn found(client: &Client, path: &str) -> Moref {
-    let request = FindByInventoryPath::with(|request| _ = request.set_inventory_path(path));
-    let index = Moref::of::<SearchIndex>("SearchIndex");
-    client.call(&index, request).await.unwrap().moref().unwrap_or_else(|| panic!("{path} is there"))
-}
 
 /// A host, its network system and its manager of interfaces.
 struct Host<'a> {

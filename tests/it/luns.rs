@@ -15,7 +15,8 @@ use vimsim::types::views::{
 };
 use vimsim::types::{Moref, Value, View};
 
-use crate::datastores::{found, start};
+use crate::datastores::start;
+use crate::inventory::found;
 use crate::{check_fault, create};
 
 const LOCAL: &str = "mpx.vmhba0:C0:T1:L0";

@@ -2,31 +2,20 @@
 
 use vimsim::types::method::{
     AddDVPortgroupTask, CreateDVPortgroupTask, CreateDVSTask, DVSManagerLookupDvPortGroup, DestroyNetwork, DestroyTask,
-    FetchDVPortKeys, FetchDVPorts, FindByInventoryPath, LookupDvPortGroup, PerformDvsProductSpecOperationTask,
-    QueryAvailableDvsSpec, QueryDvsByUuid, QueryUsedVlanIdInDvs, ReconfigureDVPortgroupTask, ReconfigureDvsTask,
-    RenameTask,
+    FetchDVPortKeys, FetchDVPorts, LookupDvPortGroup, PerformDvsProductSpecOperationTask, QueryAvailableDvsSpec,
+    QueryDvsByUuid, QueryUsedVlanIdInDvs, ReconfigureDVPortgroupTask, ReconfigureDvsTask, RenameTask,
 };
 use vimsim::types::views::{
     AlreadyExists, ConcurrentAccess, DVPortgroupConfigSpec, DVSConfigSpec, DistributedVirtualPort,
     DistributedVirtualSwitchHostMemberConfigSpec, DistributedVirtualSwitchManager,
     DistributedVirtualSwitchPortCriteria, DuplicateName, InvalidArgument, InvalidName, InvalidState, NotFound,
-    NotSupported, ResourceInUse, SearchIndex, VMwareDVSConfigSpec, VMwareDVSPortSetting,
-    VmwareDistributedVirtualSwitchVlanIdSpec,
+    NotSupported, ResourceInUse, VMwareDVSConfigSpec, VMwareDVSPortSetting, VmwareDistributedVirtualSwitchVlanIdSpec,
 };
 use vimsim::types::{Moref, Value, View};
 use vimsim::{Client, Config, Simulator};
 
+use crate::inventory::{found, morefs};
 use crate::{check_fault, start};
-
-async fn found(client: &Client, path: &str) -> Moref {
-    let request = FindByInventoryPath::with(|request| _ = request.set_inventory_path(path));
-    let index = Moref::of::<SearchIndex>("SearchIndex");
-    client.call(&index, request).await.unwrap().moref().unwrap_or_else(|| panic!("{path} is there"))
-}
-
-async fn morefs(client: &Client, moref: &Moref, path: &str) -> Vec<Moref> {
-    client.property(moref, path).await.unwrap().items().iter().filter_map(Value::moref).collect()
-}
 
 async fn text(client: &Client, moref: &Moref, path: &str) -> String {
     client.property(moref, path).await.unwrap().text().unwrap_or_default().to_string()

@@ -1,26 +1,20 @@
 //! Managers with little to do: a host's own users, tenants, registered services; and what is in the way of Fault Tolerance.
 
-use vimsim::Client;
 use vimsim::types::enums::VmFaultToleranceConfigIssueReasonForIssue as Reason;
 use vimsim::types::method::{
-    ChangePassword, CreateUser, FindByInventoryPath, MarkServiceProviderEntities, QueryFaultToleranceCompatibility,
+    ChangePassword, CreateUser, MarkServiceProviderEntities, QueryFaultToleranceCompatibility,
     QueryFaultToleranceCompatibilityEx, QueryLockdownExceptions, QueryServiceList, RemoveUser,
     RetrieveServiceProviderEntities, RetrieveUserGroups, UnmarkServiceProviderEntities, UpdateLockdownExceptions,
     UpdateUser,
 };
 use vimsim::types::views::{
     AlreadyExists, Folder, HostAccountSpec, InvalidArgument, InvalidLogin, LocalizedMethodFault, ManagedObjectNotFound,
-    SearchIndex, ServiceInstance, UserNotFound, UserSearchResult, VmFaultToleranceConfigIssue,
+    ServiceInstance, UserNotFound, UserSearchResult, VmFaultToleranceConfigIssue,
 };
 use vimsim::types::{EnumView, Moref, Value, View};
 
+use crate::inventory::found;
 use crate::{check_fault, start};
-
-async fn found(client: &Client, path: &str) -> Moref {
-    let request = FindByInventoryPath::with(|request| _ = request.set_inventory_path(path));
-    let index = Moref::of::<SearchIndex>("SearchIndex");
-    client.call(&index, request).await.unwrap().moref().unwrap_or_else(|| panic!("{path} is there"))
-}
 
 fn account(id: &str, password: &str) -> HostAccountSpec {
     HostAccountSpec::with(|spec| {
