@@ -19,6 +19,7 @@ mod first_class_disks;
 mod host_interfaces;
 mod hostile;
 mod inventory;
+mod json_rpc;
 mod load;
 mod luns;
 mod machine_files;

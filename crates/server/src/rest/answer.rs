@@ -110,6 +110,22 @@ impl RestError {
     }
 }
 
+impl RestError {
+    /// Its name below `com.vmware.vapi.std.errors`.
+    pub(super) fn name(&self) -> &'static str {
+        self.kind.facts().0
+    }
+
+    /// The identifier of its message.
+    pub(super) fn id(&self) -> &'static str {
+        self.id
+    }
+
+    pub(super) fn into_message(self) -> String {
+        self.message
+    }
+}
+
 impl From<Fault> for RestError {
     fn from(fault: Fault) -> Self {
         let is = |kinds: &[bool]| kinds.contains(&true);
@@ -156,9 +172,14 @@ impl IntoResponse for RestError {
     }
 }
 
+/// What a handler answered; `None` if no handler did.
+pub(super) fn outcome(response: &mut Response) -> Option<Result<Answer, RestError>> {
+    response.extensions_mut().remove().map(|Outcome(outcome)| outcome)
+}
+
 /// Writes what a handler answered, as the path it was called by wants it.
 pub(super) async fn render(State(style): State<Style>, mut response: Response) -> Response {
-    let Some(Outcome(outcome)) = response.extensions_mut().remove() else { return response };
+    let Some(outcome) = outcome(&mut response) else { return response };
     let (status, body) = match outcome {
         Ok(Answer::File(name, bytes)) => {
             let disposition = HeaderValue::from_str(&format!("attachment; filename={name}"));

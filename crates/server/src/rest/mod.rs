@@ -71,7 +71,7 @@ impl Style {
 pub(crate) fn routes(service: &Arc<Service>, secure_cookies: bool) -> Router {
     let old = Router::new().route("/com/vmware/cis/session", session::routes());
     let old = library::data_routes(certificate_authority::routes(cluster_modules::routes(old)));
-    let new = Router::new().route("/", json_rpc::routes()).route("/session", session::routes());
+    let new = Router::new().route("/session", session::routes());
     [(Style::Rest, old), (Style::Api, new)].into_iter().fold(Router::new(), |all, (style, routes)| {
         let routes = [
             "/appliance/{*path}",
@@ -84,12 +84,15 @@ pub(crate) fn routes(service: &Arc<Service>, secure_cookies: bool) -> Router {
         ]
         .into_iter()
         .fold(routes, |routes, path| routes.route(path, any(call::dispatch)));
-        let routes = tagging::routes(routes, style)
+        let rest = Rest { service: service.clone(), style, secure_cookies };
+        let mut routes = tagging::routes(routes, style)
             .fallback(not_found)
             .method_not_allowed_fallback(method_not_allowed)
-            .layer(middleware::map_response_with_state(style, render))
-            .with_state(Rest { service: service.clone(), style, secure_cookies });
-        all.nest(style.prefix(), routes)
+            .with_state(rest.clone());
+        if style == Style::Api {
+            routes = routes.clone().route("/", json_rpc::routes(rest, routes));
+        }
+        all.nest(style.prefix(), routes.layer(middleware::map_response_with_state(style, render)))
     })
 }
 

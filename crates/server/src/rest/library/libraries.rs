@@ -253,8 +253,37 @@ pub(super) async fn publish(call: &Call, id: &str, item: &str) -> Result<()> {
 
 /// The subscriptions to a library.
 pub(super) fn subscriptions(call: &Call) -> Result {
+    list_subscriptions(call, call.parameters.get("library").map_or("", String::as_str))
+}
+
+/// The subscriptions to a library, as the newer paths say it: by method.
+pub(super) fn subscriptions_of(call: &Call, id: &str) -> Result {
+    match call.method.as_str() {
+        "GET" => list_subscriptions(call, id),
+        "POST" => change_subscription(call, id, "", "create"),
+        _ => Err(call.unknown()),
+    }
+}
+
+/// A subscription to a library, as the newer paths say it: by method.
+pub(super) fn subscription_of(call: &Call, id: &str, subscription: &str) -> Result {
+    match call.method.as_str() {
+        "GET" => change_subscription(call, id, subscription, "get"),
+        "DELETE" => change_subscription(call, id, subscription, "delete"),
+        "PATCH" => change_subscription(call, id, subscription, "update"),
+        _ => Err(call.unknown()),
+    }
+}
+
+/// A subscription to a library: `create`, `get` and `delete`.
+pub(super) fn subscription(call: &Call, id: &str) -> Result {
+    let subscription = call.text("/subscription").unwrap_or_default();
+    change_subscription(call, id, subscription, call.action().unwrap_or("create"))
+}
+
+fn list_subscriptions(call: &Call, id: &str) -> Result {
     let kept = call.kept();
-    let library = kept.libraries.library(call.parameters.get("library").map_or("", String::as_str))?;
+    let library = kept.libraries.library(id)?;
     let one = |(id, subscriber): (&String, &Value)| {
         json!({
             "subscription": id,
@@ -266,23 +295,35 @@ pub(super) fn subscriptions(call: &Call) -> Result {
     Ok(Answer::Value(library.subscribers.iter().map(one).collect()))
 }
 
-/// A subscription to a library: `create`, `get` and `delete`.
-pub(super) fn subscription(call: &Call, id: &str) -> Result {
-    let subscription = call.text("/subscription").unwrap_or_default();
-    match call.action() {
-        Some("get") => {
+fn change_subscription(call: &Call, id: &str, subscription: &str, action: &str) -> Result {
+    match action {
+        "get" => {
             let kept = call.kept();
             let found = kept.libraries.library(id)?.subscribers.get(subscription).cloned();
             found.map(Answer::Value).ok_or_else(|| not_found("subscription", subscription))
         }
-        Some("delete") => {
+        "delete" => {
             call.may(None, "ContentLibrary.DeleteSubscription")?;
             call.change_libraries(|libraries| {
                 libraries.library_mut(id)?.subscribers.remove(subscription);
                 Ok(Answer::Nothing)
             })
         }
-        None | Some("create") => {
+        "update" => {
+            call.may(None, "ContentLibrary.UpdateSubscription")?;
+            let wanted = spec(call, "spec");
+            call.change_libraries(|libraries| {
+                let subscriber = libraries.library_mut(id)?.subscribers.get_mut(subscription);
+                let subscriber = subscriber.ok_or_else(|| not_found("subscription", subscription))?;
+                for field in ["subscribed_library_placement", "subscribed_library_vcenter"] {
+                    if !wanted[field].is_null() {
+                        subscriber[field] = wanted[field].clone();
+                    }
+                }
+                Ok(Answer::Nothing)
+            })
+        }
+        "create" => {
             call.may(None, "ContentLibrary.AddSubscription")?;
             let wanted = &spec(call, "spec")["subscribed_library"];
             let target = wanted["subscribed_library"].as_str().unwrap_or_default();
@@ -314,7 +355,8 @@ pub(super) fn usages(call: &Call, id: &str) -> Result {
         }
         "POST" => {
             call.may(None, UPDATE_LOCAL)?;
-            let urn = call.required("/resource_urn")?;
+            let urn = spec(call, "spec")["resource_urn"].as_str().filter(|urn| !urn.is_empty());
+            let urn = urn.ok_or_else(|| RestError::invalid(&"resource_urn is missing"))?;
             call.change_libraries(|libraries| {
                 let usage = libraries.new_id();
                 let info = json!({ "usage": usage, "resource_urn": urn, "addition_time": call.time() });

@@ -212,9 +212,20 @@ pub(super) async fn answer(call: &Call, rest: &[&str]) -> Result {
             transfers::one(call, rest[2] == "update-session", bare(id))
         }
         ["library", "item", "updatesession" | "downloadsession", "file"] => transfers::files(call),
-        ["library", "item", "updatesession", "file", id] => transfers::update_file(call, bare(id)).await,
+        ["library", "item", "updatesession", "file", id] => {
+            transfers::update_file(call, bare(id), call.action(), call.text("/file_name").unwrap_or_default()).await
+        }
         ["library", "item", "downloadsession", "file", id] => transfers::download_file(call, bare(id)),
+        ["library", "item", "update-session" | "download-session", id, "file", ref name @ ..] if name.len() < 2 => {
+            transfers::file(call, rest[2] == "update-session", id, name.first().copied()).await
+        }
+        ["library", "item", id, "file" | "storage"] => {
+            let name = call.parameters.get("name").or(call.parameters.get("file_name"));
+            items::files(call, rest[3] == "storage", id, name.map(String::as_str))
+        }
         ["library", "item" | "subscribed-item", id] => items::one(call, bare(id)).await,
+        ["library", id, "subscriptions"] => libraries::subscriptions_of(call, id),
+        ["library", id, "subscriptions", subscription] => libraries::subscription_of(call, id, subscription),
         ["library", id, "usages"] => libraries::usages(call, id),
         ["library", id, "usages", usage] => libraries::usage(call, id, usage),
         ["library" | "local-library" | "subscribed-library", id] => libraries::one(call, bare(id)).await,

@@ -189,12 +189,30 @@ fn one_file<'a>(transfer: &'a Transfer, name: &str) -> Result<&'a Travelling> {
     transfer.files.get(name).ok_or_else(|| not_found("file", name))
 }
 
+/// The files of a session, or the one of a name, as the newer paths say it: by method.
+pub(super) async fn file(call: &Call, is_update: bool, id: &str, name: Option<&str>) -> Result {
+    let asked = call.parameters.get("file_name").map(String::as_str);
+    match (call.method.as_str(), name.or(asked), call.action()) {
+        ("GET", None, None) => {
+            let kept = call.kept();
+            Ok(Answer::Value(kept.libraries.transfer(id)?.files.values().map(|file| file.info.clone()).collect()))
+        }
+        ("GET", Some(name), None) => {
+            Ok(Answer::Value(one_file(call.kept().libraries.transfer(id)?, name)?.info.clone()))
+        }
+        ("POST", None, None) if is_update => update_file(call, id, Some("add"), "").await,
+        ("POST", None, Some("validate")) if is_update => update_file(call, id, Some("validate"), "").await,
+        ("DELETE", Some(name), None) if is_update => update_file(call, id, Some("remove"), name).await,
+        ("POST", None, Some("prepare")) if !is_update => download_file(call, id),
+        _ => Err(call.unknown()),
+    }
+}
+
 /// A file of an update session: `add`, `get`, `remove`, and `validate` of all.
-pub(super) async fn update_file(call: &Call, id: &str) -> Result {
+pub(super) async fn update_file(call: &Call, id: &str, action: Option<&str>, name: &str) -> Result {
     let kept = call.kept();
     let transfer = kept.libraries.transfer(id)?;
-    let name = call.text("/file_name").unwrap_or_default();
-    match call.action() {
+    match action {
         Some("add") => add(call, id),
         Some("get") => Ok(Answer::Value(one_file(transfer, name)?.info.clone())),
         Some("remove") => {
