@@ -36,18 +36,17 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 # The services, by the beginnings of their names below `com.vmware`; `=` before a name: this one alone.
 SERVICES = [
-    "appliance.access.", "=appliance.shutdown", "=appliance.system.version", "=appliance.health.system",
-    "cis.tagging.", "=cis.tasks", "=content.configuration", "=content.library", "=content.library.item",
+    "appliance.access.", "=appliance.shutdown", "cis.tagging.", "=cis.tasks", "=content.library", "=content.library.item",
     "content.library.item.download", "=content.library.item.file", "=content.library.item.storage",
     "content.library.item.update", "=content.library.subscribed_item", "=content.library.subscriptions",
     "=content.library.usages", "=content.local_library", "=content.security_policies", "=content.subscribed_library",
-    "=content.trusted_certificates", "=content.type", "=esx.settings.clusters.enablement.software",
+    "=content.trusted_certificates", "=esx.settings.clusters.enablement.software",
     "=esx.settings.clusters.software", "=esx.settings.clusters.software.drafts",
     "=esx.settings.clusters.software.drafts.software.base_image",
     "=esx.settings.clusters.software.drafts.software.components", "=esx.settings.depot_content.base_images",
     "esx.settings.depots.offline", "=vcenter.VM", "=vcenter.cluster", "=vcenter.consumption_domains.zones",
     "=vcenter.consumption_domains.zones.cluster.associations", "=vcenter.crypto_manager.kms.providers",
-    "=vcenter.datacenter", "=vcenter.datastore", "=vcenter.datastore.default_policy", "=vcenter.folder",
+    "=vcenter.datacenter", "=vcenter.datastore", "=vcenter.folder",
     "=vcenter.host", "=vcenter.namespace_management.clusters",
     "=vcenter.namespace_management.distributed_switch_compatibility",
     "=vcenter.namespace_management.edge_cluster_compatibility", "=vcenter.namespace_management.supervisor_services",
@@ -58,7 +57,7 @@ SERVICES = [
     "vcenter.vm.guest.networking", "=vcenter.vm.guest.power", "=vcenter.vm.hardware", "vcenter.vm.hardware.adapter.",
     "=vcenter.vm.hardware.boot", "=vcenter.vm.hardware.boot.device", "=vcenter.vm.hardware.cdrom",
     "=vcenter.vm.hardware.cpu", "=vcenter.vm.hardware.disk", "=vcenter.vm.hardware.ethernet",
-    "=vcenter.vm.hardware.memory", "=vcenter.vm.library_item", "=vcenter.vm.power", "=vcenter.vm.tools",
+    "=vcenter.vm.hardware.memory", "=vcenter.vm.power", "=vcenter.vm.tools",
     "=vcenter.vm_template.library_items", "=vcenter.vm_template.library_items.check_outs",
 ]
 

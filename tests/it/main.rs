@@ -30,6 +30,7 @@ mod placement;
 mod property_collector;
 mod rest;
 mod rest_library;
+mod rest_machines;
 mod rest_services;
 mod scheduled_tasks;
 mod search;

@@ -8,8 +8,10 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use vimsim_types::views::{
-    AlreadyExists, DuplicateName, InvalidArgument, InvalidLogin, InvalidRequest, InvalidState, ManagedObjectNotFound,
-    NoPermission, NotAuthenticated, NotFound, NotSupported, ResourceInUse,
+    AlreadyExists, CpuHotPlugNotSupported, DuplicateName, FileAlreadyExists, FileNotFound, InaccessibleDatastore,
+    InsufficientResourcesFault, InvalidArgument, InvalidDatastorePath, InvalidLogin, InvalidName, InvalidRequest,
+    InvalidState, ManagedObjectNotFound, MemoryHotPlugNotSupported, NoPermission, NotAuthenticated, NotFound,
+    NotSupported, ResourceInUse, TaskInProgress, ToolsUnavailable, VmConfigFault,
 };
 use vimsim_types::{Fault, View};
 
@@ -32,14 +34,18 @@ pub(super) enum Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ErrorKind {
     AlreadyExists,
+    AlreadyInDesiredState,
     Internal,
     InvalidArgument,
     InvalidElementType,
     MethodNotAllowed,
     NotAllowedInCurrentState,
     NotFound,
+    ResourceBusy,
+    ResourceInaccessible,
     ResourceInUse,
     ServiceUnavailable,
+    UnableToAllocateResource,
     Unauthenticated,
     Unauthorized,
     Unsupported,
@@ -50,14 +56,18 @@ impl ErrorKind {
     fn facts(self) -> (&'static str, StatusCode) {
         match self {
             Self::AlreadyExists => ("already_exists", StatusCode::BAD_REQUEST),
+            Self::AlreadyInDesiredState => ("already_in_desired_state", StatusCode::BAD_REQUEST),
             Self::Internal => ("internal_server_error", StatusCode::INTERNAL_SERVER_ERROR),
             Self::InvalidArgument => ("invalid_argument", StatusCode::BAD_REQUEST),
             Self::InvalidElementType => ("invalid_element_type", StatusCode::BAD_REQUEST),
             Self::MethodNotAllowed => ("operation_not_found", StatusCode::METHOD_NOT_ALLOWED),
             Self::NotAllowedInCurrentState => ("not_allowed_in_current_state", StatusCode::BAD_REQUEST),
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
+            Self::ResourceBusy => ("resource_busy", StatusCode::BAD_REQUEST),
+            Self::ResourceInaccessible => ("resource_inaccessible", StatusCode::BAD_REQUEST),
             Self::ResourceInUse => ("resource_in_use", StatusCode::BAD_REQUEST),
             Self::ServiceUnavailable => ("service_unavailable", StatusCode::SERVICE_UNAVAILABLE),
+            Self::UnableToAllocateResource => ("unable_to_allocate_resource", StatusCode::BAD_REQUEST),
             Self::Unauthenticated => ("unauthenticated", StatusCode::UNAUTHORIZED),
             Self::Unauthorized => ("unauthorized", StatusCode::FORBIDDEN),
             Self::Unsupported => ("unsupported", StatusCode::BAD_REQUEST),
@@ -131,9 +141,9 @@ impl From<Fault> for RestError {
         let is = |kinds: &[bool]| kinds.contains(&true);
         let kind = if is(&[fault.is::<InvalidLogin>(), fault.is::<NotAuthenticated>()]) {
             ErrorKind::Unauthenticated
-        } else if is(&[fault.is::<NotFound>(), fault.is::<ManagedObjectNotFound>()]) {
+        } else if is(&[fault.is::<NotFound>(), fault.is::<ManagedObjectNotFound>(), fault.is::<FileNotFound>()]) {
             ErrorKind::NotFound
-        } else if is(&[fault.is::<AlreadyExists>(), fault.is::<DuplicateName>()]) {
+        } else if is(&[fault.is::<AlreadyExists>(), fault.is::<DuplicateName>(), fault.is::<FileAlreadyExists>()]) {
             ErrorKind::AlreadyExists
         } else if fault.is::<NoPermission>() {
             ErrorKind::Unauthorized
@@ -141,9 +151,27 @@ impl From<Fault> for RestError {
             ErrorKind::Unsupported
         } else if fault.is::<ResourceInUse>() {
             ErrorKind::ResourceInUse
-        } else if fault.is::<InvalidState>() {
+        } else if fault.is::<TaskInProgress>() {
+            ErrorKind::ResourceBusy
+        } else if fault.is::<ToolsUnavailable>() {
+            ErrorKind::ServiceUnavailable
+        } else if fault.is::<InaccessibleDatastore>() {
+            ErrorKind::ResourceInaccessible
+        } else if fault.is::<InsufficientResourcesFault>() {
+            ErrorKind::UnableToAllocateResource
+        } else if is(&[
+            fault.is::<InvalidState>(),
+            fault.is::<CpuHotPlugNotSupported>(),
+            fault.is::<MemoryHotPlugNotSupported>(),
+        ]) {
             ErrorKind::NotAllowedInCurrentState
-        } else if is(&[fault.is::<InvalidArgument>(), fault.is::<InvalidRequest>()]) {
+        } else if is(&[
+            fault.is::<InvalidArgument>(),
+            fault.is::<InvalidRequest>(),
+            fault.is::<InvalidName>(),
+            fault.is::<InvalidDatastorePath>(),
+            fault.is::<VmConfigFault>(),
+        ]) {
             ErrorKind::InvalidArgument
         } else {
             ErrorKind::Internal

@@ -101,8 +101,7 @@ async fn import_spec(
         None => usual_datastore(call, pool).ok_or_else(|| Failure::Ours("there is no datastore".into()))?,
     };
     let mut networks = Vec::new();
-    for mapping in wanted["network_mappings"].as_array().into_iter().flatten() {
-        let (key, id) = (mapping["key"].as_str().unwrap_or_default(), mapping["value"].as_str().unwrap_or_default());
+    for (key, id) in pairs(&wanted["network_mappings"]) {
         let network = snapshot.object_by_value(id).map(|object| object.moref().clone());
         let network = network.filter(|network| network.is::<Network>());
         let network = network.ok_or_else(|| RestError::invalid(&format!("there is no network '{id}'")))?;
@@ -131,6 +130,17 @@ async fn import_spec(
     match made.error().first() {
         Some(error) => Err(Failure::Ours(error.localized_message().cloned().unwrap_or_default().to_string())),
         None => Ok(made),
+    }
+}
+
+/// A map from text to text, which is a list of pairs in the older paths.
+fn pairs(map: &Value) -> Vec<(&str, &str)> {
+    match map {
+        Value::Object(map) => map.iter().filter_map(|(key, value)| Some((key.as_str(), value.as_str()?))).collect(),
+        Value::Array(pairs) => {
+            pairs.iter().filter_map(|pair| Some((pair["key"].as_str()?, pair["value"].as_str()?))).collect()
+        }
+        _ => Vec::new(),
     }
 }
 

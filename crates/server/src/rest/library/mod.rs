@@ -24,7 +24,7 @@ use super::{Answer, ErrorKind, RestError, Result};
 
 pub(super) use data::routes as data_routes;
 pub(super) use deploy::answer as ovf;
-pub(super) use templates::answer as templates;
+pub(super) use templates::{answer as templates, copy};
 
 /// A file of an item.
 #[derive(Clone)]

@@ -75,7 +75,7 @@ fn info(call: &Call, id: &str) -> Result {
     Ok(Answer::Value(json!({
         "cpu": { "count": hardware.num_cpu(), "cores_per_socket": hardware.num_cores_per_socket() },
         "memory": { "size_mib": hardware.memory_mb() },
-        "guest_OS": crate::rest::inventory::guest_os(config.guest_id()),
+        "guest_OS": crate::rest::machines::guest_os(config.guest_id()),
         "disks": disks,
         "nics": nics,
         "vm_home_storage": { "datastore": storage },
@@ -114,7 +114,7 @@ fn check_in(call: &Call, id: &str, machine: &str) -> Result {
 }
 
 /// Copies a machine to where a placement says.
-pub(super) async fn copy(
+pub(in crate::rest) async fn copy(
     call: &Call,
     source: &Moref,
     name: &str,
