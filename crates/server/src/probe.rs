@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// A service that takes longer is not well.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -35,6 +36,11 @@ async fn ask(address: &str, tls: bool) -> io::Result<String> {
     if !tls {
         return exchange(stream, address).await;
     }
+    exchange(secured(stream).await?, address).await
+}
+
+/// TLS over a connection, with whoever is there.
+pub(crate) async fn secured(stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
     let provider = Arc::new(ring::default_provider());
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -43,8 +49,7 @@ async fn ask(address: &str, tls: bool) -> io::Result<String> {
         .with_custom_certificate_verifier(Arc::new(AnyServerCertificate(provider)))
         .with_no_client_auth();
     let name = ServerName::from(stream.peer_addr()?.ip());
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
-    exchange(stream, address).await
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
 async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, address: &str) -> io::Result<String> {

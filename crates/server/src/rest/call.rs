@@ -89,7 +89,7 @@ fn nothing_at(uri: &Uri) -> RestError {
 }
 
 /// A piece of a path, without its `%` escapes.
-fn decode(piece: &str) -> String {
+pub(super) fn decode(piece: &str) -> String {
     let mut bytes = Vec::with_capacity(piece.len());
     let mut rest = piece.as_bytes();
     while let Some((first, after)) = rest.split_first() {

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use serde_json::json;
-use vimsim_simulator::{Download, Service, Upload};
+use vimsim_simulator::{Download, Service};
 
 use super::{ItemFile, Libraries, folder, is_file_name};
 use crate::files::answer as files;
@@ -55,7 +55,8 @@ async fn receive(rest: &Rest, id: &str, name: &str, body: Body) -> Response {
         Err(response) => return response,
     };
     let (service, id, name) = (rest.service.clone(), id.to_string(), name.to_string());
-    let kept = tokio::task::spawn_blocking(move || keep(&service, &id, &name, upload)).await;
+    let bytes = service.arrived(upload, &name);
+    let kept = tokio::task::spawn_blocking(move || keep(&service, &id, &name, &bytes)).await;
     match kept {
         Ok(Ok(())) => StatusCode::OK.into_response(),
         Ok(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
@@ -64,13 +65,12 @@ async fn receive(rest: &Rest, id: &str, name: &str, body: Body) -> Response {
 }
 
 /// Keeps a file that has arrived, unpacked if it is an archive, and puts it on the library's datastore.
-fn keep(service: &Arc<Service>, id: &str, name: &str, upload: Upload) -> Result<(), String> {
-    let bytes = service.arrived(upload, name);
+pub(super) fn keep(service: &Arc<Service>, id: &str, name: &str, bytes: &Download) -> Result<(), String> {
     let kept = service.kept::<Kept>();
     let session = kept.libraries.transfers.get(id).ok_or("there is no such session")?;
     let wanted = &session.files.get(name).ok_or("there is no such file")?.info["checksum_info"];
-    let arrived = checked(&bytes, wanted).and_then(|()| match name.to_ascii_lowercase().ends_with(".ova") {
-        true => unpack(service, &bytes),
+    let arrived = checked(bytes, wanted).and_then(|()| match name.to_ascii_lowercase().ends_with(".ova") {
+        true => unpack(service, bytes),
         false => Ok(vec![ItemFile { name: name.into(), bytes: bytes.clone(), cached: true }]),
     });
     if let Ok(arrived) = &arrived {

@@ -14,7 +14,10 @@ pub(super) fn all(call: &Call) -> Result {
     match (call.method.as_str(), call.action()) {
         ("GET", None) => {
             let kept = call.kept();
-            let library = call.parameters.get("library_id").map_or("", String::as_str);
+            let named = call.parameters.get("library_id").filter(|id| !id.is_empty());
+            // Ansible's vmware_rest asks so.
+            let named = named.or_else(|| call.parameters.get("library_id?library_id"));
+            let library = named.map_or("", String::as_str);
             kept.libraries.library(library)?;
             Ok(ids(kept.libraries.items_of(library).map(|(id, _)| id)))
         }

@@ -75,6 +75,10 @@ fn create(call: &Call, kind: &str) -> Result {
     ] {
         info[key] = value;
     }
+    if kind == "LOCAL" && info["publish_info"].is_null() {
+        info["publish_info"] =
+            json!({ "published": false, "authentication_method": "NONE", "persist_json_enabled": false });
+    }
     let id = call.change_libraries(|libraries| {
         let id = libraries.new_id();
         info["id"] = json!(id);

@@ -9,6 +9,7 @@ mod deploy;
 mod items;
 mod libraries;
 mod policies;
+mod pull;
 mod templates;
 mod transfers;
 

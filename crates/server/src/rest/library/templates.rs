@@ -134,6 +134,8 @@ pub(in crate::rest) async fn copy(
     };
     let host = given("host").map(|id| call.object::<HostSystem>(id)).transpose()?;
     let snapshot = call.service().snapshot();
+    let above_host = || snapshot.view::<ManagedEntity>(host.as_ref()?)?.parent();
+    let pool = pool.or_else(|| snapshot.view::<ComputeResource>(&above_host()?)?.resource_pool());
     let above = || snapshot.view::<ManagedEntity>(source).and_then(|machine| machine.parent());
     let folder = given("folder").map(|id| call.object::<Folder>(id)).transpose()?.or_else(above);
     let folder = folder.ok_or_else(|| RestError::invalid(&"placement must name a folder"))?;

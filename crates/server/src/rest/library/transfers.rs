@@ -213,7 +213,7 @@ pub(super) async fn update_file(call: &Call, id: &str, action: Option<&str>, nam
     let kept = call.kept();
     let transfer = kept.libraries.transfer(id)?;
     match action {
-        Some("add") => add(call, id),
+        Some("add") => add(call, id).await,
         Some("get") => Ok(Answer::Value(one_file(transfer, name)?.info.clone())),
         Some("remove") => {
             // Fidelity: an internal error, as in vcsim, which govc's tests compare with.
@@ -253,32 +253,45 @@ fn missing(transfer: &Transfer, item: &super::Item) -> Vec<String> {
     missing
 }
 
-/// Announces a file that a client is to send.
-fn add(call: &Call, id: &str) -> Result {
+/// Announces a file that a client is to send, or fetches it from where the client says.
+async fn add(call: &Call, id: &str) -> Result {
     let wanted = spec(call, "file_spec");
     let name = wanted["name"].as_str().unwrap_or_default();
     if !is_file_name(name) {
         return Err(RestError::invalid(&format!("'{name}' cannot be the name of a file")));
     }
-    // Fidelity: vCenter can fetch files itself, too. We reach nothing from here.
-    if wanted["source_type"] != "PUSH" {
-        let message = "files are only taken, not fetched: source_type must be PUSH";
-        return Err(RestError::new(ErrorKind::Unsupported, "com.vmware.vdcs.cls-main.unsupported", message));
-    }
+    let source = match wanted["source_type"].as_str() {
+        Some("PUSH") => None,
+        Some("PULL") => {
+            let source = wanted["source_endpoint"]["uri"].as_str().filter(|uri| !uri.is_empty());
+            Some(source.ok_or_else(|| RestError::invalid(&"source_endpoint.uri is missing"))?)
+        }
+        _ => return Err(RestError::invalid(&"source_type must be PUSH or PULL")),
+    };
     let algorithm = wanted["checksum_info"]["algorithm"].as_str().unwrap_or("SHA1");
     if wanted["checksum_info"]["checksum"].is_string() && !["SHA1", "SHA256"].contains(&algorithm) {
         return Err(RestError::invalid(&format!("checksums are not made by {algorithm}")));
     }
     let mut info = wanted.clone();
-    info["status"] = json!("WAITING_FOR_TRANSFER");
     info["bytes_transferred"] = json!(0);
-    info["upload_endpoint"] = json!({ "uri": call.data_url(id, name) });
+    if source.is_some() {
+        info["status"] = json!("TRANSFERRING");
+    } else {
+        info["status"] = json!("WAITING_FOR_TRANSFER");
+        info["upload_endpoint"] = json!({ "uri": call.data_url(id, name) });
+    }
     call.change_libraries(|libraries| {
         let transfer = libraries.transfer_mut(id)?;
         expect_active(transfer)?;
         transfer.files.insert(name.into(), Travelling { info: info.clone(), arrived: Vec::new() });
-        Ok(Answer::Value(info))
-    })
+        Ok(())
+    })?;
+    if let Some(source) = source {
+        // Fidelity: vCenter answers at once, and fetches then.
+        super::pull::pull(call, id, name, source).await;
+        info = one_file(call.kept().libraries.transfer(id)?, name)?.info.clone();
+    }
+    Ok(Answer::Value(info))
 }
 
 /// A file of a download session: `prepare` and `get`.
