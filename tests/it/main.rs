@@ -20,6 +20,7 @@ mod host_interfaces;
 mod hostile;
 mod inventory;
 mod json_rpc;
+mod iscsi;
 mod load;
 mod luns;
 mod machine_files;

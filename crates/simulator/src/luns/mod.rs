@@ -9,6 +9,10 @@
 // datacenter see that the LUN is in use, and do not mount it.
 
 mod datastore_system;
+mod devices;
+mod iscsi;
+mod iscsi_adapter;
+mod multipath;
 mod partitions;
 mod storage_system;
 mod volume;

@@ -11,17 +11,20 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Fault, Moref, View};
 
-use super::{Lun, VMFS, at, by_uuid, is_on, named, not_found, partitions, refused, volume, volumes};
+use super::{
+    Lun, VMFS, at, by_uuid, devices, is_on, iscsi, multipath, named, not_found, partitions, refused, volume, volumes,
+};
 use crate::call::{Call, not_found as gone};
 use crate::kind::Kind;
 use crate::objects::host_datastore_system::{expect_new, place};
 use crate::objects::{host_managers, managed_entity};
 
-type System<'a> = Call<'a, HostStorageSystem>;
+pub(super) type System<'a> = Call<'a, HostStorageSystem>;
 
 /// Adds the methods.
 pub(crate) fn add(kind: Kind<HostStorageSystem>) -> Kind<HostStorageSystem> {
-    kind.write(retrieve_partitions)
+    let kind = kind
+        .write(retrieve_partitions)
         .write(compute_partitions)
         .write(compute_resize)
         .write(update_partitions)
@@ -31,13 +34,14 @@ pub(crate) fn add(kind: Kind<HostStorageSystem>) -> Kind<HostStorageSystem> {
         .write(attach)
         .write(detach)
         .write(query_unresolved)
-        .write(query_config_option)
+        .write(query_config_option);
+    multipath::add(devices::add(iscsi::add(kind)))
 }
 
 /// The host whose storage system this is.
 ///
 /// - `HostNotConnected`.
-fn connected(call: &System<'_>) -> Result<Moref, Fault> {
+pub(super) fn connected(call: &System<'_>) -> Result<Moref, Fault> {
     let this = call.moref();
     let host = host_managers::host_of(call, &this).ok_or_else(|| gone(&this))?;
     host_managers::expect_connected(call.get::<HostSystem>(&host)?)?;
@@ -172,7 +176,7 @@ fn format_vmfs(call: &mut System<'_>, request: FormatVmfs) -> Result<HostVmfsVol
 }
 
 /// The datastore of the host that is the volume.
-fn datastore_of(call: &System<'_>, host: &Moref, uuid: &str) -> Option<Moref> {
+pub(super) fn datastore_of(call: &System<'_>, host: &Moref, uuid: &str) -> Option<Moref> {
     let is_it = |moref: &Moref| {
         let volume = call.view::<Datastore>(moref).and_then(volume::of);
         volume.is_some_and(|volume| *volume.uuid() == uuid)
@@ -195,7 +199,7 @@ fn unmount(call: &mut System<'_>, request: UnmountVmfsVolume) -> Result<(), Faul
     set_mounted(call, request.vmfs_uuid(), false)
 }
 
-fn set_mounted(call: &mut System<'_>, uuid: &str, is_mounted: bool) -> Result<(), Fault> {
+pub(super) fn set_mounted(call: &mut System<'_>, uuid: &str, is_mounted: bool) -> Result<(), Fault> {
     let host = connected(call)?;
     let config = call.get::<HostSystem>(&host)?.config().and_then(|config| config.file_system_volume());
     let mut mounts = config.into_iter().flat_map(|config| config.mount_info());
@@ -248,7 +252,7 @@ fn detach(call: &mut System<'_>, request: DetachScsiLun) -> Result<(), Fault> {
     set_attached(call, request.lun_uuid(), false)
 }
 
-fn set_attached(call: &mut System<'_>, uuid: &str, is_attached: bool) -> Result<(), Fault> {
+pub(super) fn set_attached(call: &mut System<'_>, uuid: &str, is_attached: bool) -> Result<(), Fault> {
     let host = connected(call)?;
     let lun = by_uuid(call, &host, uuid)?;
     let name = lun.name();

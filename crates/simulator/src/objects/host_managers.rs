@@ -4,6 +4,7 @@
 //! The one exception is the advanced options, which [`OptionManager`] keeps, as it does those of the service; there the
 //! host's `config.option` follows ([`derive_options`]).
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
@@ -97,6 +98,8 @@ struct Beside {
     accounts: Accounts,
     /// The users that lockdown mode does not concern.
     exceptions: Arc<[ArcStr]>,
+    /// What only managers of this type keep.
+    kept: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// Says which host a manager belongs to.
@@ -147,6 +150,17 @@ pub(crate) fn set_exceptions<T>(call: &mut Call<'_, T>, users: Vec<ArcStr>) -> R
 pub(crate) fn exceptions(snapshot: &Snapshot, manager: &Moref) -> Arc<[ArcStr]> {
     let kept = snapshot.object(manager).and_then(|object| object.private::<Beside>());
     kept.map(|kept| kept.exceptions.clone()).unwrap_or_default()
+}
+
+/// Keeps something that only managers of this type do.
+pub(crate) fn keep<T, K: Any + Send + Sync>(call: &mut Call<'_, T>, manager: &Moref, what: K) -> Result<(), Fault> {
+    call.private::<Beside>(manager)?.kept = Some(Arc::new(what));
+    Ok(())
+}
+
+/// What a manager keeps with [`keep`].
+pub(crate) fn kept<'a, K: Any>(inventory: &'a impl crate::walk::Inventory, manager: &Moref) -> Option<&'a K> {
+    inventory.find(manager)?.private::<Beside>()?.kept.as_ref()?.downcast_ref()
 }
 
 /// [`host_of`] in either.

@@ -55,6 +55,7 @@ pub(crate) mod http_nfc_lease;
 pub(crate) mod internal_dynamic_type_manager;
 pub(crate) mod inventory_view;
 pub(crate) mod ip_pool_manager;
+pub(crate) mod iscsi_manager;
 pub(crate) mod license_assignment_manager;
 pub(crate) mod license_manager;
 pub(crate) mod list_view;
@@ -170,6 +171,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         internal_dynamic_type_manager::kind().into_table(),
         inventory_view::kind().into_table(),
         ip_pool_manager::kind().into_table(),
+        iscsi_manager::kind().into_table(),
         license_assignment_manager::kind().into_table(),
         license_manager::kind().into_table(),
         list_view::kind().into_table(),

@@ -16,6 +16,7 @@ use vimsim_types::{ArcStr, EnumView, Fault, Value, View};
 
 use super::super::distributed_virtual_switch;
 use super::super::host_managers::{edit_config, no_such};
+use super::super::iscsi_manager;
 use super::switch;
 use crate::call::Call;
 use crate::containers;
@@ -323,6 +324,11 @@ pub(super) fn remove_virtual_nic(call: &mut System<'_>, request: RemoveVirtualNi
     if management.any(|management| management.selected_vnic().iter().all(|known| *known == key.as_str())) {
         let why = format!("the host is managed through '{device}' and no other interface");
         return Err(Fault::new(HostConfigFault::new(), why));
+    }
+    let host = switch::host(call)?;
+    let transaction: &vimsim_registry::Transaction = call;
+    if iscsi_manager::is_bound(transaction, transaction.get(&host)?, device) {
+        return Err(Fault::new(HostConfigFault::new(), format!("iSCSI uses the interface '{device}'")));
     }
     disconnect(call, device)?;
     let config = edit_config(call)?;

@@ -194,7 +194,9 @@ fn logical_unit(lun: &mut ScsiLun, name: &str, id: &str, kind: &str) {
     ]);
     lun.set_standard_inquiry([0, 0, 6, 2, 0x1f, 0, 0, 0x72_i8]);
     lun.set_operational_state(["ok"]);
-    lun.set_capabilities(ScsiLunCapabilities::with(|can| _ = can.set_update_display_name_supported(false)));
+    lun.set_capabilities(ScsiLunCapabilities::with(|can| {
+        _ = can.set_update_display_name_supported(name.starts_with("naa."))
+    }));
     lun.set_v_storage_support("vStorageUnsupported").set_protocol_endpoint(false);
     lun.set_perennially_reserved(false).set_clustered_vmdk_supported(false).set_application_protocol("SCSI");
 }
