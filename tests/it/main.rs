@@ -17,6 +17,7 @@ mod environment_browser;
 mod files;
 mod first_class_disks;
 mod host_interfaces;
+mod host_managers;
 mod hostile;
 mod inventory;
 mod json_rpc;

@@ -163,7 +163,7 @@ fn process(moref: &Moref, machine: &VirtualMachine) -> Record {
 }
 
 /// The packages that make up what the host runs: of the product's own version.
-fn packages(host: &HostSystem) -> Vec<Record> {
+pub(crate) fn packages(host: &HostSystem) -> Vec<Record> {
     const PACKAGES: [(&str, &str); 6] = [
         ("esx-base", "ESXi base system"),
         ("esx-dvfilter-generic-fastpath", "ESXi dvfilter generic fastpath"),

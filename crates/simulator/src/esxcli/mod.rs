@@ -5,6 +5,6 @@ mod network;
 mod table;
 mod text;
 
-pub(crate) use commands::{Answer, Asked, Failure, changed_option, run};
+pub(crate) use commands::{Answer, Asked, Failure, Record, changed_option, packages, run};
 pub(crate) use table::{Command, NameSpace, name_spaces};
 pub(crate) use text::{arguments, info, render, render_failure};

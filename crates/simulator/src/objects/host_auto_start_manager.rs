@@ -1,15 +1,82 @@
 //! `HostAutoStartManager`: which virtual machines start and stop with their host.
 
-use vimsim_types::method::ReconfigureAutostart;
-use vimsim_types::views::{AutoStartDefaults, AutoStartPowerInfo, HostAutoStartManager, HostSystem};
-use vimsim_types::{Fault, Moref, Value, View};
+use vimsim_types::enums::VirtualMachinePowerState;
+use vimsim_types::method::{
+    AutoStartPowerOff, AutoStartPowerOn, PowerOffVMTask, PowerOnVMTask, ReconfigureAutostart, ShutdownGuest,
+    SuspendVMTask,
+};
+use vimsim_types::views::{AutoStartDefaults, AutoStartPowerInfo, HostAutoStartManager, HostSystem, VirtualMachine};
+use vimsim_types::{Fault, MethodView, Moref, Value, View};
 
 use super::host_managers::edit_config;
-use crate::call::Call;
+use crate::call::{Call, Context};
 use crate::kind::Kind;
 
 pub(crate) fn kind() -> Kind<HostAutoStartManager> {
-    Kind::new().write(reconfigure_autostart)
+    Kind::new().write(reconfigure_autostart).write(power_on).write(power_off)
+}
+
+/// The machines that start or stop with the host, in that order: by their number, those without one at the end.
+fn in_order(call: &mut Call<'_, HostAutoStartManager>, starts: bool) -> Result<Vec<(Moref, String)>, Fault> {
+    let config = edit_config(call)?.auto_start_mut();
+    let default = config.defaults().and_then(|defaults| defaults.stop_action()).map(ToString::to_string);
+    let mut infos: Vec<AutoStartPowerInfo> = config.power_info().iter().cloned().collect();
+    infos.sort_by_key(|info| if info.start_order() < 0 { i32::MAX } else { info.start_order() });
+    if !starts {
+        infos.reverse();
+    }
+    let action = |info: &AutoStartPowerInfo| {
+        if starts {
+            return info.start_action().to_string();
+        }
+        match info.stop_action().as_str() {
+            "systemDefault" => default.clone().unwrap_or_else(|| "powerOff".to_owned()),
+            other => other.to_owned(),
+        }
+    };
+    Ok(infos.iter().map(|info| (info.key(), action(info))).collect())
+}
+
+/// Calls a method of a machine, in the caller's name.
+fn invoke<M: MethodView>(call: &mut Call<'_, HostAutoStartManager>, machine: &Moref, request: M) -> Result<(), Fault> {
+    let context = call.context();
+    let mut nested = Context::internal(context.service.clone(), context.at_once);
+    nested.session.clone_from(&context.session);
+    nested.version = context.version;
+    nested.now = context.now;
+    nested.method = Some(M::method());
+    let outcome = context.service.invoke(call, &nested, machine, request);
+    context.jobs.borrow_mut().append(&mut nested.jobs.borrow_mut());
+    context.afterwards.borrow_mut().append(&mut nested.afterwards.borrow_mut());
+    outcome.map(|_| ())
+}
+
+/// Powers on the machines that start with the host and are off, in their order.
+fn power_on(call: &mut Call<'_, HostAutoStartManager>, _: AutoStartPowerOn) -> Result<(), Fault> {
+    for (machine, action) in in_order(call, true)? {
+        let state = call.view::<VirtualMachine>(&machine).map(|machine| machine.runtime().power_state());
+        if action == "powerOn" && state.is_some_and(|state| state != VirtualMachinePowerState::PoweredOn) {
+            invoke(call, &machine, PowerOnVMTask::new())?;
+        }
+    }
+    Ok(())
+}
+
+/// Stops the machines that start with the host and are on, in the other order, each as is said of it.
+fn power_off(call: &mut Call<'_, HostAutoStartManager>, _: AutoStartPowerOff) -> Result<(), Fault> {
+    for (machine, action) in in_order(call, false)? {
+        let state = call.view::<VirtualMachine>(&machine).map(|machine| machine.runtime().power_state());
+        if state != Some(VirtualMachinePowerState::PoweredOn) {
+            continue;
+        }
+        match action.as_str() {
+            "powerOff" => invoke(call, &machine, PowerOffVMTask::new())?,
+            "suspend" => invoke(call, &machine, SuspendVMTask::new())?,
+            "guestShutdown" => invoke(call, &machine, ShutdownGuest::new())?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Changes what the request names: the defaults, and what holds for single virtual machines.

@@ -1,11 +1,16 @@
 //! `HostDateTimeSystem`: a host's clock.
 
 use vimsim_types::enums::HostDateTimeInfoProtocol;
-use vimsim_types::method::{QueryAvailableTimeZones, QueryDateTime, RefreshDateTimeSystem, UpdateDateTimeConfig};
-use vimsim_types::views::{HostDateTimeInfo, HostDateTimeSystem, HostDateTimeSystemTimeZone};
+use vimsim_types::method::{
+    QueryAvailableTimeZones, QueryDateTime, RefreshDateTimeSystem, TestTimeService, UpdateDateTime,
+    UpdateDateTimeConfig,
+};
+use vimsim_types::views::{
+    HostDateTimeInfo, HostDateTimeSystem, HostDateTimeSystemServiceTestResult, HostDateTimeSystemTimeZone,
+};
 use vimsim_types::{DateTime, EnumView, Fault, View};
 
-use super::host_managers::{edit_config, look_host, refreshed};
+use super::host_managers::{edit_config, keep, kept, look_host, refreshed};
 use crate::call::{Call, Look};
 use crate::kind::Kind;
 
@@ -14,13 +19,53 @@ pub(crate) fn kind() -> Kind<HostDateTimeSystem> {
         .read(query_date_time)
         .read(query_available_time_zones)
         .write(update_date_time_config)
+        .write(update_date_time)
+        .read(test_time_service)
         .read(refreshed::<HostDateTimeSystem, RefreshDateTimeSystem>)
 }
 
-/// The host's time. All hosts have the service's clock.
+/// By how many microseconds somebody has put a host's clock forward.
+struct Ahead(i64);
+
+/// The host's time: the service's clock's, unless somebody has said another.
 fn query_date_time(look: &Look<'_, HostDateTimeSystem>, _: QueryDateTime) -> Result<DateTime, Fault> {
     look_host(look)?;
-    Ok(look.context().now)
+    let ahead = kept::<Ahead>(look.snapshot(), look.moref()).map_or(0, |ahead| ahead.0);
+    Ok(later(look.context().now, ahead))
+}
+
+fn later(time: DateTime, microseconds: i64) -> DateTime {
+    DateTime::from_micros(time.micros().saturating_add(microseconds))
+}
+
+/// Sets the host's clock.
+fn update_date_time(call: &mut Call<'_, HostDateTimeSystem>, request: UpdateDateTime) -> Result<(), Fault> {
+    edit_config(call)?;
+    let (this, now) = (call.moref(), call.now());
+    keep(call, &this, Ahead(request.date_time().micros().saturating_sub(now.micros())))
+}
+
+/// Says whether the host takes its time from somewhere, and from where.
+fn test_time_service(
+    look: &Look<'_, HostDateTimeSystem>,
+    _: TestTimeService,
+) -> Result<HostDateTimeSystemServiceTestResult, Fault> {
+    let config = look_host(look)?.config();
+    let info = look.this()?.date_time_info();
+    let servers: Vec<&str> = info.ntp_config().iter().flat_map(|ntp| ntp.server()).map(|it| it.as_str()).collect();
+    let mut services = config.and_then(|config| config.service()).into_iter().flat_map(|info| info.service());
+    let runs = services.any(|service| *service.key() == "ntpd" && service.running());
+    let mut report = vec![match info.enabled() == Some(true) || runs {
+        true => "the time service is enabled".to_owned(),
+        false => "the time service is disabled".to_owned(),
+    }];
+    report.push(match servers.is_empty() {
+        true => "no time server is configured".to_owned(),
+        false => format!("time servers: {}", servers.join(", ")),
+    });
+    Ok(HostDateTimeSystemServiceTestResult::with(|result| {
+        result.set_working_normally((info.enabled() == Some(true) || runs) && !servers.is_empty()).set_report(report);
+    }))
 }
 
 /// The time zones that can be set: since ESXi 6 there is only UTC.

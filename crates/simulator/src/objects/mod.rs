@@ -34,17 +34,28 @@ pub(crate) mod guest_process_manager;
 pub(crate) mod guest_windows_registry_manager;
 pub(crate) mod history;
 pub(crate) mod host_access_manager;
+pub(crate) mod host_active_directory_authentication;
 pub(crate) mod host_auto_start_manager;
+pub(crate) mod host_boot_device_system;
+pub(crate) mod host_cache_configuration_manager;
 pub(crate) mod host_certificate_manager;
+pub(crate) mod host_cpu_scheduler_system;
 pub(crate) mod host_datastore_browser;
 pub(crate) mod host_datastore_system;
 pub(crate) mod host_date_time_system;
+pub(crate) mod host_diagnostic_system;
 pub(crate) mod host_firewall_system;
+pub(crate) mod host_graphics_manager;
+pub(crate) mod host_health_status_system;
+pub(crate) mod host_image_config_manager;
+pub(crate) mod host_kernel_module_system;
 pub(crate) mod host_local_account_manager;
 pub(crate) mod host_managers;
 pub(crate) mod host_network_system;
+pub(crate) mod host_pci_passthru_system;
 pub(crate) mod host_power_system;
 pub(crate) mod host_service_system;
+pub(crate) mod host_snmp_system;
 pub(crate) mod host_storage_system;
 pub(crate) mod host_system;
 pub(crate) mod host_v_motion_system;
@@ -151,16 +162,27 @@ pub(crate) fn kinds() -> Vec<Table> {
         guest_process_manager::kind().into_table(),
         guest_windows_registry_manager::kind().into_table(),
         host_access_manager::kind().into_table(),
+        host_active_directory_authentication::kind().into_table(),
         host_auto_start_manager::kind().into_table(),
+        host_boot_device_system::kind().into_table(),
+        host_cache_configuration_manager::kind().into_table(),
         host_certificate_manager::kind().into_table(),
+        host_cpu_scheduler_system::kind().into_table(),
         host_datastore_browser::kind().into_table(),
         host_datastore_system::kind().into_table(),
         host_date_time_system::kind().into_table(),
+        host_diagnostic_system::kind().into_table(),
         host_firewall_system::kind().into_table(),
+        host_graphics_manager::kind().into_table(),
+        host_health_status_system::kind().into_table(),
+        host_image_config_manager::kind().into_table(),
+        host_kernel_module_system::kind().into_table(),
         host_local_account_manager::kind().into_table(),
         host_network_system::kind().into_table(),
+        host_pci_passthru_system::kind().into_table(),
         host_power_system::kind().into_table(),
         host_service_system::kind().into_table(),
+        host_snmp_system::kind().into_table(),
         host_storage_system::kind().into_table(),
         host_system::kind().into_table(),
         host_v_motion_system::kind().into_table(),

@@ -47,7 +47,7 @@ pub(crate) use license::licenses;
 pub(crate) use managers::{Managers, create_managers, of as managers, stores};
 pub(crate) use network::policy as switch_policy;
 pub(crate) use network_config::network_config;
-pub(crate) use storage::{boot_partitions, default_volumes, mounted, vmfs_volume};
+pub(crate) use storage::{boot_partitions, default_volumes, diagnostic_partition, mounted, vmfs_volume};
 pub(crate) use summary::{derive, put};
 
 pub(crate) fn kind() -> Kind<HostSystem> {

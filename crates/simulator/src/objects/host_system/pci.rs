@@ -88,13 +88,14 @@ pub(super) fn devices() -> impl Iterator<Item = HostPciDevice> {
     })
 }
 
-/// `config.pciPassthruInfo`: no device of a virtual machine can be passed through.
+/// `config.pciPassthruInfo`: only the second network card, which nothing needs, can be passed through.
 pub(super) fn passthrough() -> impl Iterator<Item = HostPciPassthruInfo> {
     all().map(|row| {
         HostPciPassthruInfo::with(|info| {
             let address = row.address();
             info.set_id(&address).set_dependent_device(&address);
-            info.set_passthru_enabled(false).set_passthru_capable(false).set_passthru_active(false);
+            let is_spare = address == NICS[1];
+            info.set_passthru_enabled(false).set_passthru_capable(is_spare).set_passthru_active(false);
         })
     })
 }

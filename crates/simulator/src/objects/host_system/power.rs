@@ -11,7 +11,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Fault, Moref, View};
 
-use super::super::virtual_machine;
+use super::super::{host_cpu_scheduler_system, host_pci_passthru_system, virtual_machine};
 use super::connection::{self, invalid_state};
 use crate::call::Call;
 use crate::containers::{self, Deed};
@@ -71,6 +71,8 @@ pub(super) fn reboot(call: &mut Call<'_, HostSystem>, request: RebootHostTask) -
 fn booted(call: &mut Call<'_, HostSystem>) -> Result<(), Fault> {
     let (this, now) = (call.moref(), call.now());
     call.this_mut()?.runtime_mut().set_boot_time(now);
+    host_cpu_scheduler_system::booted(call.this_mut()?);
+    host_pci_passthru_system::booted(call.this_mut()?);
     connection::connected(call, &this)?;
     let machines: Vec<Moref> = call.this()?.vm().iter().collect();
     for machine in machines {

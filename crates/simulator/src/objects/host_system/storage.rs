@@ -303,7 +303,7 @@ pub(super) fn multipath_state() -> HostMultipathStateInfo {
 }
 
 /// `config.activeDiagnosticPartition`.
-pub(super) fn diagnostic_partition() -> HostDiagnosticPartition {
+pub(crate) fn diagnostic_partition() -> HostDiagnosticPartition {
     HostDiagnosticPartition::with(|partition| {
         partition.set_storage_type("directAttached").set_diagnostic_type("singleHost").set_slots(-15);
         partition.set_id(self::partition(9));
