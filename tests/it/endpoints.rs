@@ -1,9 +1,9 @@
 //! The endpoints beside `/sdk`: storage policies, vSAN, container volumes, the lookup service.
 
 use vimsim::types::method::{
-    CnsQueryVolume, LookupGet, LookupGetSiteId, LookupList, LookupRetrieveServiceContent, PbmCreate, PbmDelete,
-    PbmQueryAssociatedProfile, PbmQueryIOFiltersFromProfileId, PbmQueryProfile, PbmQueryProfileDetails,
-    PbmRetrieveContent, PbmRetrieveServiceContent, PbmUpdate, VSANVcConvertToStretchedCluster,
+    CnsQueryVolume, LookupCreate, LookupDelete, LookupGet, LookupGetSiteId, LookupList, LookupRetrieveServiceContent,
+    LookupSet, PbmCreate, PbmDelete, PbmQueryAssociatedProfile, PbmQueryIOFiltersFromProfileId, PbmQueryProfile,
+    PbmQueryProfileDetails, PbmRetrieveContent, PbmRetrieveServiceContent, PbmUpdate, VSANVcConvertToStretchedCluster,
     VSANVcGetPreferredFaultDomain, VSANVcGetWitnessHosts, VSANVcIsWitnessHost, VSANVcRemoveWitnessHost,
     VSANVcSetPreferredFaultDomain, VsanClusterGetConfig, VsanClusterReconfig,
 };
@@ -237,4 +237,37 @@ async fn a_policy_tells_its_filters_and_its_disks() {
     };
     assert!(pbm.call(&manager, entity("virtualMachine")).await.unwrap().items().is_empty());
     check_fault::<InvalidArgument>(pbm.call(&manager, entity("nonsense")).await);
+}
+
+#[tokio::test]
+async fn services_register_themselves_at_the_lookup_service() {
+    let (simulator, client) = start().await;
+    let lookup = at(&simulator, "/lookupservice/sdk", &client);
+    let registration = Moref::of::<vimsim::types::views::LookupServiceRegistration>("ServiceRegistration");
+    let create = |version: &str| {
+        LookupCreate::with(|request| {
+            request.set_service_id("mine");
+            let spec = request.create_spec_mut();
+            spec.set_owner_id("me").set_service_version(version);
+            spec.service_type_mut().set_product("com.example").set_type("mine");
+        })
+    };
+    let get = LookupGet::with(|request| _ = request.set_service_id("mine"));
+    check_fault::<LookupFaultEntryNotFoundFault>(lookup.call(&registration, get.clone()).await);
+    let stranger = Client::at(&simulator, "/lookupservice/sdk");
+    check_fault::<NotAuthenticated>(stranger.call(&registration, create("1")).await);
+    for version in ["1", "2"] {
+        lookup.call(&registration, create(version)).await.unwrap();
+        let found = stranger.call(&registration, get.clone()).await.unwrap();
+        assert_eq!((text(&found, "serviceVersion"), text(&found, "ownerId")), (version.into(), "me".into()));
+    }
+    let set = LookupSet::with(|request| {
+        request.set_service_id("mine").service_spec_mut().set_service_version("3");
+    });
+    lookup.call(&registration, set).await.unwrap();
+    let found = lookup.call(&registration, get.clone()).await.unwrap();
+    assert_eq!((text(&found, "serviceVersion"), text(&found, "ownerId")), ("3".into(), "me".into()));
+    let delete = || LookupDelete::with(|request| _ = request.set_service_id("mine"));
+    lookup.call(&registration, delete()).await.unwrap();
+    check_fault::<LookupFaultEntryNotFoundFault>(lookup.call(&registration, delete()).await);
 }

@@ -5,6 +5,7 @@
     reason = "a test that cannot go on fails, and says it plainly"
 )]
 
+mod agents;
 mod cluster;
 mod containers;
 mod crypto;
@@ -39,6 +40,7 @@ mod search;
 mod sessions;
 mod small_managers;
 mod snapshots;
+mod storage_policies;
 mod tasks;
 mod transfers;
 mod vapps;

@@ -79,6 +79,7 @@ impl Sdk {
             .route("/sso-adminserver/sdk/{domain}", post(call))
             .route("/sso-adminserver/system-sdk", post(call))
             .route("/vslm/sdk", post(call))
+            .route("/eam/sdk", post(call))
             .route("/sdk/{document}", get(document))
             .with_state((Arc::new(self), newest))
             .merge(files)
@@ -150,7 +151,13 @@ async fn call(
                 peer: peer(&connection, &headers),
             };
             let reply = perform(&sdk, request).instrument(span).await;
-            (encode(Some(method), reply, version, secure), Some(method))
+            // What the method's own namespace has, the client knows as far as the version goes that it speaks of that.
+            let known = match method.namespace() {
+                Namespace::VIM25 => version,
+                own if own == namespace => spoken,
+                _ => Version::NEWEST,
+            };
+            (encode(Some(method), reply, known, secure), Some(method))
         }
     };
     if let Some(method) = method {

@@ -397,7 +397,10 @@ impl Service {
             return Err(Fault::invalid_request(format!("{} is not in version {version} of the API", method.name)));
         }
         if session.is_none() && !objects::session_manager::open_to_all(method) {
-            return Err(not_authenticated(&request.this, "System.View"));
+            // The ESX Agent Manager has a fault of its own for that.
+            let own = TypeId::find(method.namespace(), "EamInvalidLogin").map(Object::new);
+            let fault = own.map(|detail| Fault::from_object(detail, "The session is not authenticated."));
+            return Err(fault.unwrap_or_else(|| not_authenticated(&request.this, "System.View")));
         }
         let snapshot = self.registry.snapshot();
         let object = snapshot.object(&request.this).filter(|object| is_named(object.moref(), &request.this));

@@ -317,6 +317,20 @@ impl Tags {
         self.attached.get(object).into_iter().flatten().cloned().collect()
     }
 
+    /// The categories whose tags datastores can have: of each the name, what it is for, and its tags with what they mean.
+    pub(crate) fn for_datastores(&self) -> Vec<(ArcStr, ArcStr, Vec<(ArcStr, ArcStr)>)> {
+        let fits = |category: &&Category| {
+            let types = &category.associable_types;
+            types.is_empty() || types.iter().any(|kind| is_of("Datastore", kind))
+        };
+        let tags = |id: &ArcStr| {
+            let own = self.tags.values().filter(|tag| tag.category == *id);
+            own.map(|tag| (tag.name.clone(), tag.description.clone())).collect()
+        };
+        let fitting = self.categories.iter().filter(|(_, category)| fits(category));
+        fitting.map(|(id, it)| (it.name.clone(), it.description.clone(), tags(id))).collect()
+    }
+
     /// The objects that a tag hangs on.
     pub(crate) fn hangs_on(&self, id: &str) -> Vec<TaggedObject> {
         self.objects.get(id).into_iter().flatten().cloned().collect()
@@ -425,12 +439,12 @@ fn exists(object: &TaggedObject, find: impl FnOnce(&str) -> bool) -> bool {
     !kind.is_some_and(is_managed) || find(&object.id)
 }
 
-/// Whether an object of type `kind` is one of those that `allowed` stands for.
 /// A type's name without the namespace that clients may write before it, and that vCenter does not answer.
 fn plain(name: &str) -> &str {
     name.strip_prefix("urn:vim25:").unwrap_or(name)
 }
 
+/// Whether an object of type `kind` is one of those that `allowed` stands for.
 fn is_of(kind: &str, allowed: &str) -> bool {
     let find = |name| TypeId::find(Namespace::VIM25, name);
     kind == allowed || find(kind).zip(find(allowed)).is_some_and(|(kind, allowed)| kind.is_a(allowed))

@@ -3,6 +3,10 @@
 /// The managed objects of other namespaces that somebody has written, and that have typed views therefore, as has all that
 /// their methods take and answer. Views of everything would double what the compiler has to read.
 pub(crate) const VIEWED: &[(&str, &str)] = &[
+    ("eam", "Agency"),
+    ("eam", "Agent"),
+    ("eam", "EamObject"),
+    ("eam", "EsxAgentManager"),
     ("lookup", "LookupDeploymentInformationService"),
     ("lookup", "LookupL10n"),
     ("lookup", "LookupLookupService"),

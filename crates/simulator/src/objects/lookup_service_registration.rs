@@ -1,6 +1,6 @@
 //! `LookupServiceRegistration`: which services a vCenter has, and where. Everybody may ask.
 
-use vimsim_types::method::{LookupGet, LookupGetSiteId, LookupList};
+use vimsim_types::method::{LookupCreate, LookupDelete, LookupGet, LookupGetSiteId, LookupList, LookupSet};
 use vimsim_types::views::{
     LookupFaultEntryNotFoundFault, LookupFaultServiceFault, LookupServiceRegistration,
     LookupServiceRegistrationEndpoint, LookupServiceRegistrationEndpointType, LookupServiceRegistrationFilter,
@@ -9,13 +9,13 @@ use vimsim_types::views::{
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
 use super::service_instance;
-use crate::call::Look;
+use crate::call::{Call, Look};
 use crate::kind::Kind;
 
 type Registration = LookupServiceRegistration;
 
 pub(crate) fn kind() -> Kind<Registration> {
-    Kind::new().read(list).read(get).read(get_site_id)
+    Kind::new().read(list).read(get).read(get_site_id).write(create).write(set).write(delete)
 }
 
 /// The identifier of the one there is.
@@ -49,7 +49,7 @@ fn services(look: &Look<'_, Registration>) -> Result<Vec<LookupServiceRegistrati
     };
     let tokens = setting("config.vpxd.sso.sts.uri").unwrap_or_default();
     let base = tokens.split("/sts/").next().unwrap_or_default();
-    let registered = [
+    let own = [
         Registered {
             types: &["cs.identity", "sso:sts"],
             version: "2.0",
@@ -67,8 +67,84 @@ fn services(look: &Look<'_, Registration>) -> Result<Vec<LookupServiceRegistrati
     ];
     let owner = setting("config.vpxd.sso.default.admin").unwrap_or_default();
     let trust = look.context().service.config().certificate.as_ref().map(|der| base64(der));
-    let entries = registered.iter().flat_map(|service| service.types.iter().map(move |kind| (service, *kind)));
-    Ok(entries.map(|(service, kind)| info(service, kind, &owner, trust.as_deref())).collect())
+    let entries = own.iter().flat_map(|service| service.types.iter().map(move |kind| (service, *kind)));
+    let entries = entries.map(|(service, kind)| info(service, kind, &owner, trust.as_deref()));
+    let kept = look.snapshot().object(look.moref()).and_then(|object| object.private::<Registrations>());
+    let Some(kept) = kept else { return Ok(entries.collect()) };
+    let is_kept = |info: &LookupServiceRegistrationInfo| kept.0.iter().any(|(id, _)| id == info.service_id());
+    let others = kept.0.iter().filter_map(|(_, info)| info.clone());
+    Ok(entries.filter(|info| !is_kept(info)).chain(others).collect())
+}
+
+/// What clients registered, by the identifier; nothing for what they removed.
+#[derive(Clone, Default)]
+struct Registrations(Vec<(ArcStr, Option<LookupServiceRegistrationInfo>)>);
+
+impl Registrations {
+    fn set(&mut self, id: &ArcStr, info: Option<LookupServiceRegistrationInfo>) {
+        self.0.retain(|(known, _)| known != id);
+        self.0.push((id.clone(), info));
+    }
+}
+
+/// Registers a service, or registers it anew.
+///
+/// - `LookupFaultServiceFault` without an identifier.
+fn create(call: &mut Call<'_, Registration>, request: LookupCreate) -> Result<(), Fault> {
+    let id = request.service_id();
+    if id.is_empty() {
+        let message = "a service needs an identifier";
+        let detail = LookupFaultServiceFault::with(|fault| _ = fault.set_error_message(message));
+        return Err(Fault::new(detail, message));
+    }
+    let mut info = LookupServiceRegistrationInfo::new();
+    take_over(&mut info, request.create_spec().as_object());
+    info.set_service_id(id).set_site_id(SITE);
+    let this = call.moref();
+    call.private::<Registrations>(&this)?.set(id, Some(info));
+    Ok(())
+}
+
+/// Sets what the specification says: its fields are among those of what is registered.
+fn take_over(info: &mut LookupServiceRegistrationInfo, spec: &vimsim_types::Object) {
+    for (slot, value) in spec.slots().iter().enumerate() {
+        info.as_object_mut().set(slot, value.clone());
+    }
+}
+
+/// What is registered under this identifier.
+///
+/// - `LookupFaultEntryNotFoundFault` if nothing is.
+fn registered(call: &Call<'_, Registration>, id: &ArcStr) -> Result<LookupServiceRegistrationInfo, Fault> {
+    let snapshot = call.before();
+    let all = services(&Look::new(&snapshot, call.context(), call.moref()))?;
+    all.into_iter().find(|info| info.service_id() == id).ok_or_else(|| no_entry(id))
+}
+
+/// Changes what is registered of a service.
+///
+/// - `LookupFaultEntryNotFoundFault` for a service that there is not.
+fn set(call: &mut Call<'_, Registration>, request: LookupSet) -> Result<(), Fault> {
+    let mut info = registered(call, request.service_id())?;
+    take_over(&mut info, request.service_spec().as_object());
+    let this = call.moref();
+    call.private::<Registrations>(&this)?.set(request.service_id(), Some(info));
+    Ok(())
+}
+
+/// Takes a service out of the register.
+///
+/// - `LookupFaultEntryNotFoundFault` for a service that there is not.
+fn delete(call: &mut Call<'_, Registration>, request: LookupDelete) -> Result<(), Fault> {
+    registered(call, request.service_id())?;
+    let this = call.moref();
+    call.private::<Registrations>(&this)?.set(request.service_id(), None);
+    Ok(())
+}
+
+fn no_entry(id: &ArcStr) -> Fault {
+    let detail = LookupFaultEntryNotFoundFault::with(|fault| _ = fault.set_name(id));
+    Fault::new(detail, format!("no service has the identifier '{id}'"))
 }
 
 fn info(service: &Registered<'_>, kind: &str, owner: &str, trust: Option<&str>) -> LookupServiceRegistrationInfo {
@@ -144,10 +220,7 @@ fn list(look: &Look<'_, Registration>, request: LookupList) -> Result<Vec<Lookup
 fn get(look: &Look<'_, Registration>, request: LookupGet) -> Result<LookupServiceRegistrationInfo, Fault> {
     let id = request.service_id();
     let found = services(look)?.into_iter().find(|info| info.service_id() == id);
-    found.ok_or_else(|| {
-        let detail = LookupFaultEntryNotFoundFault::with(|fault| _ = fault.set_name(id));
-        Fault::new(detail, format!("no service has the identifier '{id}'"))
-    })
+    found.ok_or_else(|| no_entry(id))
 }
 
 /// The name of the site that the services are at.

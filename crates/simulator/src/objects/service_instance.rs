@@ -3,11 +3,13 @@
 use vimsim_registry::{ManagedObject, Snapshot};
 use vimsim_types::enums::VMotionCompatibilityType;
 use vimsim_types::method::{
-    CurrentTime, QueryVMotionCompatibility, RetrieveProductComponents, RetrieveServiceContent, ValidateMigration,
+    CurrentTime, QueryVMotionCompatibility, RetrieveInternalContent, RetrieveProductComponents, RetrieveServiceContent,
+    ValidateMigration,
 };
 use vimsim_types::views::{
     AboutInfo, Capability, Folder, HostEventArgument, HostNotConnected, HostSystem, HostVMotionCompatibility,
-    MigrationHostErrorEvent, ProductComponentInfo, ResourcePool, ServiceContent, ServiceInstance, VirtualMachine,
+    InternalServiceInstanceContent, MigrationHostErrorEvent, NfcService, ProductComponentInfo, ResourcePool,
+    ServiceContent, ServiceInstance, VirtualMachine,
 };
 use vimsim_types::{DateTime, EnumView, Fault, Moref, Namespace, Ty, TypeId, Value, Version, View};
 
@@ -23,7 +25,17 @@ pub(crate) fn kind() -> Kind<ServiceInstance> {
         .read(query_vmotion_compatibility)
         .read(validate_migration)
         .read(retrieve_product_components)
+        .read(retrieve_internal_content)
         .computed(ServiceInstance::SERVER_CLOCK, server_clock)
+}
+
+/// What of the service is for other VMware products: where NFC is, by which ovftool could copy files.
+fn retrieve_internal_content(
+    _: &Look<'_, ServiceInstance>,
+    _: RetrieveInternalContent,
+) -> Result<InternalServiceInstanceContent, Fault> {
+    let service = Moref::of::<NfcService>("NfcService");
+    Ok(InternalServiceInstanceContent::with(|content| _ = content.set_nfc_service(service)))
 }
 
 /// The identifier of the service's own options.

@@ -81,7 +81,7 @@ pub(crate) fn open_to_all(method: &Method) -> bool {
             | "SsoAdminServiceInstance"
             | "SsoGroupcheckServiceInstance"
             | "GetTrustedCertificates"
-    ) || method.owner == LookupServiceRegistration::TYPE
+    ) || (method.owner == LookupServiceRegistration::TYPE && !matches!(method.name, "Create" | "Set" | "Delete"))
 }
 
 fn session_list(context: &Context, _: &Snapshot, _: &ManagedObject) -> Value {

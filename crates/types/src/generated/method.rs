@@ -20,1164 +20,1194 @@ const fn D(id: u16) -> T { T::Data(I(id)) }
 use crate::view::MethodView;
 
 views! {
-    AbandonHciWorkflow: Object, 4948, 4948;
-    AbdicateDomOwnership: Object, 5539, 5539;
-    AbortCustomizationTask: Object, 5888, 5888;
-    AcknowledgeAlarm: Object, 4925, 4925;
-    AcquireCimServicesTicket: Object, 5485, 5485;
-    AcquireCloneTicket: Object, 5713, 5713;
-    AcquireCredentialsInGuest: Object, 5153, 5153;
-    AcquireGenericServiceTicket: Object, 5706, 5706;
-    AcquireLocalTicket: Object, 5705, 5705;
-    AcquireMksTicket: Object, 5850, 5850;
-    AcquireTicket: Object, 5853, 5853;
-    AddAuthorizationRole: Object, 4929, 4929;
-    AddCustomFieldDef: Object, 5010, 5010;
-    AddDVPortgroupTask: Object, 5063, 5063;
-    AddDisksTask: Object, 5551, 5551;
-    AddFilter: Object, 5189, 5189;
-    AddFilterEntities: Object, 5194, 5194;
-    AddGuestAlias: Object, 5147, 5147;
-    AddHostTask: Object, 4954, 4954;
-    AddInternetScsiSendTargets: Object, 5416, 5416;
-    AddInternetScsiStaticTargets: Object, 5418, 5418;
-    AddKey: Object, 4975, 4975;
-    AddKeys: Object, 4976, 4976;
-    AddLicense: Object, 5607, 5607;
-    AddMonitoredEntities: Object, 5182, 5182;
-    AddNetworkResourcePool: Object, 5070, 5070;
-    AddPortGroup: Object, 5321, 5321;
-    AddServiceConsoleVirtualNic: Object, 5329, 5329;
-    AddStandaloneHostTask: Object, 5139, 5139;
-    AddVirtualNic: Object, 5326, 5326;
-    AddVirtualSwitch: Object, 5318, 5318;
-    AllocateIpv4Address: Object, 5584, 5584;
-    AllocateIpv6Address: Object, 5585, 5585;
-    AnswerVM: Object, 5835, 5835;
-    ApplyEntitiesConfigTask: Object, 5369, 5369;
-    ApplyEvcModeVMTask: Object, 5880, 5880;
-    ApplyHostConfigTask: Object, 5354, 5354;
-    ApplyRecommendation: Object, 4951, 4951;
-    ApplyStorageDrsRecommendationToPodTask: Object, 5721, 5721;
-    ApplyStorageDrsRecommendationTask: Object, 5722, 5722;
-    AreAlarmActionsEnabled: Object, 4922, 4922;
-    AssignUserToGroup: Object, 5308, 5308;
-    AssociateProfile: Object, 5640, 5640;
-    AttachDiskTask: Object, 5878, 5878;
-    AttachScsiLun: Object, 5430, 5430;
-    AttachScsiLunExTask: Object, 5431, 5431;
-    AttachTagToVStorageObject: Object, 5769, 5769;
-    AttachVmfsExtent: Object, 5398, 5398;
-    AutoStartPowerOff: Object, 5226, 5226;
-    AutoStartPowerOn: Object, 5225, 5225;
-    BackupFirmwareConfiguration: Object, 5283, 5283;
-    BatchAddHostsToClusterTask: Object, 5145, 5145;
-    BatchAddStandaloneHostsTask: Object, 5144, 5144;
-    BatchQueryConnectInfo: Object, 5025, 5025;
-    BindVnic: Object, 5592, 5592;
-    BrowseDiagnosticLog: Object, 5046, 5046;
-    CanProvisionObjects: Object, 5546, 5546;
-    CancelRecommendation: Object, 4952, 4952;
-    CancelRetrievePropertiesEx: Object, 5659, 5659;
-    CancelStorageDrsRecommendation: Object, 5723, 5723;
-    CancelTask: Object, 5729, 5729;
-    CancelWaitForUpdates: Object, 5655, 5655;
-    CertMgrRefreshCACertificatesAndCRLsTask: Object, 4943, 4943;
-    CertMgrRefreshCertificatesTask: Object, 4944, 4944;
-    CertMgrRevokeCertificatesTask: Object, 4945, 4945;
-    ChangeAccessMode: Object, 5202, 5202;
-    ChangeFileAttributesInGuest: Object, 5163, 5163;
-    ChangeKeyTask: Object, 4982, 4982;
-    ChangeLockdownMode: Object, 5207, 5207;
-    ChangeNFSUserPassword: Object, 5444, 5444;
-    ChangeOwner: Object, 5131, 5131;
-    ChangePassword: Object, 5310, 5310;
-    CheckAddHostEvcTask: Object, 4970, 4970;
-    CheckAnswerFileStatusTask: Object, 5364, 5364;
-    CheckCloneTask: Object, 5892, 5892;
-    CheckCompatibilityTask: Object, 5883, 5883;
-    CheckComplianceTask: Object, 5644, 5644;
-    CheckConfigureEvcModeTask: Object, 4969, 4969;
-    CheckCustomizationResources: Object, 5023, 5023;
-    CheckCustomizationSpec: Object, 5837, 5837;
-    CheckForUpdates: Object, 5653, 5653;
-    CheckHostPatchTask: Object, 5339, 5339;
-    CheckInstantCloneTask: Object, 5893, 5893;
-    CheckLicenseFeature: Object, 5602, 5602;
-    CheckMigrateTask: Object, 5890, 5890;
-    CheckPowerOnTask: Object, 5885, 5885;
-    CheckProfileComplianceTask: Object, 5642, 5642;
-    CheckRelocateTask: Object, 5891, 5891;
-    CheckVmConfigTask: Object, 5884, 5884;
-    ClearComplianceStatus: Object, 5646, 5646;
-    ClearNFSUser: Object, 5446, 5446;
-    ClearSystemEventLog: Object, 5293, 5293;
-    ClearTriggeredAlarms: Object, 4926, 4926;
-    ClearVStorageObjectControlFlags: Object, 5768, 5768;
-    CloneSession: Object, 5714, 5714;
-    CloneVAppTask: Object, 5794, 5794;
-    CloneVMTask: Object, 5840, 5840;
-    CloneVStorageObjectTask: Object, 5765, 5765;
-    CloseInventoryViewFolder: Object, 5570, 5570;
-    ClusterEnterMaintenanceMode: Object, 4960, 4960;
-    CompositeHostProfileTask: Object, 5371, 5371;
-    ComputeDiskPartitionInfo: Object, 5387, 5387;
-    ComputeDiskPartitionInfoForResize: Object, 5388, 5388;
-    ConfigureCryptoKey: Object, 5490, 5490;
-    ConfigureDatastoreIORMTask: Object, 5718, 5718;
-    ConfigureDatastorePrincipal: Object, 5262, 5262;
-    ConfigureEvcModeTask: Object, 4967, 4967;
-    ConfigureHCITask: Object, 4946, 4946;
-    ConfigureHostCacheTask: Object, 5229, 5229;
-    ConfigureLicenseSource: Object, 5605, 5605;
-    ConfigurePowerPolicy: Object, 5349, 5349;
-    ConfigureStorageDrsForPodTask: Object, 5726, 5726;
-    ConfigureVFlashResourceExTask: Object, 5496, 5496;
-    ConnectNvmeController: Object, 5463, 5463;
-    ConnectNvmeControllerExTask: Object, 5465, 5465;
-    ConsolidateVMDisksTask: Object, 5823, 5823;
-    ContinueRetrievePropertiesEx: Object, 5658, 5658;
-    ConvertNamespacePathToUuidPath: Object, 5042, 5042;
-    CopyDatastoreFileTask: Object, 5128, 5128;
-    CopyVirtualDiskTask: Object, 5803, 5803;
-    CreateAlarm: Object, 4920, 4920;
-    CreateChildDiskTask: Object, 5817, 5817;
-    CreateChildVMTask: Object, 5671, 5671;
-    CreateCluster: Object, 5137, 5137;
-    CreateClusterEx: Object, 5138, 5138;
-    CreateCollectorForEvents: Object, 5101, 5101;
-    CreateCollectorForTasks: Object, 5735, 5735;
-    CreateCollectorWithInfoFilterForTasks: Object, 5736, 5736;
-    CreateContainerView: Object, 5789, 5789;
-    CreateCustomizationSpec: Object, 5016, 5016;
-    CreateDVPortgroupTask: Object, 5075, 5075;
-    CreateDVSTask: Object, 5142, 5142;
-    CreateDatacenter: Object, 5140, 5140;
-    CreateDefaultProfile: Object, 5359, 5359;
-    CreateDescriptor: Object, 5626, 5626;
-    CreateDiagnosticPartition: Object, 5275, 5275;
-    CreateDirectory: Object, 5040, 5040;
-    CreateDiskFromSnapshotTask: Object, 5778, 5778;
-    CreateDiskTask: Object, 5751, 5751;
-    CreateFilter: Object, 5651, 5651;
-    CreateFolder: Object, 5133, 5133;
-    CreateGroup: Object, 5305, 5305;
-    CreateImportSpec: Object, 5625, 5625;
-    CreateInventoryView: Object, 5788, 5788;
-    CreateIpPool: Object, 5581, 5581;
-    CreateListView: Object, 5790, 5790;
-    CreateListViewFromView: Object, 5791, 5791;
-    CreateLocalDatastore: Object, 5255, 5255;
-    CreateNasDatastore: Object, 5254, 5254;
-    CreateNvdimmNamespaceTask: Object, 5335, 5335;
-    CreateNvdimmPMemNamespaceTask: Object, 5336, 5336;
-    CreateNvmeOverRdmaAdapter: Object, 5458, 5458;
-    CreateObjectScheduledTask: Object, 5681, 5681;
-    CreatePerfInterval: Object, 5633, 5633;
-    CreateProfile: Object, 5648, 5648;
-    CreatePropertyCollector: Object, 5660, 5660;
-    CreateRegistryKeyInGuest: Object, 5170, 5170;
-    CreateResourcePool: Object, 5668, 5668;
-    CreateScheduledTask: Object, 5679, 5679;
-    CreateScreenshotTask: Object, 5869, 5869;
-    CreateSecondaryVMExTask: Object, 5857, 5857;
-    CreateSecondaryVMTask: Object, 5856, 5856;
-    CreateSnapshotExTask: Object, 5820, 5820;
-    CreateSnapshotTask: Object, 5819, 5819;
-    CreateSoftwareAdapter: Object, 5460, 5460;
-    CreateStoragePod: Object, 5143, 5143;
-    CreateTask: Object, 5737, 5737;
-    CreateTemporaryDirectoryInGuest: Object, 5161, 5161;
-    CreateTemporaryFileInGuest: Object, 5160, 5160;
-    CreateUser: Object, 5303, 5303;
-    CreateVApp: Object, 5670, 5670;
-    CreateVMTask: Object, 5135, 5135;
-    CreateVirtualDiskTask: Object, 5800, 5800;
-    CreateVmfsDatastore: Object, 5247, 5247;
-    CreateVvolDatastore: Object, 5256, 5256;
-    CryptoManagerHostDisable: Object, 4983, 4983;
-    CryptoManagerHostEnable: Object, 4981, 4981;
-    CryptoManagerHostPrepare: Object, 4980, 4980;
-    CryptoUnlockTask: Object, 5881, 5881;
-    CurrentTime: Object, 5694, 5694;
-    CustomizationSpecItemToXml: Object, 5021, 5021;
-    CustomizeGuestTask: Object, 5886, 5886;
-    CustomizeVMTask: Object, 5836, 5836;
-    DVPortgroupRollbackTask: Object, 5056, 5056;
-    DVSManagerExportEntityTask: Object, 5089, 5089;
-    DVSManagerImportEntityTask: Object, 5090, 5090;
-    DVSManagerLookupDvPortGroup: Object, 5091, 5091;
-    DVSRollbackTask: Object, 5074, 5074;
-    DatastoreEnterMaintenanceMode: Object, 5036, 5036;
-    DatastoreExitMaintenanceModeTask: Object, 5037, 5037;
-    DecodeLicense: Object, 5609, 5609;
-    DefragmentAllDisks: Object, 5855, 5855;
-    DefragmentVirtualDiskTask: Object, 5806, 5806;
-    DeleteCustomizationSpec: Object, 5018, 5018;
-    DeleteDatastoreFileTask: Object, 5129, 5129;
-    DeleteDirectory: Object, 5041, 5041;
-    DeleteDirectoryInGuest: Object, 5157, 5157;
-    DeleteFile: Object, 5243, 5243;
-    DeleteFileInGuest: Object, 5156, 5156;
-    DeleteHostSpecification: Object, 5384, 5384;
-    DeleteHostSubSpecification: Object, 5383, 5383;
-    DeleteNvdimmBlockNamespacesTask: Object, 5338, 5338;
-    DeleteNvdimmNamespaceTask: Object, 5337, 5337;
-    DeleteRegistryKeyInGuest: Object, 5172, 5172;
-    DeleteRegistryValueInGuest: Object, 5175, 5175;
-    DeleteScsiLunState: Object, 5429, 5429;
-    DeleteSnapshotTask: Object, 5776, 5776;
-    DeleteVStorageObjectExTask: Object, 5782, 5782;
-    DeleteVStorageObjectTask: Object, 5760, 5760;
-    DeleteVffsVolumeState: Object, 5440, 5440;
-    DeleteVirtualDiskTask: Object, 5801, 5801;
-    DeleteVmfsVolumeState: Object, 5396, 5396;
-    DeleteVsanObjects: Object, 5547, 5547;
-    DeselectVnic: Object, 5503, 5503;
-    DeselectVnicForNicType: Object, 5534, 5534;
-    DestroyChildren: Object, 5669, 5669;
-    DestroyCollector: Object, 5200, 5200;
-    DestroyDatastore: Object, 5035, 5035;
-    DestroyIpPool: Object, 5583, 5583;
-    DestroyNetwork: Object, 5619, 5619;
-    DestroyProfile: Object, 5639, 5639;
-    DestroyPropertyCollector: Object, 5661, 5661;
-    DestroyPropertyFilter: Object, 5662, 5662;
-    DestroyVffs: Object, 5437, 5437;
-    DestroyView: Object, 5787, 5787;
-    DestroyTask: Object, 5617, 5617;
-    DetachDiskTask: Object, 5879, 5879;
-    DetachScsiLun: Object, 5427, 5427;
-    DetachScsiLunExTask: Object, 5428, 5428;
-    DetachTagFromVStorageObject: Object, 5770, 5770;
-    DirectPathProfileManagerCreate: Object, 5050, 5050;
-    DirectPathProfileManagerDelete: Object, 5052, 5052;
-    DirectPathProfileManagerList: Object, 5053, 5053;
-    DirectPathProfileManagerQueryCapacity: Object, 5054, 5054;
-    DirectPathProfileManagerUpdate: Object, 5051, 5051;
-    DisableAlarm: Object, 4927, 4927;
-    DisableClusteredVmdkSupport: Object, 5252, 5252;
-    DisableEvcModeTask: Object, 4968, 4968;
-    DisableFeature: Object, 5604, 5604;
-    DisableHyperThreading: Object, 5240, 5240;
-    DisableMultipathPath: Object, 5421, 5421;
-    DisableNetworkBootTask: Object, 4973, 4973;
-    DisableRuleset: Object, 5279, 5279;
-    DisableSecondaryVMTask: Object, 5861, 5861;
-    DisableSmartCardAuthentication: Object, 5219, 5219;
-    DisconnectHostTask: Object, 5472, 5472;
-    DisconnectNvmeController: Object, 5464, 5464;
-    DisconnectNvmeControllerExTask: Object, 5466, 5466;
-    DiscoverFcoeHbas: Object, 5433, 5433;
-    DiscoverNvmeControllers: Object, 5462, 5462;
-    DissociateProfile: Object, 5641, 5641;
-    DoesCustomizationSpecExist: Object, 5014, 5014;
-    DownloadDescriptionTree: Object, 5220, 5220;
-    DropConnections: Object, 5852, 5852;
-    DuplicateCustomizationSpec: Object, 5019, 5019;
-    DvsReconfigureVmVnicNetworkResourcePoolTask: Object, 5072, 5072;
-    DynamicTypeMgrQueryMoInstances: Object, 5567, 5567;
-    DynamicTypeMgrQueryTypeInfo: Object, 5568, 5568;
-    EagerZeroVirtualDiskTask: Object, 5809, 5809;
-    EmitSyslogMark: Object, 5049, 5049;
-    EnableAlarm: Object, 4928, 4928;
-    EnableAlarmActions: Object, 4923, 4923;
-    EnableClusteredVmdkSupport: Object, 5251, 5251;
-    EnableCrypto: Object, 5489, 5489;
-    EnableFeature: Object, 5603, 5603;
-    EnableHyperThreading: Object, 5239, 5239;
-    EnableMultipathPath: Object, 5420, 5420;
-    EnableNetworkBootTask: Object, 4972, 4972;
-    EnableNetworkResourceManagement: Object, 5073, 5073;
-    EnableRuleset: Object, 5278, 5278;
-    EnableSecondaryVMTask: Object, 5862, 5862;
-    EnableSmartCardAuthentication: Object, 5212, 5212;
-    EnterLockdownMode: Object, 5483, 5483;
-    EnterMaintenanceModeTask: Object, 5473, 5473;
-    EstimateDatabaseSize: Object, 5664, 5664;
-    EstimateStorageForConsolidateSnapshotsTask: Object, 5824, 5824;
-    EsxAgentHostManagerUpdateConfig: Object, 5276, 5276;
-    EvacuateVsanNodeTask: Object, 5558, 5558;
-    EvcManager: Object, 4958, 4958;
-    ExecuteHostProfile: Object, 5353, 5353;
-    ExecuteSimpleCommand: Object, 5715, 5715;
-    ExecuteSoap: Object, 5663, 5663;
-    ExitLockdownMode: Object, 5484, 5484;
-    ExitMaintenanceModeTask: Object, 5474, 5474;
-    ExpandVmfsDatastore: Object, 5253, 5253;
-    ExpandVmfsExtent: Object, 5399, 5399;
-    ExportAnswerFileTask: Object, 5363, 5363;
-    ExportProfile: Object, 5643, 5643;
-    ExportSnapshot: Object, 5897, 5897;
-    ExportVApp: Object, 5795, 5795;
-    ExportVm: Object, 5842, 5842;
-    ExtendDiskTask: Object, 5753, 5753;
-    ExtendHCITask: Object, 4947, 4947;
-    ExtendVffs: Object, 5436, 5436;
-    ExtendVirtualDiskTask: Object, 5804, 5804;
-    ExtendVmfsDatastore: Object, 5250, 5250;
-    ExtractOvfEnvironment: Object, 5827, 5827;
-    Fetch: Object, 5618, 5618;
-    FetchAuditRecords: Object, 5048, 5048;
-    FetchDVPortKeys: Object, 5057, 5057;
-    FetchDVPorts: Object, 5058, 5058;
-    FetchSystemEventLog: Object, 5294, 5294;
-    FetchUserPrivilegeOnEntities: Object, 4942, 4942;
-    FindAllByDnsName: Object, 5690, 5690;
-    FindAllByIp: Object, 5691, 5691;
-    FindAllByUuid: Object, 5689, 5689;
-    FindAssociatedProfile: Object, 5650, 5650;
-    FindByDatastorePath: Object, 5684, 5684;
-    FindByDnsName: Object, 5685, 5685;
-    FindByInventoryPath: Object, 5687, 5687;
-    FindByIp: Object, 5686, 5686;
-    FindByUuid: Object, 5683, 5683;
-    FindChild: Object, 5688, 5688;
-    FindExtension: Object, 5107, 5107;
-    FindRulesForVm: Object, 4962, 4962;
-    FormatVffs: Object, 5435, 5435;
-    FormatVmfs: Object, 5390, 5390;
-    GenerateCertificateSigningRequest: Object, 5231, 5231;
-    GenerateCertificateSigningRequestByDn: Object, 5232, 5232;
-    GenerateClientCsr: Object, 4995, 4995;
-    GenerateConfigTaskList: Object, 5355, 5355;
-    GenerateHostConfigTaskSpecTask: Object, 5368, 5368;
-    GenerateHostProfileTaskListTask: Object, 5356, 5356;
-    GenerateKey: Object, 4991, 4991;
-    GenerateLogBundlesTask: Object, 5047, 5047;
-    GenerateSelfSignedClientCert: Object, 4994, 4994;
-    GetAlarm: Object, 4921, 4921;
-    GetAlarmState: Object, 4924, 4924;
-    GetCryptoKeyStatus: Object, 4984, 4984;
-    GetCustomizationSpec: Object, 5015, 5015;
-    GetDefaultKmsCluster: Object, 5004, 5004;
-    GetPublicKey: Object, 5110, 5110;
-    GetResourceUsage: Object, 4964, 4964;
-    GetSiteInfo: Object, 5716, 5716;
-    GetSystemVMsRestrictedDatastores: Object, 4966, 4966;
-    GetVchaClusterHealth: Object, 5125, 5125;
-    GetVpcNetworkSpan: Object, 5092, 5092;
-    GetVsanObjExtAttrs: Object, 5544, 5544;
-    HasMonitoredEntity: Object, 5185, 5185;
-    HasPrivilegeOnEntities: Object, 4940, 4940;
-    HasPrivilegeOnEntity: Object, 4939, 4939;
-    HasProvider: Object, 5179, 5179;
-    HasUserPrivilegeOnEntities: Object, 4941, 4941;
-    HostClearVStorageObjectControlFlags: Object, 5517, 5517;
-    HostCloneVStorageObjectTask: Object, 5514, 5514;
-    HostConfigVFlashCache: Object, 5499, 5499;
-    HostConfigureVFlashResource: Object, 5497, 5497;
-    HostCreateDiskTask: Object, 5504, 5504;
-    HostDeleteVStorageObjectExTask: Object, 5528, 5528;
-    HostDeleteVStorageObjectTask: Object, 5510, 5510;
-    HostExtendDiskTask: Object, 5506, 5506;
-    HostGetVFlashModuleDefaultConfig: Object, 5500, 5500;
-    HostImageConfigGetAcceptance: Object, 5295, 5295;
-    HostImageConfigGetProfile: Object, 5296, 5296;
-    HostInflateDiskTask: Object, 5507, 5507;
-    HostListVStorageObject: Object, 5513, 5513;
-    HostProfileResetValidationState: Object, 5350, 5350;
-    HostQueryVirtualDiskUuid: Object, 5531, 5531;
-    HostReconcileDatastoreInventoryTask: Object, 5518, 5518;
-    HostRegisterDisk: Object, 5505, 5505;
-    HostRelocateVStorageObjectTask: Object, 5515, 5515;
-    HostRemoveVFlashResource: Object, 5498, 5498;
-    HostRenameVStorageObject: Object, 5508, 5508;
-    HostRetrieveVStorageInfrastructureObjectPolicy: Object, 5509, 5509;
-    HostRetrieveVStorageObject: Object, 5511, 5511;
-    HostRetrieveVStorageObjectMetadata: Object, 5526, 5526;
-    HostRetrieveVStorageObjectMetadataValue: Object, 5527, 5527;
-    HostRetrieveVStorageObjectState: Object, 5512, 5512;
-    HostScheduleReconcileDatastoreInventory: Object, 5519, 5519;
-    HostSetVStorageObjectControlFlags: Object, 5516, 5516;
-    HostSetVirtualDiskUuidTask: Object, 5530, 5530;
-    HostSpecGetUpdatedHosts: Object, 5385, 5385;
-    HostUpdateVStorageObjectMetadataExTask: Object, 5529, 5529;
-    HostUpdateVStorageObjectMetadataTask: Object, 5525, 5525;
-    HostVStorageObjectCreateDiskFromSnapshotTask: Object, 5523, 5523;
-    HostVStorageObjectCreateSnapshotTask: Object, 5520, 5520;
-    HostVStorageObjectDeleteSnapshotTask: Object, 5521, 5521;
-    HostVStorageObjectRetrieveSnapshotInfo: Object, 5522, 5522;
-    HostVStorageObjectRevertTask: Object, 5524, 5524;
-    HttpNfcLeaseAbort: Object, 5563, 5563;
-    HttpNfcLeaseComplete: Object, 5562, 5562;
-    HttpNfcLeaseGetManifest: Object, 5560, 5560;
-    HttpNfcLeaseProbeUrls: Object, 5566, 5566;
-    HttpNfcLeaseProgress: Object, 5564, 5564;
-    HttpNfcLeasePullFromUrlsTask: Object, 5565, 5565;
-    HttpNfcLeaseSetManifestChecksumType: Object, 5561, 5561;
-    ImpersonateUser: Object, 5711, 5711;
-    ImportCertificateForCAMTask: Object, 5210, 5210;
-    ImportUnmanagedSnapshot: Object, 5814, 5814;
-    ImportVApp: Object, 5673, 5673;
-    IncreaseDirectorySize: Object, 5043, 5043;
-    InflateDiskTask: Object, 5754, 5754;
-    InflateVirtualDiskTask: Object, 5808, 5808;
-    InitializeDisksTask: Object, 5552, 5552;
-    InitiateFileTransferFromGuest: Object, 5164, 5164;
-    InitiateFileTransferToGuest: Object, 5165, 5165;
-    InitiateTransitionToVLCMTask: Object, 5579, 5579;
-    InstallHostPatchV2Task: Object, 5344, 5344;
-    InstallHostPatchTask: Object, 5343, 5343;
-    InstallIoFilterTask: Object, 5571, 5571;
-    InstallServerCertificate: Object, 5234, 5234;
-    InstallSmartCardTrustAnchor: Object, 5213, 5213;
-    InstantCloneTask: Object, 5841, 5841;
-    IsClusteredVmdkEnabled: Object, 5038, 5038;
-    IsGuestOsCustomizable: Object, 5024, 5024;
-    IsKmsClusterActive: Object, 5002, 5002;
-    IsSharedGraphicsActive: Object, 5289, 5289;
-    JoinDomainWithCAMTask: Object, 5209, 5209;
-    JoinDomainTask: Object, 5208, 5208;
-    LeaveCurrentDomainTask: Object, 5211, 5211;
-    ListCACertificateRevocationLists: Object, 5238, 5238;
-    ListCACertificates: Object, 5237, 5237;
-    ListFilesInGuest: Object, 5162, 5162;
-    ListGuestAliases: Object, 5150, 5150;
-    ListGuestMappedAliases: Object, 5151, 5151;
-    ListKeys: Object, 4979, 4979;
-    ListKmipServers: Object, 4989, 4989;
-    ListKmsClusters: Object, 5008, 5008;
-    ListProcessesInGuest: Object, 5167, 5167;
-    ListRegistryKeysInGuest: Object, 5171, 5171;
-    ListRegistryValuesInGuest: Object, 5174, 5174;
-    ListSmartCardTrustAnchors: Object, 5218, 5218;
-    ListTagsAttachedToVStorageObject: Object, 5772, 5772;
-    ListVStorageObject: Object, 5764, 5764;
-    ListVStorageObjectsAttachedToTag: Object, 5771, 5771;
-    LogUserEvent: Object, 5102, 5102;
-    Login: Object, 5702, 5702;
-    LoginBySSPI: Object, 5703, 5703;
-    LoginByToken: Object, 5701, 5701;
-    LoginExtensionByCertificate: Object, 5710, 5710;
-    LoginExtensionBySubjectName: Object, 5709, 5709;
-    Logout: Object, 5704, 5704;
-    LookupDvPortGroup: Object, 5077, 5077;
-    LookupVmOverheadMemory: Object, 5622, 5622;
-    MakeDirectory: Object, 5130, 5130;
-    MakeDirectoryInGuest: Object, 5155, 5155;
-    MakePrimaryVMTask: Object, 5859, 5859;
-    MarkAsLocalTask: Object, 5451, 5451;
-    MarkAsNonLocalTask: Object, 5452, 5452;
-    MarkAsNonSsdTask: Object, 5450, 5450;
-    MarkAsSsdTask: Object, 5449, 5449;
-    MarkAsTemplate: Object, 5843, 5843;
-    MarkAsVirtualMachine: Object, 5844, 5844;
-    MarkDefault: Object, 4986, 4986;
-    MarkForRemoval: Object, 5434, 5434;
-    MarkPerenniallyReserved: Object, 5456, 5456;
-    MarkPerenniallyReservedExTask: Object, 5457, 5457;
-    MarkServiceProviderEntities: Object, 5739, 5739;
-    MergeDvsTask: Object, 5062, 5062;
-    MergePermissions: Object, 4932, 4932;
-    MigrateVMTask: Object, 5838, 5838;
-    ModifyListView: Object, 5612, 5612;
-    MountToolsInstaller: Object, 5847, 5847;
-    MountVffsVolume: Object, 5438, 5438;
-    MountVmfsVolume: Object, 5391, 5391;
-    MountVmfsVolumeExTask: Object, 5394, 5394;
-    MoveDVPortTask: Object, 5064, 5064;
-    MoveDatastoreFileTask: Object, 5127, 5127;
-    MoveDirectoryInGuest: Object, 5158, 5158;
-    MoveFileInGuest: Object, 5159, 5159;
-    MoveHostIntoTask: Object, 4956, 4956;
-    MoveIntoFolderTask: Object, 5134, 5134;
-    MoveIntoResourcePool: Object, 5666, 5666;
-    MoveIntoTask: Object, 4955, 4955;
-    MoveVirtualDiskTask: Object, 5802, 5802;
-    NotifyAffectedServices: Object, 5236, 5236;
-    OpenInventoryViewFolder: Object, 5569, 5569;
-    OverwriteCustomizationSpec: Object, 5017, 5017;
-    ParseDescriptor: Object, 5624, 5624;
-    PerformDvsProductSpecOperationTask: Object, 5061, 5061;
-    PerformVsanUpgradePreflightCheck: Object, 5899, 5899;
-    PerformVsanUpgradeTask: Object, 5901, 5901;
-    PlaceVm: Object, 4961, 4961;
-    PlaceVmsXCluster: Object, 5146, 5146;
-    PostEvent: Object, 5104, 5104;
-    PostHealthUpdates: Object, 5187, 5187;
-    PowerDownHostToStandByTask: Object, 5477, 5477;
-    PowerOffVAppTask: Object, 5797, 5797;
-    PowerOffVMTask: Object, 5829, 5829;
-    PowerOnMultiVMTask: Object, 5028, 5028;
-    PowerOnVAppTask: Object, 5796, 5796;
-    PowerOnVMTask: Object, 5828, 5828;
-    PowerUpHostFromStandByTask: Object, 5478, 5478;
-    PrepareCrypto: Object, 5488, 5488;
-    PromoteDisksTask: Object, 5868, 5868;
-    ProvisionServerPrivateKey: Object, 5233, 5233;
-    PutUsbScanCodes: Object, 5870, 5870;
-    Query: Object, 5692, 5692;
-    QueryAnswerFileStatus: Object, 5365, 5365;
-    QueryAssignedLicenses: Object, 5597, 5597;
-    QueryAvailableDisksForVmfs: Object, 5245, 5245;
-    QueryAvailableDvsSpec: Object, 5078, 5078;
-    QueryAvailablePartition: Object, 5271, 5271;
-    QueryAvailablePerfMetric: Object, 5628, 5628;
-    QueryAvailableSsds: Object, 5442, 5442;
-    QueryAvailableTimeZones: Object, 5266, 5266;
-    QueryBootDevices: Object, 5227, 5227;
-    QueryBoundVnics: Object, 5590, 5590;
-    QueryCandidateNics: Object, 5591, 5591;
-    QueryChangedDiskAreas: Object, 5871, 5871;
-    QueryCmmds: Object, 5535, 5535;
-    QueryCompatibleHostForExistingDvs: Object, 5082, 5082;
-    QueryCompatibleHostForNewDvs: Object, 5081, 5081;
-    QueryCompatibleVmnicsFromHosts: Object, 5080, 5080;
-    QueryComplianceStatus: Object, 5645, 5645;
-    QueryConfigOption: Object, 5094, 5094;
-    QueryConfigOptionDescriptor: Object, 5093, 5093;
-    QueryConfigOptionEx: Object, 5095, 5095;
-    QueryConfigTarget: Object, 5096, 5096;
-    QueryConfiguredModuleOptionString: Object, 5302, 5302;
-    QueryConnectionInfo: Object, 5026, 5026;
-    QueryConnectionInfoViaSpec: Object, 5027, 5027;
-    QueryConnections: Object, 5851, 5851;
-    QueryCryptoKeyStatus: Object, 5005, 5005;
-    QueryDatastorePerformanceSummary: Object, 5720, 5720;
-    QueryDateTime: Object, 5267, 5267;
-    QueryDescriptions: Object, 5045, 5045;
-    QueryDirectoryInfo: Object, 5044, 5044;
-    QueryDisksForVsan: Object, 5550, 5550;
-    QueryDisksUsingFilter: Object, 5578, 5578;
-    QueryDvsByUuid: Object, 5085, 5085;
-    QueryDvsCheckCompatibility: Object, 5087, 5087;
-    QueryDvsCompatibleHostSpec: Object, 5083, 5083;
-    QueryDvsConfigTarget: Object, 5086, 5086;
-    QueryDvsFeatureCapability: Object, 5084, 5084;
-    QueryEvents: Object, 5103, 5103;
-    QueryExpressionMetadata: Object, 5647, 5647;
-    QueryExtensionIpAllocationUsage: Object, 5115, 5115;
-    QueryFaultToleranceCompatibility: Object, 5874, 5874;
-    QueryFaultToleranceCompatibilityEx: Object, 5875, 5875;
-    QueryFileLockInfo: Object, 5132, 5132;
-    QueryFilterEntities: Object, 5193, 5193;
-    QueryFilterInfoIds: Object, 5192, 5192;
-    QueryFilterList: Object, 5190, 5190;
-    QueryFilterName: Object, 5191, 5191;
-    QueryFirmwareConfigUploadURL: Object, 5284, 5284;
-    QueryHealthUpdateInfos: Object, 5181, 5181;
-    QueryHealthUpdates: Object, 5188, 5188;
-    QueryHostConnectionInfo: Object, 5468, 5468;
-    QueryHostPatchTask: Object, 5346, 5346;
-    QueryHostProfileMetadata: Object, 5357, 5357;
-    QueryHostStatus: Object, 5557, 5557;
-    QueryHostsWithAttachedLun: Object, 5717, 5717;
-    QueryIORMConfigOption: Object, 5719, 5719;
-    QueryIPAllocations: Object, 5587, 5587;
-    QueryIoFilterInfo: Object, 5575, 5575;
-    QueryIoFilterIssues: Object, 5574, 5574;
-    QueryIpPools: Object, 5580, 5580;
-    QueryLicenseSourceAvailability: Object, 5599, 5599;
-    QueryLicenseUsage: Object, 5600, 5600;
-    QueryLockdownExceptions: Object, 5205, 5205;
-    QueryManagedBy: Object, 5114, 5114;
-    QueryMaxQueueDepth: Object, 5260, 5260;
-    QueryMemoryOverhead: Object, 5479, 5479;
-    QueryMemoryOverheadEx: Object, 5480, 5480;
-    QueryMigrationDependencies: Object, 5594, 5594;
-    QueryModules: Object, 5300, 5300;
-    QueryMonitoredEntities: Object, 5184, 5184;
-    QueryNFSUser: Object, 5445, 5445;
-    QueryNetConfig: Object, 5532, 5532;
-    QueryNetworkHint: Object, 5325, 5325;
-    QueryNext: Object, 5693, 5693;
-    QueryObjectsOnPhysicalVsanDisk: Object, 5538, 5538;
-    QueryOptions: Object, 5620, 5620;
-    QueryPartitionCreateDesc: Object, 5274, 5274;
-    QueryPartitionCreateOptions: Object, 5273, 5273;
-    QueryPathSelectionPolicyOptions: Object, 5424, 5424;
-    QueryPerf: Object, 5631, 5631;
-    QueryPerfComposite: Object, 5632, 5632;
-    QueryPerfCounter: Object, 5629, 5629;
-    QueryPerfCounterByLevel: Object, 5630, 5630;
-    QueryPerfProviderSummary: Object, 5627, 5627;
-    QueryPhysicalVsanDisks: Object, 5536, 5536;
-    QueryPnicStatus: Object, 5589, 5589;
-    QueryPolicyMetadata: Object, 5649, 5649;
-    QueryProductLockerLocation: Object, 5491, 5491;
-    QueryProfileStructure: Object, 5358, 5358;
-    QueryProviderList: Object, 5178, 5178;
-    QueryProviderName: Object, 5180, 5180;
-    QueryResourceConfigOption: Object, 5674, 5674;
-    QueryServiceList: Object, 5699, 5699;
-    QueryStorageArrayTypePolicyOptions: Object, 5425, 5425;
-    QuerySupportedFeatures: Object, 5598, 5598;
-    QuerySupportedNetworkOffloadSpec: Object, 5079, 5079;
-    QuerySyncingVsanObjects: Object, 5542, 5542;
-    QuerySystemUsers: Object, 5203, 5203;
-    QueryTargetCapabilities: Object, 5097, 5097;
-    QueryTpmAttestationReport: Object, 5467, 5467;
-    QueryUnmonitoredHosts: Object, 5186, 5186;
-    QueryUnownedFiles: Object, 5872, 5872;
-    QueryUnresolvedVmfsVolume: Object, 5402, 5402;
-    QueryUnresolvedVmfsVolumes: Object, 5263, 5263;
-    QueryUsedVlanIdInDvs: Object, 5059, 5059;
-    QueryVMotionCompatibility: Object, 5697, 5697;
-    QueryVMotionCompatibilityExTask: Object, 5889, 5889;
-    QueryVirtualDiskFragmentation: Object, 5805, 5805;
-    QueryVirtualDiskGeometry: Object, 5813, 5813;
-    QueryVirtualDiskInfoTask: Object, 5816, 5816;
-    QueryVirtualDiskUuid: Object, 5812, 5812;
-    QueryVirtualDiskUuidEx: Object, 5785, 5785;
-    QueryVmfsConfigOption: Object, 5455, 5455;
-    QueryVmfsDatastoreCreateOptions: Object, 5246, 5246;
-    QueryVmfsDatastoreExpandOptions: Object, 5249, 5249;
-    QueryVmfsDatastoreExtendOptions: Object, 5248, 5248;
-    QueryVnicStatus: Object, 5588, 5588;
-    QueryVsanObjectUuidsByFilter: Object, 5549, 5549;
-    QueryVsanObjects: Object, 5537, 5537;
-    QueryVsanStatistics: Object, 5540, 5540;
-    QueryVsanUpgradeStatus: Object, 5900, 5900;
-    ReadEnvironmentVariableInGuest: Object, 5169, 5169;
-    ReadNextEvents: Object, 5098, 5098;
-    ReadNextTasks: Object, 5733, 5733;
-    ReadNextTasksByViewSpec: Object, 5738, 5738;
-    ReadPreviousEvents: Object, 5099, 5099;
-    ReadPreviousTasks: Object, 5734, 5734;
-    RebootGuest: Object, 5833, 5833;
-    RebootHostTask: Object, 5475, 5475;
-    RecommendDatastores: Object, 5728, 5728;
-    RecommendHostsForVm: Object, 4953, 4953;
-    RecommissionVsanNodeTask: Object, 5559, 5559;
-    ReconcileDatastoreInventoryExTask: Object, 5786, 5786;
-    ReconcileDatastoreInventoryTask: Object, 5773, 5773;
-    ReconfigVMTask: Object, 5825, 5825;
-    ReconfigurationSatisfiable: Object, 5545, 5545;
-    ReconfigureAlarm: Object, 4919, 4919;
-    ReconfigureAutostart: Object, 5224, 5224;
-    ReconfigureClusterTask: Object, 4950, 4950;
-    ReconfigureComputeResourceTask: Object, 4974, 4974;
-    ReconfigureDVPortTask: Object, 5066, 5066;
-    ReconfigureDVPortgroupTask: Object, 5055, 5055;
-    ReconfigureDatacenterTask: Object, 5030, 5030;
-    ReconfigureDomObject: Object, 5541, 5541;
-    ReconfigureDvsTask: Object, 5060, 5060;
-    ReconfigureHostForDASTask: Object, 5481, 5481;
-    ReconfigureScheduledTask: Object, 5677, 5677;
-    ReconfigureServiceConsoleReservation: Object, 5311, 5311;
-    ReconfigureSnmpAgent: Object, 5378, 5378;
-    ReconfigureVirtualMachineReservation: Object, 5312, 5312;
-    ReconnectHostTask: Object, 5471, 5471;
-    RectifyDvsHostTask: Object, 5068, 5068;
-    RectifyDvsOnHostTask: Object, 5088, 5088;
-    Refresh: Object, 5347, 5347;
-    RefreshDVPortState: Object, 5067, 5067;
-    RefreshDatastore: Object, 5031, 5031;
-    RefreshDatastoreStorageInfo: Object, 5032, 5032;
-    RefreshDateTimeSystem: Object, 5269, 5269;
-    RefreshFirewall: Object, 5281, 5281;
-    RefreshGraphicsManager: Object, 5288, 5288;
-    RefreshHealthStatusSystem: Object, 5291, 5291;
-    RefreshNetworkSystem: Object, 5333, 5333;
-    RefreshRecommendation: Object, 4957, 4957;
-    RefreshRuntime: Object, 5675, 5675;
-    RefreshServices: Object, 5377, 5377;
-    RefreshStorageDrsRecommendation: Object, 5724, 5724;
-    RefreshStorageDrsRecommendationsForPodTask: Object, 5725, 5725;
-    RefreshStorageInfo: Object, 5818, 5818;
-    RefreshStorageSystem: Object, 5432, 5432;
-    RegisterChildVMTask: Object, 5672, 5672;
-    RegisterDisk: Object, 5752, 5752;
-    RegisterExtension: Object, 5108, 5108;
-    RegisterHealthUpdateProvider: Object, 5176, 5176;
-    RegisterKmipServer: Object, 4985, 4985;
-    RegisterKmsCluster: Object, 5006, 5006;
-    RegisterVMTask: Object, 5136, 5136;
-    ReleaseCredentialsInGuest: Object, 5154, 5154;
-    ReleaseIpAllocation: Object, 5586, 5586;
-    ReleaseManagedSnapshot: Object, 5815, 5815;
-    Reload: Object, 5615, 5615;
-    RelocateVMTask: Object, 5839, 5839;
-    RelocateVStorageObjectTask: Object, 5766, 5766;
-    RemoveAlarm: Object, 4918, 4918;
-    RemoveAllSnapshotsTask: Object, 5822, 5822;
-    RemoveAssignedLicense: Object, 5596, 5596;
-    RemoveAuthorizationRole: Object, 4930, 4930;
-    RemoveCustomFieldDef: Object, 5011, 5011;
-    RemoveDatastore: Object, 5257, 5257;
-    RemoveDatastoreExTask: Object, 5261, 5261;
-    RemoveDiskMappingTask: Object, 5554, 5554;
-    RemoveDiskTask: Object, 5553, 5553;
-    RemoveEntityPermission: Object, 4938, 4938;
-    RemoveFilter: Object, 5196, 5196;
-    RemoveFilterEntities: Object, 5195, 5195;
-    RemoveGroup: Object, 5307, 5307;
-    RemoveGuestAlias: Object, 5148, 5148;
-    RemoveGuestAliasByCert: Object, 5149, 5149;
-    RemoveInternetScsiSendTargets: Object, 5417, 5417;
-    RemoveInternetScsiStaticTargets: Object, 5419, 5419;
-    RemoveKey: Object, 4977, 4977;
-    RemoveKeys: Object, 4978, 4978;
-    RemoveKmipServer: Object, 4988, 4988;
-    RemoveLicense: Object, 5608, 5608;
-    RemoveLicenseLabel: Object, 5611, 5611;
-    RemoveMonitoredEntities: Object, 5183, 5183;
-    RemoveNetworkResourcePool: Object, 5071, 5071;
-    RemoveNvmeOverRdmaAdapter: Object, 5459, 5459;
-    RemovePerfInterval: Object, 5634, 5634;
-    RemovePortGroup: Object, 5322, 5322;
-    RemoveScheduledTask: Object, 5676, 5676;
-    RemoveServiceConsoleVirtualNic: Object, 5330, 5330;
-    RemoveSmartCardTrustAnchor: Object, 5215, 5215;
-    RemoveSmartCardTrustAnchorByFingerprint: Object, 5216, 5216;
-    RemoveSmartCardTrustAnchorCertificate: Object, 5217, 5217;
-    RemoveSnapshotTask: Object, 5895, 5895;
-    RemoveSoftwareAdapter: Object, 5461, 5461;
-    RemoveUser: Object, 5306, 5306;
-    RemoveVirtualNic: Object, 5327, 5327;
-    RemoveVirtualSwitch: Object, 5319, 5319;
-    RenameCustomFieldDef: Object, 5012, 5012;
-    RenameCustomizationSpec: Object, 5020, 5020;
-    RenameDatastore: Object, 5034, 5034;
-    RenameSnapshot: Object, 5896, 5896;
-    RenameVStorageObject: Object, 5755, 5755;
-    RenameVStorageObjectEx: Object, 5744, 5744;
-    RenameTask: Object, 5616, 5616;
-    RepairVStorageObjectChainTask: Object, 5749, 5749;
-    RepairVmDiskChainsTask: Object, 5882, 5882;
-    ReplaceCACertificatesAndCRLs: Object, 5235, 5235;
-    ReplaceSmartCardTrustAnchors: Object, 5214, 5214;
-    RescanAllHba: Object, 5407, 5407;
-    RescanHba: Object, 5406, 5406;
-    RescanVffs: Object, 5441, 5441;
-    RescanVmfs: Object, 5397, 5397;
-    ResetCollector: Object, 5199, 5199;
-    ResetCounterLevelMapping: Object, 5637, 5637;
-    ResetEntityPermissions: Object, 4937, 4937;
-    ResetFirmwareToFactoryDefaults: Object, 5282, 5282;
-    ResetGuestInformation: Object, 5846, 5846;
-    ResetListView: Object, 5613, 5613;
-    ResetListViewFromView: Object, 5614, 5614;
-    ResetSystemHealthInfo: Object, 5292, 5292;
-    ResetVMTask: Object, 5831, 5831;
-    ResignatureUnresolvedVmfsVolumeTask: Object, 5264, 5264;
-    ResolveInstallationErrorsOnClusterTask: Object, 5577, 5577;
-    ResolveInstallationErrorsOnHostTask: Object, 5576, 5576;
-    ResolveMultipleUnresolvedVmfsVolumes: Object, 5403, 5403;
-    ResolveMultipleUnresolvedVmfsVolumesExTask: Object, 5404, 5404;
-    ResolveNfsServerHostName: Object, 5259, 5259;
-    RestartService: Object, 5375, 5375;
-    RestartServiceConsoleVirtualNic: Object, 5332, 5332;
-    RestoreFirmwareConfiguration: Object, 5285, 5285;
-    RetrieveAllPermissions: Object, 4935, 4935;
-    RetrieveAnswerFile: Object, 5361, 5361;
-    RetrieveAnswerFileForProfile: Object, 5362, 5362;
-    RetrieveArgumentDescription: Object, 5100, 5100;
-    RetrieveCertificateInfoList: Object, 5230, 5230;
-    RetrieveClientCert: Object, 4998, 4998;
-    RetrieveClientCsr: Object, 4997, 4997;
-    RetrieveDasAdvancedRuntimeInfo: Object, 4959, 4959;
-    RetrieveDescription: Object, 5638, 5638;
-    RetrieveDiskPartitionInfo: Object, 5386, 5386;
-    RetrieveDynamicPassthroughInfo: Object, 5221, 5221;
-    RetrieveDynamicTypeManager: Object, 5494, 5494;
-    RetrieveEntityPermissions: Object, 4934, 4934;
-    RetrieveEntityScheduledTask: Object, 5680, 5680;
-    RetrieveFreeEpcMemory: Object, 5493, 5493;
-    RetrieveHardwareUptime: Object, 5487, 5487;
-    RetrieveHostAccessControlEntries: Object, 5201, 5201;
-    RetrieveHostCustomizations: Object, 5366, 5366;
-    RetrieveHostCustomizationsForProfile: Object, 5367, 5367;
-    RetrieveHostSpecification: Object, 5382, 5382;
-    RetrieveKmipServerCert: Object, 4992, 4992;
-    RetrieveKmipServersStatusTask: Object, 4990, 4990;
-    RetrieveManagedMethodExecuter: Object, 5495, 5495;
-    RetrieveObjectScheduledTask: Object, 5682, 5682;
-    RetrieveProductComponents: Object, 5698, 5698;
-    RetrieveProperties: Object, 5652, 5652;
-    RetrievePropertiesEx: Object, 5657, 5657;
-    RetrieveRolePermissions: Object, 4933, 4933;
-    RetrieveSelfSignedClientCert: Object, 4996, 4996;
-    RetrieveServiceContent: Object, 5695, 5695;
-    RetrieveServiceProviderEntities: Object, 5741, 5741;
-    RetrieveSnapshotDetails: Object, 5780, 5780;
-    RetrieveSnapshotInfo: Object, 5777, 5777;
-    RetrieveUserGroups: Object, 5742, 5742;
-    RetrieveVStorageInfrastructureObjectPolicy: Object, 5759, 5759;
-    RetrieveVStorageObject: Object, 5761, 5761;
-    RetrieveVStorageObjectAssociations: Object, 5763, 5763;
-    RetrieveVStorageObjectState: Object, 5762, 5762;
-    RetrieveVendorDeviceGroupInfo: Object, 5222, 5222;
-    RetrieveVgpuDeviceInfo: Object, 5286, 5286;
-    RetrieveVgpuProfileInfo: Object, 5287, 5287;
-    RevertToCurrentSnapshotTask: Object, 5821, 5821;
-    RevertToSnapshotTask: Object, 5894, 5894;
-    RevertVStorageObjectExTask: Object, 5748, 5748;
-    RevertVStorageObjectTask: Object, 5779, 5779;
-    RewindCollector: Object, 5198, 5198;
-    RunScheduledTask: Object, 5678, 5678;
-    RunVsanPhysicalDiskDiagnostics: Object, 5543, 5543;
-    ScanHostPatchV2Task: Object, 5341, 5341;
-    ScanHostPatchTask: Object, 5340, 5340;
-    ScheduleReconcileDatastoreInventory: Object, 5774, 5774;
-    SearchDatastoreSubFoldersTask: Object, 5242, 5242;
-    SearchDatastoreTask: Object, 5241, 5241;
-    SelectActivePartition: Object, 5272, 5272;
-    SelectVnic: Object, 5502, 5502;
-    SelectVnicForNicType: Object, 5533, 5533;
-    SendNMI: Object, 5877, 5877;
-    SendTestNotification: Object, 5379, 5379;
-    SessionIsActive: Object, 5712, 5712;
-    SetCollectorPageSize: Object, 5197, 5197;
-    SetCryptoMode: Object, 4965, 4965;
-    SetDefaultKmsCluster: Object, 5003, 5003;
-    SetDisplayTopology: Object, 5863, 5863;
-    SetEntityPermissions: Object, 4936, 4936;
-    SetExtensionCertificate: Object, 5112, 5112;
-    SetField: Object, 5013, 5013;
-    SetKeyCustomAttributes: Object, 5009, 5009;
-    SetLicenseEdition: Object, 5601, 5601;
-    SetLocale: Object, 5708, 5708;
-    SetMaxQueueDepth: Object, 5258, 5258;
-    SetMultipathLunPolicy: Object, 5422, 5422;
-    SetNFSUser: Object, 5443, 5443;
-    SetPublicKey: Object, 5111, 5111;
-    SetRegistryValueInGuest: Object, 5173, 5173;
-    SetScreenResolution: Object, 5854, 5854;
-    SetServiceAccount: Object, 5113, 5113;
-    SetTaskDescription: Object, 5732, 5732;
-    SetTaskState: Object, 5731, 5731;
-    SetVStorageObjectControlFlags: Object, 5767, 5767;
-    SetVirtualDiskUuid: Object, 5811, 5811;
-    SetVirtualDiskUuidExTask: Object, 5784, 5784;
-    ShrinkVirtualDiskTask: Object, 5807, 5807;
-    ShutdownGuest: Object, 5832, 5832;
-    ShutdownHostTask: Object, 5476, 5476;
-    StageHostPatchTask: Object, 5342, 5342;
-    StampAllRulesWithUuidTask: Object, 4963, 4963;
-    StandbyGuest: Object, 5834, 5834;
-    StartGuestNetworkTask: Object, 5887, 5887;
-    StartProgramInGuest: Object, 5166, 5166;
-    StartRecordingTask: Object, 5864, 5864;
-    StartReplayingTask: Object, 5866, 5866;
-    StartService: Object, 5373, 5373;
-    StopRecordingTask: Object, 5865, 5865;
-    StopReplayingTask: Object, 5867, 5867;
-    StopService: Object, 5374, 5374;
-    SuspendVAppTask: Object, 5798, 5798;
-    SuspendVMTask: Object, 5830, 5830;
-    TerminateFaultTolerantVMTask: Object, 5860, 5860;
-    TerminateProcessInGuest: Object, 5168, 5168;
-    TerminateSession: Object, 5707, 5707;
-    TerminateVM: Object, 5876, 5876;
-    TestTimeService: Object, 5270, 5270;
-    TurnDiskLocatorLedOffTask: Object, 5448, 5448;
-    TurnDiskLocatorLedOnTask: Object, 5447, 5447;
-    TurnOffFaultToleranceForVMTask: Object, 5858, 5858;
-    UnassignUserFromGroup: Object, 5309, 5309;
-    UnbindVnic: Object, 5593, 5593;
-    UninstallHostPatchTask: Object, 5345, 5345;
-    UninstallIoFilterTask: Object, 5572, 5572;
-    UninstallService: Object, 5376, 5376;
-    UnmapVmfsVolumeExTask: Object, 5395, 5395;
-    UnmarkServiceProviderEntities: Object, 5740, 5740;
-    UnmountDiskMappingTask: Object, 5555, 5555;
-    UnmountForceMountedVmfsVolume: Object, 5405, 5405;
-    UnmountToolsInstaller: Object, 5848, 5848;
-    UnmountVffsVolume: Object, 5439, 5439;
-    UnmountVmfsVolume: Object, 5392, 5392;
-    UnmountVmfsVolumeExTask: Object, 5393, 5393;
-    UnregisterAndDestroyTask: Object, 5141, 5141;
-    UnregisterDiskTask: Object, 5750, 5750;
-    UnregisterExtension: Object, 5106, 5106;
-    UnregisterHealthUpdateProvider: Object, 5177, 5177;
-    UnregisterKmsCluster: Object, 5007, 5007;
-    UnregisterVM: Object, 5845, 5845;
-    UpdateAnswerFileTask: Object, 5360, 5360;
-    UpdateAssignableHardwareConfig: Object, 5223, 5223;
-    UpdateAssignedLicense: Object, 5595, 5595;
-    UpdateAuthorizationRole: Object, 4931, 4931;
-    UpdateBootDevice: Object, 5228, 5228;
-    UpdateChildResourceConfiguration: Object, 5667, 5667;
-    UpdateClusterProfile: Object, 4971, 4971;
-    UpdateConfig: Object, 5665, 5665;
-    UpdateConsoleIpRouteConfig: Object, 5316, 5316;
-    UpdateCounterLevelMapping: Object, 5636, 5636;
-    UpdateDVSHealthCheckConfigTask: Object, 5076, 5076;
-    UpdateDVSLacpGroupConfigTask: Object, 5898, 5898;
-    UpdateDateTime: Object, 5268, 5268;
-    UpdateDateTimeConfig: Object, 5265, 5265;
-    UpdateDefaultPolicy: Object, 5277, 5277;
-    UpdateDiskPartitions: Object, 5389, 5389;
-    UpdateDnsConfig: Object, 5314, 5314;
-    UpdateDvsCapability: Object, 5065, 5065;
-    UpdateExtension: Object, 5109, 5109;
-    UpdateFlags: Object, 5482, 5482;
-    UpdateGraphicsConfig: Object, 5290, 5290;
-    UpdateHostImageAcceptanceLevel: Object, 5297, 5297;
-    UpdateHostProfile: Object, 5352, 5352;
-    UpdateHostSpecification: Object, 5380, 5380;
-    UpdateHostSubSpecification: Object, 5381, 5381;
-    UpdateHppMultipathLunPolicy: Object, 5423, 5423;
-    UpdateInternetScsiAdvancedOptions: Object, 5412, 5412;
-    UpdateInternetScsiAlias: Object, 5415, 5415;
-    UpdateInternetScsiAuthenticationProperties: Object, 5410, 5410;
-    UpdateInternetScsiDigestProperties: Object, 5411, 5411;
-    UpdateInternetScsiDiscoveryProperties: Object, 5409, 5409;
-    UpdateInternetScsiIPProperties: Object, 5413, 5413;
-    UpdateInternetScsiName: Object, 5414, 5414;
-    UpdateIpConfig: Object, 5501, 5501;
-    UpdateIpPool: Object, 5582, 5582;
-    UpdateIpRouteConfig: Object, 5315, 5315;
-    UpdateIpRouteTableConfig: Object, 5317, 5317;
-    UpdateIpmi: Object, 5486, 5486;
-    UpdateKmipServer: Object, 4987, 4987;
-    UpdateKmsSignedCsrClientCert: Object, 5000, 5000;
-    UpdateLicense: Object, 5606, 5606;
-    UpdateLicenseLabel: Object, 5610, 5610;
-    UpdateLinkedChildren: Object, 5793, 5793;
-    UpdateLocalSwapDatastore: Object, 5244, 5244;
-    UpdateLockdownExceptions: Object, 5206, 5206;
-    UpdateModuleOptionString: Object, 5301, 5301;
-    UpdateNetworkConfig: Object, 5313, 5313;
-    UpdateNetworkResourcePool: Object, 5069, 5069;
-    UpdateOptions: Object, 5621, 5621;
-    UpdatePassthruConfig: Object, 5348, 5348;
-    UpdatePerfInterval: Object, 5635, 5635;
-    UpdatePhysicalNicLinkSpeed: Object, 5324, 5324;
-    UpdatePortGroup: Object, 5323, 5323;
-    UpdateProductLockerLocationTask: Object, 5492, 5492;
-    UpdateProgress: Object, 5730, 5730;
-    UpdateReferenceHost: Object, 5351, 5351;
-    UpdateRuleset: Object, 5280, 5280;
-    UpdateScsiLunDisplayName: Object, 5426, 5426;
-    UpdateSelfSignedClientCert: Object, 4999, 4999;
-    UpdateServiceConsoleVirtualNic: Object, 5331, 5331;
-    UpdateServiceMessage: Object, 5700, 5700;
-    UpdateServicePolicy: Object, 5372, 5372;
-    UpdateSoftwareInternetScsiEnabled: Object, 5408, 5408;
-    UpdateSystemResources: Object, 5469, 5469;
-    UpdateSystemSwapConfiguration: Object, 5470, 5470;
-    UpdateSystemUsers: Object, 5204, 5204;
-    UpdateUser: Object, 5304, 5304;
-    UpdateVAppConfig: Object, 5792, 5792;
-    UpdateVStorageInfrastructureObjectPolicyTask: Object, 5758, 5758;
-    UpdateVStorageObjectCryptoTask: Object, 5757, 5757;
-    UpdateVStorageObjectPolicyTask: Object, 5756, 5756;
-    UpdateVVolVirtualMachineFilesTask: Object, 5039, 5039;
-    UpdateVirtualMachineFilesTask: Object, 5033, 5033;
-    UpdateVirtualNic: Object, 5328, 5328;
-    UpdateVirtualSwitch: Object, 5320, 5320;
-    UpdateVmfsUnmapBandwidth: Object, 5454, 5454;
-    UpdateVmfsUnmapPriority: Object, 5453, 5453;
-    UpdateVsanTask: Object, 5556, 5556;
-    UpgradeIoFilterTask: Object, 5573, 5573;
-    UpgradeToolsTask: Object, 5849, 5849;
-    UpgradeVMTask: Object, 5826, 5826;
-    UpgradeVmLayout: Object, 5401, 5401;
-    UpgradeVmfs: Object, 5400, 5400;
-    UpgradeVsanObjects: Object, 5548, 5548;
-    UploadClientCert: Object, 5001, 5001;
-    UploadKmipServerCert: Object, 4993, 4993;
-    VCenterUpdateVStorageObjectMetadataExTask: Object, 5783, 5783;
-    VStorageObjectCreateSnapshotExTask: Object, 5745, 5745;
-    VStorageObjectCreateSnapshotTask: Object, 5775, 5775;
-    VStorageObjectDeleteSnapshotEx2Task: Object, 5747, 5747;
-    VStorageObjectDeleteSnapshotExTask: Object, 5746, 5746;
-    VStorageObjectExtendDiskExTask: Object, 5743, 5743;
-    ValidateCredentialsInGuest: Object, 5152, 5152;
-    ValidateHCIConfiguration: Object, 4949, 4949;
-    ValidateHost: Object, 5623, 5623;
-    ValidateHostProfileCompositionTask: Object, 5370, 5370;
-    ValidateMigration: Object, 5696, 5696;
-    ValidateStoragePodConfig: Object, 5727, 5727;
-    VstorageObjectVCenterQueryChangedDiskAreas: Object, 5781, 5781;
-    WaitForUpdates: Object, 5654, 5654;
-    WaitForUpdatesEx: Object, 5656, 5656;
-    XmlToCustomizationSpecItem: Object, 5022, 5022;
-    ZeroFillVirtualDiskTask: Object, 5810, 5810;
-    ConfigureVchaTask: Object, 5118, 5118;
-    CreatePassiveNodeTask: Object, 5119, 5119;
-    CreateWitnessNodeTask: Object, 5120, 5120;
-    DeployVchaTask: Object, 5117, 5117;
-    DestroyVchaTask: Object, 5122, 5122;
-    FetchSoftwarePackages: Object, 5298, 5298;
-    GetClusterMode: Object, 5124, 5124;
-    GetVchaConfig: Object, 5121, 5121;
-    InitiateFailoverTask: Object, 5126, 5126;
-    InstallDate: Object, 5299, 5299;
-    PrepareVchaTask: Object, 5116, 5116;
-    QueryDatacenterConfigOptionDescriptor: Object, 5029, 5029;
-    ReloadVirtualMachineFromPathTask: Object, 5873, 5873;
-    SetClusterModeTask: Object, 5123, 5123;
-    SetCustomValue: Object, 5105, 5105;
-    StartDpuFailover: Object, 5334, 5334;
-    UnregisterVAppTask: Object, 5799, 5799;
-    PbmAssignDefaultRequirementProfile: Object, 5926, 5926;
-    PbmCheckCompatibility: Object, 5909, 5909;
-    PbmCheckCompatibilityWithSpec: Object, 5910, 5910;
-    PbmCheckCompliance: Object, 5902, 5902;
-    PbmCheckRequirements: Object, 5911, 5911;
-    PbmCheckRollupCompliance: Object, 5904, 5904;
-    PbmCreate: Object, 5916, 5916;
-    PbmDelete: Object, 5918, 5918;
-    PbmFetchCapabilityMetadata: Object, 5914, 5914;
-    PbmFetchCapabilitySchema: Object, 5915, 5915;
-    PbmFetchComplianceResult: Object, 5903, 5903;
-    PbmFetchResourceType: Object, 5912, 5912;
-    PbmFetchRollupComplianceResult: Object, 5905, 5905;
-    PbmFetchVendorInfo: Object, 5913, 5913;
-    PbmFindApplicableDefaultProfile: Object, 5927, 5927;
-    PbmQueryAssociatedEntities: Object, 5931, 5931;
-    PbmQueryAssociatedEntity: Object, 5923, 5923;
-    PbmQueryAssociatedProfile: Object, 5922, 5922;
-    PbmQueryAssociatedProfiles: Object, 5921, 5921;
-    PbmQueryByRollupComplianceStatus: Object, 5906, 5906;
-    PbmQueryDefaultRequirementProfile: Object, 5924, 5924;
-    PbmQueryDefaultRequirementProfiles: Object, 5928, 5928;
-    PbmQueryIOFiltersFromProfileId: Object, 5932, 5932;
-    PbmQueryMatchingHub: Object, 5907, 5907;
-    PbmQueryMatchingHubWithSpec: Object, 5908, 5908;
-    PbmQueryProfile: Object, 5919, 5919;
-    PbmQueryProfileDetails: Object, 5933, 5933;
-    PbmQueryReplicationGroups: Object, 5934, 5934;
-    PbmQuerySpaceStatsForStorageContainer: Object, 5930, 5930;
-    PbmResetDefaultRequirementProfile: Object, 5925, 5925;
-    PbmResetVSanDefaultProfile: Object, 5929, 5929;
-    PbmRetrieveContent: Object, 5920, 5920;
-    PbmRetrieveServiceContent: Object, 5935, 5935;
-    PbmUpdate: Object, 5917, 5917;
-    RetrieveContent: Object, 6005, 6005;
-    VslmAttachDiskTask: Object, 6050, 6050;
-    VslmAttachTagToVStorageObject: Object, 6031, 6031;
-    VslmCancelTask: Object, 6012, 6012;
-    VslmClearVStorageObjectControlFlags: Object, 6030, 6030;
-    VslmCloneVStorageObjectTask: Object, 6027, 6027;
-    VslmCreateDiskFromSnapshotTask: Object, 6040, 6040;
-    VslmCreateDiskTask: Object, 6013, 6013;
-    VslmCreateSnapshotTask: Object, 6037, 6037;
-    VslmDeleteSnapshotTask: Object, 6038, 6038;
-    VslmDeleteVStorageObjectTask: Object, 6022, 6022;
-    VslmDetachTagFromVStorageObject: Object, 6032, 6032;
-    VslmExtendDiskTask: Object, 6015, 6015;
-    VslmInflateDiskTask: Object, 6016, 6016;
-    VslmListTagsAttachedToVStorageObject: Object, 6034, 6034;
-    VslmListVStorageObjectForSpec: Object, 6026, 6026;
-    VslmListVStorageObjectsAttachedToTag: Object, 6033, 6033;
-    VslmLoginByToken: Object, 6006, 6006;
-    VslmLogout: Object, 6007, 6007;
-    VslmQueryChangedDiskAreas: Object, 6043, 6043;
-    VslmQueryDatastoreInfo: Object, 6009, 6009;
-    VslmQueryGlobalCatalogSyncStatus: Object, 6044, 6044;
-    VslmQueryGlobalCatalogSyncStatusForDatastore: Object, 6045, 6045;
-    VslmQueryInfo: Object, 6011, 6011;
-    VslmQueryTaskResult: Object, 6010, 6010;
-    VslmReconcileDatastoreInventoryTask: Object, 6035, 6035;
-    VslmRegisterDisk: Object, 6014, 6014;
-    VslmRelocateVStorageObjectTask: Object, 6028, 6028;
-    VslmRenameVStorageObject: Object, 6017, 6017;
-    VslmRetrieveSnapshotDetails: Object, 6042, 6042;
-    VslmRetrieveSnapshotInfo: Object, 6039, 6039;
-    VslmRetrieveVStorageInfrastructureObjectPolicy: Object, 6021, 6021;
-    VslmRetrieveVStorageObject: Object, 6023, 6023;
-    VslmRetrieveVStorageObjectAssociations: Object, 6025, 6025;
-    VslmRetrieveVStorageObjectMetadata: Object, 6047, 6047;
-    VslmRetrieveVStorageObjectMetadataValue: Object, 6048, 6048;
-    VslmRetrieveVStorageObjectState: Object, 6024, 6024;
-    VslmRetrieveVStorageObjects: Object, 6049, 6049;
-    VslmRevertVStorageObjectTask: Object, 6041, 6041;
-    VslmScheduleReconcileDatastoreInventory: Object, 6036, 6036;
-    VslmSetVStorageObjectControlFlags: Object, 6029, 6029;
-    VslmSyncDatastore: Object, 6008, 6008;
-    VslmUpdateVStorageInfrastructureObjectPolicyTask: Object, 6020, 6020;
-    VslmUpdateVStorageObjectMetadataTask: Object, 6046, 6046;
-    VslmUpdateVstorageObjectCryptoTask: Object, 6019, 6019;
-    VslmUpdateVstorageObjectPolicyTask: Object, 6018, 6018;
-    CnsAttachVolume: Object, 6054, 6054;
-    CnsClearVolumeControlFlags: Object, 6072, 6072;
-    CnsConfigureVolumeACLs: Object, 6058, 6058;
-    CnsCreateSnapshots: Object, 6060, 6060;
-    CnsCreateVolume: Object, 6051, 6051;
-    CnsDeleteSnapshots: Object, 6061, 6061;
-    CnsDeleteVolume: Object, 6053, 6053;
-    CnsDetachVolume: Object, 6055, 6055;
-    CnsExtendVolume: Object, 6059, 6059;
-    CnsQueryAllVolume: Object, 6067, 6067;
-    CnsQueryAsync: Object, 6056, 6056;
-    CnsQuerySnapshots: Object, 6069, 6069;
-    CnsQueryVolume: Object, 6057, 6057;
-    CnsQueryVolumeInfo: Object, 6068, 6068;
-    CnsReconfigVolumePolicy: Object, 6063, 6063;
-    CnsRelocateVolume: Object, 6062, 6062;
-    CnsSetVolumeControlFlags: Object, 6071, 6071;
-    CnsSyncDatastore: Object, 6070, 6070;
-    CnsSyncVolume: Object, 6066, 6066;
-    CnsUnregisterVolume: Object, 6065, 6065;
-    CnsUpdateVolumeCrypto: Object, 6064, 6064;
-    CnsUpdateVolumeMetadata: Object, 6052, 6052;
-    QuerySharedWitnessClusterInfo: Object, 6125, 6125;
-    QuerySharedWitnessCompatibility: Object, 6124, 6124;
-    RunLifecycleCheck: Object, 6285, 6285;
-    VSANIsWitnessVirtualAppliance: Object, 6123, 6123;
-    VSANVcAddWitnessHost: Object, 6115, 6115;
-    VSANVcConvertToStretchedCluster: Object, 6117, 6117;
-    VSANVcGetPreferredFaultDomain: Object, 6119, 6119;
-    VSANVcGetWitnessHosts: Object, 6121, 6121;
-    VSANVcIsWitnessHost: Object, 6120, 6120;
-    VSANVcRemoveWitnessHost: Object, 6116, 6116;
-    VSANVcRetrieveStretchedClusterVcCapability: Object, 6122, 6122;
-    VSANVcSetPreferredFaultDomain: Object, 6118, 6118;
-    VsanClusterGetClaimedCapacity: Object, 6286, 6286;
-    VsanClusterGetConfig: Object, 6280, 6280;
-    VsanClusterGetRuntimeStats: Object, 6282, 6282;
-    VsanClusterReconfig: Object, 6279, 6279;
-    VsanEncryptedClusterRekeyTask: Object, 6281, 6281;
-    VsanGetClusterRAIDInfo: Object, 6288, 6288;
-    VsanGetConfigurationLimits: Object, 6287, 6287;
-    VsanQueryClusterDrsStats: Object, 6283, 6283;
-    VsanValidateConfigSpec: Object, 6284, 6284;
-    VsanVcAddWitnessHostForClusters: Object, 6127, 6127;
-    VsanVcReplaceWitnessHostForClusters: Object, 6126, 6126;
-    LookupGet: Object, 6346, 6346;
-    LookupGetSiteId: Object, 6347, 6347;
-    LookupList: Object, 6345, 6345;
-    LookupRetrieveServiceContent: Object, 6344, 6344;
-    SsoAddGroupToLocalGroup: Object, 6379, 6379;
-    SsoAddGroupsToLocalGroup: Object, 6380, 6380;
-    SsoAddUserToLocalGroup: Object, 6377, 6377;
-    SsoAddUsersToLocalGroup: Object, 6378, 6378;
-    SsoCreateLocalGroup: Object, 6371, 6371;
-    SsoCreateLocalPersonUser: Object, 6369, 6369;
-    SsoCreateLocalSolutionUser: Object, 6370, 6370;
-    SsoDeleteDomain: Object, 6356, 6356;
-    SsoDeleteLocalPrincipal: Object, 6376, 6376;
-    SsoDisableUserAccount: Object, 6383, 6383;
-    SsoEnableUserAccount: Object, 6384, 6384;
-    SsoFindAllParentGroups: Object, 6389, 6389;
-    SsoFindGroup: Object, 6364, 6364;
-    SsoFindGroups: Object, 6365, 6365;
-    SsoFindGroupsInGroup: Object, 6368, 6368;
-    SsoFindPersonUser: Object, 6360, 6360;
-    SsoFindPersonUsers: Object, 6361, 6361;
-    SsoFindPersonUsersInGroup: Object, 6367, 6367;
-    SsoFindSolutionUser: Object, 6362, 6362;
-    SsoFindSolutionUsers: Object, 6363, 6363;
-    SsoFindUser: Object, 6359, 6359;
-    SsoFindUsersInGroup: Object, 6366, 6366;
-    SsoGet: Object, 6349, 6349;
-    SsoGetDefaultDomains: Object, 6351, 6351;
-    SsoGetLocalPasswordPolicy: Object, 6357, 6357;
-    SsoGetSystemDomainName: Object, 6350, 6350;
-    SsoGetTrustedCertificates: Object, 6348, 6348;
-    SsoGrantWSTrustRole: Object, 6386, 6386;
-    SsoLogin: Object, 6391, 6391;
-    SsoLogout: Object, 6392, 6392;
-    SsoRegisterLdap: Object, 6353, 6353;
-    SsoRemoveFromLocalGroup: Object, 6381, 6381;
-    SsoRemovePrincipalsFromLocalGroup: Object, 6382, 6382;
-    SsoResetLocalPersonUserPassword: Object, 6375, 6375;
-    SsoRevokeWSTrustRole: Object, 6387, 6387;
-    SsoSetDefaultDomains: Object, 6352, 6352;
-    SsoSetRole: Object, 6385, 6385;
-    CallSsoAdminServiceInstance: Object, 6388, 6388;
-    CallSsoGroupcheckServiceInstance: Object, 6390, 6390;
-    SsoUpdateLdap: Object, 6354, 6354;
-    SsoUpdateLdapAuthnType: Object, 6355, 6355;
-    SsoUpdateLocalGroupDetails: Object, 6374, 6374;
-    SsoUpdateLocalPasswordPolicy: Object, 6358, 6358;
-    SsoUpdateLocalPersonUserDetails: Object, 6372, 6372;
-    SsoUpdateLocalSolutionUserDetails: Object, 6373, 6373;
+    AbandonHciWorkflow: Object, 4955, 4955;
+    AbdicateDomOwnership: Object, 5546, 5546;
+    AbortCustomizationTask: Object, 5897, 5897;
+    AcknowledgeAlarm: Object, 4932, 4932;
+    AcquireCimServicesTicket: Object, 5492, 5492;
+    AcquireCloneTicket: Object, 5721, 5721;
+    AcquireCredentialsInGuest: Object, 5160, 5160;
+    AcquireGenericServiceTicket: Object, 5714, 5714;
+    AcquireLocalTicket: Object, 5713, 5713;
+    AcquireMksTicket: Object, 5858, 5858;
+    AcquireTicket: Object, 5861, 5861;
+    AddAuthorizationRole: Object, 4936, 4936;
+    AddCustomFieldDef: Object, 5017, 5017;
+    AddDVPortgroupTask: Object, 5070, 5070;
+    AddDisksTask: Object, 5558, 5558;
+    AddFilter: Object, 5196, 5196;
+    AddFilterEntities: Object, 5201, 5201;
+    AddGuestAlias: Object, 5154, 5154;
+    AddHostTask: Object, 4961, 4961;
+    AddInternetScsiSendTargets: Object, 5423, 5423;
+    AddInternetScsiStaticTargets: Object, 5425, 5425;
+    AddKey: Object, 4982, 4982;
+    AddKeys: Object, 4983, 4983;
+    AddLicense: Object, 5614, 5614;
+    AddMonitoredEntities: Object, 5189, 5189;
+    AddNetworkResourcePool: Object, 5077, 5077;
+    AddPortGroup: Object, 5328, 5328;
+    AddServiceConsoleVirtualNic: Object, 5336, 5336;
+    AddStandaloneHostTask: Object, 5146, 5146;
+    AddVirtualNic: Object, 5333, 5333;
+    AddVirtualSwitch: Object, 5325, 5325;
+    AllocateIpv4Address: Object, 5591, 5591;
+    AllocateIpv6Address: Object, 5592, 5592;
+    AnswerVM: Object, 5843, 5843;
+    ApplyEntitiesConfigTask: Object, 5376, 5376;
+    ApplyEvcModeVMTask: Object, 5888, 5888;
+    ApplyHostConfigTask: Object, 5361, 5361;
+    ApplyRecommendation: Object, 4958, 4958;
+    ApplyStorageDrsRecommendationToPodTask: Object, 5729, 5729;
+    ApplyStorageDrsRecommendationTask: Object, 5730, 5730;
+    AreAlarmActionsEnabled: Object, 4929, 4929;
+    AssignUserToGroup: Object, 5315, 5315;
+    AssociateProfile: Object, 5647, 5647;
+    AttachDiskTask: Object, 5886, 5886;
+    AttachScsiLun: Object, 5437, 5437;
+    AttachScsiLunExTask: Object, 5438, 5438;
+    AttachTagToVStorageObject: Object, 5777, 5777;
+    AttachVmfsExtent: Object, 5405, 5405;
+    AutoStartPowerOff: Object, 5233, 5233;
+    AutoStartPowerOn: Object, 5232, 5232;
+    BackupFirmwareConfiguration: Object, 5290, 5290;
+    BatchAddHostsToClusterTask: Object, 5152, 5152;
+    BatchAddStandaloneHostsTask: Object, 5151, 5151;
+    BatchQueryConnectInfo: Object, 5032, 5032;
+    BindVnic: Object, 5599, 5599;
+    BrowseDiagnosticLog: Object, 5053, 5053;
+    CanProvisionObjects: Object, 5553, 5553;
+    CancelRecommendation: Object, 4959, 4959;
+    CancelRetrievePropertiesEx: Object, 5666, 5666;
+    CancelStorageDrsRecommendation: Object, 5731, 5731;
+    CancelTask: Object, 5737, 5737;
+    CancelWaitForUpdates: Object, 5662, 5662;
+    CertMgrRefreshCACertificatesAndCRLsTask: Object, 4950, 4950;
+    CertMgrRefreshCertificatesTask: Object, 4951, 4951;
+    CertMgrRevokeCertificatesTask: Object, 4952, 4952;
+    ChangeAccessMode: Object, 5209, 5209;
+    ChangeFileAttributesInGuest: Object, 5170, 5170;
+    ChangeKeyTask: Object, 4989, 4989;
+    ChangeLockdownMode: Object, 5214, 5214;
+    ChangeNFSUserPassword: Object, 5451, 5451;
+    ChangeOwner: Object, 5138, 5138;
+    ChangePassword: Object, 5317, 5317;
+    CheckAddHostEvcTask: Object, 4977, 4977;
+    CheckAnswerFileStatusTask: Object, 5371, 5371;
+    CheckCloneTask: Object, 5901, 5901;
+    CheckCompatibilityTask: Object, 5892, 5892;
+    CheckComplianceTask: Object, 5651, 5651;
+    CheckConfigureEvcModeTask: Object, 4976, 4976;
+    CheckCustomizationResources: Object, 5030, 5030;
+    CheckCustomizationSpec: Object, 5845, 5845;
+    CheckForUpdates: Object, 5660, 5660;
+    CheckHostPatchTask: Object, 5346, 5346;
+    CheckInstantCloneTask: Object, 5902, 5902;
+    CheckLicenseFeature: Object, 5609, 5609;
+    CheckMigrateTask: Object, 5899, 5899;
+    CheckPowerOnTask: Object, 5894, 5894;
+    CheckProfileComplianceTask: Object, 5649, 5649;
+    CheckRelocateTask: Object, 5900, 5900;
+    CheckVmConfigTask: Object, 5893, 5893;
+    ClearComplianceStatus: Object, 5653, 5653;
+    ClearNFSUser: Object, 5453, 5453;
+    ClearSystemEventLog: Object, 5300, 5300;
+    ClearTriggeredAlarms: Object, 4933, 4933;
+    ClearVStorageObjectControlFlags: Object, 5776, 5776;
+    CloneSession: Object, 5722, 5722;
+    CloneVAppTask: Object, 5802, 5802;
+    CloneVMTask: Object, 5848, 5848;
+    CloneVStorageObjectTask: Object, 5773, 5773;
+    CloseInventoryViewFolder: Object, 5577, 5577;
+    ClusterEnterMaintenanceMode: Object, 4967, 4967;
+    CompositeHostProfileTask: Object, 5378, 5378;
+    ComputeDiskPartitionInfo: Object, 5394, 5394;
+    ComputeDiskPartitionInfoForResize: Object, 5395, 5395;
+    ConfigureCryptoKey: Object, 5497, 5497;
+    ConfigureDatastoreIORMTask: Object, 5726, 5726;
+    ConfigureDatastorePrincipal: Object, 5269, 5269;
+    ConfigureEvcModeTask: Object, 4974, 4974;
+    ConfigureHCITask: Object, 4953, 4953;
+    ConfigureHostCacheTask: Object, 5236, 5236;
+    ConfigureLicenseSource: Object, 5612, 5612;
+    ConfigurePowerPolicy: Object, 5356, 5356;
+    ConfigureStorageDrsForPodTask: Object, 5734, 5734;
+    ConfigureVFlashResourceExTask: Object, 5503, 5503;
+    ConnectNvmeController: Object, 5470, 5470;
+    ConnectNvmeControllerExTask: Object, 5472, 5472;
+    ConsolidateVMDisksTask: Object, 5831, 5831;
+    ContinueRetrievePropertiesEx: Object, 5665, 5665;
+    ConvertNamespacePathToUuidPath: Object, 5049, 5049;
+    CopyDatastoreFileTask: Object, 5135, 5135;
+    CopyVirtualDiskTask: Object, 5811, 5811;
+    CreateAlarm: Object, 4927, 4927;
+    CreateChildDiskTask: Object, 5825, 5825;
+    CreateChildVMTask: Object, 5678, 5678;
+    CreateCluster: Object, 5144, 5144;
+    CreateClusterEx: Object, 5145, 5145;
+    CreateCollectorForEvents: Object, 5108, 5108;
+    CreateCollectorForTasks: Object, 5743, 5743;
+    CreateCollectorWithInfoFilterForTasks: Object, 5744, 5744;
+    CreateContainerView: Object, 5797, 5797;
+    CreateCustomizationSpec: Object, 5023, 5023;
+    CreateDVPortgroupTask: Object, 5082, 5082;
+    CreateDVSTask: Object, 5149, 5149;
+    CreateDatacenter: Object, 5147, 5147;
+    CreateDefaultProfile: Object, 5366, 5366;
+    CreateDescriptor: Object, 5633, 5633;
+    CreateDiagnosticPartition: Object, 5282, 5282;
+    CreateDirectory: Object, 5047, 5047;
+    CreateDiskFromSnapshotTask: Object, 5786, 5786;
+    CreateDiskTask: Object, 5759, 5759;
+    CreateFilter: Object, 5658, 5658;
+    CreateFolder: Object, 5140, 5140;
+    CreateGroup: Object, 5312, 5312;
+    CreateImportSpec: Object, 5632, 5632;
+    CreateInventoryView: Object, 5796, 5796;
+    CreateIpPool: Object, 5588, 5588;
+    CreateListView: Object, 5798, 5798;
+    CreateListViewFromView: Object, 5799, 5799;
+    CreateLocalDatastore: Object, 5262, 5262;
+    CreateNasDatastore: Object, 5261, 5261;
+    CreateNvdimmNamespaceTask: Object, 5342, 5342;
+    CreateNvdimmPMemNamespaceTask: Object, 5343, 5343;
+    CreateNvmeOverRdmaAdapter: Object, 5465, 5465;
+    CreateObjectScheduledTask: Object, 5688, 5688;
+    CreatePerfInterval: Object, 5640, 5640;
+    CreateProfile: Object, 5655, 5655;
+    CreatePropertyCollector: Object, 5667, 5667;
+    CreateRegistryKeyInGuest: Object, 5177, 5177;
+    CreateResourcePool: Object, 5675, 5675;
+    CreateScheduledTask: Object, 5686, 5686;
+    CreateScreenshotTask: Object, 5877, 5877;
+    CreateSecondaryVMExTask: Object, 5865, 5865;
+    CreateSecondaryVMTask: Object, 5864, 5864;
+    CreateSnapshotExTask: Object, 5828, 5828;
+    CreateSnapshotTask: Object, 5827, 5827;
+    CreateSoftwareAdapter: Object, 5467, 5467;
+    CreateStoragePod: Object, 5150, 5150;
+    CreateTask: Object, 5745, 5745;
+    CreateTemporaryDirectoryInGuest: Object, 5168, 5168;
+    CreateTemporaryFileInGuest: Object, 5167, 5167;
+    CreateUser: Object, 5310, 5310;
+    CreateVApp: Object, 5677, 5677;
+    CreateVMTask: Object, 5142, 5142;
+    CreateVirtualDiskTask: Object, 5808, 5808;
+    CreateVmfsDatastore: Object, 5254, 5254;
+    CreateVvolDatastore: Object, 5263, 5263;
+    CryptoManagerHostDisable: Object, 4990, 4990;
+    CryptoManagerHostEnable: Object, 4988, 4988;
+    CryptoManagerHostPrepare: Object, 4987, 4987;
+    CryptoUnlockTask: Object, 5889, 5889;
+    CurrentTime: Object, 5701, 5701;
+    CustomizationSpecItemToXml: Object, 5028, 5028;
+    CustomizeGuestTask: Object, 5895, 5895;
+    CustomizeVMTask: Object, 5844, 5844;
+    DVPortgroupRollbackTask: Object, 5063, 5063;
+    DVSManagerExportEntityTask: Object, 5096, 5096;
+    DVSManagerImportEntityTask: Object, 5097, 5097;
+    DVSManagerLookupDvPortGroup: Object, 5098, 5098;
+    DVSRollbackTask: Object, 5081, 5081;
+    DatastoreEnterMaintenanceMode: Object, 5043, 5043;
+    DatastoreExitMaintenanceModeTask: Object, 5044, 5044;
+    DecodeLicense: Object, 5616, 5616;
+    DefragmentAllDisks: Object, 5863, 5863;
+    DefragmentVirtualDiskTask: Object, 5814, 5814;
+    DeleteCustomizationSpec: Object, 5025, 5025;
+    DeleteDatastoreFileTask: Object, 5136, 5136;
+    DeleteDirectory: Object, 5048, 5048;
+    DeleteDirectoryInGuest: Object, 5164, 5164;
+    DeleteFile: Object, 5250, 5250;
+    DeleteFileInGuest: Object, 5163, 5163;
+    DeleteHostSpecification: Object, 5391, 5391;
+    DeleteHostSubSpecification: Object, 5390, 5390;
+    DeleteNvdimmBlockNamespacesTask: Object, 5345, 5345;
+    DeleteNvdimmNamespaceTask: Object, 5344, 5344;
+    DeleteRegistryKeyInGuest: Object, 5179, 5179;
+    DeleteRegistryValueInGuest: Object, 5182, 5182;
+    DeleteScsiLunState: Object, 5436, 5436;
+    DeleteSnapshotTask: Object, 5784, 5784;
+    DeleteVStorageObjectExTask: Object, 5790, 5790;
+    DeleteVStorageObjectTask: Object, 5768, 5768;
+    DeleteVffsVolumeState: Object, 5447, 5447;
+    DeleteVirtualDiskTask: Object, 5809, 5809;
+    DeleteVmfsVolumeState: Object, 5403, 5403;
+    DeleteVsanObjects: Object, 5554, 5554;
+    DeselectVnic: Object, 5510, 5510;
+    DeselectVnicForNicType: Object, 5541, 5541;
+    DestroyChildren: Object, 5676, 5676;
+    DestroyCollector: Object, 5207, 5207;
+    DestroyDatastore: Object, 5042, 5042;
+    DestroyIpPool: Object, 5590, 5590;
+    DestroyNetwork: Object, 5626, 5626;
+    DestroyProfile: Object, 5646, 5646;
+    DestroyPropertyCollector: Object, 5668, 5668;
+    DestroyPropertyFilter: Object, 5669, 5669;
+    DestroyVffs: Object, 5444, 5444;
+    DestroyView: Object, 5795, 5795;
+    DestroyTask: Object, 5624, 5624;
+    DetachDiskTask: Object, 5887, 5887;
+    DetachScsiLun: Object, 5434, 5434;
+    DetachScsiLunExTask: Object, 5435, 5435;
+    DetachTagFromVStorageObject: Object, 5778, 5778;
+    DirectPathProfileManagerCreate: Object, 5057, 5057;
+    DirectPathProfileManagerDelete: Object, 5059, 5059;
+    DirectPathProfileManagerList: Object, 5060, 5060;
+    DirectPathProfileManagerQueryCapacity: Object, 5061, 5061;
+    DirectPathProfileManagerUpdate: Object, 5058, 5058;
+    DisableAlarm: Object, 4934, 4934;
+    DisableClusteredVmdkSupport: Object, 5259, 5259;
+    DisableEvcModeTask: Object, 4975, 4975;
+    DisableFeature: Object, 5611, 5611;
+    DisableHyperThreading: Object, 5247, 5247;
+    DisableMultipathPath: Object, 5428, 5428;
+    DisableNetworkBootTask: Object, 4980, 4980;
+    DisableRuleset: Object, 5286, 5286;
+    DisableSecondaryVMTask: Object, 5869, 5869;
+    DisableSmartCardAuthentication: Object, 5226, 5226;
+    DisconnectHostTask: Object, 5479, 5479;
+    DisconnectNvmeController: Object, 5471, 5471;
+    DisconnectNvmeControllerExTask: Object, 5473, 5473;
+    DiscoverFcoeHbas: Object, 5440, 5440;
+    DiscoverNvmeControllers: Object, 5469, 5469;
+    DissociateProfile: Object, 5648, 5648;
+    DoesCustomizationSpecExist: Object, 5021, 5021;
+    DownloadDescriptionTree: Object, 5227, 5227;
+    DropConnections: Object, 5860, 5860;
+    DuplicateCustomizationSpec: Object, 5026, 5026;
+    DvsReconfigureVmVnicNetworkResourcePoolTask: Object, 5079, 5079;
+    DynamicTypeMgrQueryMoInstances: Object, 5574, 5574;
+    DynamicTypeMgrQueryTypeInfo: Object, 5575, 5575;
+    EagerZeroVirtualDiskTask: Object, 5817, 5817;
+    EmitSyslogMark: Object, 5056, 5056;
+    EnableAlarm: Object, 4935, 4935;
+    EnableAlarmActions: Object, 4930, 4930;
+    EnableClusteredVmdkSupport: Object, 5258, 5258;
+    EnableCrypto: Object, 5496, 5496;
+    EnableFeature: Object, 5610, 5610;
+    EnableHyperThreading: Object, 5246, 5246;
+    EnableMultipathPath: Object, 5427, 5427;
+    EnableNetworkBootTask: Object, 4979, 4979;
+    EnableNetworkResourceManagement: Object, 5080, 5080;
+    EnableRuleset: Object, 5285, 5285;
+    EnableSecondaryVMTask: Object, 5870, 5870;
+    EnableSmartCardAuthentication: Object, 5219, 5219;
+    EnterLockdownMode: Object, 5490, 5490;
+    EnterMaintenanceModeTask: Object, 5480, 5480;
+    EstimateDatabaseSize: Object, 5671, 5671;
+    EstimateStorageForConsolidateSnapshotsTask: Object, 5832, 5832;
+    EsxAgentHostManagerUpdateConfig: Object, 5283, 5283;
+    EvacuateVsanNodeTask: Object, 5565, 5565;
+    EvcManager: Object, 4965, 4965;
+    ExecuteHostProfile: Object, 5360, 5360;
+    ExecuteSimpleCommand: Object, 5723, 5723;
+    ExecuteSoap: Object, 5670, 5670;
+    ExitLockdownMode: Object, 5491, 5491;
+    ExitMaintenanceModeTask: Object, 5481, 5481;
+    ExpandVmfsDatastore: Object, 5260, 5260;
+    ExpandVmfsExtent: Object, 5406, 5406;
+    ExportAnswerFileTask: Object, 5370, 5370;
+    ExportProfile: Object, 5650, 5650;
+    ExportSnapshot: Object, 5906, 5906;
+    ExportVApp: Object, 5803, 5803;
+    ExportVm: Object, 5850, 5850;
+    ExtendDiskTask: Object, 5761, 5761;
+    ExtendHCITask: Object, 4954, 4954;
+    ExtendVffs: Object, 5443, 5443;
+    ExtendVirtualDiskTask: Object, 5812, 5812;
+    ExtendVmfsDatastore: Object, 5257, 5257;
+    ExtractOvfEnvironment: Object, 5835, 5835;
+    Fetch: Object, 5625, 5625;
+    FetchAuditRecords: Object, 5055, 5055;
+    FetchDVPortKeys: Object, 5064, 5064;
+    FetchDVPorts: Object, 5065, 5065;
+    FetchSystemEventLog: Object, 5301, 5301;
+    FetchUserPrivilegeOnEntities: Object, 4949, 4949;
+    FetchVmGroupForMultiwriterDisks: Object, 5891, 5891;
+    FindAllByDnsName: Object, 5697, 5697;
+    FindAllByIp: Object, 5698, 5698;
+    FindAllByUuid: Object, 5696, 5696;
+    FindAssociatedProfile: Object, 5657, 5657;
+    FindByDatastorePath: Object, 5691, 5691;
+    FindByDnsName: Object, 5692, 5692;
+    FindByInventoryPath: Object, 5694, 5694;
+    FindByIp: Object, 5693, 5693;
+    FindByUuid: Object, 5690, 5690;
+    FindChild: Object, 5695, 5695;
+    FindExtension: Object, 5114, 5114;
+    FindRulesForVm: Object, 4969, 4969;
+    FormatVffs: Object, 5442, 5442;
+    FormatVmfs: Object, 5397, 5397;
+    GenerateCertificateSigningRequest: Object, 5238, 5238;
+    GenerateCertificateSigningRequestByDn: Object, 5239, 5239;
+    GenerateClientCsr: Object, 5002, 5002;
+    GenerateConfigTaskList: Object, 5362, 5362;
+    GenerateHostConfigTaskSpecTask: Object, 5375, 5375;
+    GenerateHostProfileTaskListTask: Object, 5363, 5363;
+    GenerateKey: Object, 4998, 4998;
+    GenerateLogBundlesTask: Object, 5054, 5054;
+    GenerateSelfSignedClientCert: Object, 5001, 5001;
+    GetAlarm: Object, 4928, 4928;
+    GetAlarmState: Object, 4931, 4931;
+    GetCryptoKeyStatus: Object, 4991, 4991;
+    GetCustomizationSpec: Object, 5022, 5022;
+    GetDefaultKmsCluster: Object, 5011, 5011;
+    GetPublicKey: Object, 5117, 5117;
+    GetResourceUsage: Object, 4971, 4971;
+    GetSiteInfo: Object, 5724, 5724;
+    GetSystemVMsRestrictedDatastores: Object, 4973, 4973;
+    GetVchaClusterHealth: Object, 5132, 5132;
+    GetVpcNetworkSpan: Object, 5099, 5099;
+    GetVsanObjExtAttrs: Object, 5551, 5551;
+    HasMonitoredEntity: Object, 5192, 5192;
+    HasPrivilegeOnEntities: Object, 4947, 4947;
+    HasPrivilegeOnEntity: Object, 4946, 4946;
+    HasProvider: Object, 5186, 5186;
+    HasUserPrivilegeOnEntities: Object, 4948, 4948;
+    HostClearVStorageObjectControlFlags: Object, 5524, 5524;
+    HostCloneVStorageObjectTask: Object, 5521, 5521;
+    HostConfigVFlashCache: Object, 5506, 5506;
+    HostConfigureVFlashResource: Object, 5504, 5504;
+    HostCreateDiskTask: Object, 5511, 5511;
+    HostDeleteVStorageObjectExTask: Object, 5535, 5535;
+    HostDeleteVStorageObjectTask: Object, 5517, 5517;
+    HostExtendDiskTask: Object, 5513, 5513;
+    HostGetVFlashModuleDefaultConfig: Object, 5507, 5507;
+    HostImageConfigGetAcceptance: Object, 5302, 5302;
+    HostImageConfigGetProfile: Object, 5303, 5303;
+    HostInflateDiskTask: Object, 5514, 5514;
+    HostListVStorageObject: Object, 5520, 5520;
+    HostProfileResetValidationState: Object, 5357, 5357;
+    HostQueryVirtualDiskUuid: Object, 5538, 5538;
+    HostReconcileDatastoreInventoryTask: Object, 5525, 5525;
+    HostRegisterDisk: Object, 5512, 5512;
+    HostRelocateVStorageObjectTask: Object, 5522, 5522;
+    HostRemoveVFlashResource: Object, 5505, 5505;
+    HostRenameVStorageObject: Object, 5515, 5515;
+    HostRetrieveVStorageInfrastructureObjectPolicy: Object, 5516, 5516;
+    HostRetrieveVStorageObject: Object, 5518, 5518;
+    HostRetrieveVStorageObjectMetadata: Object, 5533, 5533;
+    HostRetrieveVStorageObjectMetadataValue: Object, 5534, 5534;
+    HostRetrieveVStorageObjectState: Object, 5519, 5519;
+    HostScheduleReconcileDatastoreInventory: Object, 5526, 5526;
+    HostSetVStorageObjectControlFlags: Object, 5523, 5523;
+    HostSetVirtualDiskUuidTask: Object, 5537, 5537;
+    HostSpecGetUpdatedHosts: Object, 5392, 5392;
+    HostUpdateVStorageObjectMetadataExTask: Object, 5536, 5536;
+    HostUpdateVStorageObjectMetadataTask: Object, 5532, 5532;
+    HostVStorageObjectCreateDiskFromSnapshotTask: Object, 5530, 5530;
+    HostVStorageObjectCreateSnapshotTask: Object, 5527, 5527;
+    HostVStorageObjectDeleteSnapshotTask: Object, 5528, 5528;
+    HostVStorageObjectRetrieveSnapshotInfo: Object, 5529, 5529;
+    HostVStorageObjectRevertTask: Object, 5531, 5531;
+    HttpNfcLeaseAbort: Object, 5570, 5570;
+    HttpNfcLeaseComplete: Object, 5569, 5569;
+    HttpNfcLeaseGetManifest: Object, 5567, 5567;
+    HttpNfcLeaseProbeUrls: Object, 5573, 5573;
+    HttpNfcLeaseProgress: Object, 5571, 5571;
+    HttpNfcLeasePullFromUrlsTask: Object, 5572, 5572;
+    HttpNfcLeaseSetManifestChecksumType: Object, 5568, 5568;
+    ImpersonateUser: Object, 5719, 5719;
+    ImportCertificateForCAMTask: Object, 5217, 5217;
+    ImportUnmanagedSnapshot: Object, 5822, 5822;
+    ImportVApp: Object, 5680, 5680;
+    IncreaseDirectorySize: Object, 5050, 5050;
+    InflateDiskTask: Object, 5762, 5762;
+    InflateVirtualDiskTask: Object, 5816, 5816;
+    InitializeDisksTask: Object, 5559, 5559;
+    InitiateFileTransferFromGuest: Object, 5171, 5171;
+    InitiateFileTransferToGuest: Object, 5172, 5172;
+    InitiateTransitionToVLCMTask: Object, 5586, 5586;
+    InstallHostPatchV2Task: Object, 5351, 5351;
+    InstallHostPatchTask: Object, 5350, 5350;
+    InstallIoFilterTask: Object, 5578, 5578;
+    InstallServerCertificate: Object, 5241, 5241;
+    InstallSmartCardTrustAnchor: Object, 5220, 5220;
+    InstantCloneTask: Object, 5849, 5849;
+    IsClusteredVmdkEnabled: Object, 5045, 5045;
+    IsGuestOsCustomizable: Object, 5031, 5031;
+    IsKmsClusterActive: Object, 5009, 5009;
+    IsSharedGraphicsActive: Object, 5296, 5296;
+    JoinDomainWithCAMTask: Object, 5216, 5216;
+    JoinDomainTask: Object, 5215, 5215;
+    LeaveCurrentDomainTask: Object, 5218, 5218;
+    ListCACertificateRevocationLists: Object, 5245, 5245;
+    ListCACertificates: Object, 5244, 5244;
+    ListFilesInGuest: Object, 5169, 5169;
+    ListGuestAliases: Object, 5157, 5157;
+    ListGuestMappedAliases: Object, 5158, 5158;
+    ListKeys: Object, 4986, 4986;
+    ListKmipServers: Object, 4996, 4996;
+    ListKmsClusters: Object, 5015, 5015;
+    ListProcessesInGuest: Object, 5174, 5174;
+    ListRegistryKeysInGuest: Object, 5178, 5178;
+    ListRegistryValuesInGuest: Object, 5181, 5181;
+    ListSmartCardTrustAnchors: Object, 5225, 5225;
+    ListTagsAttachedToVStorageObject: Object, 5780, 5780;
+    ListVStorageObject: Object, 5772, 5772;
+    ListVStorageObjectsAttachedToTag: Object, 5779, 5779;
+    LogUserEvent: Object, 5109, 5109;
+    Login: Object, 5710, 5710;
+    LoginBySSPI: Object, 5711, 5711;
+    LoginByToken: Object, 5709, 5709;
+    LoginExtensionByCertificate: Object, 5718, 5718;
+    LoginExtensionBySubjectName: Object, 5717, 5717;
+    Logout: Object, 5712, 5712;
+    LookupDvPortGroup: Object, 5084, 5084;
+    LookupVmOverheadMemory: Object, 5629, 5629;
+    MakeDirectory: Object, 5137, 5137;
+    MakeDirectoryInGuest: Object, 5162, 5162;
+    MakePrimaryVMTask: Object, 5867, 5867;
+    MarkAsLocalTask: Object, 5458, 5458;
+    MarkAsNonLocalTask: Object, 5459, 5459;
+    MarkAsNonSsdTask: Object, 5457, 5457;
+    MarkAsSsdTask: Object, 5456, 5456;
+    MarkAsTemplate: Object, 5851, 5851;
+    MarkAsVirtualMachine: Object, 5852, 5852;
+    MarkDefault: Object, 4993, 4993;
+    MarkForRemoval: Object, 5441, 5441;
+    MarkPerenniallyReserved: Object, 5463, 5463;
+    MarkPerenniallyReservedExTask: Object, 5464, 5464;
+    MarkServiceProviderEntities: Object, 5747, 5747;
+    MergeDvsTask: Object, 5069, 5069;
+    MergePermissions: Object, 4939, 4939;
+    MigrateVMTask: Object, 5846, 5846;
+    ModifyListView: Object, 5619, 5619;
+    MountToolsInstaller: Object, 5855, 5855;
+    MountVffsVolume: Object, 5445, 5445;
+    MountVmfsVolume: Object, 5398, 5398;
+    MountVmfsVolumeExTask: Object, 5401, 5401;
+    MoveDVPortTask: Object, 5071, 5071;
+    MoveDatastoreFileTask: Object, 5134, 5134;
+    MoveDirectoryInGuest: Object, 5165, 5165;
+    MoveFileInGuest: Object, 5166, 5166;
+    MoveHostIntoTask: Object, 4963, 4963;
+    MoveIntoFolderTask: Object, 5141, 5141;
+    MoveIntoResourcePool: Object, 5673, 5673;
+    MoveIntoTask: Object, 4962, 4962;
+    MoveVirtualDiskTask: Object, 5810, 5810;
+    NotifyAffectedServices: Object, 5243, 5243;
+    OpenInventoryViewFolder: Object, 5576, 5576;
+    OverwriteCustomizationSpec: Object, 5024, 5024;
+    ParseDescriptor: Object, 5631, 5631;
+    PerformDvsProductSpecOperationTask: Object, 5068, 5068;
+    PerformVsanUpgradePreflightCheck: Object, 5908, 5908;
+    PerformVsanUpgradeTask: Object, 5910, 5910;
+    PlaceVm: Object, 4968, 4968;
+    PlaceVmsXCluster: Object, 5153, 5153;
+    PostEvent: Object, 5111, 5111;
+    PostHealthUpdates: Object, 5194, 5194;
+    PowerDownHostToStandByTask: Object, 5484, 5484;
+    PowerOffVAppTask: Object, 5805, 5805;
+    PowerOffVMTask: Object, 5837, 5837;
+    PowerOnMultiVMTask: Object, 5035, 5035;
+    PowerOnVAppTask: Object, 5804, 5804;
+    PowerOnVMTask: Object, 5836, 5836;
+    PowerUpHostFromStandByTask: Object, 5485, 5485;
+    PrepareCrypto: Object, 5495, 5495;
+    PromoteDisksTask: Object, 5876, 5876;
+    ProvisionServerPrivateKey: Object, 5240, 5240;
+    PutUsbScanCodes: Object, 5878, 5878;
+    Query: Object, 5699, 5699;
+    QueryAnswerFileStatus: Object, 5372, 5372;
+    QueryAssignedLicenses: Object, 5604, 5604;
+    QueryAvailableDisksForVmfs: Object, 5252, 5252;
+    QueryAvailableDvsSpec: Object, 5085, 5085;
+    QueryAvailablePartition: Object, 5278, 5278;
+    QueryAvailablePerfMetric: Object, 5635, 5635;
+    QueryAvailableSsds: Object, 5449, 5449;
+    QueryAvailableTimeZones: Object, 5273, 5273;
+    QueryBootDevices: Object, 5234, 5234;
+    QueryBoundVnics: Object, 5597, 5597;
+    QueryCandidateNics: Object, 5598, 5598;
+    QueryChangedDiskAreas: Object, 5879, 5879;
+    QueryCmmds: Object, 5542, 5542;
+    QueryCompatibleHostForExistingDvs: Object, 5089, 5089;
+    QueryCompatibleHostForNewDvs: Object, 5088, 5088;
+    QueryCompatibleVmnicsFromHosts: Object, 5087, 5087;
+    QueryComplianceStatus: Object, 5652, 5652;
+    QueryConfigOption: Object, 5101, 5101;
+    QueryConfigOptionDescriptor: Object, 5100, 5100;
+    QueryConfigOptionEx: Object, 5102, 5102;
+    QueryConfigTarget: Object, 5103, 5103;
+    QueryConfiguredModuleOptionString: Object, 5309, 5309;
+    QueryConnectionInfo: Object, 5033, 5033;
+    QueryConnectionInfoViaSpec: Object, 5034, 5034;
+    QueryConnections: Object, 5859, 5859;
+    QueryCryptoKeyStatus: Object, 5012, 5012;
+    QueryDatastorePerformanceSummary: Object, 5728, 5728;
+    QueryDateTime: Object, 5274, 5274;
+    QueryDescriptions: Object, 5052, 5052;
+    QueryDirectoryInfo: Object, 5051, 5051;
+    QueryDisksForVsan: Object, 5557, 5557;
+    QueryDisksUsingFilter: Object, 5585, 5585;
+    QueryDvsByUuid: Object, 5092, 5092;
+    QueryDvsCheckCompatibility: Object, 5094, 5094;
+    QueryDvsCompatibleHostSpec: Object, 5090, 5090;
+    QueryDvsConfigTarget: Object, 5093, 5093;
+    QueryDvsFeatureCapability: Object, 5091, 5091;
+    QueryEvents: Object, 5110, 5110;
+    QueryExpressionMetadata: Object, 5654, 5654;
+    QueryExtensionIpAllocationUsage: Object, 5122, 5122;
+    QueryFaultToleranceCompatibility: Object, 5882, 5882;
+    QueryFaultToleranceCompatibilityEx: Object, 5883, 5883;
+    QueryFileLockInfo: Object, 5139, 5139;
+    QueryFilterEntities: Object, 5200, 5200;
+    QueryFilterInfoIds: Object, 5199, 5199;
+    QueryFilterList: Object, 5197, 5197;
+    QueryFilterName: Object, 5198, 5198;
+    QueryFirmwareConfigUploadURL: Object, 5291, 5291;
+    QueryHealthUpdateInfos: Object, 5188, 5188;
+    QueryHealthUpdates: Object, 5195, 5195;
+    QueryHostConnectionInfo: Object, 5475, 5475;
+    QueryHostPatchTask: Object, 5353, 5353;
+    QueryHostProfileMetadata: Object, 5364, 5364;
+    QueryHostStatus: Object, 5564, 5564;
+    QueryHostsWithAttachedLun: Object, 5725, 5725;
+    QueryIORMConfigOption: Object, 5727, 5727;
+    QueryIPAllocations: Object, 5594, 5594;
+    QueryIoFilterInfo: Object, 5582, 5582;
+    QueryIoFilterIssues: Object, 5581, 5581;
+    QueryIpPools: Object, 5587, 5587;
+    QueryLicenseSourceAvailability: Object, 5606, 5606;
+    QueryLicenseUsage: Object, 5607, 5607;
+    QueryLockdownExceptions: Object, 5212, 5212;
+    QueryManagedBy: Object, 5121, 5121;
+    QueryMaxQueueDepth: Object, 5267, 5267;
+    QueryMemoryOverhead: Object, 5486, 5486;
+    QueryMemoryOverheadEx: Object, 5487, 5487;
+    QueryMigrationDependencies: Object, 5601, 5601;
+    QueryModules: Object, 5307, 5307;
+    QueryMonitoredEntities: Object, 5191, 5191;
+    QueryNFSUser: Object, 5452, 5452;
+    QueryNetConfig: Object, 5539, 5539;
+    QueryNetworkHint: Object, 5332, 5332;
+    QueryNext: Object, 5700, 5700;
+    QueryObjectsOnPhysicalVsanDisk: Object, 5545, 5545;
+    QueryOptions: Object, 5627, 5627;
+    QueryPartitionCreateDesc: Object, 5281, 5281;
+    QueryPartitionCreateOptions: Object, 5280, 5280;
+    QueryPathSelectionPolicyOptions: Object, 5431, 5431;
+    QueryPerf: Object, 5638, 5638;
+    QueryPerfComposite: Object, 5639, 5639;
+    QueryPerfCounter: Object, 5636, 5636;
+    QueryPerfCounterByLevel: Object, 5637, 5637;
+    QueryPerfProviderSummary: Object, 5634, 5634;
+    QueryPhysicalVsanDisks: Object, 5543, 5543;
+    QueryPnicStatus: Object, 5596, 5596;
+    QueryPolicyMetadata: Object, 5656, 5656;
+    QueryProductLockerLocation: Object, 5498, 5498;
+    QueryProfileStructure: Object, 5365, 5365;
+    QueryProviderList: Object, 5185, 5185;
+    QueryProviderName: Object, 5187, 5187;
+    QueryResourceConfigOption: Object, 5681, 5681;
+    QueryServiceList: Object, 5707, 5707;
+    QueryStorageArrayTypePolicyOptions: Object, 5432, 5432;
+    QuerySupportedFeatures: Object, 5605, 5605;
+    QuerySupportedNetworkOffloadSpec: Object, 5086, 5086;
+    QuerySyncingVsanObjects: Object, 5549, 5549;
+    QuerySystemUsers: Object, 5210, 5210;
+    QueryTargetCapabilities: Object, 5104, 5104;
+    QueryTpmAttestationReport: Object, 5474, 5474;
+    QueryUnmonitoredHosts: Object, 5193, 5193;
+    QueryUnownedFiles: Object, 5880, 5880;
+    QueryUnresolvedVmfsVolume: Object, 5409, 5409;
+    QueryUnresolvedVmfsVolumes: Object, 5270, 5270;
+    QueryUsedVlanIdInDvs: Object, 5066, 5066;
+    QueryVMotionCompatibility: Object, 5704, 5704;
+    QueryVMotionCompatibilityExTask: Object, 5898, 5898;
+    QueryVirtualDiskFragmentation: Object, 5813, 5813;
+    QueryVirtualDiskGeometry: Object, 5821, 5821;
+    QueryVirtualDiskInfoTask: Object, 5824, 5824;
+    QueryVirtualDiskUuid: Object, 5820, 5820;
+    QueryVirtualDiskUuidEx: Object, 5793, 5793;
+    QueryVmfsConfigOption: Object, 5462, 5462;
+    QueryVmfsDatastoreCreateOptions: Object, 5253, 5253;
+    QueryVmfsDatastoreExpandOptions: Object, 5256, 5256;
+    QueryVmfsDatastoreExtendOptions: Object, 5255, 5255;
+    QueryVnicStatus: Object, 5595, 5595;
+    QueryVsanObjectUuidsByFilter: Object, 5556, 5556;
+    QueryVsanObjects: Object, 5544, 5544;
+    QueryVsanStatistics: Object, 5547, 5547;
+    QueryVsanUpgradeStatus: Object, 5909, 5909;
+    ReadEnvironmentVariableInGuest: Object, 5176, 5176;
+    ReadNextEvents: Object, 5105, 5105;
+    ReadNextTasks: Object, 5741, 5741;
+    ReadNextTasksByViewSpec: Object, 5746, 5746;
+    ReadPreviousEvents: Object, 5106, 5106;
+    ReadPreviousTasks: Object, 5742, 5742;
+    RebootGuest: Object, 5841, 5841;
+    RebootHostTask: Object, 5482, 5482;
+    RecommendDatastores: Object, 5736, 5736;
+    RecommendHostsForVm: Object, 4960, 4960;
+    RecommissionVsanNodeTask: Object, 5566, 5566;
+    ReconcileDatastoreInventoryExTask: Object, 5794, 5794;
+    ReconcileDatastoreInventoryTask: Object, 5781, 5781;
+    ReconfigVMTask: Object, 5833, 5833;
+    ReconfigurationSatisfiable: Object, 5552, 5552;
+    ReconfigureAlarm: Object, 4926, 4926;
+    ReconfigureAutostart: Object, 5231, 5231;
+    ReconfigureClusterTask: Object, 4957, 4957;
+    ReconfigureComputeResourceTask: Object, 4981, 4981;
+    ReconfigureDVPortTask: Object, 5073, 5073;
+    ReconfigureDVPortgroupTask: Object, 5062, 5062;
+    ReconfigureDatacenterTask: Object, 5037, 5037;
+    ReconfigureDomObject: Object, 5548, 5548;
+    ReconfigureDvsTask: Object, 5067, 5067;
+    ReconfigureHostForDASTask: Object, 5488, 5488;
+    ReconfigureScheduledTask: Object, 5684, 5684;
+    ReconfigureServiceConsoleReservation: Object, 5318, 5318;
+    ReconfigureSnmpAgent: Object, 5385, 5385;
+    ReconfigureVirtualMachineReservation: Object, 5319, 5319;
+    ReconnectHostTask: Object, 5478, 5478;
+    RectifyDvsHostTask: Object, 5075, 5075;
+    RectifyDvsOnHostTask: Object, 5095, 5095;
+    Refresh: Object, 5354, 5354;
+    RefreshDVPortState: Object, 5074, 5074;
+    RefreshDatastore: Object, 5038, 5038;
+    RefreshDatastoreStorageInfo: Object, 5039, 5039;
+    RefreshDateTimeSystem: Object, 5276, 5276;
+    RefreshFirewall: Object, 5288, 5288;
+    RefreshGraphicsManager: Object, 5295, 5295;
+    RefreshHealthStatusSystem: Object, 5298, 5298;
+    RefreshNetworkSystem: Object, 5340, 5340;
+    RefreshRecommendation: Object, 4964, 4964;
+    RefreshRuntime: Object, 5682, 5682;
+    RefreshServices: Object, 5384, 5384;
+    RefreshStorageDrsRecommendation: Object, 5732, 5732;
+    RefreshStorageDrsRecommendationsForPodTask: Object, 5733, 5733;
+    RefreshStorageInfo: Object, 5826, 5826;
+    RefreshStorageSystem: Object, 5439, 5439;
+    RegisterChildVMTask: Object, 5679, 5679;
+    RegisterDisk: Object, 5760, 5760;
+    RegisterExtension: Object, 5115, 5115;
+    RegisterHealthUpdateProvider: Object, 5183, 5183;
+    RegisterKmipServer: Object, 4992, 4992;
+    RegisterKmsCluster: Object, 5013, 5013;
+    RegisterVMTask: Object, 5143, 5143;
+    ReleaseCredentialsInGuest: Object, 5161, 5161;
+    ReleaseIpAllocation: Object, 5593, 5593;
+    ReleaseManagedSnapshot: Object, 5823, 5823;
+    Reload: Object, 5622, 5622;
+    RelocateVMTask: Object, 5847, 5847;
+    RelocateVStorageObjectTask: Object, 5774, 5774;
+    RemoveAlarm: Object, 4925, 4925;
+    RemoveAllSnapshotsTask: Object, 5830, 5830;
+    RemoveAssignedLicense: Object, 5603, 5603;
+    RemoveAuthorizationRole: Object, 4937, 4937;
+    RemoveCustomFieldDef: Object, 5018, 5018;
+    RemoveDatastore: Object, 5264, 5264;
+    RemoveDatastoreExTask: Object, 5268, 5268;
+    RemoveDiskMappingTask: Object, 5561, 5561;
+    RemoveDiskTask: Object, 5560, 5560;
+    RemoveEntityPermission: Object, 4945, 4945;
+    RemoveFilter: Object, 5203, 5203;
+    RemoveFilterEntities: Object, 5202, 5202;
+    RemoveGroup: Object, 5314, 5314;
+    RemoveGuestAlias: Object, 5155, 5155;
+    RemoveGuestAliasByCert: Object, 5156, 5156;
+    RemoveInternetScsiSendTargets: Object, 5424, 5424;
+    RemoveInternetScsiStaticTargets: Object, 5426, 5426;
+    RemoveKey: Object, 4984, 4984;
+    RemoveKeys: Object, 4985, 4985;
+    RemoveKmipServer: Object, 4995, 4995;
+    RemoveLicense: Object, 5615, 5615;
+    RemoveLicenseLabel: Object, 5618, 5618;
+    RemoveMonitoredEntities: Object, 5190, 5190;
+    RemoveNetworkResourcePool: Object, 5078, 5078;
+    RemoveNvmeOverRdmaAdapter: Object, 5466, 5466;
+    RemovePerfInterval: Object, 5641, 5641;
+    RemovePortGroup: Object, 5329, 5329;
+    RemoveScheduledTask: Object, 5683, 5683;
+    RemoveServiceConsoleVirtualNic: Object, 5337, 5337;
+    RemoveSmartCardTrustAnchor: Object, 5222, 5222;
+    RemoveSmartCardTrustAnchorByFingerprint: Object, 5223, 5223;
+    RemoveSmartCardTrustAnchorCertificate: Object, 5224, 5224;
+    RemoveSnapshotTask: Object, 5904, 5904;
+    RemoveSoftwareAdapter: Object, 5468, 5468;
+    RemoveUser: Object, 5313, 5313;
+    RemoveVirtualNic: Object, 5334, 5334;
+    RemoveVirtualSwitch: Object, 5326, 5326;
+    RenameCustomFieldDef: Object, 5019, 5019;
+    RenameCustomizationSpec: Object, 5027, 5027;
+    RenameDatastore: Object, 5041, 5041;
+    RenameSnapshot: Object, 5905, 5905;
+    RenameVStorageObject: Object, 5763, 5763;
+    RenameVStorageObjectEx: Object, 5752, 5752;
+    RenameTask: Object, 5623, 5623;
+    RepairVStorageObjectChainTask: Object, 5757, 5757;
+    RepairVmDiskChainsTask: Object, 5890, 5890;
+    ReplaceCACertificatesAndCRLs: Object, 5242, 5242;
+    ReplaceSmartCardTrustAnchors: Object, 5221, 5221;
+    RescanAllHba: Object, 5414, 5414;
+    RescanHba: Object, 5413, 5413;
+    RescanVffs: Object, 5448, 5448;
+    RescanVmfs: Object, 5404, 5404;
+    ResetCollector: Object, 5206, 5206;
+    ResetCounterLevelMapping: Object, 5644, 5644;
+    ResetEntityPermissions: Object, 4944, 4944;
+    ResetFirmwareToFactoryDefaults: Object, 5289, 5289;
+    ResetGuestInformation: Object, 5854, 5854;
+    ResetListView: Object, 5620, 5620;
+    ResetListViewFromView: Object, 5621, 5621;
+    ResetSystemHealthInfo: Object, 5299, 5299;
+    ResetVMTask: Object, 5839, 5839;
+    ResignatureUnresolvedVmfsVolumeTask: Object, 5271, 5271;
+    ResolveInstallationErrorsOnClusterTask: Object, 5584, 5584;
+    ResolveInstallationErrorsOnHostTask: Object, 5583, 5583;
+    ResolveMultipleUnresolvedVmfsVolumes: Object, 5410, 5410;
+    ResolveMultipleUnresolvedVmfsVolumesExTask: Object, 5411, 5411;
+    ResolveNfsServerHostName: Object, 5266, 5266;
+    RestartService: Object, 5382, 5382;
+    RestartServiceConsoleVirtualNic: Object, 5339, 5339;
+    RestoreFirmwareConfiguration: Object, 5292, 5292;
+    RetrieveAllPermissions: Object, 4942, 4942;
+    RetrieveAnswerFile: Object, 5368, 5368;
+    RetrieveAnswerFileForProfile: Object, 5369, 5369;
+    RetrieveArgumentDescription: Object, 5107, 5107;
+    RetrieveCertificateInfoList: Object, 5237, 5237;
+    RetrieveClientCert: Object, 5005, 5005;
+    RetrieveClientCsr: Object, 5004, 5004;
+    RetrieveDasAdvancedRuntimeInfo: Object, 4966, 4966;
+    RetrieveDescription: Object, 5645, 5645;
+    RetrieveDiskPartitionInfo: Object, 5393, 5393;
+    RetrieveDynamicPassthroughInfo: Object, 5228, 5228;
+    RetrieveDynamicTypeManager: Object, 5501, 5501;
+    RetrieveEntityPermissions: Object, 4941, 4941;
+    RetrieveEntityScheduledTask: Object, 5687, 5687;
+    RetrieveFreeEpcMemory: Object, 5500, 5500;
+    RetrieveHardwareUptime: Object, 5494, 5494;
+    RetrieveHostAccessControlEntries: Object, 5208, 5208;
+    RetrieveHostCustomizations: Object, 5373, 5373;
+    RetrieveHostCustomizationsForProfile: Object, 5374, 5374;
+    RetrieveHostSpecification: Object, 5389, 5389;
+    RetrieveInternalContent: Object, 5706, 5706;
+    RetrieveKmipServerCert: Object, 4999, 4999;
+    RetrieveKmipServersStatusTask: Object, 4997, 4997;
+    RetrieveManagedMethodExecuter: Object, 5502, 5502;
+    RetrieveObjectScheduledTask: Object, 5689, 5689;
+    RetrieveProductComponents: Object, 5705, 5705;
+    RetrieveProperties: Object, 5659, 5659;
+    RetrievePropertiesEx: Object, 5664, 5664;
+    RetrieveRolePermissions: Object, 4940, 4940;
+    RetrieveSelfSignedClientCert: Object, 5003, 5003;
+    RetrieveServiceContent: Object, 5702, 5702;
+    RetrieveServiceProviderEntities: Object, 5749, 5749;
+    RetrieveSnapshotDetails: Object, 5788, 5788;
+    RetrieveSnapshotInfo: Object, 5785, 5785;
+    RetrieveUserGroups: Object, 5750, 5750;
+    RetrieveVStorageInfrastructureObjectPolicy: Object, 5767, 5767;
+    RetrieveVStorageObject: Object, 5769, 5769;
+    RetrieveVStorageObjectAssociations: Object, 5771, 5771;
+    RetrieveVStorageObjectState: Object, 5770, 5770;
+    RetrieveVendorDeviceGroupInfo: Object, 5229, 5229;
+    RetrieveVgpuDeviceInfo: Object, 5293, 5293;
+    RetrieveVgpuProfileInfo: Object, 5294, 5294;
+    RevertToCurrentSnapshotTask: Object, 5829, 5829;
+    RevertToSnapshotTask: Object, 5903, 5903;
+    RevertVStorageObjectExTask: Object, 5756, 5756;
+    RevertVStorageObjectTask: Object, 5787, 5787;
+    RewindCollector: Object, 5205, 5205;
+    RunScheduledTask: Object, 5685, 5685;
+    RunVsanPhysicalDiskDiagnostics: Object, 5550, 5550;
+    ScanHostPatchV2Task: Object, 5348, 5348;
+    ScanHostPatchTask: Object, 5347, 5347;
+    ScheduleReconcileDatastoreInventory: Object, 5782, 5782;
+    SearchDatastoreSubFoldersTask: Object, 5249, 5249;
+    SearchDatastoreTask: Object, 5248, 5248;
+    SelectActivePartition: Object, 5279, 5279;
+    SelectVnic: Object, 5509, 5509;
+    SelectVnicForNicType: Object, 5540, 5540;
+    SendNMI: Object, 5885, 5885;
+    SendTestNotification: Object, 5386, 5386;
+    SessionIsActive: Object, 5720, 5720;
+    SetCollectorPageSize: Object, 5204, 5204;
+    SetCryptoMode: Object, 4972, 4972;
+    SetDefaultKmsCluster: Object, 5010, 5010;
+    SetDisplayTopology: Object, 5871, 5871;
+    SetEntityPermissions: Object, 4943, 4943;
+    SetExtensionCertificate: Object, 5119, 5119;
+    SetField: Object, 5020, 5020;
+    SetKeyCustomAttributes: Object, 5016, 5016;
+    SetLicenseEdition: Object, 5608, 5608;
+    SetLocale: Object, 5716, 5716;
+    SetMaxQueueDepth: Object, 5265, 5265;
+    SetMultipathLunPolicy: Object, 5429, 5429;
+    SetNFSUser: Object, 5450, 5450;
+    SetPublicKey: Object, 5118, 5118;
+    SetRegistryValueInGuest: Object, 5180, 5180;
+    SetScreenResolution: Object, 5862, 5862;
+    SetServiceAccount: Object, 5120, 5120;
+    SetTaskDescription: Object, 5740, 5740;
+    SetTaskState: Object, 5739, 5739;
+    SetVStorageObjectControlFlags: Object, 5775, 5775;
+    SetVirtualDiskUuid: Object, 5819, 5819;
+    SetVirtualDiskUuidExTask: Object, 5792, 5792;
+    ShrinkVirtualDiskTask: Object, 5815, 5815;
+    ShutdownGuest: Object, 5840, 5840;
+    ShutdownHostTask: Object, 5483, 5483;
+    StageHostPatchTask: Object, 5349, 5349;
+    StampAllRulesWithUuidTask: Object, 4970, 4970;
+    StandbyGuest: Object, 5842, 5842;
+    StartGuestNetworkTask: Object, 5896, 5896;
+    StartProgramInGuest: Object, 5173, 5173;
+    StartRecordingTask: Object, 5872, 5872;
+    StartReplayingTask: Object, 5874, 5874;
+    StartService: Object, 5380, 5380;
+    StopRecordingTask: Object, 5873, 5873;
+    StopReplayingTask: Object, 5875, 5875;
+    StopService: Object, 5381, 5381;
+    SuspendVAppTask: Object, 5806, 5806;
+    SuspendVMTask: Object, 5838, 5838;
+    TerminateFaultTolerantVMTask: Object, 5868, 5868;
+    TerminateProcessInGuest: Object, 5175, 5175;
+    TerminateSession: Object, 5715, 5715;
+    TerminateVM: Object, 5884, 5884;
+    TestTimeService: Object, 5277, 5277;
+    TurnDiskLocatorLedOffTask: Object, 5455, 5455;
+    TurnDiskLocatorLedOnTask: Object, 5454, 5454;
+    TurnOffFaultToleranceForVMTask: Object, 5866, 5866;
+    UnassignUserFromGroup: Object, 5316, 5316;
+    UnbindVnic: Object, 5600, 5600;
+    UninstallHostPatchTask: Object, 5352, 5352;
+    UninstallIoFilterTask: Object, 5579, 5579;
+    UninstallService: Object, 5383, 5383;
+    UnmapVmfsVolumeExTask: Object, 5402, 5402;
+    UnmarkServiceProviderEntities: Object, 5748, 5748;
+    UnmountDiskMappingTask: Object, 5562, 5562;
+    UnmountForceMountedVmfsVolume: Object, 5412, 5412;
+    UnmountToolsInstaller: Object, 5856, 5856;
+    UnmountVffsVolume: Object, 5446, 5446;
+    UnmountVmfsVolume: Object, 5399, 5399;
+    UnmountVmfsVolumeExTask: Object, 5400, 5400;
+    UnregisterAndDestroyTask: Object, 5148, 5148;
+    UnregisterDiskTask: Object, 5758, 5758;
+    UnregisterExtension: Object, 5113, 5113;
+    UnregisterHealthUpdateProvider: Object, 5184, 5184;
+    UnregisterKmsCluster: Object, 5014, 5014;
+    UnregisterVM: Object, 5853, 5853;
+    UpdateAnswerFileTask: Object, 5367, 5367;
+    UpdateAssignableHardwareConfig: Object, 5230, 5230;
+    UpdateAssignedLicense: Object, 5602, 5602;
+    UpdateAuthorizationRole: Object, 4938, 4938;
+    UpdateBootDevice: Object, 5235, 5235;
+    UpdateChildResourceConfiguration: Object, 5674, 5674;
+    UpdateClusterProfile: Object, 4978, 4978;
+    UpdateConfig: Object, 5672, 5672;
+    UpdateConsoleIpRouteConfig: Object, 5323, 5323;
+    UpdateCounterLevelMapping: Object, 5643, 5643;
+    UpdateDVSHealthCheckConfigTask: Object, 5083, 5083;
+    UpdateDVSLacpGroupConfigTask: Object, 5907, 5907;
+    UpdateDateTime: Object, 5275, 5275;
+    UpdateDateTimeConfig: Object, 5272, 5272;
+    UpdateDefaultPolicy: Object, 5284, 5284;
+    UpdateDiskPartitions: Object, 5396, 5396;
+    UpdateDnsConfig: Object, 5321, 5321;
+    UpdateDvsCapability: Object, 5072, 5072;
+    UpdateExtension: Object, 5116, 5116;
+    UpdateFlags: Object, 5489, 5489;
+    UpdateGraphicsConfig: Object, 5297, 5297;
+    UpdateHostImageAcceptanceLevel: Object, 5304, 5304;
+    UpdateHostProfile: Object, 5359, 5359;
+    UpdateHostSpecification: Object, 5387, 5387;
+    UpdateHostSubSpecification: Object, 5388, 5388;
+    UpdateHppMultipathLunPolicy: Object, 5430, 5430;
+    UpdateInternetScsiAdvancedOptions: Object, 5419, 5419;
+    UpdateInternetScsiAlias: Object, 5422, 5422;
+    UpdateInternetScsiAuthenticationProperties: Object, 5417, 5417;
+    UpdateInternetScsiDigestProperties: Object, 5418, 5418;
+    UpdateInternetScsiDiscoveryProperties: Object, 5416, 5416;
+    UpdateInternetScsiIPProperties: Object, 5420, 5420;
+    UpdateInternetScsiName: Object, 5421, 5421;
+    UpdateIpConfig: Object, 5508, 5508;
+    UpdateIpPool: Object, 5589, 5589;
+    UpdateIpRouteConfig: Object, 5322, 5322;
+    UpdateIpRouteTableConfig: Object, 5324, 5324;
+    UpdateIpmi: Object, 5493, 5493;
+    UpdateKmipServer: Object, 4994, 4994;
+    UpdateKmsSignedCsrClientCert: Object, 5007, 5007;
+    UpdateLicense: Object, 5613, 5613;
+    UpdateLicenseLabel: Object, 5617, 5617;
+    UpdateLinkedChildren: Object, 5801, 5801;
+    UpdateLocalSwapDatastore: Object, 5251, 5251;
+    UpdateLockdownExceptions: Object, 5213, 5213;
+    UpdateModuleOptionString: Object, 5308, 5308;
+    UpdateNetworkConfig: Object, 5320, 5320;
+    UpdateNetworkResourcePool: Object, 5076, 5076;
+    UpdateOptions: Object, 5628, 5628;
+    UpdatePassthruConfig: Object, 5355, 5355;
+    UpdatePerfInterval: Object, 5642, 5642;
+    UpdatePhysicalNicLinkSpeed: Object, 5331, 5331;
+    UpdatePortGroup: Object, 5330, 5330;
+    UpdateProductLockerLocationTask: Object, 5499, 5499;
+    UpdateProgress: Object, 5738, 5738;
+    UpdateReferenceHost: Object, 5358, 5358;
+    UpdateRuleset: Object, 5287, 5287;
+    UpdateScsiLunDisplayName: Object, 5433, 5433;
+    UpdateSelfSignedClientCert: Object, 5006, 5006;
+    UpdateServiceConsoleVirtualNic: Object, 5338, 5338;
+    UpdateServiceMessage: Object, 5708, 5708;
+    UpdateServicePolicy: Object, 5379, 5379;
+    UpdateSoftwareInternetScsiEnabled: Object, 5415, 5415;
+    UpdateSystemResources: Object, 5476, 5476;
+    UpdateSystemSwapConfiguration: Object, 5477, 5477;
+    UpdateSystemUsers: Object, 5211, 5211;
+    UpdateUser: Object, 5311, 5311;
+    UpdateVAppConfig: Object, 5800, 5800;
+    UpdateVStorageInfrastructureObjectPolicyTask: Object, 5766, 5766;
+    UpdateVStorageObjectCryptoTask: Object, 5765, 5765;
+    UpdateVStorageObjectPolicyTask: Object, 5764, 5764;
+    UpdateVVolVirtualMachineFilesTask: Object, 5046, 5046;
+    UpdateVirtualMachineFilesTask: Object, 5040, 5040;
+    UpdateVirtualNic: Object, 5335, 5335;
+    UpdateVirtualSwitch: Object, 5327, 5327;
+    UpdateVmfsUnmapBandwidth: Object, 5461, 5461;
+    UpdateVmfsUnmapPriority: Object, 5460, 5460;
+    UpdateVsanTask: Object, 5563, 5563;
+    UpgradeIoFilterTask: Object, 5580, 5580;
+    UpgradeToolsTask: Object, 5857, 5857;
+    UpgradeVMTask: Object, 5834, 5834;
+    UpgradeVmLayout: Object, 5408, 5408;
+    UpgradeVmfs: Object, 5407, 5407;
+    UpgradeVsanObjects: Object, 5555, 5555;
+    UploadClientCert: Object, 5008, 5008;
+    UploadKmipServerCert: Object, 5000, 5000;
+    VCenterUpdateVStorageObjectMetadataExTask: Object, 5791, 5791;
+    VStorageObjectCreateSnapshotExTask: Object, 5753, 5753;
+    VStorageObjectCreateSnapshotTask: Object, 5783, 5783;
+    VStorageObjectDeleteSnapshotEx2Task: Object, 5755, 5755;
+    VStorageObjectDeleteSnapshotExTask: Object, 5754, 5754;
+    VStorageObjectExtendDiskExTask: Object, 5751, 5751;
+    ValidateCredentialsInGuest: Object, 5159, 5159;
+    ValidateHCIConfiguration: Object, 4956, 4956;
+    ValidateHost: Object, 5630, 5630;
+    ValidateHostProfileCompositionTask: Object, 5377, 5377;
+    ValidateMigration: Object, 5703, 5703;
+    ValidateStoragePodConfig: Object, 5735, 5735;
+    VstorageObjectVCenterQueryChangedDiskAreas: Object, 5789, 5789;
+    WaitForUpdates: Object, 5661, 5661;
+    WaitForUpdatesEx: Object, 5663, 5663;
+    XmlToCustomizationSpecItem: Object, 5029, 5029;
+    ZeroFillVirtualDiskTask: Object, 5818, 5818;
+    ConfigureVchaTask: Object, 5125, 5125;
+    CreatePassiveNodeTask: Object, 5126, 5126;
+    CreateWitnessNodeTask: Object, 5127, 5127;
+    DeployVchaTask: Object, 5124, 5124;
+    DestroyVchaTask: Object, 5129, 5129;
+    FetchSoftwarePackages: Object, 5305, 5305;
+    GetClusterMode: Object, 5131, 5131;
+    GetVchaConfig: Object, 5128, 5128;
+    InitiateFailoverTask: Object, 5133, 5133;
+    InstallDate: Object, 5306, 5306;
+    PrepareVchaTask: Object, 5123, 5123;
+    QueryDatacenterConfigOptionDescriptor: Object, 5036, 5036;
+    ReloadVirtualMachineFromPathTask: Object, 5881, 5881;
+    SetClusterModeTask: Object, 5130, 5130;
+    SetCustomValue: Object, 5112, 5112;
+    StartDpuFailover: Object, 5341, 5341;
+    UnregisterVAppTask: Object, 5807, 5807;
+    PbmAssignDefaultRequirementProfile: Object, 5935, 5935;
+    PbmCheckCompatibility: Object, 5918, 5918;
+    PbmCheckCompatibilityWithSpec: Object, 5919, 5919;
+    PbmCheckCompliance: Object, 5911, 5911;
+    PbmCheckRequirements: Object, 5920, 5920;
+    PbmCheckRollupCompliance: Object, 5913, 5913;
+    PbmCreate: Object, 5925, 5925;
+    PbmDelete: Object, 5927, 5927;
+    PbmFetchCapabilityMetadata: Object, 5923, 5923;
+    PbmFetchCapabilitySchema: Object, 5924, 5924;
+    PbmFetchComplianceResult: Object, 5912, 5912;
+    PbmFetchResourceType: Object, 5921, 5921;
+    PbmFetchRollupComplianceResult: Object, 5914, 5914;
+    PbmFetchVendorInfo: Object, 5922, 5922;
+    PbmFindApplicableDefaultProfile: Object, 5936, 5936;
+    PbmQueryAssociatedEntities: Object, 5940, 5940;
+    PbmQueryAssociatedEntity: Object, 5932, 5932;
+    PbmQueryAssociatedProfile: Object, 5931, 5931;
+    PbmQueryAssociatedProfiles: Object, 5930, 5930;
+    PbmQueryByRollupComplianceStatus: Object, 5915, 5915;
+    PbmQueryDefaultRequirementProfile: Object, 5933, 5933;
+    PbmQueryDefaultRequirementProfiles: Object, 5937, 5937;
+    PbmQueryIOFiltersFromProfileId: Object, 5941, 5941;
+    PbmQueryMatchingHub: Object, 5916, 5916;
+    PbmQueryMatchingHubWithSpec: Object, 5917, 5917;
+    PbmQueryProfile: Object, 5928, 5928;
+    PbmQueryProfileDetails: Object, 5942, 5942;
+    PbmQueryReplicationGroups: Object, 5945, 5945;
+    PbmQuerySpaceStatsForStorageContainer: Object, 5939, 5939;
+    PbmResetDefaultRequirementProfile: Object, 5934, 5934;
+    PbmResetVSanDefaultProfile: Object, 5938, 5938;
+    PbmResolveK8sCompliantNames: Object, 5943, 5943;
+    PbmRetrieveContent: Object, 5929, 5929;
+    PbmRetrieveServiceContent: Object, 5946, 5946;
+    PbmUpdate: Object, 5926, 5926;
+    PbmUpdateK8sCompliantNames: Object, 5944, 5944;
+    AddIssue: Object, 6004, 6004;
+    AgencyQueryRuntime: Object, 5996, 5996;
+    AgencyDisable: Object, 6001, 6001;
+    AgencyEnable: Object, 6000, 6000;
+    AgentQueryConfig: Object, 6007, 6007;
+    AgentQueryRuntime: Object, 6005, 6005;
+    CreateAgency: Object, 6012, 6012;
+    DestroyAgency: Object, 6003, 6003;
+    GetMaintenanceModePolicy: Object, 6015, 6015;
+    MarkAsAvailable: Object, 6006, 6006;
+    QueryAgency: Object, 6011, 6011;
+    QueryAgent: Object, 5997, 5997;
+    QueryConfig: Object, 5994, 5994;
+    QueryIssue: Object, 6010, 6010;
+    QuerySolutionId: Object, 5993, 5993;
+    RegisterAgentVm: Object, 5998, 5998;
+    Resolve: Object, 6008, 6008;
+    ResolveAll: Object, 6009, 6009;
+    ScanForUnknownAgentVm: Object, 6013, 6013;
+    SetMaintenanceModePolicy: Object, 6014, 6014;
+    Uninstall: Object, 6002, 6002;
+    UnregisterAgentVm: Object, 5999, 5999;
+    Update: Object, 5995, 5995;
+    RetrieveContent: Object, 6016, 6016;
+    VslmAttachDiskTask: Object, 6061, 6061;
+    VslmAttachTagToVStorageObject: Object, 6042, 6042;
+    VslmCancelTask: Object, 6023, 6023;
+    VslmClearVStorageObjectControlFlags: Object, 6041, 6041;
+    VslmCloneVStorageObjectTask: Object, 6038, 6038;
+    VslmCreateDiskFromSnapshotTask: Object, 6051, 6051;
+    VslmCreateDiskTask: Object, 6024, 6024;
+    VslmCreateSnapshotTask: Object, 6048, 6048;
+    VslmDeleteSnapshotTask: Object, 6049, 6049;
+    VslmDeleteVStorageObjectTask: Object, 6033, 6033;
+    VslmDetachTagFromVStorageObject: Object, 6043, 6043;
+    VslmExtendDiskTask: Object, 6026, 6026;
+    VslmInflateDiskTask: Object, 6027, 6027;
+    VslmListTagsAttachedToVStorageObject: Object, 6045, 6045;
+    VslmListVStorageObjectForSpec: Object, 6037, 6037;
+    VslmListVStorageObjectsAttachedToTag: Object, 6044, 6044;
+    VslmLoginByToken: Object, 6017, 6017;
+    VslmLogout: Object, 6018, 6018;
+    VslmQueryChangedDiskAreas: Object, 6054, 6054;
+    VslmQueryDatastoreInfo: Object, 6020, 6020;
+    VslmQueryGlobalCatalogSyncStatus: Object, 6055, 6055;
+    VslmQueryGlobalCatalogSyncStatusForDatastore: Object, 6056, 6056;
+    VslmQueryInfo: Object, 6022, 6022;
+    VslmQueryTaskResult: Object, 6021, 6021;
+    VslmReconcileDatastoreInventoryTask: Object, 6046, 6046;
+    VslmRegisterDisk: Object, 6025, 6025;
+    VslmRelocateVStorageObjectTask: Object, 6039, 6039;
+    VslmRenameVStorageObject: Object, 6028, 6028;
+    VslmRetrieveSnapshotDetails: Object, 6053, 6053;
+    VslmRetrieveSnapshotInfo: Object, 6050, 6050;
+    VslmRetrieveVStorageInfrastructureObjectPolicy: Object, 6032, 6032;
+    VslmRetrieveVStorageObject: Object, 6034, 6034;
+    VslmRetrieveVStorageObjectAssociations: Object, 6036, 6036;
+    VslmRetrieveVStorageObjectMetadata: Object, 6058, 6058;
+    VslmRetrieveVStorageObjectMetadataValue: Object, 6059, 6059;
+    VslmRetrieveVStorageObjectState: Object, 6035, 6035;
+    VslmRetrieveVStorageObjects: Object, 6060, 6060;
+    VslmRevertVStorageObjectTask: Object, 6052, 6052;
+    VslmScheduleReconcileDatastoreInventory: Object, 6047, 6047;
+    VslmSetVStorageObjectControlFlags: Object, 6040, 6040;
+    VslmSyncDatastore: Object, 6019, 6019;
+    VslmUpdateVStorageInfrastructureObjectPolicyTask: Object, 6031, 6031;
+    VslmUpdateVStorageObjectMetadataTask: Object, 6057, 6057;
+    VslmUpdateVstorageObjectCryptoTask: Object, 6030, 6030;
+    VslmUpdateVstorageObjectPolicyTask: Object, 6029, 6029;
+    CnsAttachVolume: Object, 6065, 6065;
+    CnsClearVolumeControlFlags: Object, 6083, 6083;
+    CnsConfigureVolumeACLs: Object, 6069, 6069;
+    CnsCreateSnapshots: Object, 6071, 6071;
+    CnsCreateVolume: Object, 6062, 6062;
+    CnsDeleteSnapshots: Object, 6072, 6072;
+    CnsDeleteVolume: Object, 6064, 6064;
+    CnsDetachVolume: Object, 6066, 6066;
+    CnsExtendVolume: Object, 6070, 6070;
+    CnsQueryAllVolume: Object, 6078, 6078;
+    CnsQueryAsync: Object, 6067, 6067;
+    CnsQuerySnapshots: Object, 6080, 6080;
+    CnsQueryVolume: Object, 6068, 6068;
+    CnsQueryVolumeInfo: Object, 6079, 6079;
+    CnsReconfigVolumePolicy: Object, 6074, 6074;
+    CnsRelocateVolume: Object, 6073, 6073;
+    CnsSetVolumeControlFlags: Object, 6082, 6082;
+    CnsSyncDatastore: Object, 6081, 6081;
+    CnsSyncVolume: Object, 6077, 6077;
+    CnsUnregisterVolume: Object, 6076, 6076;
+    CnsUpdateVolumeCrypto: Object, 6075, 6075;
+    CnsUpdateVolumeMetadata: Object, 6063, 6063;
+    QuerySharedWitnessClusterInfo: Object, 6136, 6136;
+    QuerySharedWitnessCompatibility: Object, 6135, 6135;
+    RunLifecycleCheck: Object, 6296, 6296;
+    VSANIsWitnessVirtualAppliance: Object, 6134, 6134;
+    VSANVcAddWitnessHost: Object, 6126, 6126;
+    VSANVcConvertToStretchedCluster: Object, 6128, 6128;
+    VSANVcGetPreferredFaultDomain: Object, 6130, 6130;
+    VSANVcGetWitnessHosts: Object, 6132, 6132;
+    VSANVcIsWitnessHost: Object, 6131, 6131;
+    VSANVcRemoveWitnessHost: Object, 6127, 6127;
+    VSANVcRetrieveStretchedClusterVcCapability: Object, 6133, 6133;
+    VSANVcSetPreferredFaultDomain: Object, 6129, 6129;
+    VsanClusterGetClaimedCapacity: Object, 6297, 6297;
+    VsanClusterGetConfig: Object, 6291, 6291;
+    VsanClusterGetRuntimeStats: Object, 6293, 6293;
+    VsanClusterReconfig: Object, 6290, 6290;
+    VsanEncryptedClusterRekeyTask: Object, 6292, 6292;
+    VsanGetClusterRAIDInfo: Object, 6299, 6299;
+    VsanGetConfigurationLimits: Object, 6298, 6298;
+    VsanQueryClusterDrsStats: Object, 6294, 6294;
+    VsanValidateConfigSpec: Object, 6295, 6295;
+    VsanVcAddWitnessHostForClusters: Object, 6138, 6138;
+    VsanVcReplaceWitnessHostForClusters: Object, 6137, 6137;
+    LookupCreate: Object, 6359, 6359;
+    LookupDelete: Object, 6361, 6361;
+    LookupGet: Object, 6357, 6357;
+    LookupGetSiteId: Object, 6358, 6358;
+    LookupList: Object, 6356, 6356;
+    LookupRetrieveServiceContent: Object, 6355, 6355;
+    LookupSet: Object, 6360, 6360;
+    SsoAddGroupToLocalGroup: Object, 6393, 6393;
+    SsoAddGroupsToLocalGroup: Object, 6394, 6394;
+    SsoAddUserToLocalGroup: Object, 6391, 6391;
+    SsoAddUsersToLocalGroup: Object, 6392, 6392;
+    SsoCreateLocalGroup: Object, 6385, 6385;
+    SsoCreateLocalPersonUser: Object, 6383, 6383;
+    SsoCreateLocalSolutionUser: Object, 6384, 6384;
+    SsoDeleteDomain: Object, 6370, 6370;
+    SsoDeleteLocalPrincipal: Object, 6390, 6390;
+    SsoDisableUserAccount: Object, 6397, 6397;
+    SsoEnableUserAccount: Object, 6398, 6398;
+    SsoFindAllParentGroups: Object, 6403, 6403;
+    SsoFindGroup: Object, 6378, 6378;
+    SsoFindGroups: Object, 6379, 6379;
+    SsoFindGroupsInGroup: Object, 6382, 6382;
+    SsoFindPersonUser: Object, 6374, 6374;
+    SsoFindPersonUsers: Object, 6375, 6375;
+    SsoFindPersonUsersInGroup: Object, 6381, 6381;
+    SsoFindSolutionUser: Object, 6376, 6376;
+    SsoFindSolutionUsers: Object, 6377, 6377;
+    SsoFindUser: Object, 6373, 6373;
+    SsoFindUsersInGroup: Object, 6380, 6380;
+    SsoGet: Object, 6363, 6363;
+    SsoGetDefaultDomains: Object, 6365, 6365;
+    SsoGetLocalPasswordPolicy: Object, 6371, 6371;
+    SsoGetSystemDomainName: Object, 6364, 6364;
+    SsoGetTrustedCertificates: Object, 6362, 6362;
+    SsoGrantWSTrustRole: Object, 6400, 6400;
+    SsoLogin: Object, 6405, 6405;
+    SsoLogout: Object, 6406, 6406;
+    SsoRegisterLdap: Object, 6367, 6367;
+    SsoRemoveFromLocalGroup: Object, 6395, 6395;
+    SsoRemovePrincipalsFromLocalGroup: Object, 6396, 6396;
+    SsoResetLocalPersonUserPassword: Object, 6389, 6389;
+    SsoRevokeWSTrustRole: Object, 6401, 6401;
+    SsoSetDefaultDomains: Object, 6366, 6366;
+    SsoSetRole: Object, 6399, 6399;
+    CallSsoAdminServiceInstance: Object, 6402, 6402;
+    CallSsoGroupcheckServiceInstance: Object, 6404, 6404;
+    SsoUpdateLdap: Object, 6368, 6368;
+    SsoUpdateLdapAuthnType: Object, 6369, 6369;
+    SsoUpdateLocalGroupDetails: Object, 6388, 6388;
+    SsoUpdateLocalPasswordPolicy: Object, 6372, 6372;
+    SsoUpdateLocalPersonUserDetails: Object, 6386, 6386;
+    SsoUpdateLocalSolutionUserDetails: Object, 6387, 6387;
 }
 
 macro_rules! names {
@@ -1488,6 +1518,7 @@ names! {
     FetchDVPorts "FetchDVPorts";
     FetchSystemEventLog "FetchSystemEventLog";
     FetchUserPrivilegeOnEntities "FetchUserPrivilegeOnEntities";
+    FetchVmGroupForMultiwriterDisks "FetchVmGroupForMultiwriterDisks";
     FindAllByDnsName "FindAllByDnsName";
     FindAllByIp "FindAllByIp";
     FindAllByUuid "FindAllByUuid";
@@ -1945,6 +1976,7 @@ names! {
     RetrieveHostCustomizations "RetrieveHostCustomizations";
     RetrieveHostCustomizationsForProfile "RetrieveHostCustomizationsForProfile";
     RetrieveHostSpecification "RetrieveHostSpecification";
+    RetrieveInternalContent "RetrieveInternalContent";
     RetrieveKmipServerCert "RetrieveKmipServerCert";
     RetrieveKmipServersStatusTask "RetrieveKmipServersStatus_Task";
     RetrieveManagedMethodExecuter "RetrieveManagedMethodExecuter";
@@ -2200,9 +2232,34 @@ names! {
     PbmQuerySpaceStatsForStorageContainer "PbmQuerySpaceStatsForStorageContainer";
     PbmResetDefaultRequirementProfile "PbmResetDefaultRequirementProfile";
     PbmResetVSanDefaultProfile "PbmResetVSanDefaultProfile";
+    PbmResolveK8sCompliantNames "PbmResolveK8sCompliantNames";
     PbmRetrieveContent "PbmRetrieveContent";
     PbmRetrieveServiceContent "PbmRetrieveServiceContent";
     PbmUpdate "PbmUpdate";
+    PbmUpdateK8sCompliantNames "PbmUpdateK8sCompliantNames";
+    AddIssue "AddIssue";
+    AgencyQueryRuntime "AgencyQueryRuntime";
+    AgencyDisable "Agency_Disable";
+    AgencyEnable "Agency_Enable";
+    AgentQueryConfig "AgentQueryConfig";
+    AgentQueryRuntime "AgentQueryRuntime";
+    CreateAgency "CreateAgency";
+    DestroyAgency "DestroyAgency";
+    GetMaintenanceModePolicy "GetMaintenanceModePolicy";
+    MarkAsAvailable "MarkAsAvailable";
+    QueryAgency "QueryAgency";
+    QueryAgent "QueryAgent";
+    QueryConfig "QueryConfig";
+    QueryIssue "QueryIssue";
+    QuerySolutionId "QuerySolutionId";
+    RegisterAgentVm "RegisterAgentVm";
+    Resolve "Resolve";
+    ResolveAll "ResolveAll";
+    ScanForUnknownAgentVm "ScanForUnknownAgentVm";
+    SetMaintenanceModePolicy "SetMaintenanceModePolicy";
+    Uninstall "Uninstall";
+    UnregisterAgentVm "UnregisterAgentVm";
+    Update "Update";
     RetrieveContent "RetrieveContent";
     VslmAttachDiskTask "VslmAttachDisk_Task";
     VslmAttachTagToVStorageObject "VslmAttachTagToVStorageObject";
@@ -2294,10 +2351,13 @@ names! {
     VsanValidateConfigSpec "VsanValidateConfigSpec";
     VsanVcAddWitnessHostForClusters "VsanVcAddWitnessHostForClusters";
     VsanVcReplaceWitnessHostForClusters "VsanVcReplaceWitnessHostForClusters";
+    LookupCreate "Create";
+    LookupDelete "Delete";
     LookupGet "Get";
     LookupGetSiteId "GetSiteId";
     LookupList "List";
     LookupRetrieveServiceContent "RetrieveServiceContent";
+    LookupSet "Set";
     SsoAddGroupToLocalGroup "AddGroupToLocalGroup";
     SsoAddGroupsToLocalGroup "AddGroupsToLocalGroup";
     SsoAddUserToLocalGroup "AddUserToLocalGroup";
@@ -2468,8 +2528,8 @@ impl AddFilterEntities {
     #[inline] pub fn filter_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_filter_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4079)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4085)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4085), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -2555,8 +2615,8 @@ impl AddLicense {
     #[inline] pub fn license_key(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_license_key(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn labels(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(1) }
-    #[inline] pub fn labels_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(1, D(1530)) }
-    #[inline] pub fn set_labels<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1530), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn labels_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(1, D(1531)) }
+    #[inline] pub fn set_labels<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1531), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_labels<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.labels_mut().values().push(value); self }
 }
 
@@ -2566,8 +2626,8 @@ impl AddMonitoredEntities {
     #[inline] pub fn provider_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_provider_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4079)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4085)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4085), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -2669,8 +2729,8 @@ impl AnswerVM {
 impl ApplyEntitiesConfigTask {
     pub const APPLY_CONFIG_SPECS: usize = 0;
     #[inline] pub fn apply_config_specs(&self) -> Items<'_, views::ApplyHostProfileConfigurationSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn apply_config_specs_mut(&mut self) -> ItemsMut<'_, views::ApplyHostProfileConfigurationSpec> { self.as_object_mut().list_mut(0, D(2511)) }
-    #[inline] pub fn set_apply_config_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2511), items.into_iter().map(|item| view_value::<views::ApplyHostProfileConfigurationSpec, A>(item))); self }
+    #[inline] pub fn apply_config_specs_mut(&mut self) -> ItemsMut<'_, views::ApplyHostProfileConfigurationSpec> { self.as_object_mut().list_mut(0, D(2512)) }
+    #[inline] pub fn set_apply_config_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2512), items.into_iter().map(|item| view_value::<views::ApplyHostProfileConfigurationSpec, A>(item))); self }
     #[inline] pub fn push_apply_config_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ApplyHostProfileConfigurationSpec, A>(item); self.apply_config_specs_mut().values().push(value); self }
 }
 
@@ -2695,8 +2755,8 @@ impl ApplyHostConfigTask {
     #[inline] pub fn set_config_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostConfigSpec, _>(1, view); self }
     #[inline] pub fn config_spec_mut(&mut self) -> &mut views::HostConfigSpec { self.as_object_mut().view_mut(1) }
     #[inline] pub fn user_input(&self) -> Items<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object().read_list(2) }
-    #[inline] pub fn user_input_mut(&mut self) -> ItemsMut<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object_mut().list_mut(2, D(2506)) }
-    #[inline] pub fn set_user_input<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2506), items.into_iter().map(|item| view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item))); self }
+    #[inline] pub fn user_input_mut(&mut self) -> ItemsMut<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object_mut().list_mut(2, D(2507)) }
+    #[inline] pub fn set_user_input<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2507), items.into_iter().map(|item| view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item))); self }
     #[inline] pub fn push_user_input<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item); self.user_input_mut().values().push(value); self }
 }
 
@@ -2741,8 +2801,8 @@ impl AssignUserToGroup {
 impl AssociateProfile {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4079)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4085)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4085), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -2812,8 +2872,8 @@ impl BatchAddHostsToClusterTask {
     #[inline] pub fn set_new_hosts<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1016), items.into_iter().map(|item| view_value::<views::FolderNewHostSpec, A>(item))); self }
     #[inline] pub fn push_new_hosts<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::FolderNewHostSpec, A>(item); self.new_hosts_mut().values().push(value); self }
     #[inline] pub fn existing_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(2) }
-    #[inline] pub fn existing_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4088)) }
-    #[inline] pub fn set_existing_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn existing_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(2, M(4094)) }
+    #[inline] pub fn set_existing_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, M(4094), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_existing_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.existing_hosts_mut().values().push(value); self }
     #[inline] pub fn comp_res_spec(&self) -> Option<&views::ComputeResourceConfigSpec> { self.as_object().read_optional::<views::ComputeResourceConfigSpec>(3) }
     #[inline] pub fn set_comp_res_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ComputeResourceConfigSpec, _>(3, view); self }
@@ -2873,8 +2933,8 @@ impl CanProvisionObjects {
     pub const NPBS: usize = 0;
     pub const IGNORE_SATISFIABILITY: usize = 1;
     #[inline] pub fn npbs(&self) -> Items<'_, views::VsanNewPolicyBatch> { self.as_object().read_list(0) }
-    #[inline] pub fn npbs_mut(&mut self) -> ItemsMut<'_, views::VsanNewPolicyBatch> { self.as_object_mut().list_mut(0, D(3122)) }
-    #[inline] pub fn set_npbs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3122), items.into_iter().map(|item| view_value::<views::VsanNewPolicyBatch, A>(item))); self }
+    #[inline] pub fn npbs_mut(&mut self) -> ItemsMut<'_, views::VsanNewPolicyBatch> { self.as_object_mut().list_mut(0, D(3126)) }
+    #[inline] pub fn set_npbs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3126), items.into_iter().map(|item| view_value::<views::VsanNewPolicyBatch, A>(item))); self }
     #[inline] pub fn push_npbs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanNewPolicyBatch, A>(item); self.npbs_mut().values().push(value); self }
     #[inline] pub fn ignore_satisfiability(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
     #[inline] pub fn set_ignore_satisfiability(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -2903,24 +2963,24 @@ impl CancelStorageDrsRecommendation {
 impl CertMgrRefreshCACertificatesAndCRLsTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4094)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4094), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
 impl CertMgrRefreshCertificatesTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4094)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4094), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
 impl CertMgrRevokeCertificatesTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4094)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4094), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -3006,8 +3066,8 @@ impl CheckAddHostEvcTask {
 impl CheckAnswerFileStatusTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4094)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4094), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -3053,12 +3113,12 @@ impl CheckComplianceTask {
     pub const PROFILE: usize = 0;
     pub const ENTITY: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4155)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4155), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4162)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4162), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4079)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4085)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4085), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -3171,8 +3231,8 @@ impl CheckPowerOnTask {
 impl CheckProfileComplianceTask {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4079)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4085)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4085), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -3216,12 +3276,12 @@ impl ClearComplianceStatus {
     pub const PROFILE: usize = 0;
     pub const ENTITY: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4155)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4155), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4162)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4162), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4079)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4085)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4085), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -3296,8 +3356,8 @@ impl CloneVStorageObjectTask {
 impl CloseInventoryViewFolder {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4079)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4085)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4085), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -3306,12 +3366,12 @@ impl ClusterEnterMaintenanceMode {
     pub const OPTION: usize = 1;
     pub const INFO: usize = 2;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4094)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4094), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn option(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(1) }
-    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2418)) }
-    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2418), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2419)) }
+    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2419), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.option_mut().values().push(value); self }
     #[inline] pub fn info(&self) -> Option<&views::ClusterComputeResourceMaintenanceInfo> { self.as_object().read_optional::<views::ClusterComputeResourceMaintenanceInfo>(2) }
     #[inline] pub fn set_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ClusterComputeResourceMaintenanceInfo, _>(2, view); self }
@@ -3328,8 +3388,8 @@ impl CompositeHostProfileTask {
     #[inline] pub fn source(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_source(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn targets(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4155)) }
-    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4155), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4162)) }
+    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4162), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_targets<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.targets_mut().values().push(value); self }
     #[inline] pub fn to_be_merged(&self) -> Option<&views::HostApplyProfile> { self.as_object().read_optional::<views::HostApplyProfile>(2) }
     #[inline] pub fn set_to_be_merged(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostApplyProfile, _>(2, view); self }
@@ -3723,8 +3783,8 @@ impl CreateDiskFromSnapshotTask {
     #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(4) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(2996)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2996), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(3000)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(3000), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn crypto(&self) -> Option<&views::CryptoSpec> { self.as_object().read_optional::<views::CryptoSpec>(5) }
     #[inline] pub fn set_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoSpec, _>(5, view); self }
@@ -3799,8 +3859,8 @@ impl CreateIpPool {
 impl CreateListView {
     pub const OBJ: usize = 0;
     #[inline] pub fn obj(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4050)) }
-    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4050), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4056)) }
+    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4056), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_obj<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.obj_mut().values().push(value); self }
 }
 
@@ -4121,8 +4181,8 @@ impl CustomizeGuestTask {
     #[inline] pub fn set_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CustomizationSpec, _>(2, view); self }
     #[inline] pub fn spec_mut(&mut self) -> &mut views::CustomizationSpec { self.as_object_mut().view_mut(2) }
     #[inline] pub fn config_params(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(3) }
-    #[inline] pub fn config_params_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(3, D(2418)) }
-    #[inline] pub fn set_config_params<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2418), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn config_params_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(3, D(2419)) }
+    #[inline] pub fn set_config_params<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2419), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_config_params<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.config_params_mut().values().push(value); self }
 }
 
@@ -4143,8 +4203,8 @@ impl DVPortgroupRollbackTask {
 impl DVSManagerExportEntityTask {
     pub const SELECTION_SET: usize = 0;
     #[inline] pub fn selection_set(&self) -> Items<'_, views::SelectionSet> { self.as_object().read_list(0) }
-    #[inline] pub fn selection_set_mut(&mut self) -> ItemsMut<'_, views::SelectionSet> { self.as_object_mut().list_mut(0, D(2571)) }
-    #[inline] pub fn set_selection_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2571), items.into_iter().map(|item| view_value::<views::SelectionSet, A>(item))); self }
+    #[inline] pub fn selection_set_mut(&mut self) -> ItemsMut<'_, views::SelectionSet> { self.as_object_mut().list_mut(0, D(2572)) }
+    #[inline] pub fn set_selection_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2572), items.into_iter().map(|item| view_value::<views::SelectionSet, A>(item))); self }
     #[inline] pub fn push_selection_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SelectionSet, A>(item); self.selection_set_mut().values().push(value); self }
 }
 
@@ -4551,8 +4611,8 @@ impl DiscoverNvmeControllers {
 impl DissociateProfile {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4079)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4085)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4085), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -4565,8 +4625,8 @@ impl DoesCustomizationSpecExist {
 impl DropConnections {
     pub const LIST_OF_CONNECTIONS: usize = 0;
     #[inline] pub fn list_of_connections(&self) -> Items<'_, views::VirtualMachineConnection> { self.as_object().read_list(0) }
-    #[inline] pub fn list_of_connections_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineConnection> { self.as_object_mut().list_mut(0, D(2952)) }
-    #[inline] pub fn set_list_of_connections<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2952), items.into_iter().map(|item| view_value::<views::VirtualMachineConnection, A>(item))); self }
+    #[inline] pub fn list_of_connections_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineConnection> { self.as_object_mut().list_mut(0, D(2956)) }
+    #[inline] pub fn set_list_of_connections<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2956), items.into_iter().map(|item| view_value::<views::VirtualMachineConnection, A>(item))); self }
     #[inline] pub fn push_list_of_connections<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineConnection, A>(item); self.list_of_connections_mut().values().push(value); self }
 }
 
@@ -4732,8 +4792,8 @@ impl ExecuteHostProfile {
     #[inline] pub fn host(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn deferred_param(&self) -> Items<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object().read_list(1) }
-    #[inline] pub fn deferred_param_mut(&mut self) -> ItemsMut<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object_mut().list_mut(1, D(2506)) }
-    #[inline] pub fn set_deferred_param<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2506), items.into_iter().map(|item| view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item))); self }
+    #[inline] pub fn deferred_param_mut(&mut self) -> ItemsMut<'_, views::ProfileDeferredPolicyOptionParameter> { self.as_object_mut().list_mut(1, D(2507)) }
+    #[inline] pub fn set_deferred_param<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2507), items.into_iter().map(|item| view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item))); self }
     #[inline] pub fn push_deferred_param<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ProfileDeferredPolicyOptionParameter, A>(item); self.deferred_param_mut().values().push(value); self }
 }
 
@@ -4757,8 +4817,8 @@ impl ExecuteSoap {
     #[inline] pub fn method(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
     #[inline] pub fn set_method(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
     #[inline] pub fn argument(&self) -> Items<'_, views::ReflectManagedMethodExecuterSoapArgument> { self.as_object().read_list(3) }
-    #[inline] pub fn argument_mut(&mut self) -> ItemsMut<'_, views::ReflectManagedMethodExecuterSoapArgument> { self.as_object_mut().list_mut(3, D(2534)) }
-    #[inline] pub fn set_argument<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2534), items.into_iter().map(|item| view_value::<views::ReflectManagedMethodExecuterSoapArgument, A>(item))); self }
+    #[inline] pub fn argument_mut(&mut self) -> ItemsMut<'_, views::ReflectManagedMethodExecuterSoapArgument> { self.as_object_mut().list_mut(3, D(2535)) }
+    #[inline] pub fn set_argument<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2535), items.into_iter().map(|item| view_value::<views::ReflectManagedMethodExecuterSoapArgument, A>(item))); self }
     #[inline] pub fn push_argument<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ReflectManagedMethodExecuterSoapArgument, A>(item); self.argument_mut().values().push(value); self }
 }
 
@@ -4887,11 +4947,18 @@ impl FetchUserPrivilegeOnEntities {
     pub const ENTITIES: usize = 0;
     pub const USER_NAME: usize = 1;
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4079)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4085)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4085), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
     #[inline] pub fn user_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_user_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl FetchVmGroupForMultiwriterDisks {
+    pub const DISK_IDS: usize = 0;
+    #[inline] pub fn disk_ids(&self) -> Option<&views::SharedDiskVmGroupDiskKeys> { self.as_object().read_optional::<views::SharedDiskVmGroupDiskKeys>(0) }
+    #[inline] pub fn set_disk_ids(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::SharedDiskVmGroupDiskKeys, _>(0, view); self }
+    #[inline] pub fn disk_ids_mut(&mut self) -> &mut views::SharedDiskVmGroupDiskKeys { self.as_object_mut().view_mut(0) }
 }
 
 impl FindAllByDnsName {
@@ -5108,8 +5175,8 @@ impl GenerateLogBundlesTask {
     #[inline] pub fn include_default(&self) -> bool { self.as_object().read::<bool>(0) }
     #[inline] pub fn set_include_default(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4088)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4094)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4094), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -5187,8 +5254,8 @@ impl HasPrivilegeOnEntities {
     pub const SESSION_ID: usize = 1;
     pub const PRIV_ID: usize = 2;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4079)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4085)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4085), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
     #[inline] pub fn session_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_session_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -5223,8 +5290,8 @@ impl HasUserPrivilegeOnEntities {
     pub const USER_NAME: usize = 1;
     pub const PRIV_ID: usize = 2;
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4050)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4050), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4056)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4056), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
     #[inline] pub fn user_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_user_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -5524,8 +5591,8 @@ impl HostUpdateVStorageObjectMetadataExTask {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn metadata(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(2) }
-    #[inline] pub fn metadata_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(2, D(1530)) }
-    #[inline] pub fn set_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(1530), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn metadata_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(2, D(1531)) }
+    #[inline] pub fn set_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(1531), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_metadata<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.metadata_mut().values().push(value); self }
     #[inline] pub fn delete_keys(&self) -> Items<'_, ArcStr> { self.as_object().read_list(3) }
     #[inline] pub fn delete_keys_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(3, T::String) }
@@ -5544,8 +5611,8 @@ impl HostUpdateVStorageObjectMetadataTask {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn metadata(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(2) }
-    #[inline] pub fn metadata_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(2, D(1530)) }
-    #[inline] pub fn set_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(1530), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn metadata_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(2, D(1531)) }
+    #[inline] pub fn set_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(1531), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_metadata<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.metadata_mut().values().push(value); self }
     #[inline] pub fn delete_keys(&self) -> Items<'_, ArcStr> { self.as_object().read_list(3) }
     #[inline] pub fn delete_keys_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(3, T::String) }
@@ -5576,8 +5643,8 @@ impl HostVStorageObjectCreateDiskFromSnapshotTask {
     #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(3) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(3, text); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(4) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(2996)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(2996), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(4, D(3000)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, D(3000), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn crypto(&self) -> Option<&views::CryptoSpec> { self.as_object().read_optional::<views::CryptoSpec>(5) }
     #[inline] pub fn set_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoSpec, _>(5, view); self }
@@ -5681,8 +5748,8 @@ impl HttpNfcLeasePullFromUrlsTask {
 impl HttpNfcLeaseSetManifestChecksumType {
     pub const DEVICE_URLS_TO_CHECKSUM_TYPES: usize = 0;
     #[inline] pub fn device_urls_to_checksum_types(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(0) }
-    #[inline] pub fn device_urls_to_checksum_types_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(0, D(1530)) }
-    #[inline] pub fn set_device_urls_to_checksum_types<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1530), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn device_urls_to_checksum_types_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(0, D(1531)) }
+    #[inline] pub fn set_device_urls_to_checksum_types<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1531), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_device_urls_to_checksum_types<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.device_urls_to_checksum_types_mut().values().push(value); self }
 }
 
@@ -5763,8 +5830,8 @@ impl InflateVirtualDiskTask {
 impl InitializeDisksTask {
     pub const MAPPING: usize = 0;
     #[inline] pub fn mapping(&self) -> Items<'_, views::VsanHostDiskMapping> { self.as_object().read_list(0) }
-    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3112)) }
-    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3112), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
+    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3116)) }
+    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3116), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
     #[inline] pub fn push_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskMapping, A>(item); self.mapping_mut().values().push(value); self }
 }
 
@@ -6238,8 +6305,8 @@ impl MarkPerenniallyReservedExTask {
 impl MarkServiceProviderEntities {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4079)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4085)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4085), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -6277,12 +6344,12 @@ impl ModifyListView {
     pub const ADD: usize = 0;
     pub const REMOVE: usize = 1;
     #[inline] pub fn add(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn add_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4050)) }
-    #[inline] pub fn set_add<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4050), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn add_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4056)) }
+    #[inline] pub fn set_add<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4056), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_add<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.add_mut().values().push(value); self }
     #[inline] pub fn remove(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn remove_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4050)) }
-    #[inline] pub fn set_remove<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4050), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn remove_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4056)) }
+    #[inline] pub fn set_remove<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4056), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_remove<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.remove_mut().values().push(value); self }
 }
 
@@ -6382,24 +6449,24 @@ impl MoveHostIntoTask {
 impl MoveIntoFolderTask {
     pub const LIST: usize = 0;
     #[inline] pub fn list(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4079)) }
-    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4085)) }
+    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4085), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_list<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.list_mut().values().push(value); self }
 }
 
 impl MoveIntoResourcePool {
     pub const LIST: usize = 0;
     #[inline] pub fn list(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4079)) }
-    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn list_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4085)) }
+    #[inline] pub fn set_list<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4085), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_list<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.list_mut().values().push(value); self }
 }
 
 impl MoveIntoTask {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4094)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4094), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -6421,8 +6488,8 @@ impl MoveVirtualDiskTask {
     #[inline] pub fn force(&self) -> Option<bool> { self.as_object().read_optional::<bool>(4) }
     #[inline] pub fn set_force(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(4, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(5) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(5, D(2996)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(2996), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(5, D(3000)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(5, D(3000), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
 }
 
@@ -6437,8 +6504,8 @@ impl NotifyAffectedServices {
 impl OpenInventoryViewFolder {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4079)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4085)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4085), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -6493,8 +6560,8 @@ impl PerformVsanUpgradeTask {
     #[inline] pub fn allow_reduced_redundancy(&self) -> Option<bool> { self.as_object().read_optional::<bool>(3) }
     #[inline] pub fn set_allow_reduced_redundancy(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(3, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn exclude_hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(4) }
-    #[inline] pub fn exclude_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4088)) }
-    #[inline] pub fn set_exclude_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn exclude_hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(4, M(4094)) }
+    #[inline] pub fn set_exclude_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(4, M(4094), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_exclude_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.exclude_hosts_mut().values().push(value); self }
 }
 
@@ -6553,12 +6620,12 @@ impl PowerOnMultiVMTask {
     pub const VM: usize = 0;
     pub const OPTION: usize = 1;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4095)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4095), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4101)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4101), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn option(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(1) }
-    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2418)) }
-    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2418), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn option_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(1, D(2419)) }
+    #[inline] pub fn set_option<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2419), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_option<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.option_mut().values().push(value); self }
 }
 
@@ -6580,8 +6647,8 @@ impl PromoteDisksTask {
     #[inline] pub fn unlink(&self) -> bool { self.as_object().read::<bool>(0) }
     #[inline] pub fn set_unlink(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::Bool)); self }
     #[inline] pub fn disks(&self) -> Items<'_, views::VirtualDisk> { self.as_object().read_list(1) }
-    #[inline] pub fn disks_mut(&mut self) -> ItemsMut<'_, views::VirtualDisk> { self.as_object_mut().list_mut(1, D(2738)) }
-    #[inline] pub fn set_disks<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2738), items.into_iter().map(|item| view_value::<views::VirtualDisk, A>(item))); self }
+    #[inline] pub fn disks_mut(&mut self) -> ItemsMut<'_, views::VirtualDisk> { self.as_object_mut().list_mut(1, D(2742)) }
+    #[inline] pub fn set_disks<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2742), items.into_iter().map(|item| view_value::<views::VirtualDisk, A>(item))); self }
     #[inline] pub fn push_disks<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualDisk, A>(item); self.disks_mut().values().push(value); self }
 }
 
@@ -6608,8 +6675,8 @@ impl Query {
 impl QueryAnswerFileStatus {
     pub const HOST: usize = 0;
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4094)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4094), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -6716,8 +6783,8 @@ impl QueryCompatibleVmnicsFromHosts {
     pub const HOSTS: usize = 0;
     pub const DVS: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4094)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4094), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
     #[inline] pub fn dvs(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_dvs(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
@@ -6727,12 +6794,12 @@ impl QueryComplianceStatus {
     pub const PROFILE: usize = 0;
     pub const ENTITY: usize = 1;
     #[inline] pub fn profile(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4155)) }
-    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4155), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4162)) }
+    #[inline] pub fn set_profile<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4162), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_profile<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.profile_mut().values().push(value); self }
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4079)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4085)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4085), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
@@ -7143,8 +7210,8 @@ impl QueryPartitionCreateOptions {
 impl QueryPerf {
     pub const QUERY_SPEC: usize = 0;
     #[inline] pub fn query_spec(&self) -> Items<'_, views::PerfQuerySpec> { self.as_object().read_list(0) }
-    #[inline] pub fn query_spec_mut(&mut self) -> ItemsMut<'_, views::PerfQuerySpec> { self.as_object_mut().list_mut(0, D(2453)) }
-    #[inline] pub fn set_query_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2453), items.into_iter().map(|item| view_value::<views::PerfQuerySpec, A>(item))); self }
+    #[inline] pub fn query_spec_mut(&mut self) -> ItemsMut<'_, views::PerfQuerySpec> { self.as_object_mut().list_mut(0, D(2454)) }
+    #[inline] pub fn set_query_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2454), items.into_iter().map(|item| view_value::<views::PerfQuerySpec, A>(item))); self }
     #[inline] pub fn push_query_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PerfQuerySpec, A>(item); self.query_spec_mut().values().push(value); self }
 }
 
@@ -7266,8 +7333,8 @@ impl QueryVMotionCompatibility {
     #[inline] pub fn vm(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_vm(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4088)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4094)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4094), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
     #[inline] pub fn compatibility(&self) -> Items<'_, ArcStr> { self.as_object().read_list(2) }
     #[inline] pub fn compatibility_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(2, T::String) }
@@ -7279,12 +7346,12 @@ impl QueryVMotionCompatibilityExTask {
     pub const VM: usize = 0;
     pub const HOST: usize = 1;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4095)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4095), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4101)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4101), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn host(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4088)) }
-    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn host_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4094)) }
+    #[inline] pub fn set_host<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4094), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_host<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.host_mut().values().push(value); self }
 }
 
@@ -7508,8 +7575,8 @@ impl ReconfigurationSatisfiable {
     pub const PCBS: usize = 0;
     pub const IGNORE_SATISFIABILITY: usize = 1;
     #[inline] pub fn pcbs(&self) -> Items<'_, views::VsanPolicyChangeBatch> { self.as_object().read_list(0) }
-    #[inline] pub fn pcbs_mut(&mut self) -> ItemsMut<'_, views::VsanPolicyChangeBatch> { self.as_object_mut().list_mut(0, D(3123)) }
-    #[inline] pub fn set_pcbs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3123), items.into_iter().map(|item| view_value::<views::VsanPolicyChangeBatch, A>(item))); self }
+    #[inline] pub fn pcbs_mut(&mut self) -> ItemsMut<'_, views::VsanPolicyChangeBatch> { self.as_object_mut().list_mut(0, D(3127)) }
+    #[inline] pub fn set_pcbs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3127), items.into_iter().map(|item| view_value::<views::VsanPolicyChangeBatch, A>(item))); self }
     #[inline] pub fn push_pcbs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanPolicyChangeBatch, A>(item); self.pcbs_mut().values().push(value); self }
     #[inline] pub fn ignore_satisfiability(&self) -> Option<bool> { self.as_object().read_optional::<bool>(1) }
     #[inline] pub fn set_ignore_satisfiability(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -7631,16 +7698,16 @@ impl ReconnectHostTask {
 impl RectifyDvsHostTask {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4094)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4094), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
 impl RectifyDvsOnHostTask {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4094)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4094), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -7837,8 +7904,8 @@ impl RemoveDatastore {
 impl RemoveDatastoreExTask {
     pub const DATASTORE: usize = 0;
     #[inline] pub fn datastore(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4083)) }
-    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4083), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn datastore_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4089)) }
+    #[inline] pub fn set_datastore<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4089), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_datastore<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.datastore_mut().values().push(value); self }
 }
 
@@ -7847,8 +7914,8 @@ impl RemoveDiskMappingTask {
     pub const MAINTENANCE_SPEC: usize = 1;
     pub const TIMEOUT: usize = 2;
     #[inline] pub fn mapping(&self) -> Items<'_, views::VsanHostDiskMapping> { self.as_object().read_list(0) }
-    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3112)) }
-    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3112), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
+    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3116)) }
+    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3116), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
     #[inline] pub fn push_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskMapping, A>(item); self.mapping_mut().values().push(value); self }
     #[inline] pub fn maintenance_spec(&self) -> Option<&views::HostMaintenanceSpec> { self.as_object().read_optional::<views::HostMaintenanceSpec>(1) }
     #[inline] pub fn set_maintenance_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostMaintenanceSpec, _>(1, view); self }
@@ -7896,8 +7963,8 @@ impl RemoveFilterEntities {
     #[inline] pub fn filter_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_filter_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4079)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4085)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4085), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -8020,8 +8087,8 @@ impl RemoveMonitoredEntities {
     #[inline] pub fn provider_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_provider_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn entities(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4079)) }
-    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4085)) }
+    #[inline] pub fn set_entities<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4085), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entities<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entities_mut().values().push(value); self }
 }
 
@@ -8230,16 +8297,16 @@ impl ResetEntityPermissions {
     #[inline] pub fn entity(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_entity(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn permission(&self) -> Items<'_, views::Permission> { self.as_object().read_list(1) }
-    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(1, D(2458)) }
-    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2458), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
+    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(1, D(2459)) }
+    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2459), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
     #[inline] pub fn push_permission<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::Permission, A>(item); self.permission_mut().values().push(value); self }
 }
 
 impl ResetListView {
     pub const OBJ: usize = 0;
     #[inline] pub fn obj(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4050)) }
-    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4050), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn obj_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4056)) }
+    #[inline] pub fn set_obj<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4056), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_obj<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.obj_mut().values().push(value); self }
 }
 
@@ -8385,8 +8452,8 @@ impl RetrieveEntityScheduledTask {
 impl RetrieveHostCustomizations {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4094)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4094), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -8394,8 +8461,8 @@ impl RetrieveHostCustomizationsForProfile {
     pub const HOSTS: usize = 0;
     pub const APPLY_PROFILE: usize = 1;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4094)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4094), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
     #[inline] pub fn apply_profile(&self) -> &views::HostApplyProfile { self.as_object().read::<views::HostApplyProfile>(1) }
     #[inline] pub fn set_apply_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostApplyProfile, _>(1, view); self }
@@ -8425,8 +8492,8 @@ impl RetrieveKmipServerCert {
 impl RetrieveKmipServersStatusTask {
     pub const CLUSTERS: usize = 0;
     #[inline] pub fn clusters(&self) -> Items<'_, views::KmipClusterInfo> { self.as_object().read_list(0) }
-    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, views::KmipClusterInfo> { self.as_object_mut().list_mut(0, D(1531)) }
-    #[inline] pub fn set_clusters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1531), items.into_iter().map(|item| view_value::<views::KmipClusterInfo, A>(item))); self }
+    #[inline] pub fn clusters_mut(&mut self) -> ItemsMut<'_, views::KmipClusterInfo> { self.as_object_mut().list_mut(0, D(1532)) }
+    #[inline] pub fn set_clusters<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(1532), items.into_iter().map(|item| view_value::<views::KmipClusterInfo, A>(item))); self }
     #[inline] pub fn push_clusters<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KmipClusterInfo, A>(item); self.clusters_mut().values().push(value); self }
 }
 
@@ -8439,8 +8506,8 @@ impl RetrieveObjectScheduledTask {
 impl RetrieveProperties {
     pub const SPEC_SET: usize = 0;
     #[inline] pub fn spec_set(&self) -> Items<'_, views::PropertyFilterSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn spec_set_mut(&mut self) -> ItemsMut<'_, views::PropertyFilterSpec> { self.as_object_mut().list_mut(0, D(2531)) }
-    #[inline] pub fn set_spec_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2531), items.into_iter().map(|item| view_value::<views::PropertyFilterSpec, A>(item))); self }
+    #[inline] pub fn spec_set_mut(&mut self) -> ItemsMut<'_, views::PropertyFilterSpec> { self.as_object_mut().list_mut(0, D(2532)) }
+    #[inline] pub fn set_spec_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2532), items.into_iter().map(|item| view_value::<views::PropertyFilterSpec, A>(item))); self }
     #[inline] pub fn push_spec_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PropertyFilterSpec, A>(item); self.spec_set_mut().values().push(value); self }
 }
 
@@ -8448,8 +8515,8 @@ impl RetrievePropertiesEx {
     pub const SPEC_SET: usize = 0;
     pub const OPTIONS: usize = 1;
     #[inline] pub fn spec_set(&self) -> Items<'_, views::PropertyFilterSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn spec_set_mut(&mut self) -> ItemsMut<'_, views::PropertyFilterSpec> { self.as_object_mut().list_mut(0, D(2531)) }
-    #[inline] pub fn set_spec_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2531), items.into_iter().map(|item| view_value::<views::PropertyFilterSpec, A>(item))); self }
+    #[inline] pub fn spec_set_mut(&mut self) -> ItemsMut<'_, views::PropertyFilterSpec> { self.as_object_mut().list_mut(0, D(2532)) }
+    #[inline] pub fn set_spec_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2532), items.into_iter().map(|item| view_value::<views::PropertyFilterSpec, A>(item))); self }
     #[inline] pub fn push_spec_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PropertyFilterSpec, A>(item); self.spec_set_mut().values().push(value); self }
     #[inline] pub fn options(&self) -> &views::RetrieveOptions { self.as_object().read::<views::RetrieveOptions>(1) }
     #[inline] pub fn set_options(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::RetrieveOptions, _>(1, view); self }
@@ -8541,8 +8608,8 @@ impl RetrieveVStorageObject {
 impl RetrieveVStorageObjectAssociations {
     pub const IDS: usize = 0;
     #[inline] pub fn ids(&self) -> Items<'_, views::RetrieveVStorageObjSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn ids_mut(&mut self) -> ItemsMut<'_, views::RetrieveVStorageObjSpec> { self.as_object_mut().list_mut(0, D(2554)) }
-    #[inline] pub fn set_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2554), items.into_iter().map(|item| view_value::<views::RetrieveVStorageObjSpec, A>(item))); self }
+    #[inline] pub fn ids_mut(&mut self) -> ItemsMut<'_, views::RetrieveVStorageObjSpec> { self.as_object_mut().list_mut(0, D(2555)) }
+    #[inline] pub fn set_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2555), items.into_iter().map(|item| view_value::<views::RetrieveVStorageObjSpec, A>(item))); self }
     #[inline] pub fn push_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::RetrieveVStorageObjSpec, A>(item); self.ids_mut().values().push(value); self }
 }
 
@@ -8728,8 +8795,8 @@ impl SetDefaultKmsCluster {
 impl SetDisplayTopology {
     pub const DISPLAYS: usize = 0;
     #[inline] pub fn displays(&self) -> Items<'_, views::VirtualMachineDisplayTopology> { self.as_object().read_list(0) }
-    #[inline] pub fn displays_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDisplayTopology> { self.as_object_mut().list_mut(0, D(2961)) }
-    #[inline] pub fn set_displays<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2961), items.into_iter().map(|item| view_value::<views::VirtualMachineDisplayTopology, A>(item))); self }
+    #[inline] pub fn displays_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineDisplayTopology> { self.as_object_mut().list_mut(0, D(2965)) }
+    #[inline] pub fn set_displays<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2965), items.into_iter().map(|item| view_value::<views::VirtualMachineDisplayTopology, A>(item))); self }
     #[inline] pub fn push_displays<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineDisplayTopology, A>(item); self.displays_mut().values().push(value); self }
 }
 
@@ -8739,8 +8806,8 @@ impl SetEntityPermissions {
     #[inline] pub fn entity(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_entity(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn permission(&self) -> Items<'_, views::Permission> { self.as_object().read_list(1) }
-    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(1, D(2458)) }
-    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2458), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
+    #[inline] pub fn permission_mut(&mut self) -> ItemsMut<'_, views::Permission> { self.as_object_mut().list_mut(1, D(2459)) }
+    #[inline] pub fn set_permission<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2459), items.into_iter().map(|item| view_value::<views::Permission, A>(item))); self }
     #[inline] pub fn push_permission<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::Permission, A>(item); self.permission_mut().values().push(value); self }
 }
 
@@ -9112,16 +9179,16 @@ impl UnmapVmfsVolumeExTask {
 impl UnmarkServiceProviderEntities {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4079)) }
-    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4085)) }
+    #[inline] pub fn set_entity<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4085), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_entity<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.entity_mut().values().push(value); self }
 }
 
 impl UnmountDiskMappingTask {
     pub const MAPPING: usize = 0;
     #[inline] pub fn mapping(&self) -> Items<'_, views::VsanHostDiskMapping> { self.as_object().read_list(0) }
-    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3112)) }
-    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3112), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
+    #[inline] pub fn mapping_mut(&mut self) -> ItemsMut<'_, views::VsanHostDiskMapping> { self.as_object_mut().list_mut(0, D(3116)) }
+    #[inline] pub fn set_mapping<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3116), items.into_iter().map(|item| view_value::<views::VsanHostDiskMapping, A>(item))); self }
     #[inline] pub fn push_mapping<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VsanHostDiskMapping, A>(item); self.mapping_mut().values().push(value); self }
 }
 
@@ -9232,8 +9299,8 @@ impl UpdateBootDevice {
 impl UpdateChildResourceConfiguration {
     pub const SPEC: usize = 0;
     #[inline] pub fn spec(&self) -> Items<'_, views::ResourceConfigSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn spec_mut(&mut self) -> ItemsMut<'_, views::ResourceConfigSpec> { self.as_object_mut().list_mut(0, D(2546)) }
-    #[inline] pub fn set_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2546), items.into_iter().map(|item| view_value::<views::ResourceConfigSpec, A>(item))); self }
+    #[inline] pub fn spec_mut(&mut self) -> ItemsMut<'_, views::ResourceConfigSpec> { self.as_object_mut().list_mut(0, D(2547)) }
+    #[inline] pub fn set_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2547), items.into_iter().map(|item| view_value::<views::ResourceConfigSpec, A>(item))); self }
     #[inline] pub fn push_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::ResourceConfigSpec, A>(item); self.spec_mut().values().push(value); self }
 }
 
@@ -9264,8 +9331,8 @@ impl UpdateConsoleIpRouteConfig {
 impl UpdateCounterLevelMapping {
     pub const COUNTER_LEVEL_MAP: usize = 0;
     #[inline] pub fn counter_level_map(&self) -> Items<'_, views::PerformanceManagerCounterLevelMapping> { self.as_object().read_list(0) }
-    #[inline] pub fn counter_level_map_mut(&mut self) -> ItemsMut<'_, views::PerformanceManagerCounterLevelMapping> { self.as_object_mut().list_mut(0, D(2456)) }
-    #[inline] pub fn set_counter_level_map<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2456), items.into_iter().map(|item| view_value::<views::PerformanceManagerCounterLevelMapping, A>(item))); self }
+    #[inline] pub fn counter_level_map_mut(&mut self) -> ItemsMut<'_, views::PerformanceManagerCounterLevelMapping> { self.as_object_mut().list_mut(0, D(2457)) }
+    #[inline] pub fn set_counter_level_map<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2457), items.into_iter().map(|item| view_value::<views::PerformanceManagerCounterLevelMapping, A>(item))); self }
     #[inline] pub fn push_counter_level_map<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PerformanceManagerCounterLevelMapping, A>(item); self.counter_level_map_mut().values().push(value); self }
 }
 
@@ -9280,8 +9347,8 @@ impl UpdateDVSHealthCheckConfigTask {
 impl UpdateDVSLacpGroupConfigTask {
     pub const LACP_GROUP_SPEC: usize = 0;
     #[inline] pub fn lacp_group_spec(&self) -> Items<'_, views::VMwareDvsLacpGroupSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn lacp_group_spec_mut(&mut self) -> ItemsMut<'_, views::VMwareDvsLacpGroupSpec> { self.as_object_mut().list_mut(0, D(2681)) }
-    #[inline] pub fn set_lacp_group_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2681), items.into_iter().map(|item| view_value::<views::VMwareDvsLacpGroupSpec, A>(item))); self }
+    #[inline] pub fn lacp_group_spec_mut(&mut self) -> ItemsMut<'_, views::VMwareDvsLacpGroupSpec> { self.as_object_mut().list_mut(0, D(2685)) }
+    #[inline] pub fn set_lacp_group_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2685), items.into_iter().map(|item| view_value::<views::VMwareDvsLacpGroupSpec, A>(item))); self }
     #[inline] pub fn push_lacp_group_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VMwareDvsLacpGroupSpec, A>(item); self.lacp_group_spec_mut().values().push(value); self }
 }
 
@@ -9403,8 +9470,8 @@ impl UpdateInternetScsiAdvancedOptions {
     #[inline] pub fn set_target_set(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostInternetScsiHbaTargetSet, _>(1, view); self }
     #[inline] pub fn target_set_mut(&mut self) -> &mut views::HostInternetScsiHbaTargetSet { self.as_object_mut().view_mut(1) }
     #[inline] pub fn options(&self) -> Items<'_, views::HostInternetScsiHbaParamValue> { self.as_object().read_list(2) }
-    #[inline] pub fn options_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaParamValue> { self.as_object_mut().list_mut(2, D(2419)) }
-    #[inline] pub fn set_options<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2419), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaParamValue, A>(item))); self }
+    #[inline] pub fn options_mut(&mut self) -> ItemsMut<'_, views::HostInternetScsiHbaParamValue> { self.as_object_mut().list_mut(2, D(2420)) }
+    #[inline] pub fn set_options<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2420), items.into_iter().map(|item| view_value::<views::HostInternetScsiHbaParamValue, A>(item))); self }
     #[inline] pub fn push_options<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::HostInternetScsiHbaParamValue, A>(item); self.options_mut().values().push(value); self }
 }
 
@@ -9535,8 +9602,8 @@ impl UpdateLicense {
     #[inline] pub fn license_key(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
     #[inline] pub fn set_license_key(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
     #[inline] pub fn labels(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(1) }
-    #[inline] pub fn labels_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(1, D(1530)) }
-    #[inline] pub fn set_labels<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1530), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn labels_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(1, D(1531)) }
+    #[inline] pub fn set_labels<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1531), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_labels<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.labels_mut().values().push(value); self }
 }
 
@@ -9556,12 +9623,12 @@ impl UpdateLinkedChildren {
     pub const ADD_CHANGE_SET: usize = 0;
     pub const REMOVE_SET: usize = 1;
     #[inline] pub fn add_change_set(&self) -> Items<'_, views::VirtualAppLinkInfo> { self.as_object().read_list(0) }
-    #[inline] pub fn add_change_set_mut(&mut self) -> ItemsMut<'_, views::VirtualAppLinkInfo> { self.as_object_mut().list_mut(0, D(2719)) }
-    #[inline] pub fn set_add_change_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2719), items.into_iter().map(|item| view_value::<views::VirtualAppLinkInfo, A>(item))); self }
+    #[inline] pub fn add_change_set_mut(&mut self) -> ItemsMut<'_, views::VirtualAppLinkInfo> { self.as_object_mut().list_mut(0, D(2723)) }
+    #[inline] pub fn set_add_change_set<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2723), items.into_iter().map(|item| view_value::<views::VirtualAppLinkInfo, A>(item))); self }
     #[inline] pub fn push_add_change_set<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualAppLinkInfo, A>(item); self.add_change_set_mut().values().push(value); self }
     #[inline] pub fn remove_set(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn remove_set_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4079)) }
-    #[inline] pub fn set_remove_set<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4079), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn remove_set_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4085)) }
+    #[inline] pub fn set_remove_set<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4085), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_remove_set<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.remove_set_mut().values().push(value); self }
 }
 
@@ -9609,8 +9676,8 @@ impl UpdateNetworkResourcePool {
 impl UpdateOptions {
     pub const CHANGED_VALUE: usize = 0;
     #[inline] pub fn changed_value(&self) -> Items<'_, views::OptionValue> { self.as_object().read_list(0) }
-    #[inline] pub fn changed_value_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(0, D(2418)) }
-    #[inline] pub fn set_changed_value<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2418), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
+    #[inline] pub fn changed_value_mut(&mut self) -> ItemsMut<'_, views::OptionValue> { self.as_object_mut().list_mut(0, D(2419)) }
+    #[inline] pub fn set_changed_value<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(2419), items.into_iter().map(|item| view_value::<views::OptionValue, A>(item))); self }
     #[inline] pub fn push_changed_value<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::OptionValue, A>(item); self.changed_value_mut().values().push(value); self }
 }
 
@@ -9781,8 +9848,8 @@ impl UpdateVStorageObjectCryptoTask {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(2) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(2, D(2996)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2996), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(2, D(3000)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3000), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn disks_crypto(&self) -> Option<&views::DiskCryptoSpec> { self.as_object().read_optional::<views::DiskCryptoSpec>(3) }
     #[inline] pub fn set_disks_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DiskCryptoSpec, _>(3, view); self }
@@ -9799,8 +9866,8 @@ impl UpdateVStorageObjectPolicyTask {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(2) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(2, D(2996)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(2996), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(2, D(3000)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3000), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
 }
 
@@ -9945,8 +10012,8 @@ impl VCenterUpdateVStorageObjectMetadataExTask {
     #[inline] pub fn datastore(&self) -> Moref { self.as_object().read::<Moref>(1) }
     #[inline] pub fn set_datastore(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn metadata(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(2) }
-    #[inline] pub fn metadata_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(2, D(1530)) }
-    #[inline] pub fn set_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(1530), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn metadata_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(2, D(1531)) }
+    #[inline] pub fn set_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(1531), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_metadata<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.metadata_mut().values().push(value); self }
     #[inline] pub fn delete_keys(&self) -> Items<'_, ArcStr> { self.as_object().read_list(3) }
     #[inline] pub fn delete_keys_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(3, T::String) }
@@ -10042,8 +10109,8 @@ impl ValidateHCIConfiguration {
     #[inline] pub fn set_hci_config_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ClusterComputeResourceHCIConfigSpec, _>(0, view); self }
     #[inline] pub fn hci_config_spec_mut(&mut self) -> &mut views::ClusterComputeResourceHCIConfigSpec { self.as_object_mut().view_mut(0) }
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4088)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4094)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4094), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -10071,8 +10138,8 @@ impl ValidateHostProfileCompositionTask {
     #[inline] pub fn source(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_source(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn targets(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4155)) }
-    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4155), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn targets_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4162)) }
+    #[inline] pub fn set_targets<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4162), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_targets<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.targets_mut().values().push(value); self }
     #[inline] pub fn to_be_merged(&self) -> Option<&views::HostApplyProfile> { self.as_object().read_optional::<views::HostApplyProfile>(2) }
     #[inline] pub fn set_to_be_merged(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::HostApplyProfile, _>(2, view); self }
@@ -10097,8 +10164,8 @@ impl ValidateMigration {
     pub const POOL: usize = 3;
     pub const HOST: usize = 4;
     #[inline] pub fn vm(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4095)) }
-    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4095), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vm_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4101)) }
+    #[inline] pub fn set_vm<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4101), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vm<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vm_mut().values().push(value); self }
     #[inline] pub fn state(&self) -> Option<enums::VirtualMachinePowerState> { self.as_object().read_optional::<Choice<enums::VirtualMachinePowerState>>(1) }
     #[inline] pub fn set_state(&mut self, value: impl Into<Option<enums::VirtualMachinePowerState>>) -> &mut Self { self.as_object_mut().write_enum(1, value.into()); self }
@@ -10259,8 +10326,8 @@ impl PbmAssignDefaultRequirementProfile {
     #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(0, view); self }
     #[inline] pub fn profile_mut(&mut self) -> &mut views::PbmProfileId { self.as_object_mut().view_mut(0) }
     #[inline] pub fn datastores(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(1) }
-    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(1, D(3212)) }
-    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3212), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(1, D(3216)) }
+    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3216), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_datastores<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.datastores_mut().values().push(value); self }
 }
 
@@ -10268,8 +10335,8 @@ impl PbmCheckCompatibility {
     pub const HUBS_TO_SEARCH: usize = 0;
     pub const PROFILE: usize = 1;
     #[inline] pub fn hubs_to_search(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
-    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3212)) }
-    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3212), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3216)) }
+    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3216), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_hubs_to_search<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_to_search_mut().values().push(value); self }
     #[inline] pub fn profile(&self) -> &views::PbmProfileId { self.as_object().read::<views::PbmProfileId>(1) }
     #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(1, view); self }
@@ -10280,8 +10347,8 @@ impl PbmCheckCompatibilityWithSpec {
     pub const HUBS_TO_SEARCH: usize = 0;
     pub const PROFILE_SPEC: usize = 1;
     #[inline] pub fn hubs_to_search(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
-    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3212)) }
-    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3212), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3216)) }
+    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3216), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_hubs_to_search<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_to_search_mut().values().push(value); self }
     #[inline] pub fn profile_spec(&self) -> &views::PbmCapabilityProfileCreateSpec { self.as_object().read::<views::PbmCapabilityProfileCreateSpec>(1) }
     #[inline] pub fn set_profile_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityProfileCreateSpec, _>(1, view); self }
@@ -10292,8 +10359,8 @@ impl PbmCheckCompliance {
     pub const ENTITIES: usize = 0;
     pub const PROFILE: usize = 1;
     #[inline] pub fn entities(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3234)) }
-    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3234), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3238)) }
+    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3238), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
     #[inline] pub fn push_entities<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entities_mut().values().push(value); self }
     #[inline] pub fn profile(&self) -> Option<&views::PbmProfileId> { self.as_object().read_optional::<views::PbmProfileId>(1) }
     #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(1, view); self }
@@ -10305,23 +10372,23 @@ impl PbmCheckRequirements {
     pub const PLACEMENT_SUBJECT_REF: usize = 1;
     pub const PLACEMENT_SUBJECT_REQUIREMENT: usize = 2;
     #[inline] pub fn hubs_to_search(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
-    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3212)) }
-    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3212), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3216)) }
+    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3216), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_hubs_to_search<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_to_search_mut().values().push(value); self }
     #[inline] pub fn placement_subject_ref(&self) -> Option<&views::PbmServerObjectRef> { self.as_object().read_optional::<views::PbmServerObjectRef>(1) }
     #[inline] pub fn set_placement_subject_ref(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmServerObjectRef, _>(1, view); self }
     #[inline] pub fn placement_subject_ref_mut(&mut self) -> &mut views::PbmServerObjectRef { self.as_object_mut().view_mut(1) }
     #[inline] pub fn placement_subject_requirement(&self) -> Items<'_, views::PbmPlacementRequirement> { self.as_object().read_list(2) }
-    #[inline] pub fn placement_subject_requirement_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementRequirement> { self.as_object_mut().list_mut(2, D(3216)) }
-    #[inline] pub fn set_placement_subject_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3216), items.into_iter().map(|item| view_value::<views::PbmPlacementRequirement, A>(item))); self }
+    #[inline] pub fn placement_subject_requirement_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementRequirement> { self.as_object_mut().list_mut(2, D(3220)) }
+    #[inline] pub fn set_placement_subject_requirement<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(2, D(3220), items.into_iter().map(|item| view_value::<views::PbmPlacementRequirement, A>(item))); self }
     #[inline] pub fn push_placement_subject_requirement<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementRequirement, A>(item); self.placement_subject_requirement_mut().values().push(value); self }
 }
 
 impl PbmCheckRollupCompliance {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3234)) }
-    #[inline] pub fn set_entity<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3234), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3238)) }
+    #[inline] pub fn set_entity<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3238), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
     #[inline] pub fn push_entity<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entity_mut().values().push(value); self }
 }
 
@@ -10335,8 +10402,8 @@ impl PbmCreate {
 impl PbmDelete {
     pub const PROFILE_ID: usize = 0;
     #[inline] pub fn profile_id(&self) -> Items<'_, views::PbmProfileId> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_id_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3225)) }
-    #[inline] pub fn set_profile_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3225), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
+    #[inline] pub fn profile_id_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3229)) }
+    #[inline] pub fn set_profile_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3229), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
     #[inline] pub fn push_profile_id<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmProfileId, A>(item); self.profile_id_mut().values().push(value); self }
 }
 
@@ -10365,8 +10432,8 @@ impl PbmFetchComplianceResult {
     pub const ENTITIES: usize = 0;
     pub const PROFILE: usize = 1;
     #[inline] pub fn entities(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3234)) }
-    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3234), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3238)) }
+    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3238), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
     #[inline] pub fn push_entities<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entities_mut().values().push(value); self }
     #[inline] pub fn profile(&self) -> Option<&views::PbmProfileId> { self.as_object().read_optional::<views::PbmProfileId>(1) }
     #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(1, view); self }
@@ -10376,8 +10443,8 @@ impl PbmFetchComplianceResult {
 impl PbmFetchRollupComplianceResult {
     pub const ENTITY: usize = 0;
     #[inline] pub fn entity(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
-    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3234)) }
-    #[inline] pub fn set_entity<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3234), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn entity_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3238)) }
+    #[inline] pub fn set_entity<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3238), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
     #[inline] pub fn push_entity<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entity_mut().values().push(value); self }
 }
 
@@ -10391,16 +10458,16 @@ impl PbmFetchVendorInfo {
 impl PbmFindApplicableDefaultProfile {
     pub const DATASTORES: usize = 0;
     #[inline] pub fn datastores(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
-    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3212)) }
-    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3212), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3216)) }
+    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3216), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_datastores<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.datastores_mut().values().push(value); self }
 }
 
 impl PbmQueryAssociatedEntities {
     pub const PROFILES: usize = 0;
     #[inline] pub fn profiles(&self) -> Items<'_, views::PbmProfileId> { self.as_object().read_list(0) }
-    #[inline] pub fn profiles_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3225)) }
-    #[inline] pub fn set_profiles<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3225), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
+    #[inline] pub fn profiles_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3229)) }
+    #[inline] pub fn set_profiles<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3229), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
     #[inline] pub fn push_profiles<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmProfileId, A>(item); self.profiles_mut().values().push(value); self }
 }
 
@@ -10424,8 +10491,8 @@ impl PbmQueryAssociatedProfile {
 impl PbmQueryAssociatedProfiles {
     pub const ENTITIES: usize = 0;
     #[inline] pub fn entities(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3234)) }
-    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3234), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3238)) }
+    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3238), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
     #[inline] pub fn push_entities<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entities_mut().values().push(value); self }
 }
 
@@ -10445,16 +10512,16 @@ impl PbmQueryDefaultRequirementProfile {
 impl PbmQueryDefaultRequirementProfiles {
     pub const DATASTORES: usize = 0;
     #[inline] pub fn datastores(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
-    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3212)) }
-    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3212), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn datastores_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3216)) }
+    #[inline] pub fn set_datastores<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3216), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_datastores<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.datastores_mut().values().push(value); self }
 }
 
 impl PbmQueryIOFiltersFromProfileId {
     pub const PROFILE_IDS: usize = 0;
     #[inline] pub fn profile_ids(&self) -> Items<'_, views::PbmProfileId> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_ids_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3225)) }
-    #[inline] pub fn set_profile_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3225), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
+    #[inline] pub fn profile_ids_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3229)) }
+    #[inline] pub fn set_profile_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3229), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
     #[inline] pub fn push_profile_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmProfileId, A>(item); self.profile_ids_mut().values().push(value); self }
 }
 
@@ -10462,8 +10529,8 @@ impl PbmQueryMatchingHub {
     pub const HUBS_TO_SEARCH: usize = 0;
     pub const PROFILE: usize = 1;
     #[inline] pub fn hubs_to_search(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
-    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3212)) }
-    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3212), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3216)) }
+    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3216), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_hubs_to_search<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_to_search_mut().values().push(value); self }
     #[inline] pub fn profile(&self) -> &views::PbmProfileId { self.as_object().read::<views::PbmProfileId>(1) }
     #[inline] pub fn set_profile(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileId, _>(1, view); self }
@@ -10474,8 +10541,8 @@ impl PbmQueryMatchingHubWithSpec {
     pub const HUBS_TO_SEARCH: usize = 0;
     pub const CREATE_SPEC: usize = 1;
     #[inline] pub fn hubs_to_search(&self) -> Items<'_, views::PbmPlacementHub> { self.as_object().read_list(0) }
-    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3212)) }
-    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3212), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
+    #[inline] pub fn hubs_to_search_mut(&mut self) -> ItemsMut<'_, views::PbmPlacementHub> { self.as_object_mut().list_mut(0, D(3216)) }
+    #[inline] pub fn set_hubs_to_search<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3216), items.into_iter().map(|item| view_value::<views::PbmPlacementHub, A>(item))); self }
     #[inline] pub fn push_hubs_to_search<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmPlacementHub, A>(item); self.hubs_to_search_mut().values().push(value); self }
     #[inline] pub fn create_spec(&self) -> &views::PbmCapabilityProfileCreateSpec { self.as_object().read::<views::PbmCapabilityProfileCreateSpec>(1) }
     #[inline] pub fn set_create_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityProfileCreateSpec, _>(1, view); self }
@@ -10504,8 +10571,8 @@ impl PbmQueryProfileDetails {
 impl PbmQueryReplicationGroups {
     pub const ENTITIES: usize = 0;
     #[inline] pub fn entities(&self) -> Items<'_, views::PbmServerObjectRef> { self.as_object().read_list(0) }
-    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3234)) }
-    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3234), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
+    #[inline] pub fn entities_mut(&mut self) -> ItemsMut<'_, views::PbmServerObjectRef> { self.as_object_mut().list_mut(0, D(3238)) }
+    #[inline] pub fn set_entities<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3238), items.into_iter().map(|item| view_value::<views::PbmServerObjectRef, A>(item))); self }
     #[inline] pub fn push_entities<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmServerObjectRef, A>(item); self.entities_mut().values().push(value); self }
 }
 
@@ -10516,8 +10583,8 @@ impl PbmQuerySpaceStatsForStorageContainer {
     #[inline] pub fn set_datastore(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmServerObjectRef, _>(0, view); self }
     #[inline] pub fn datastore_mut(&mut self) -> &mut views::PbmServerObjectRef { self.as_object_mut().view_mut(0) }
     #[inline] pub fn capability_profile_id(&self) -> Items<'_, views::PbmProfileId> { self.as_object().read_list(1) }
-    #[inline] pub fn capability_profile_id_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(1, D(3225)) }
-    #[inline] pub fn set_capability_profile_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3225), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
+    #[inline] pub fn capability_profile_id_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(1, D(3229)) }
+    #[inline] pub fn set_capability_profile_id<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3229), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
     #[inline] pub fn push_capability_profile_id<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmProfileId, A>(item); self.capability_profile_id_mut().values().push(value); self }
 }
 
@@ -10531,8 +10598,8 @@ impl PbmResetDefaultRequirementProfile {
 impl PbmRetrieveContent {
     pub const PROFILE_IDS: usize = 0;
     #[inline] pub fn profile_ids(&self) -> Items<'_, views::PbmProfileId> { self.as_object().read_list(0) }
-    #[inline] pub fn profile_ids_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3225)) }
-    #[inline] pub fn set_profile_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3225), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
+    #[inline] pub fn profile_ids_mut(&mut self) -> ItemsMut<'_, views::PbmProfileId> { self.as_object_mut().list_mut(0, D(3229)) }
+    #[inline] pub fn set_profile_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3229), items.into_iter().map(|item| view_value::<views::PbmProfileId, A>(item))); self }
     #[inline] pub fn push_profile_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::PbmProfileId, A>(item); self.profile_ids_mut().values().push(value); self }
 }
 
@@ -10545,6 +10612,71 @@ impl PbmUpdate {
     #[inline] pub fn update_spec(&self) -> &views::PbmCapabilityProfileUpdateSpec { self.as_object().read::<views::PbmCapabilityProfileUpdateSpec>(1) }
     #[inline] pub fn set_update_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmCapabilityProfileUpdateSpec, _>(1, view); self }
     #[inline] pub fn update_spec_mut(&mut self) -> &mut views::PbmCapabilityProfileUpdateSpec { self.as_object_mut().view_mut(1) }
+}
+
+impl PbmUpdateK8sCompliantNames {
+    pub const K8S_COMPLIANT_NAME_SPEC: usize = 0;
+    #[inline] pub fn k8s_compliant_name_spec(&self) -> &views::PbmProfileK8sCompliantNameSpec { self.as_object().read::<views::PbmProfileK8sCompliantNameSpec>(0) }
+    #[inline] pub fn set_k8s_compliant_name_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::PbmProfileK8sCompliantNameSpec, _>(0, view); self }
+    #[inline] pub fn k8s_compliant_name_spec_mut(&mut self) -> &mut views::PbmProfileK8sCompliantNameSpec { self.as_object_mut().view_mut(0) }
+}
+
+impl AddIssue {
+    pub const ISSUE: usize = 0;
+    #[inline] pub fn issue(&self) -> &views::Issue { self.as_object().read::<views::Issue>(0) }
+    #[inline] pub fn set_issue(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::Issue, _>(0, view); self }
+    #[inline] pub fn issue_mut(&mut self) -> &mut views::Issue { self.as_object_mut().view_mut(0) }
+}
+
+impl CreateAgency {
+    pub const AGENCY_CONFIG_INFO: usize = 0;
+    pub const INITIAL_GOAL_STATE: usize = 1;
+    #[inline] pub fn agency_config_info(&self) -> &views::AgencyConfigInfo { self.as_object().read::<views::AgencyConfigInfo>(0) }
+    #[inline] pub fn set_agency_config_info(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::AgencyConfigInfo, _>(0, view); self }
+    #[inline] pub fn agency_config_info_mut(&mut self) -> &mut views::AgencyConfigInfo { self.as_object_mut().view_mut(0) }
+    #[inline] pub fn initial_goal_state(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
+    #[inline] pub fn set_initial_goal_state(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
+}
+
+impl QueryIssue {
+    pub const ISSUE_KEY: usize = 0;
+    #[inline] pub fn issue_key(&self) -> Items<'_, i32> { self.as_object().read_list(0) }
+    #[inline] pub fn issue_key_mut(&mut self) -> ItemsMut<'_, i32> { self.as_object_mut().list_mut(0, T::Int) }
+    #[inline] pub fn set_issue_key<A: Into<i32>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, T::Int, items.into_iter().map(|item| Value::Int(item.into()))); self }
+    #[inline] pub fn push_issue_key<A: Into<i32>>(&mut self, item: A) -> &mut Self { let value = Value::Int(item.into()); self.issue_key_mut().values().push(value); self }
+}
+
+impl RegisterAgentVm {
+    pub const AGENT_VM: usize = 0;
+    #[inline] pub fn agent_vm(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_agent_vm(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl Resolve {
+    pub const ISSUE_KEY: usize = 0;
+    #[inline] pub fn issue_key(&self) -> Items<'_, i32> { self.as_object().read_list(0) }
+    #[inline] pub fn issue_key_mut(&mut self) -> ItemsMut<'_, i32> { self.as_object_mut().list_mut(0, T::Int) }
+    #[inline] pub fn set_issue_key<A: Into<i32>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, T::Int, items.into_iter().map(|item| Value::Int(item.into()))); self }
+    #[inline] pub fn push_issue_key<A: Into<i32>>(&mut self, item: A) -> &mut Self { let value = Value::Int(item.into()); self.issue_key_mut().values().push(value); self }
+}
+
+impl SetMaintenanceModePolicy {
+    pub const POLICY: usize = 0;
+    #[inline] pub fn policy(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_policy(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
+impl UnregisterAgentVm {
+    pub const AGENT_VM: usize = 0;
+    #[inline] pub fn agent_vm(&self) -> Moref { self.as_object().read::<Moref>(0) }
+    #[inline] pub fn set_agent_vm(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
+}
+
+impl Update {
+    pub const CONFIG: usize = 0;
+    #[inline] pub fn config(&self) -> &views::AgencyConfigInfo { self.as_object().read::<views::AgencyConfigInfo>(0) }
+    #[inline] pub fn set_config(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::AgencyConfigInfo, _>(0, view); self }
+    #[inline] pub fn config_mut(&mut self) -> &mut views::AgencyConfigInfo { self.as_object_mut().view_mut(0) }
 }
 
 impl VslmAttachDiskTask {
@@ -10615,8 +10747,8 @@ impl VslmCreateDiskFromSnapshotTask {
     #[inline] pub fn name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(2) }
     #[inline] pub fn set_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(2, text); self }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(3) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(3, D(2996)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(2996), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(3, D(3000)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(3, D(3000), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn crypto(&self) -> Option<&views::CryptoSpec> { self.as_object().read_optional::<views::CryptoSpec>(4) }
     #[inline] pub fn set_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::CryptoSpec, _>(4, view); self }
@@ -10701,8 +10833,8 @@ impl VslmListVStorageObjectForSpec {
     pub const QUERY: usize = 0;
     pub const MAX_RESULT: usize = 1;
     #[inline] pub fn query(&self) -> Items<'_, views::VslmVsoVStorageObjectQuerySpec> { self.as_object().read_list(0) }
-    #[inline] pub fn query_mut(&mut self) -> ItemsMut<'_, views::VslmVsoVStorageObjectQuerySpec> { self.as_object_mut().list_mut(0, D(3471)) }
-    #[inline] pub fn set_query<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3471), items.into_iter().map(|item| view_value::<views::VslmVsoVStorageObjectQuerySpec, A>(item))); self }
+    #[inline] pub fn query_mut(&mut self) -> ItemsMut<'_, views::VslmVsoVStorageObjectQuerySpec> { self.as_object_mut().list_mut(0, D(3475)) }
+    #[inline] pub fn set_query<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3475), items.into_iter().map(|item| view_value::<views::VslmVsoVStorageObjectQuerySpec, A>(item))); self }
     #[inline] pub fn push_query<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VslmVsoVStorageObjectQuerySpec, A>(item); self.query_mut().values().push(value); self }
     #[inline] pub fn max_result(&self) -> i32 { self.as_object().read::<i32>(1) }
     #[inline] pub fn set_max_result(&mut self, value: impl Into<Option<i32>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Int)); self }
@@ -10927,8 +11059,8 @@ impl VslmUpdateVStorageObjectMetadataTask {
     #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
     #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
     #[inline] pub fn metadata(&self) -> Items<'_, views::KeyValue> { self.as_object().read_list(1) }
-    #[inline] pub fn metadata_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(1, D(1530)) }
-    #[inline] pub fn set_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1530), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
+    #[inline] pub fn metadata_mut(&mut self) -> ItemsMut<'_, views::KeyValue> { self.as_object_mut().list_mut(1, D(1531)) }
+    #[inline] pub fn set_metadata<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(1531), items.into_iter().map(|item| view_value::<views::KeyValue, A>(item))); self }
     #[inline] pub fn push_metadata<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::KeyValue, A>(item); self.metadata_mut().values().push(value); self }
     #[inline] pub fn delete_keys(&self) -> Items<'_, ArcStr> { self.as_object().read_list(2) }
     #[inline] pub fn delete_keys_mut(&mut self) -> ItemsMut<'_, ArcStr> { self.as_object_mut().list_mut(2, T::String) }
@@ -10944,8 +11076,8 @@ impl VslmUpdateVstorageObjectCryptoTask {
     #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
     #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(1) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(1, D(2996)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2996), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(1, D(3000)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3000), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
     #[inline] pub fn disks_crypto(&self) -> Option<&views::DiskCryptoSpec> { self.as_object().read_optional::<views::DiskCryptoSpec>(2) }
     #[inline] pub fn set_disks_crypto(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::DiskCryptoSpec, _>(2, view); self }
@@ -10959,56 +11091,56 @@ impl VslmUpdateVstorageObjectPolicyTask {
     #[inline] pub fn set_id(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::ID, _>(0, view); self }
     #[inline] pub fn id_mut(&mut self) -> &mut views::ID { self.as_object_mut().view_mut(0) }
     #[inline] pub fn profile(&self) -> Items<'_, views::VirtualMachineProfileSpec> { self.as_object().read_list(1) }
-    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(1, D(2996)) }
-    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(2996), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
+    #[inline] pub fn profile_mut(&mut self) -> ItemsMut<'_, views::VirtualMachineProfileSpec> { self.as_object_mut().list_mut(1, D(3000)) }
+    #[inline] pub fn set_profile<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, D(3000), items.into_iter().map(|item| view_value::<views::VirtualMachineProfileSpec, A>(item))); self }
     #[inline] pub fn push_profile<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::VirtualMachineProfileSpec, A>(item); self.profile_mut().values().push(value); self }
 }
 
 impl CnsAttachVolume {
     pub const ATTACH_SPECS: usize = 0;
     #[inline] pub fn attach_specs(&self) -> Items<'_, views::CnsVolumeAttachDetachSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn attach_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeAttachDetachSpec> { self.as_object_mut().list_mut(0, D(3508)) }
-    #[inline] pub fn set_attach_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3508), items.into_iter().map(|item| view_value::<views::CnsVolumeAttachDetachSpec, A>(item))); self }
+    #[inline] pub fn attach_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeAttachDetachSpec> { self.as_object_mut().list_mut(0, D(3512)) }
+    #[inline] pub fn set_attach_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3512), items.into_iter().map(|item| view_value::<views::CnsVolumeAttachDetachSpec, A>(item))); self }
     #[inline] pub fn push_attach_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeAttachDetachSpec, A>(item); self.attach_specs_mut().values().push(value); self }
 }
 
 impl CnsClearVolumeControlFlags {
     pub const CONTROL_FLAGS_SPECS: usize = 0;
     #[inline] pub fn control_flags_specs(&self) -> Items<'_, views::CnsVolumeControlFlagsSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn control_flags_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeControlFlagsSpec> { self.as_object_mut().list_mut(0, D(3509)) }
-    #[inline] pub fn set_control_flags_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3509), items.into_iter().map(|item| view_value::<views::CnsVolumeControlFlagsSpec, A>(item))); self }
+    #[inline] pub fn control_flags_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeControlFlagsSpec> { self.as_object_mut().list_mut(0, D(3513)) }
+    #[inline] pub fn set_control_flags_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3513), items.into_iter().map(|item| view_value::<views::CnsVolumeControlFlagsSpec, A>(item))); self }
     #[inline] pub fn push_control_flags_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeControlFlagsSpec, A>(item); self.control_flags_specs_mut().values().push(value); self }
 }
 
 impl CnsConfigureVolumeACLs {
     pub const ACL_CONFIG_SPECS: usize = 0;
     #[inline] pub fn acl_config_specs(&self) -> Items<'_, views::CnsVolumeACLConfigureSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn acl_config_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeACLConfigureSpec> { self.as_object_mut().list_mut(0, D(3507)) }
-    #[inline] pub fn set_acl_config_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3507), items.into_iter().map(|item| view_value::<views::CnsVolumeACLConfigureSpec, A>(item))); self }
+    #[inline] pub fn acl_config_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeACLConfigureSpec> { self.as_object_mut().list_mut(0, D(3511)) }
+    #[inline] pub fn set_acl_config_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3511), items.into_iter().map(|item| view_value::<views::CnsVolumeACLConfigureSpec, A>(item))); self }
     #[inline] pub fn push_acl_config_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeACLConfigureSpec, A>(item); self.acl_config_specs_mut().values().push(value); self }
 }
 
 impl CnsCreateSnapshots {
     pub const SNAPSHOT_SPECS: usize = 0;
     #[inline] pub fn snapshot_specs(&self) -> Items<'_, views::CnsSnapshotCreateSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn snapshot_specs_mut(&mut self) -> ItemsMut<'_, views::CnsSnapshotCreateSpec> { self.as_object_mut().list_mut(0, D(3497)) }
-    #[inline] pub fn set_snapshot_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3497), items.into_iter().map(|item| view_value::<views::CnsSnapshotCreateSpec, A>(item))); self }
+    #[inline] pub fn snapshot_specs_mut(&mut self) -> ItemsMut<'_, views::CnsSnapshotCreateSpec> { self.as_object_mut().list_mut(0, D(3501)) }
+    #[inline] pub fn set_snapshot_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3501), items.into_iter().map(|item| view_value::<views::CnsSnapshotCreateSpec, A>(item))); self }
     #[inline] pub fn push_snapshot_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsSnapshotCreateSpec, A>(item); self.snapshot_specs_mut().values().push(value); self }
 }
 
 impl CnsCreateVolume {
     pub const CREATE_SPECS: usize = 0;
     #[inline] pub fn create_specs(&self) -> Items<'_, views::CnsVolumeCreateSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn create_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeCreateSpec> { self.as_object_mut().list_mut(0, D(3510)) }
-    #[inline] pub fn set_create_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3510), items.into_iter().map(|item| view_value::<views::CnsVolumeCreateSpec, A>(item))); self }
+    #[inline] pub fn create_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeCreateSpec> { self.as_object_mut().list_mut(0, D(3514)) }
+    #[inline] pub fn set_create_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3514), items.into_iter().map(|item| view_value::<views::CnsVolumeCreateSpec, A>(item))); self }
     #[inline] pub fn push_create_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeCreateSpec, A>(item); self.create_specs_mut().values().push(value); self }
 }
 
 impl CnsDeleteSnapshots {
     pub const SNAPSHOT_DELETE_SPECS: usize = 0;
     #[inline] pub fn snapshot_delete_specs(&self) -> Items<'_, views::CnsSnapshotDeleteSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn snapshot_delete_specs_mut(&mut self) -> ItemsMut<'_, views::CnsSnapshotDeleteSpec> { self.as_object_mut().list_mut(0, D(3498)) }
-    #[inline] pub fn set_snapshot_delete_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3498), items.into_iter().map(|item| view_value::<views::CnsSnapshotDeleteSpec, A>(item))); self }
+    #[inline] pub fn snapshot_delete_specs_mut(&mut self) -> ItemsMut<'_, views::CnsSnapshotDeleteSpec> { self.as_object_mut().list_mut(0, D(3502)) }
+    #[inline] pub fn set_snapshot_delete_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3502), items.into_iter().map(|item| view_value::<views::CnsSnapshotDeleteSpec, A>(item))); self }
     #[inline] pub fn push_snapshot_delete_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsSnapshotDeleteSpec, A>(item); self.snapshot_delete_specs_mut().values().push(value); self }
 }
 
@@ -11016,8 +11148,8 @@ impl CnsDeleteVolume {
     pub const VOLUME_IDS: usize = 0;
     pub const DELETE_DISK: usize = 1;
     #[inline] pub fn volume_ids(&self) -> Items<'_, views::CnsVolumeId> { self.as_object().read_list(0) }
-    #[inline] pub fn volume_ids_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeId> { self.as_object_mut().list_mut(0, D(3513)) }
-    #[inline] pub fn set_volume_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3513), items.into_iter().map(|item| view_value::<views::CnsVolumeId, A>(item))); self }
+    #[inline] pub fn volume_ids_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeId> { self.as_object_mut().list_mut(0, D(3517)) }
+    #[inline] pub fn set_volume_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3517), items.into_iter().map(|item| view_value::<views::CnsVolumeId, A>(item))); self }
     #[inline] pub fn push_volume_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeId, A>(item); self.volume_ids_mut().values().push(value); self }
     #[inline] pub fn delete_disk(&self) -> bool { self.as_object().read::<bool>(1) }
     #[inline] pub fn set_delete_disk(&mut self, value: impl Into<Option<bool>>) -> &mut Self { self.as_object_mut().set(1, value.into().map_or(Value::Unset, Value::Bool)); self }
@@ -11026,16 +11158,16 @@ impl CnsDeleteVolume {
 impl CnsDetachVolume {
     pub const DETACH_SPECS: usize = 0;
     #[inline] pub fn detach_specs(&self) -> Items<'_, views::CnsVolumeAttachDetachSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn detach_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeAttachDetachSpec> { self.as_object_mut().list_mut(0, D(3508)) }
-    #[inline] pub fn set_detach_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3508), items.into_iter().map(|item| view_value::<views::CnsVolumeAttachDetachSpec, A>(item))); self }
+    #[inline] pub fn detach_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeAttachDetachSpec> { self.as_object_mut().list_mut(0, D(3512)) }
+    #[inline] pub fn set_detach_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3512), items.into_iter().map(|item| view_value::<views::CnsVolumeAttachDetachSpec, A>(item))); self }
     #[inline] pub fn push_detach_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeAttachDetachSpec, A>(item); self.detach_specs_mut().values().push(value); self }
 }
 
 impl CnsExtendVolume {
     pub const EXTEND_SPECS: usize = 0;
     #[inline] pub fn extend_specs(&self) -> Items<'_, views::CnsVolumeExtendSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn extend_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeExtendSpec> { self.as_object_mut().list_mut(0, D(3512)) }
-    #[inline] pub fn set_extend_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3512), items.into_iter().map(|item| view_value::<views::CnsVolumeExtendSpec, A>(item))); self }
+    #[inline] pub fn extend_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeExtendSpec> { self.as_object_mut().list_mut(0, D(3516)) }
+    #[inline] pub fn set_extend_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3516), items.into_iter().map(|item| view_value::<views::CnsVolumeExtendSpec, A>(item))); self }
     #[inline] pub fn push_extend_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeExtendSpec, A>(item); self.extend_specs_mut().values().push(value); self }
 }
 
@@ -11082,32 +11214,32 @@ impl CnsQueryVolume {
 impl CnsQueryVolumeInfo {
     pub const VOLUMES: usize = 0;
     #[inline] pub fn volumes(&self) -> Items<'_, views::CnsVolumeId> { self.as_object().read_list(0) }
-    #[inline] pub fn volumes_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeId> { self.as_object_mut().list_mut(0, D(3513)) }
-    #[inline] pub fn set_volumes<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3513), items.into_iter().map(|item| view_value::<views::CnsVolumeId, A>(item))); self }
+    #[inline] pub fn volumes_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeId> { self.as_object_mut().list_mut(0, D(3517)) }
+    #[inline] pub fn set_volumes<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3517), items.into_iter().map(|item| view_value::<views::CnsVolumeId, A>(item))); self }
     #[inline] pub fn push_volumes<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeId, A>(item); self.volumes_mut().values().push(value); self }
 }
 
 impl CnsReconfigVolumePolicy {
     pub const VOLUME_POLICY_RECONFIG_SPECS: usize = 0;
     #[inline] pub fn volume_policy_reconfig_specs(&self) -> Items<'_, views::CnsVolumePolicyReconfigSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn volume_policy_reconfig_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumePolicyReconfigSpec> { self.as_object_mut().list_mut(0, D(3527)) }
-    #[inline] pub fn set_volume_policy_reconfig_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3527), items.into_iter().map(|item| view_value::<views::CnsVolumePolicyReconfigSpec, A>(item))); self }
+    #[inline] pub fn volume_policy_reconfig_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumePolicyReconfigSpec> { self.as_object_mut().list_mut(0, D(3531)) }
+    #[inline] pub fn set_volume_policy_reconfig_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3531), items.into_iter().map(|item| view_value::<views::CnsVolumePolicyReconfigSpec, A>(item))); self }
     #[inline] pub fn push_volume_policy_reconfig_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumePolicyReconfigSpec, A>(item); self.volume_policy_reconfig_specs_mut().values().push(value); self }
 }
 
 impl CnsRelocateVolume {
     pub const RELOCATE_SPECS: usize = 0;
     #[inline] pub fn relocate_specs(&self) -> Items<'_, views::CnsVolumeRelocateSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn relocate_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeRelocateSpec> { self.as_object_mut().list_mut(0, D(3528)) }
-    #[inline] pub fn set_relocate_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3528), items.into_iter().map(|item| view_value::<views::CnsVolumeRelocateSpec, A>(item))); self }
+    #[inline] pub fn relocate_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeRelocateSpec> { self.as_object_mut().list_mut(0, D(3532)) }
+    #[inline] pub fn set_relocate_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3532), items.into_iter().map(|item| view_value::<views::CnsVolumeRelocateSpec, A>(item))); self }
     #[inline] pub fn push_relocate_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeRelocateSpec, A>(item); self.relocate_specs_mut().values().push(value); self }
 }
 
 impl CnsSetVolumeControlFlags {
     pub const CONTROL_FLAGS_SPECS: usize = 0;
     #[inline] pub fn control_flags_specs(&self) -> Items<'_, views::CnsVolumeControlFlagsSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn control_flags_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeControlFlagsSpec> { self.as_object_mut().list_mut(0, D(3509)) }
-    #[inline] pub fn set_control_flags_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3509), items.into_iter().map(|item| view_value::<views::CnsVolumeControlFlagsSpec, A>(item))); self }
+    #[inline] pub fn control_flags_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeControlFlagsSpec> { self.as_object_mut().list_mut(0, D(3513)) }
+    #[inline] pub fn set_control_flags_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3513), items.into_iter().map(|item| view_value::<views::CnsVolumeControlFlagsSpec, A>(item))); self }
     #[inline] pub fn push_control_flags_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeControlFlagsSpec, A>(item); self.control_flags_specs_mut().values().push(value); self }
 }
 
@@ -11123,32 +11255,32 @@ impl CnsSyncDatastore {
 impl CnsSyncVolume {
     pub const SYNC_SPECS: usize = 0;
     #[inline] pub fn sync_specs(&self) -> Items<'_, views::CnsSyncVolumeSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn sync_specs_mut(&mut self) -> ItemsMut<'_, views::CnsSyncVolumeSpec> { self.as_object_mut().list_mut(0, D(3504)) }
-    #[inline] pub fn set_sync_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3504), items.into_iter().map(|item| view_value::<views::CnsSyncVolumeSpec, A>(item))); self }
+    #[inline] pub fn sync_specs_mut(&mut self) -> ItemsMut<'_, views::CnsSyncVolumeSpec> { self.as_object_mut().list_mut(0, D(3508)) }
+    #[inline] pub fn set_sync_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3508), items.into_iter().map(|item| view_value::<views::CnsSyncVolumeSpec, A>(item))); self }
     #[inline] pub fn push_sync_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsSyncVolumeSpec, A>(item); self.sync_specs_mut().values().push(value); self }
 }
 
 impl CnsUnregisterVolume {
     pub const UNREGISTER_SPEC: usize = 0;
     #[inline] pub fn unregister_spec(&self) -> Items<'_, views::CnsUnregisterVolumeSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn unregister_spec_mut(&mut self) -> ItemsMut<'_, views::CnsUnregisterVolumeSpec> { self.as_object_mut().list_mut(0, D(3505)) }
-    #[inline] pub fn set_unregister_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3505), items.into_iter().map(|item| view_value::<views::CnsUnregisterVolumeSpec, A>(item))); self }
+    #[inline] pub fn unregister_spec_mut(&mut self) -> ItemsMut<'_, views::CnsUnregisterVolumeSpec> { self.as_object_mut().list_mut(0, D(3509)) }
+    #[inline] pub fn set_unregister_spec<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3509), items.into_iter().map(|item| view_value::<views::CnsUnregisterVolumeSpec, A>(item))); self }
     #[inline] pub fn push_unregister_spec<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsUnregisterVolumeSpec, A>(item); self.unregister_spec_mut().values().push(value); self }
 }
 
 impl CnsUpdateVolumeCrypto {
     pub const UPDATE_SPECS: usize = 0;
     #[inline] pub fn update_specs(&self) -> Items<'_, views::CnsVolumeCryptoUpdateSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn update_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeCryptoUpdateSpec> { self.as_object_mut().list_mut(0, D(3511)) }
-    #[inline] pub fn set_update_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3511), items.into_iter().map(|item| view_value::<views::CnsVolumeCryptoUpdateSpec, A>(item))); self }
+    #[inline] pub fn update_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeCryptoUpdateSpec> { self.as_object_mut().list_mut(0, D(3515)) }
+    #[inline] pub fn set_update_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3515), items.into_iter().map(|item| view_value::<views::CnsVolumeCryptoUpdateSpec, A>(item))); self }
     #[inline] pub fn push_update_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeCryptoUpdateSpec, A>(item); self.update_specs_mut().values().push(value); self }
 }
 
 impl CnsUpdateVolumeMetadata {
     pub const UPDATE_SPECS: usize = 0;
     #[inline] pub fn update_specs(&self) -> Items<'_, views::CnsVolumeMetadataUpdateSpec> { self.as_object().read_list(0) }
-    #[inline] pub fn update_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeMetadataUpdateSpec> { self.as_object_mut().list_mut(0, D(3517)) }
-    #[inline] pub fn set_update_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3517), items.into_iter().map(|item| view_value::<views::CnsVolumeMetadataUpdateSpec, A>(item))); self }
+    #[inline] pub fn update_specs_mut(&mut self) -> ItemsMut<'_, views::CnsVolumeMetadataUpdateSpec> { self.as_object_mut().list_mut(0, D(3521)) }
+    #[inline] pub fn set_update_specs<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(3521), items.into_iter().map(|item| view_value::<views::CnsVolumeMetadataUpdateSpec, A>(item))); self }
     #[inline] pub fn push_update_specs<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::CnsVolumeMetadataUpdateSpec, A>(item); self.update_specs_mut().values().push(value); self }
 }
 
@@ -11167,8 +11299,8 @@ impl QuerySharedWitnessCompatibility {
     #[inline] pub fn shared_witness_host(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_shared_witness_host(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn robo_clusters(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn robo_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4081)) }
-    #[inline] pub fn set_robo_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4081), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn robo_clusters_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4087)) }
+    #[inline] pub fn set_robo_clusters<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4087), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_robo_clusters<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.robo_clusters_mut().values().push(value); self }
 }
 
@@ -11185,8 +11317,8 @@ impl RunLifecycleCheck {
 impl VSANIsWitnessVirtualAppliance {
     pub const HOSTS: usize = 0;
     #[inline] pub fn hosts(&self) -> Items<'_, Moref> { self.as_object().read_list(0) }
-    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4088)) }
-    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4088), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn hosts_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(0, M(4094)) }
+    #[inline] pub fn set_hosts<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, M(4094), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_hosts<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.hosts_mut().values().push(value); self }
 }
 
@@ -11345,8 +11477,8 @@ impl VsanQueryClusterDrsStats {
     #[inline] pub fn cluster(&self) -> Moref { self.as_object().read::<Moref>(0) }
     #[inline] pub fn set_cluster(&mut self, value: impl Into<Option<Moref>>) -> &mut Self { self.as_object_mut().set(0, value.into().map_or(Value::Unset, Value::from)); self }
     #[inline] pub fn vms(&self) -> Items<'_, Moref> { self.as_object().read_list(1) }
-    #[inline] pub fn vms_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4095)) }
-    #[inline] pub fn set_vms<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4095), items.into_iter().map(|item| Value::from(item.into()))); self }
+    #[inline] pub fn vms_mut(&mut self) -> ItemsMut<'_, Moref> { self.as_object_mut().list_mut(1, M(4101)) }
+    #[inline] pub fn set_vms<A: Into<Moref>>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(1, M(4101), items.into_iter().map(|item| Value::from(item.into()))); self }
     #[inline] pub fn push_vms<A: Into<Moref>>(&mut self, item: A) -> &mut Self { let value = Value::from(item.into()); self.vms_mut().values().push(value); self }
 }
 
@@ -11374,6 +11506,22 @@ impl VsanVcReplaceWitnessHostForClusters {
     #[inline] pub fn config_spec_mut(&mut self) -> &mut views::VsanVcStretchedClusterConfigSpec { self.as_object_mut().view_mut(0) }
 }
 
+impl LookupCreate {
+    pub const SERVICE_ID: usize = 0;
+    pub const CREATE_SPEC: usize = 1;
+    #[inline] pub fn service_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_service_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn create_spec(&self) -> &views::LookupServiceRegistrationCreateSpec { self.as_object().read::<views::LookupServiceRegistrationCreateSpec>(1) }
+    #[inline] pub fn set_create_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LookupServiceRegistrationCreateSpec, _>(1, view); self }
+    #[inline] pub fn create_spec_mut(&mut self) -> &mut views::LookupServiceRegistrationCreateSpec { self.as_object_mut().view_mut(1) }
+}
+
+impl LookupDelete {
+    pub const SERVICE_ID: usize = 0;
+    #[inline] pub fn service_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_service_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+}
+
 impl LookupGet {
     pub const SERVICE_ID: usize = 0;
     #[inline] pub fn service_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
@@ -11385,6 +11533,16 @@ impl LookupList {
     #[inline] pub fn filter_criteria(&self) -> Option<&views::LookupServiceRegistrationFilter> { self.as_object().read_optional::<views::LookupServiceRegistrationFilter>(0) }
     #[inline] pub fn set_filter_criteria(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LookupServiceRegistrationFilter, _>(0, view); self }
     #[inline] pub fn filter_criteria_mut(&mut self) -> &mut views::LookupServiceRegistrationFilter { self.as_object_mut().view_mut(0) }
+}
+
+impl LookupSet {
+    pub const SERVICE_ID: usize = 0;
+    pub const SERVICE_SPEC: usize = 1;
+    #[inline] pub fn service_id(&self) -> &ArcStr { self.as_object().read::<ArcStr>(0) }
+    #[inline] pub fn set_service_id(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(0, text); self }
+    #[inline] pub fn service_spec(&self) -> &views::LookupServiceRegistrationSetSpec { self.as_object().read::<views::LookupServiceRegistrationSetSpec>(1) }
+    #[inline] pub fn set_service_spec(&mut self, view: impl AnyView) -> &mut Self { self.as_object_mut().write_view::<views::LookupServiceRegistrationSetSpec, _>(1, view); self }
+    #[inline] pub fn service_spec_mut(&mut self) -> &mut views::LookupServiceRegistrationSetSpec { self.as_object_mut().view_mut(1) }
 }
 
 impl SsoAddGroupToLocalGroup {
@@ -11401,8 +11559,8 @@ impl SsoAddGroupsToLocalGroup {
     pub const GROUP_IDS: usize = 0;
     pub const GROUP_NAME: usize = 1;
     #[inline] pub fn group_ids(&self) -> Items<'_, views::SsoPrincipalId> { self.as_object().read_list(0) }
-    #[inline] pub fn group_ids_mut(&mut self) -> ItemsMut<'_, views::SsoPrincipalId> { self.as_object_mut().list_mut(0, D(4048)) }
-    #[inline] pub fn set_group_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(4048), items.into_iter().map(|item| view_value::<views::SsoPrincipalId, A>(item))); self }
+    #[inline] pub fn group_ids_mut(&mut self) -> ItemsMut<'_, views::SsoPrincipalId> { self.as_object_mut().list_mut(0, D(4054)) }
+    #[inline] pub fn set_group_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(4054), items.into_iter().map(|item| view_value::<views::SsoPrincipalId, A>(item))); self }
     #[inline] pub fn push_group_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SsoPrincipalId, A>(item); self.group_ids_mut().values().push(value); self }
     #[inline] pub fn group_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_group_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -11422,8 +11580,8 @@ impl SsoAddUsersToLocalGroup {
     pub const USER_IDS: usize = 0;
     pub const GROUP_NAME: usize = 1;
     #[inline] pub fn user_ids(&self) -> Items<'_, views::SsoPrincipalId> { self.as_object().read_list(0) }
-    #[inline] pub fn user_ids_mut(&mut self) -> ItemsMut<'_, views::SsoPrincipalId> { self.as_object_mut().list_mut(0, D(4048)) }
-    #[inline] pub fn set_user_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(4048), items.into_iter().map(|item| view_value::<views::SsoPrincipalId, A>(item))); self }
+    #[inline] pub fn user_ids_mut(&mut self) -> ItemsMut<'_, views::SsoPrincipalId> { self.as_object_mut().list_mut(0, D(4054)) }
+    #[inline] pub fn set_user_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(4054), items.into_iter().map(|item| view_value::<views::SsoPrincipalId, A>(item))); self }
     #[inline] pub fn push_user_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SsoPrincipalId, A>(item); self.user_ids_mut().values().push(value); self }
     #[inline] pub fn group_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_group_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }
@@ -11637,8 +11795,8 @@ impl SsoRemovePrincipalsFromLocalGroup {
     pub const PRINCIPALS_IDS: usize = 0;
     pub const GROUP_NAME: usize = 1;
     #[inline] pub fn principals_ids(&self) -> Items<'_, views::SsoPrincipalId> { self.as_object().read_list(0) }
-    #[inline] pub fn principals_ids_mut(&mut self) -> ItemsMut<'_, views::SsoPrincipalId> { self.as_object_mut().list_mut(0, D(4048)) }
-    #[inline] pub fn set_principals_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(4048), items.into_iter().map(|item| view_value::<views::SsoPrincipalId, A>(item))); self }
+    #[inline] pub fn principals_ids_mut(&mut self) -> ItemsMut<'_, views::SsoPrincipalId> { self.as_object_mut().list_mut(0, D(4054)) }
+    #[inline] pub fn set_principals_ids<A: AnyView>(&mut self, items: impl IntoIterator<Item = A>) -> &mut Self { self.as_object_mut().write_list(0, D(4054), items.into_iter().map(|item| view_value::<views::SsoPrincipalId, A>(item))); self }
     #[inline] pub fn push_principals_ids<A: AnyView>(&mut self, item: A) -> &mut Self { let value = view_value::<views::SsoPrincipalId, A>(item); self.principals_ids_mut().values().push(value); self }
     #[inline] pub fn group_name(&self) -> &ArcStr { self.as_object().read::<ArcStr>(1) }
     #[inline] pub fn set_group_name(&mut self, text: impl IntoText) -> &mut Self { self.as_object_mut().write_text(1, text); self }

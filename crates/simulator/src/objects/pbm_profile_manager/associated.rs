@@ -1,6 +1,5 @@
-//! What has which storage policy, and what filters a policy brings with it.
-//!
-//! Policies are known of first class disks; of virtual machines none is kept.
+//! What has which storage policy, and what filters a policy brings with it: homes and disks of virtual machines, and first
+//! class disks.
 
 use vimsim_types::method::{
     PbmQueryAssociatedEntities, PbmQueryAssociatedEntity, PbmQueryAssociatedProfile, PbmQueryAssociatedProfiles,
@@ -8,27 +7,22 @@ use vimsim_types::method::{
 };
 use vimsim_types::views::{
     PbmCapabilityProfile, PbmIofilterInfo, PbmProfileDetails, PbmProfileId, PbmProfileToIofilterMap,
-    PbmQueryProfileResult, PbmServerObjectRef,
+    PbmQueryProfileResult, PbmServerObjectRef, VirtualMachine,
 };
-use vimsim_types::{ArcStr, Fault, View};
+use vimsim_types::{ArcStr, Fault, Moref, View};
 
-use super::{Manager, check_category, profiles, unknown};
+use super::{HOME, Manager, check_category, disk_of, known, profiles, unknown};
 use crate::call::Look;
 use crate::first_class::{Catalog, catalog, find};
 
 /// The type of an entity that is a first class disk.
 const DISK: &str = "virtualDiskUUID";
+/// The types of the home of a machine, of that with all disks, and of one disk.
+const MACHINE: &str = "virtualMachine";
+const WHOLE: &str = "virtualMachineAndDisks";
+const MACHINE_DISK: &str = "virtualDiskId";
 /// All types of entities.
-const TYPES: [&str; 8] = [
-    "virtualMachine",
-    "virtualMachineAndDisks",
-    "virtualDiskId",
-    DISK,
-    "datastore",
-    "vsanObjectId",
-    "fileShareId",
-    "unknown",
-];
+const TYPES: [&str; 8] = [MACHINE, WHOLE, MACHINE_DISK, DISK, "datastore", "vsanObjectId", "fileShareId", "unknown"];
 /// The namespaces of the capabilities that ask for encryption: by what it is, and by the policy of the service that does it.
 const ENCRYPTION: [(&str, &str); 2] =
     [("vmwarevmcrypt", ""), ("com.vmware.storageprofile.dataservice", super::ENCRYPTION)];
@@ -42,8 +36,29 @@ fn of_entity(look: &Look<'_, Manager>, entity: &PbmServerObjectRef) -> Result<Ve
         let why = format!("'{}' is no type of entity", entity.object_type());
         return Err(Fault::invalid_argument("entity.objectType", why));
     }
-    let disk = find(look.snapshot(), entity.key(), None).ok().filter(|_| entity.object_type() == DISK);
-    Ok(disk.and_then(|disk| disk.profile.as_ref()).map(id_of).into_iter().collect())
+    let known = known(look.snapshot());
+    let of_machine = |machine: &Moref, is_wanted: &dyn Fn(i32) -> bool| {
+        let all = known.into_iter().flat_map(|known| known.of_machine(machine));
+        let mut ids: Vec<ArcStr> = all.filter(|(key, _)| is_wanted(*key)).map(|(_, it)| it.profile.clone()).collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    };
+    let machine = Moref::of::<VirtualMachine>(entity.key().clone());
+    let ids = match entity.object_type().as_str() {
+        MACHINE => of_machine(&machine, &|key| key == HOME),
+        WHOLE => of_machine(&machine, &|_| true),
+        MACHINE_DISK => match disk_of(entity.key()) {
+            Some((machine, disk)) => of_machine(&machine, &|key| key == disk),
+            None => Vec::new(),
+        },
+        DISK => {
+            let disk = find(look.snapshot(), entity.key(), None).ok();
+            disk.and_then(|disk| disk.profile.clone()).into_iter().collect()
+        }
+        _ => Vec::new(),
+    };
+    Ok(ids.iter().map(id_of).collect())
 }
 
 /// The policies of an entity.
@@ -73,18 +88,20 @@ pub(super) fn profiles_of(
     Ok(request.entities().iter().map(one).collect())
 }
 
-/// The disks that have a policy, as entities.
-fn disks(look: &Look<'_, Manager>, is_wanted: impl Fn(&str) -> bool) -> Vec<(PbmServerObjectRef, ArcStr)> {
+/// What has a policy, as entities.
+fn subjects(look: &Look<'_, Manager>, is_wanted: &dyn Fn(&str) -> bool) -> Vec<(PbmServerObjectRef, ArcStr)> {
+    let entity = |kind: &str, key: &str| PbmServerObjectRef::with(|it| _ = it.set_object_type(kind).set_key(key));
+    let known = known(look.snapshot()).into_iter().flat_map(|known| known.in_use(look.snapshot()));
+    let machines = known.filter(|(_, _, it)| is_wanted(&it.profile)).map(|(machine, key, it)| {
+        let entity = match key {
+            HOME => entity(MACHINE, machine.value()),
+            _ => entity(MACHINE_DISK, &format!("{}:{key}", machine.value())),
+        };
+        (entity, it.profile.clone())
+    });
     let all = catalog(look.snapshot()).into_iter().flat_map(Catalog::disks);
-    let known = all.filter_map(|disk| Some((disk, disk.profile.clone().filter(|profile| is_wanted(profile))?)));
-    known
-        .map(|(disk, profile)| {
-            let entity = PbmServerObjectRef::with(|entity| {
-                entity.set_object_type(DISK).set_key(&disk.id);
-            });
-            (entity, profile)
-        })
-        .collect()
+    let disks = all.filter_map(|disk| Some((disk, disk.profile.clone().filter(|profile| is_wanted(profile))?)));
+    machines.chain(disks.map(|(disk, profile)| (entity(DISK, &disk.id), profile))).collect()
 }
 
 /// `InvalidArgument` for a policy that there is not.
@@ -101,9 +118,13 @@ pub(super) fn entity(
     request: PbmQueryAssociatedEntity,
 ) -> Result<Vec<PbmServerObjectRef>, Fault> {
     expect_profile(look, request.profile())?;
-    let is_wanted = request.entity_type().is_none_or(|kind| kind.is_empty() || kind == DISK);
-    let found = disks(look, |profile| is_wanted && profile == request.profile().unique_id().as_str());
-    Ok(found.into_iter().map(|(entity, _)| entity).collect())
+    let kind = request.entity_type().filter(|kind| !kind.is_empty()).map(|kind| match kind.as_str() {
+        WHOLE => MACHINE,
+        kind => kind,
+    });
+    let found = subjects(look, &|profile| profile == request.profile().unique_id().as_str());
+    let entities = found.into_iter().map(|(entity, _)| entity);
+    Ok(entities.filter(|entity| kind.is_none_or(|kind| entity.object_type() == kind)).collect())
 }
 
 /// Everything that has one of these policies, or any, each with its own.
@@ -115,7 +136,7 @@ pub(super) fn entities(
 ) -> Result<Vec<PbmQueryProfileResult>, Fault> {
     let wanted = request.profiles();
     wanted.iter().try_for_each(|id| expect_profile(look, id))?;
-    let found = disks(look, |profile| wanted.is_empty() || wanted.iter().any(|id| id.unique_id() == profile));
+    let found = subjects(look, &|profile| wanted.is_empty() || wanted.iter().any(|id| id.unique_id() == profile));
     let result = |(entity, profile): (PbmServerObjectRef, ArcStr)| {
         PbmQueryProfileResult::with(|result| {
             result.set_object(entity).set_profile_id([id_of(&profile)]);

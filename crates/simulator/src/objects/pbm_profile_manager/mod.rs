@@ -1,12 +1,18 @@
 //! `PbmProfileProfileManager`: storage policies.
 //!
-//! Nothing follows from a policy yet: datastores have no capabilities, and virtual machines are not checked against any.
+//! Which datastores meet a policy is for `PbmPlacementSolver` to say, whether machines do for `PbmComplianceManager`.
 
+mod assigned;
 mod associated;
+mod defaults;
+mod kubernetes;
+mod metadata;
+mod storage;
 
 use std::sync::Arc;
 
-use vimsim_registry::Transaction;
+use rpds::RedBlackTreeMapSync as Map;
+use vimsim_registry::{Snapshot, Transaction};
 use vimsim_types::method::{
     PbmCreate, PbmDelete, PbmFetchResourceType, PbmQueryProfile, PbmRetrieveContent, PbmUpdate,
 };
@@ -20,6 +26,9 @@ use vimsim_types::{ArcStr, DateTime, Fault, Moref, Value, View};
 
 use crate::call::{Call, Look};
 use crate::kind::Kind;
+
+pub(crate) use assigned::{Assignment, Changes, HOME, disk_of, forget};
+pub(crate) use storage::Storage;
 
 type Manager = PbmProfileProfileManager;
 
@@ -37,6 +46,18 @@ pub(crate) fn kind() -> Kind<Manager> {
         .write(create)
         .write(update)
         .write(delete)
+        .read(metadata::vendor_info)
+        .read(metadata::capability_metadata)
+        .read(metadata::capability_schema)
+        .read(defaults::query)
+        .read(defaults::query_all)
+        .read(defaults::applicable)
+        .read(defaults::space)
+        .write(defaults::assign)
+        .write(defaults::reset_vsan)
+        .write(defaults::reset_any)
+        .write(kubernetes::resolve)
+        .write(kubernetes::update)
 }
 
 /// The identifier of the one there is.
@@ -53,11 +74,28 @@ const ENCRYPTION: &str = "ad5a249d-cbc2-43af-9366-694d7664fa52";
 /// Who made the policies that a vCenter begins with.
 const MAKER: &str = "Temporary user handle";
 
-/// The policies, in the order in which they were made, and how many ever were.
+/// The default of vSAN datastores.
+const VSAN_DEFAULT: &str = "aa6d5a82-1c88-45da-85d3-3d74b91a5bad";
+
+/// The namespaces of capabilities.
+const TAGS: &str = "http://www.vmware.com/storage/tag";
+const VSAN: &str = "VSAN";
+const PMEM: &str = "PMem";
+const VMCRYPT: &str = "vmwarevmcrypt";
+/// What every datastore can do: be used in zones, and allocate as is asked.
+const ZONES: &str = "com.vmware.storage.consumptiondomain";
+const ALLOCATION: &str = "com.vmware.storage.volumeallocation";
+const ENCRYPTION_SERVICE: &str = "com.vmware.storageprofile.dataservice";
+
+/// The policies, in the order in which they were made, how many ever were, and who has them.
 #[derive(Clone, Default)]
-struct Profiles {
+pub(crate) struct Profiles {
     all: Arc<Vec<PbmCapabilityProfile>>,
     created: u64,
+    /// The policies of machines' homes and disks: by the machine, and the key of the disk or [`HOME`].
+    assigned: Map<(ArcStr, i32), Assignment>,
+    /// The defaults that datastores were given.
+    defaults: Map<ArcStr, ArcStr>,
 }
 
 impl Profiles {
@@ -70,9 +108,18 @@ impl Profiles {
     }
 }
 
+/// The policies, and who has them.
+pub(crate) fn known(snapshot: &Snapshot) -> Option<&Profiles> {
+    snapshot.object(&moref())?.private()
+}
+
+/// The policy of this identifier.
+pub(crate) fn find<'a>(snapshot: &'a Snapshot, id: &str) -> Option<&'a PbmCapabilityProfile> {
+    known(snapshot)?.all.iter().find(|profile| profile.profile_id().unique_id() == id)
+}
+
 fn profiles<'a>(look: &Look<'a, Manager>) -> &'a [PbmCapabilityProfile] {
-    let kept = look.snapshot().object(look.moref()).and_then(|object| object.private::<Profiles>());
-    kept.map_or(&[], |kept| &kept.all)
+    known(look.snapshot()).map_or(&[], |kept| &kept.all)
 }
 
 /// Gives the manager the policies that a vCenter begins with.
@@ -130,7 +177,7 @@ fn retrieve_content(look: &Look<'_, Manager>, request: PbmRetrieveContent) -> Re
     request.profile_ids().iter().map(find).collect()
 }
 
-fn unknown(id: &PbmProfileId) -> Fault {
+pub(crate) fn unknown(id: &PbmProfileId) -> Fault {
     Fault::invalid_argument("profileId", format!("there is no policy '{}'", id.unique_id()))
 }
 
@@ -160,6 +207,7 @@ fn create(call: &mut Call<'_, Manager>, request: PbmCreate) -> Result<PbmProfile
     let mut profile = profile(&id, spec.name(), spec.description().map_or("", |text| text), now, &user);
     profile.set_profile_category(category.map_or(REQUIREMENT, |category| category));
     profile.set_constraints(spec.constraints().clone());
+    profile.set_k8s_compliant_name(spec.k8s_compliant_name());
     let id = profile.profile_id().clone();
     Arc::make_mut(&mut known.all).push(profile);
     Ok(id)
@@ -197,15 +245,20 @@ fn update(call: &mut Call<'_, Manager>, request: PbmUpdate) -> Result<(), Fault>
 }
 
 /// Removes policies, those that can be, and says of the others why not: `PbmFaultNotFound`, or `ResourceInUse` for one that
-/// is the default of some kind of datastore.
+/// is the default of some kind of datastore, or that a virtual machine or its disk has.
 fn delete(call: &mut Call<'_, Manager>, request: PbmDelete) -> Result<Vec<PbmProfileOperationOutcome>, Fault> {
     let this = call.moref();
+    let snapshot = call.before();
     let known = call.private::<Profiles>(&this)?;
+    let used: Vec<ArcStr> = known.in_use(&snapshot).map(|(_, _, it)| it.profile.clone()).collect();
     let outcomes = request.profile_id().iter().map(|id| {
         let fault = match known.find(id) {
             None => Some(Fault::new(PbmFaultNotFound::new(), format!("there is no policy '{}'", id.unique_id()))),
             Some(profile) if profile.system_created_profile_type().is_some() => {
                 Some(Fault::new(ResourceInUse::new(), format!("the policy '{}' is a default", profile.name())))
+            }
+            Some(profile) if used.contains(profile.profile_id().unique_id()) => {
+                Some(Fault::new(ResourceInUse::new(), format!("the policy '{}' is in use", profile.name())))
             }
             Some(_) => None,
         };
@@ -263,7 +316,7 @@ fn presets(now: DateTime) -> Vec<PbmCapabilityProfile> {
         profile
     };
     let mut vsan = preset(
-        "aa6d5a82-1c88-45da-85d3-3d74b91a5bad",
+        VSAN_DEFAULT,
         "vSAN Default Storage Policy",
         "Storage policy used as default for vSAN datastores",
         Some("VsanDefaultProfile"),
@@ -271,11 +324,11 @@ fn presets(now: DateTime) -> Vec<PbmCapabilityProfile> {
     vsan.set_constraints(constraints(
         "VSAN sub-profile",
         vec![
-            capability("VSAN", "hostFailuresToTolerate", 1),
-            capability("VSAN", "stripeWidth", 1),
-            capability("VSAN", "forceProvisioning", false),
-            capability("VSAN", "proportionalCapacity", 0),
-            capability("VSAN", "cacheReservation", 0),
+            capability(VSAN, "hostFailuresToTolerate", 1),
+            capability(VSAN, "stripeWidth", 1),
+            capability(VSAN, "forceProvisioning", false),
+            capability(VSAN, "proportionalCapacity", 0),
+            capability(VSAN, "cacheReservation", 0),
         ],
     ));
     let vvol = preset(
@@ -290,7 +343,7 @@ fn presets(now: DateTime) -> Vec<PbmCapabilityProfile> {
         "Sample storage policy for VMware's VM and virtual disk encryption",
         None,
     );
-    let service = capability("com.vmware.storageprofile.dataservice", ENCRYPTION, ENCRYPTION);
+    let service = capability(ENCRYPTION_SERVICE, ENCRYPTION, ENCRYPTION);
     encryption.set_constraints(constraints("sp-1", vec![service]));
     let mut memory = preset(
         "c268da1b-b343-49f7-a468-b1deeb7078e0",
@@ -298,6 +351,11 @@ fn presets(now: DateTime) -> Vec<PbmCapabilityProfile> {
         "Storage policy used as default for Host-local PMem datastores",
         Some("PmemDefaultProfile"),
     );
-    memory.set_constraints(constraints("PMem sub-profile", vec![capability("PMem", "PMemType", "LocalPMem")]));
-    vec![vsan, vvol, encryption, memory]
+    memory.set_constraints(constraints("PMem sub-profile", vec![capability(PMEM, "PMemType", "LocalPMem")]));
+    let mut presets = vec![vsan, vvol, encryption, memory];
+    for preset in &mut presets {
+        let name = kubernetes::compliant(preset.name());
+        preset.set_k8s_compliant_name(name);
+    }
+    presets
 }

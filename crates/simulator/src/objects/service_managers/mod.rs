@@ -5,15 +5,15 @@ mod small;
 use vimsim_registry::Transaction;
 use vimsim_types::views::{
     Alarm, GuestAliasManager, GuestAuthManager, GuestFileManager, GuestProcessManager, GuestWindowsRegistryManager,
-    LicenseAssignmentManager,
+    LicenseAssignmentManager, NfcService,
 };
 use vimsim_types::{Fault, Moref, Object, TypeId, View};
 
 use super::{
     alarm_manager, authorization_manager, cns_volume_manager, custom_fields_manager, customization_spec_manager,
-    event_manager, extension_manager, license_manager, lookup_service_instance, option_settings, pbm_profile_manager,
-    pbm_service_instance, performance_manager, sso_admin_service_instance, task_manager, user_directory,
-    vsan_stretched_cluster_system, vsan_vc_cluster_config_system, vslm_service_instance,
+    esx_agent_manager, event_manager, extension_manager, license_manager, lookup_service_instance, option_settings,
+    pbm_profile_manager, pbm_service_instance, performance_manager, sso_admin_service_instance, task_manager,
+    user_directory, vsan_stretched_cluster_system, vsan_vc_cluster_config_system, vslm_service_instance,
 };
 use crate::call::Context;
 
@@ -65,6 +65,8 @@ pub(crate) fn extra(context: &Context) -> Vec<(Moref, Object)> {
             vsan_stretched_cluster_system::moref(),
             vsan_vc_cluster_config_system::moref(),
             cns_volume_manager::moref(),
+            esx_agent_manager::moref(),
+            Moref::of::<NfcService>("NfcService"),
         ];
         objects.extend(others.map(|moref| (moref.clone(), Object::new(moref.kind()))));
         let alarms = alarm_manager::built_in(context);

@@ -18,7 +18,7 @@ use super::disk::{self, DatastorePath};
 use super::{chain, config, create, customize, encryption, ethernet, places, power, summary, template};
 use crate::call::Call;
 use crate::data_sets;
-use crate::objects::{folder, managed_entity};
+use crate::objects::{folder, managed_entity, pbm_profile_manager};
 use crate::rules::{instance_uuid_key, uuid_key};
 
 /// What a copy is to be.
@@ -192,8 +192,12 @@ fn copy(call: &mut Call<'_, VirtualMachine>, wanted: &Wanted<'_>) -> Result<More
     let changes = wanted.config.into_iter().flat_map(|spec| spec.device_change().iter());
     let changes: Vec<VirtualDeviceConfigSpec> =
         wanted.location.device_change().iter().chain(changes).cloned().collect();
+    let mut policies = pbm_profile_manager::Changes::default();
+    policies.location(wanted.location);
+    wanted.config.into_iter().for_each(|spec| policies.home(spec.vm_profile()));
     if !changes.is_empty() {
-        device::change(call, &site, &mut machine, &changes)?;
+        let keys = device::change(call, &site, &mut machine, &changes)?;
+        policies.devices(&changes, &keys);
     }
     destination::check_networks(call, &site, &machine)?;
     places::refresh(call, &site, &moref, &mut machine, &target.datastore)?;
@@ -204,6 +208,7 @@ fn copy(call: &mut Call<'_, VirtualMachine>, wanted: &Wanted<'_>) -> Result<More
     for (source, copy) in &sources {
         chain::carry(call, source, copy, false)?;
     }
+    policies.apply(call, &moref)?;
     folder::add_child(call, &wanted.folder, &moref)?;
     if let Some(pool) = pool {
         call.edit::<ResourcePool>(&pool)?.push_vm(moref.clone());

@@ -13,7 +13,7 @@ use super::device::{self, Site};
 use super::disk::{DatastorePath, datastore_by_name, invalid_datastore, invalid_path};
 use super::{config, encryption, places, set_property, share, summary, template};
 use crate::call::Call;
-use crate::objects::{cluster_compute_resource, folder, managed_entity};
+use crate::objects::{cluster_compute_resource, folder, managed_entity, pbm_profile_manager};
 use crate::rules::{instance_uuid_key, path_key, uuid_key};
 
 /// Creates a virtual machine in this folder.
@@ -88,7 +88,7 @@ pub(crate) fn create<T>(
     let mut changes: Vec<VirtualDeviceConfigSpec> = spec.device_change().iter().cloned().collect();
     encryption::apply(call, Some(&host), &mut machine, spec.crypto())?;
     encryption::with_keys(call, &host, &machine, &mut changes)?;
-    device::change(call, &site, &mut machine, &changes)?;
+    let keys = device::change(call, &site, &mut machine, &changes)?;
     encryption::follow_tpm(call, Some(&host), &mut machine)?;
     encryption::show(&mut machine);
     places::refresh(call, &site, &moref, &mut machine, &datastore)?;
@@ -101,6 +101,10 @@ pub(crate) fn create<T>(
     folder::add_child(call, parent, &moref)?;
     call.edit::<ResourcePool>(pool)?.push_vm(moref.clone());
     call.edit::<HostSystem>(&host)?.push_vm(moref.clone());
+    let mut policies = pbm_profile_manager::Changes::default();
+    policies.home(spec.vm_profile());
+    policies.devices(&changes, &keys);
+    policies.apply(call, &moref)?;
     tell(call, &moref)?;
     Ok(moref)
 }

@@ -34,7 +34,7 @@ pub(super) fn invalid(index: usize, property: &str, why: impl std::fmt::Display)
     Fault::new(detail, format!("Invalid configuration for device '{index}': {why}"))
 }
 
-/// Carries out the changes, one after the other.
+/// Carries out the changes, one after the other, and answers the keys of the devices that they were about.
 ///
 /// - `InvalidDeviceSpec` (with the place of the change) if a key is not known, a controller is missing or a unit is taken;
 /// - `InvalidDeviceBacking` for a network that does not exist, `InvalidDatastore` for a datastore;
@@ -45,13 +45,14 @@ pub(super) fn change<T>(
     site: &Site<'_>,
     machine: &mut VirtualMachine,
     changes: &[VirtualDeviceConfigSpec],
-) -> Result<(), Fault> {
+) -> Result<Vec<i32>, Fault> {
     let mut devices: Vec<VirtualDevice> = match machine.config() {
         Some(config) if !config.hardware().device().is_empty() => config.hardware().device().iter().cloned().collect(),
         _ => template::devices().to_vec(),
     };
     // Keys that the client chose for devices to come, and what they became.
     let mut renamed: Vec<(i32, i32)> = Vec::new();
+    let mut keys = Vec::with_capacity(changes.len());
     for (index, change) in changes.iter().enumerate() {
         let mut device = change.device().clone();
         if let Some((_, key)) = renamed.iter().find(|(wanted, _)| Some(*wanted) == device.controller_key()) {
@@ -61,6 +62,7 @@ pub(super) fn change<T>(
             Some(VirtualDeviceConfigSpecOperation::Add) => {
                 let wanted = device.key();
                 if let Some(key) = stands_in(site, &devices, &device) {
+                    keys.push(key);
                     renamed.push((wanted, key));
                     continue;
                 }
@@ -69,7 +71,9 @@ pub(super) fn change<T>(
                 if device.key() != wanted {
                     renamed.push((wanted, device.key()));
                 }
+                keys.push(device.key());
                 devices.push(device);
+                continue;
             }
             Some(VirtualDeviceConfigSpecOperation::Edit) => {
                 let at = position(&devices, device.key()).ok_or_else(|| unknown(index, device.key()))?;
@@ -80,13 +84,14 @@ pub(super) fn change<T>(
                 check_hot_plug(site, &devices[at], index)?;
                 remove(&mut devices, at, index)?;
             }
-            // An edit without an operation is one of a profile or filter, of which we have none.
+            // An edit without an operation is one of a profile or filter.
             None => {}
         }
+        keys.push(change.device().key());
     }
     list_on_controllers(&mut devices);
     machine.config_mut().hardware_mut().set_device(devices);
-    Ok(())
+    Ok(keys)
 }
 
 fn unknown(index: usize, key: i32) -> Fault {

@@ -15,7 +15,7 @@ use crate::call::Call;
 use crate::containers;
 use crate::files::edit;
 use crate::first_class::attach;
-use crate::objects::{managed_entity, virtual_app};
+use crate::objects::{agency, managed_entity, pbm_profile_manager, virtual_app};
 use crate::walk::remove_reference;
 
 /// Deletes the machine with its files.
@@ -71,6 +71,8 @@ fn remove(call: &mut Call<'_, VirtualMachine>) -> Result<(), Fault> {
     }
     snapshot::remove_with_machine(call, &machine);
     customize::forget(call, &this, &machine)?;
+    pbm_profile_manager::forget(call, &this)?;
+    agency::replace(call, &this)?;
     managed_entity::remove(call, &this)
 }
 

@@ -99,6 +99,7 @@ pub(crate) fn kind() -> Kind<VirtualMachine> {
         .read(storage::defragment_all_disks)
         .read(storage::query_unowned_files)
         .read(storage::query_changed_disk_areas)
+        .read(storage::fetch_vm_group_for_multiwriter_disks)
         .write(storage::reload_virtual_machine_from_path)
         .write(storage::terminate_vm)
         .write(question::answer_vm)

@@ -15,7 +15,7 @@ use super::{config, encryption, guest, places, power, set_property, summary};
 use crate::call::Call;
 use crate::containers;
 use crate::files::edit;
-use crate::objects::{event_manager, managed_entity};
+use crate::objects::{event_manager, managed_entity, pbm_profile_manager};
 
 /// Changes the machine as the specification says, all of it or nothing.
 ///
@@ -61,13 +61,17 @@ pub(crate) fn reconfigure<T>(
     config::set_guest_family(&mut machine);
     config::touch(machine.config_mut(), call.now());
     let host = machine.runtime().host();
+    let mut policies = pbm_profile_manager::Changes::default();
+    policies.home(spec.vm_profile());
     // Disks are encrypted after their machine, and decrypted before it.
     let is_decrypt = spec.crypto().is_some_and(|spec| spec.downcast::<CryptoSpecDecrypt>().is_some());
     if !is_decrypt {
         encryption::apply(call, host.as_ref(), &mut machine, spec.crypto())?;
     }
     if !spec.device_change().is_empty() {
-        change_devices(call, moref, &mut machine, spec)?;
+        let keys = change_devices(call, moref, &mut machine, spec)?;
+        let changes: Vec<VirtualDeviceConfigSpec> = spec.device_change().iter().cloned().collect();
+        policies.devices(&changes, &keys);
         encryption::follow_tpm(call, host.as_ref(), &mut machine)?;
     }
     if is_decrypt {
@@ -77,6 +81,7 @@ pub(crate) fn reconfigure<T>(
     set_property::assign(&mut machine, assignments.as_deref().unwrap_or_default())?;
     let new_name = machine.name().clone();
     *call.edit::<VirtualMachine>(moref)? = machine;
+    policies.apply(call, moref)?;
     power::count_reservation(call, moref, 1)?;
     if !spec.device_change().is_empty() {
         guest::give_addresses(call, moref)?;
@@ -98,7 +103,7 @@ fn change_devices<T>(
     moref: &Moref,
     machine: &mut VirtualMachine,
     spec: &VirtualMachineConfigSpec,
-) -> Result<(), Fault> {
+) -> Result<Vec<i32>, Fault> {
     let nowhere = || Fault::new(InvalidState::new(), "the virtual machine is on no host and no datastore");
     let datacenter = call.datacenter_of(moref).ok_or_else(nowhere)?;
     let host = machine.runtime().host().ok_or_else(nowhere)?;
@@ -109,7 +114,7 @@ fn change_devices<T>(
     let mut changes: Vec<VirtualDeviceConfigSpec> = spec.device_change().iter().cloned().collect();
     encryption::with_keys(call, &host, machine, &mut changes)?;
     let before = machine.config().cloned();
-    device::change(call, &site, machine, &changes)?;
+    let keys = device::change(call, &site, machine, &changes)?;
     places::refresh(call, &site, moref, machine, &home)?;
     if let (Some(before), Some(after)) = (before, machine.config()) {
         let deleted = changes.iter().filter(|change| {
@@ -120,7 +125,7 @@ fn change_devices<T>(
         edit::release_disks(call, &before, after, &deleted)?;
     }
     summary::count_storage(machine, call.now());
-    Ok(())
+    Ok(keys)
 }
 
 /// Changes only the machine's allocations, as its pool may.

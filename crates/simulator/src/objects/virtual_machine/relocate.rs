@@ -17,7 +17,7 @@ use super::disk::DatastorePath;
 use super::{chain, clone, config, create, places, power, snapshot, summary};
 use crate::call::Call;
 use crate::files::{edit, fault};
-use crate::objects::{event_manager, folder, managed_entity};
+use crate::objects::{event_manager, folder, managed_entity, pbm_profile_manager};
 use crate::walk::remove_reference;
 
 /// Moves the machine as the specification says.
@@ -93,9 +93,13 @@ pub(crate) fn relocate<T>(
     let uuid = machine.config().map(|config| config.uuid().clone()).unwrap_or_default();
     let site = Site { uuid: &uuid, datacenter: &datacenter, host: &target.host, is_on, is_new: false };
     let changes: Vec<VirtualDeviceConfigSpec> = spec.device_change().iter().cloned().collect();
+    let mut policies = pbm_profile_manager::Changes::default();
+    policies.location(spec);
     if !changes.is_empty() {
-        device::change(call, &site, &mut machine, &changes)?;
+        let keys = device::change(call, &site, &mut machine, &changes)?;
+        policies.devices(&changes, &keys);
     }
+    policies.apply(call, moref)?;
     if moves_host {
         destination::check_networks(call, &site, &machine)?;
     }

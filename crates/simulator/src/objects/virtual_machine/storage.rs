@@ -2,11 +2,13 @@
 
 use vimsim_types::enums::VirtualMachinePowerState as Power;
 use vimsim_types::method::{
-    DefragmentAllDisks, QueryChangedDiskAreas, QueryUnownedFiles, ReloadVirtualMachineFromPathTask, TerminateVM,
+    DefragmentAllDisks, FetchVmGroupForMultiwriterDisks, QueryChangedDiskAreas, QueryUnownedFiles,
+    ReloadVirtualMachineFromPathTask, TerminateVM,
 };
 use vimsim_types::views::{
-    AlreadyExists, DiskChangeExtent, DiskChangeInfo, FileFault, InvalidDatastore, NotFound, VirtualDisk,
-    VirtualMachine, VirtualMachineConfigInfo, VirtualMachineSnapshot,
+    AlreadyExists, Datastore, DiskChangeExtent, DiskChangeInfo, FileFault, InvalidDatastore, NotFound,
+    SharedDiskVmGroupInfo, SharedDiskVmGroupInfoSharedDiskVmInfo, VirtualDisk, VirtualDiskId, VirtualMachine,
+    VirtualMachineConfigInfo, VirtualMachineSnapshot,
 };
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
@@ -28,6 +30,61 @@ pub(super) fn defragment_all_disks(look: &Look<'_, VirtualMachine>, _: Defragmen
 /// The machine's files that its owner cannot reach: none.
 pub(super) fn query_unowned_files(look: &Look<'_, VirtualMachine>, _: QueryUnownedFiles) -> Result<Vec<ArcStr>, Fault> {
     look.this().map(|_| Vec::new())
+}
+
+/// The file of a disk that several machines may write.
+fn shared_file(disk: &VirtualDisk) -> Option<&str> {
+    let backing = disk.backing()?.as_object();
+    let is_shared = backing.field("sharing").text() == Some("sharingMultiWriter");
+    backing.field("fileName").text().filter(|_| is_shared)
+}
+
+/// The machine's disks that others may write, too: the keys and files of all, or those that are asked for.
+fn shared_disks(machine: &VirtualMachine) -> Vec<(i32, &str)> {
+    let devices = machine.config().into_iter().flat_map(|config| config.hardware().device());
+    let disks = devices.filter_map(|device| device.downcast::<VirtualDisk>());
+    disks.filter_map(|disk| Some((disk.key(), shared_file(disk)?))).collect()
+}
+
+/// Which other machines share the disks of this one that several may write.
+///
+/// - `InvalidArgument` for a disk that is not such a one.
+pub(super) fn fetch_vm_group_for_multiwriter_disks(
+    look: &Look<'_, VirtualMachine>,
+    request: FetchVmGroupForMultiwriterDisks,
+) -> Result<SharedDiskVmGroupInfo, Fault> {
+    let mut own = shared_disks(look.this()?);
+    let wanted: Vec<i32> = request.disk_ids().into_iter().flat_map(|ids| ids.int().iter()).collect();
+    if let Some(key) = wanted.iter().find(|key| !own.iter().any(|(known, _)| known == *key)) {
+        return Err(Fault::invalid_argument("diskIds", format!("{key} is no disk that several machines may write")));
+    }
+    own.retain(|(key, _)| wanted.is_empty() || wanted.contains(key));
+    let datastores = look.this()?.datastore();
+    let mut others: Vec<Moref> =
+        datastores.iter().filter_map(|it| look.snapshot().view::<Datastore>(&it)).flat_map(|it| it.vm()).collect();
+    others.sort_by(|a, b| a.value().cmp(b.value()));
+    others.dedup();
+    let sharing = |file: &str| {
+        let of = |moref: &Moref| look.snapshot().view::<VirtualMachine>(moref).map(shared_disks).unwrap_or_default();
+        let foreign = others.iter().filter(|moref| *moref != look.moref());
+        let all = foreign.flat_map(|moref| of(moref).into_iter().map(move |(key, its)| (moref, key, its)));
+        let same = all.filter(|(_, _, its)| *its == file);
+        same.map(|(moref, key, _)| VirtualDiskId::with(|id| _ = id.set_vm(moref.clone()).set_disk_id(key))).collect()
+    };
+    let info = |(key, file): &(i32, &str)| {
+        let peers: Vec<VirtualDiskId> = sharing(file);
+        SharedDiskVmGroupInfoSharedDiskVmInfo::with(|info| {
+            info.set_disk_key(*key);
+            if !peers.is_empty() {
+                info.set_virtual_disk_id(peers);
+            }
+        })
+    };
+    Ok(SharedDiskVmGroupInfo::with(|group| {
+        if !own.is_empty() {
+            group.set_shared_disk_vm_info(own.iter().map(info));
+        }
+    }))
 }
 
 /// The parts of a disk that have changed since a change identifier; `*` asks for all that are in use. What cannot be known
