@@ -317,18 +317,14 @@ impl Tags {
         self.attached.get(object).into_iter().flatten().cloned().collect()
     }
 
-    /// The categories whose tags datastores can have: of each the name, what it is for, and its tags with what they mean.
-    pub(crate) fn for_datastores(&self) -> Vec<(ArcStr, ArcStr, Vec<(ArcStr, ArcStr)>)> {
+    /// The categories whose tags datastores can have, each with its tags.
+    pub(crate) fn for_datastores(&self) -> Vec<(&Category, Vec<&Tag>)> {
         let fits = |category: &&Category| {
             let types = &category.associable_types;
             types.is_empty() || types.iter().any(|kind| is_of("Datastore", kind))
         };
-        let tags = |id: &ArcStr| {
-            let own = self.tags.values().filter(|tag| tag.category == *id);
-            own.map(|tag| (tag.name.clone(), tag.description.clone())).collect()
-        };
         let fitting = self.categories.iter().filter(|(_, category)| fits(category));
-        fitting.map(|(id, it)| (it.name.clone(), it.description.clone(), tags(id))).collect()
+        fitting.map(|(id, it)| (it, self.tags.values().filter(|tag| tag.category == *id).collect())).collect()
     }
 
     /// The objects that a tag hangs on.

@@ -12,6 +12,7 @@ use vimsim_types::{ArcStr, Fault, List, Object, Ty, TypeId, Value, View};
 use super::{Manager, PMEM, STORAGE, TAGS, VMCRYPT, VSAN, check};
 use crate::automation;
 use crate::call::Look;
+use crate::tagging::{Category, Tag};
 
 /// What a property may be.
 enum Kind {
@@ -187,15 +188,16 @@ fn known(namespace: &str, (id, label, summary, kind): &Capability) -> PbmCapabil
 /// The categories of tags that datastores can have, each a capability whose values are its tags.
 fn of_tags(look: &Look<'_, Manager>) -> Vec<PbmCapabilityMetadata> {
     let Some(kept) = automation::of(look.snapshot()) else { return Vec::new() };
-    let one = |(name, summary, tags): (ArcStr, ArcStr, Vec<(ArcStr, ArcStr)>)| {
-        let mut it = property(&format!("com.vmware.storage.tag.{name}.property"), &name, &summary);
+    let one = |(category, tags): (&Category, Vec<&Tag>)| {
+        let (name, summary) = (&category.name, &category.description);
+        let mut it = property(&format!("com.vmware.storage.tag.{name}.property"), name, summary);
         it.set_type(PbmCapabilityGenericTypeInfo::with(|kind| {
             kind.set_generic_type_name("VMW_SET");
             kind.set_type_name("XSD_STRING");
         }));
-        let tags: Vec<_> = tags.iter().map(|(tag, summary)| (tag.as_str(), summary.as_str())).collect();
+        let tags: Vec<_> = tags.iter().map(|tag| (tag.name.as_str(), tag.description.as_str())).collect();
         it.set_allowed_value(texts(&tags));
-        capability(TAGS, &name, &name, &summary, it)
+        capability(TAGS, name, name, summary, it)
     };
     kept.tags.for_datastores().into_iter().map(one).collect()
 }
