@@ -47,6 +47,7 @@ mod vapps;
 mod vcsim_ways;
 mod versions;
 mod volumes;
+mod vsan_disks;
 
 use vimsim::types::{MethodView, Moref, Value, View};
 use vimsim::{Client, Config, Simulator};

@@ -2,14 +2,20 @@
 
 use vimsim::types::enums::VmFaultToleranceConfigIssueReasonForIssue as Reason;
 use vimsim::types::method::{
-    ChangePassword, CreateUser, MarkServiceProviderEntities, QueryFaultToleranceCompatibility,
-    QueryFaultToleranceCompatibilityEx, QueryLockdownExceptions, QueryServiceList, RemoveUser,
-    RetrieveServiceProviderEntities, RetrieveUserGroups, UnmarkServiceProviderEntities, UpdateLockdownExceptions,
-    UpdateUser,
+    AbortCustomizationTask, ChangePassword, CheckCustomizationResources, CloneVMTask,
+    CreateCollectorWithInfoFilterForTasks, CreateSecondaryVMTask, CreateUser, CustomizeGuestTask,
+    MarkServiceProviderEntities, PowerOffVMTask, QueryFaultToleranceCompatibility, QueryFaultToleranceCompatibilityEx,
+    QueryLockdownExceptions, QueryServiceList, ReadNextTasks, RemoveUser, RetrieveServiceProviderEntities,
+    RetrieveUserGroups, StartGuestNetworkTask, StartRecordingTask, TurnOffFaultToleranceForVMTask,
+    UnmarkServiceProviderEntities, UpdateLockdownExceptions, UpdateUser,
 };
 use vimsim::types::views::{
-    AlreadyExists, Folder, HostAccountSpec, InvalidArgument, InvalidLogin, LocalizedMethodFault, ManagedObjectNotFound,
-    ServiceInstance, UserNotFound, UserSearchResult, VmFaultToleranceConfigIssue,
+    AlreadyExists, CustomizationAdapterMapping, CustomizationFixedIp, CustomizationFixedName,
+    CustomizationGlobalIPSettings, CustomizationLinuxPrep, CustomizationSpec, CustomizationSpecManager, Folder,
+    HostAccountSpec, HostIncompatibleForRecordReplay, InvalidArgument, InvalidLogin, InvalidState,
+    LocalizedMethodFault, ManagedObjectNotFound, NamePasswordAuthentication, ServiceInstance, TaskFilterSpec,
+    TaskInfoFilterSpec, TaskManager, UncustomizableGuest, UserNotFound, UserSearchResult,
+    VirtualMachineGuestCustomizationManager, VmFaultToleranceConfigIssue,
 };
 use vimsim::types::{EnumView, Moref, Value, View};
 
@@ -110,6 +116,84 @@ async fn what_is_in_the_way_of_fault_tolerance_is_told() {
     let expected = [Reason::HaNotEnabled, Reason::MissingVMotionNic, Reason::MissingFTLoggingNic];
     assert_eq!(found, expected.map(|reason| reason.name().to_string()));
     assert_eq!(reasons(client.call(&machine, QueryFaultToleranceCompatibility::new()).await.unwrap()), found);
+    check_fault::<VmFaultToleranceConfigIssue>(client.call(&machine, CreateSecondaryVMTask::new()).await);
+    check_fault::<InvalidState>(client.call(&machine, TurnOffFaultToleranceForVMTask::new()).await);
+    let record = StartRecordingTask::with(|request| _ = request.set_name("r"));
+    check_fault::<HostIncompatibleForRecordReplay>(client.call(&machine, record).await);
+}
+
+#[tokio::test]
+async fn guests_that_run_are_customized_at_once() {
+    let (_simulator, client) = start().await;
+    let machine = found(&client, "DC0/vm/DC0_H0_VM0").await;
+    let manager = Moref::of::<VirtualMachineGuestCustomizationManager>("GuestCustomizationManager");
+    let auth = || {
+        NamePasswordAuthentication::with(|auth| {
+            auth.set_username("root").set_password("x").set_interactive_session(false);
+        })
+    };
+    let spec = CustomizationSpec::with(|spec| {
+        spec.set_identity(CustomizationLinuxPrep::with(|prep| {
+            prep.set_host_name(CustomizationFixedName::with(|name| _ = name.set_name("box"))).set_domain("lab");
+        }));
+        spec.set_global_ip_settings(CustomizationGlobalIPSettings::new());
+        spec.set_nic_setting_map([CustomizationAdapterMapping::with(|mapping| {
+            mapping.adapter_mut().set_ip(CustomizationFixedIp::with(|ip| _ = ip.set_ip_address("10.0.0.9")));
+        })]);
+    });
+    let customize = || {
+        CustomizeGuestTask::with(|request| {
+            request.set_vm(machine.clone()).set_auth(auth()).set_spec(spec.clone());
+        })
+    };
+    client.run(&manager, customize()).await.unwrap();
+    for (path, text) in [("guest.hostName", "box"), ("guest.ipAddress", "10.0.0.9")] {
+        assert_eq!(client.property(&machine, path).await.unwrap().text(), Some(text));
+    }
+    let start = StartGuestNetworkTask::with(|request| _ = request.set_vm(machine.clone()).set_auth(auth()));
+    client.run(&manager, start).await.unwrap();
+    let abort = AbortCustomizationTask::with(|request| _ = request.set_vm(machine.clone()).set_auth(auth()));
+    check_fault::<InvalidState>(client.call(&manager, abort).await);
+    client.run(&machine, PowerOffVMTask::new()).await.unwrap();
+    check_fault::<InvalidState>(client.call(&manager, customize()).await);
+    let resources = |guest: &str| CheckCustomizationResources::with(|request| _ = request.set_guest_os(guest));
+    let specs = Moref::of::<CustomizationSpecManager>("CustomizationSpecManager");
+    client.call(&specs, resources("ubuntu64Guest")).await.unwrap();
+    check_fault::<UncustomizableGuest>(client.call(&specs, resources("freebsd14_64Guest")).await);
+}
+
+#[tokio::test]
+async fn collectors_of_tasks_leave_out_results() {
+    let (_simulator, client) = start().await;
+    let machine = found(&client, "DC0/vm/DC0_H0_VM0").await;
+    let folder = found(&client, "DC0/vm").await;
+    let clone = CloneVMTask::with(|request| {
+        request.set_folder(folder).set_name("copy");
+        request.spec_mut().set_power_on(false).set_template(false).location_mut();
+    });
+    client.run(&machine, clone).await.unwrap();
+    let manager = Moref::of::<TaskManager>("TaskManager");
+    let results = async |info: Option<TaskInfoFilterSpec>| {
+        let request = CreateCollectorWithInfoFilterForTasks::with(|request| {
+            request.set_filter(TaskFilterSpec::new());
+            info.into_iter().for_each(|info| _ = request.set_info_filter(info));
+        });
+        let collector = crate::create(&client, &manager, request).await;
+        let read = ReadNextTasks::with(|request| _ = request.set_max_count(100));
+        let tasks = client.call(&collector, read).await.unwrap();
+        tasks.items().iter().filter(|task| !task.object().unwrap().field("result").is_unset()).count()
+    };
+    let filter = |ids: &[&str], keeps: bool, all: bool| {
+        TaskInfoFilterSpec::with(|info| {
+            let results = info.filter_task_results_mut();
+            results.set_description_ids(ids.iter().copied()).set_filter_in(keeps).set_remove_all(all);
+        })
+    };
+    let all = results(None).await;
+    assert!(all > 0);
+    assert_eq!(results(Some(filter(&[], false, true))).await, 0);
+    assert_eq!(results(Some(filter(&["VirtualMachine.clone"], true, false))).await, 1);
+    assert_eq!(results(Some(filter(&["VirtualMachine.clone"], false, false))).await, all - 1);
 }
 
 #[tokio::test]

@@ -3,9 +3,14 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use vimsim::types::method::{CreateVMTask, FindAllByIp, FindByDnsName, ReconfigVMTask, ReconfigureComputeResourceTask};
+use vimsim::types::enums::{VirtualDeviceConfigSpecFileOperation, VirtualDeviceConfigSpecOperation};
+use vimsim::types::method::{
+    CreateVMTask, FetchVmGroupForMultiwriterDisks, FindAllByIp, FindByDnsName, ReconfigVMTask,
+    ReconfigureComputeResourceTask, RetrieveInternalContent,
+};
 use vimsim::types::views::{
     CannotCreateFile, ClusterConfigSpecEx, GuestInfo, HostSystem, InvalidArgument, OptionValue, SearchIndex,
+    SharedDiskVmGroupInfo, VirtualDeviceConfigSpec, VirtualDisk, VirtualDiskFlatVer2BackingInfo,
     VirtualMachineConfigSpec,
 };
 use vimsim::types::{Moref, Value, View};
@@ -178,4 +183,44 @@ async fn the_certificate_authority_signs_what_a_host_asks_for() {
     }
     let nobody = RestClient::new(&simulator);
     assert_eq!(nobody.get("/rest/vcenter/certificate-authority/get-root").await.unwrap().status, 401);
+}
+
+#[tokio::test]
+async fn machines_that_share_disks_are_told() {
+    let (_simulator, client) = start().await;
+    let first = found(&client, "DC0/vm/DC0_H0_VM0").await;
+    let second = found(&client, "DC0/vm/DC0_H0_VM1").await;
+    let devices = client.property(&first, "config.hardware.device").await.unwrap();
+    let known = devices.items().iter().find_map(|device| VirtualDisk::from_ref(device.object()?)).unwrap();
+    let controller = known.controller_key();
+    let add = |create: bool| {
+        let disk = VirtualDisk::with(|disk| {
+            disk.set_key(-1).set_controller_key(controller).set_unit_number(5);
+            disk.set_capacity_in_kb(1024);
+            disk.set_backing(VirtualDiskFlatVer2BackingInfo::with(|backing| {
+                backing.set_disk_mode("persistent").set_sharing("sharingMultiWriter").set_thin_provisioned(true);
+                backing.set_file_name("[LocalDS_0] shared.vmdk");
+            }));
+        });
+        let change = VirtualDeviceConfigSpec::with(|change| {
+            change.set_operation(VirtualDeviceConfigSpecOperation::Add).set_device(disk);
+            if create {
+                change.set_file_operation(VirtualDeviceConfigSpecFileOperation::Create);
+            }
+        });
+        let spec = VirtualMachineConfigSpec::with(|spec| _ = spec.push_device_change(change));
+        ReconfigVMTask::with(|request| _ = request.set_spec(spec))
+    };
+    client.run(&first, add(true)).await.unwrap();
+    client.run(&second, add(false)).await.unwrap();
+    let group = client.call(&first, FetchVmGroupForMultiwriterDisks::new()).await.unwrap();
+    let group = SharedDiskVmGroupInfo::from_ref(group.object().unwrap()).unwrap().clone();
+    let rows: Vec<_> = group.shared_disk_vm_info().iter().collect();
+    assert_eq!(rows.len(), 1);
+    let peers: Vec<Moref> = rows[0].virtual_disk_id().iter().map(|id| id.vm()).collect();
+    assert_eq!(peers, [second]);
+    let wrong = FetchVmGroupForMultiwriterDisks::with(|request| _ = request.disk_ids_mut().set_int([7]));
+    check_fault::<InvalidArgument>(client.call(&first, wrong).await);
+    let content = client.call(&Client::service_instance(), RetrieveInternalContent::new()).await.unwrap();
+    assert_eq!(content.object().unwrap().field("nfcService").moref().unwrap().kind().name(), "NfcService");
 }

@@ -36,6 +36,13 @@ impl Guest {
         Ok(Self { service, machine: moref.clone(), container, user })
     }
 
+    /// Checks who somebody is in the guest of this machine, which need not be a container.
+    ///
+    /// - `InvalidGuestLogin`, as [`Self::enter`].
+    pub(crate) fn expect_user(wait: &Wait, moref: &Moref, auth: &GuestAuthentication) -> Result<(), Fault> {
+        user(&wait.service, moref, auth).map(drop)
+    }
+
     /// Gives out a ticket that stands for the one who has logged in.
     pub(crate) fn ticket(&self) -> TicketedSessionAuthentication {
         let ticket = crate::uuid::random();

@@ -102,6 +102,19 @@ impl Lun {
         self.partitions(transaction).iter().any(|partition| *partition.type_() == VMFS)
             || volumes(transaction, &self.host).iter().any(|volume| is_on(volume, &name))
             || self.is_mapped(transaction)
+            || self.is_of_vsan(transaction)
+    }
+
+    /// Whether it is in a disk group of vSAN.
+    fn is_of_vsan(&self, transaction: &Transaction) -> bool {
+        let name = self.name();
+        let host = transaction.view::<HostSystem>(&self.host);
+        let info = host.and_then(|host| host.config()?.vsan_host_config()?.storage_info());
+        let mut disks = info
+            .into_iter()
+            .flat_map(|info| info.disk_mapping())
+            .flat_map(|group| std::iter::once(group.ssd()).chain(group.non_ssd().iter()));
+        disks.any(|disk| disk.canonical_name().is_some_and(|own| *own == name))
     }
 
     fn is_mapped(&self, transaction: &Transaction) -> bool {
@@ -133,6 +146,16 @@ fn all(transaction: &Transaction, host: &Moref) -> Vec<Lun> {
     let disks =
         device.into_iter().flat_map(|device| device.scsi_lun()).filter_map(|lun| lun.downcast::<HostScsiDisk>());
     disks.map(|disk| Lun { host: host.clone(), disk: disk.clone() }).collect()
+}
+
+/// The disks that a host sees.
+pub(crate) fn disks(transaction: &Transaction, host: &Moref) -> Vec<HostScsiDisk> {
+    all(transaction, host).into_iter().map(|lun| lun.disk).collect()
+}
+
+/// Whether something is on the host's disk of this canonical name.
+pub(crate) fn is_in_use(transaction: &Transaction, host: &Moref, name: &str) -> bool {
+    named(transaction, host, name).is_some_and(|lun| lun.is_in_use(transaction))
 }
 
 /// The host's LUN of this canonical name.

@@ -2,17 +2,20 @@
 
 use vimsim_types::enums::CustomizationLicenseDataMode;
 use vimsim_types::method::{
-    CreateCustomizationSpec, DeleteCustomizationSpec, DoesCustomizationSpecExist, DuplicateCustomizationSpec,
-    GetCustomizationSpec, OverwriteCustomizationSpec, RenameCustomizationSpec,
+    CheckCustomizationResources, CreateCustomizationSpec, DeleteCustomizationSpec, DoesCustomizationSpecExist,
+    DuplicateCustomizationSpec, GetCustomizationSpec, IsGuestOsCustomizable, OverwriteCustomizationSpec,
+    RenameCustomizationSpec,
 };
 use vimsim_types::views::{
     AlreadyExists, ConcurrentAccess, CustomizationAdapterMapping, CustomizationDhcpIpGenerator,
     CustomizationIPSettings, CustomizationLinuxOptions, CustomizationLinuxPrep, CustomizationPassword,
     CustomizationPrefixName, CustomizationSpec, CustomizationSpecItem, CustomizationSpecManager, CustomizationSysprep,
     CustomizationUnknownIpGenerator, CustomizationVirtualMachineName, CustomizationWinOptions, NotFound,
+    UncustomizableGuest,
 };
 use vimsim_types::{DateTime, Fault, Moref, View};
 
+use super::environment_browser;
 use crate::call::{Call, Context, Look};
 use crate::kind::Kind;
 use crate::walk::Inventory;
@@ -21,6 +24,8 @@ pub(crate) fn kind() -> Kind<CustomizationSpecManager> {
     Kind::new()
         .read(does_customization_spec_exist)
         .read(get_customization_spec)
+        .read(check_customization_resources)
+        .read(is_guest_os_customizable)
         .write(create_customization_spec)
         .write(overwrite_customization_spec)
         .write(delete_customization_spec)
@@ -103,6 +108,33 @@ fn get_customization_spec(
     let mut items = stored(look.snapshot(), look.moref());
     let place = place(&items, request.name())?;
     Ok(items.swap_remove(place))
+}
+
+/// Whether guests with this identifier can be customized: those of Windows and Linux.
+fn is_customizable(guest: &str) -> bool {
+    ["windowsGuest", "linuxGuest"].contains(&environment_browser::guest_family(guest))
+}
+
+/// Checks that what customizing such a guest takes is there.
+///
+/// - `UncustomizableGuest` for one that cannot be customized.
+fn check_customization_resources(
+    _: &Look<'_, CustomizationSpecManager>,
+    request: CheckCustomizationResources,
+) -> Result<(), Fault> {
+    let guest = request.guest_os();
+    if is_customizable(guest) {
+        return Ok(());
+    }
+    let detail = UncustomizableGuest::with(|fault| _ = fault.set_uncustomizable_guest_os(guest));
+    Err(Fault::new(detail, format!("guests of '{guest}' cannot be customized")))
+}
+
+fn is_guest_os_customizable(
+    _: &Look<'_, CustomizationSpecManager>,
+    request: IsGuestOsCustomizable,
+) -> Result<bool, Fault> {
+    Ok(is_customizable(request.guest_id()))
 }
 
 /// Adds a specification.

@@ -125,6 +125,7 @@ pub(crate) mod virtual_app;
 pub(crate) mod virtual_disk_manager;
 pub(crate) mod virtual_machine;
 pub(crate) mod virtual_machine_compatibility_checker;
+pub(crate) mod virtual_machine_guest_customization_manager;
 pub(crate) mod virtual_machine_provisioning_checker;
 pub(crate) mod virtual_machine_snapshot;
 pub(crate) mod vmware_distributed_virtual_switch;
@@ -253,6 +254,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         virtual_disk_manager::kind().into_table(),
         virtual_machine::kind().into_table(),
         virtual_machine_compatibility_checker::kind().into_table(),
+        virtual_machine_guest_customization_manager::kind().into_table(),
         virtual_machine_provisioning_checker::kind().into_table(),
         virtual_machine_snapshot::kind().into_table(),
         vmware_distributed_virtual_switch::kind().into_table(),

@@ -4,7 +4,9 @@ use vimsim_registry::{ManagedObject, Snapshot};
 use vimsim_types::method::{
     DestroyCollector, ReadNextTasks, ReadPreviousTasks, ResetCollector, RewindCollector, SetCollectorPageSize,
 };
-use vimsim_types::views::{HistoryCollector, TaskFilterSpec, TaskHistoryCollector, TaskInfo, TaskManager};
+use vimsim_types::views::{
+    HistoryCollector, TaskFilterSpec, TaskHistoryCollector, TaskInfo, TaskInfoFilterSpec, TaskManager,
+};
 use vimsim_types::{Fault, List, Moref, Ty, Value, View};
 
 use super::history::{self, History, history_mut};
@@ -27,9 +29,13 @@ pub(crate) fn kind() -> Kind<TaskHistoryCollector> {
 }
 
 /// Adds a collector to the caller's session.
-pub(super) fn create(call: &mut Call<'_, TaskManager>, spec: &TaskFilterSpec) -> Result<Moref, Fault> {
+pub(super) fn create(
+    call: &mut Call<'_, TaskManager>,
+    spec: &TaskFilterSpec,
+    info: Option<&TaskInfoFilterSpec>,
+) -> Result<Moref, Fault> {
     let inventory: &vimsim_registry::Transaction = call;
-    let filter = Filter::new(spec, inventory)?;
+    let filter = Filter::new(spec, inventory)?.showing(info);
     let collector = TaskHistoryCollector::with(|collector| {
         collector.as_object_mut().set(HistoryCollector::FILTER, Value::Object(spec.clone().into()));
     });
@@ -43,7 +49,11 @@ pub(super) fn create(call: &mut Call<'_, TaskManager>, spec: &TaskFilterSpec) ->
 }
 
 /// The tasks that pass the filter, with their numbers; oldest first.
-fn matching<'a>(inventory: &'a impl Inventory, context: &Context, filter: &Filter) -> Vec<(i64, &'a TaskInfo)> {
+pub(super) fn matching<'a>(
+    inventory: &'a impl Inventory,
+    context: &Context,
+    filter: &Filter,
+) -> Vec<(i64, &'a TaskInfo)> {
     let manager = inventory.find(&task_manager::moref(context.is_virtual_center()));
     let mut tasks =
         manager.and_then(|object| object.private::<Kept>()).map_or_else(Vec::new, |kept| kept.all(inventory));
@@ -56,7 +66,7 @@ fn latest_page(context: &Context, snapshot: &Snapshot, object: &ManagedObject) -
     let mut page = Vec::new();
     if let Some(Some(history)) = object.private::<Option<History<Filter>>>() {
         let newest = matching(snapshot, context, &history.filter).into_iter().rev().take(history.page);
-        page.extend(newest.map(|(_, info)| Value::Object(info.clone().into())));
+        page.extend(newest.map(|(_, info)| Value::Object(history.filter.shown(info).into())));
     }
     Value::List(List::new(Ty::Data(TaskInfo::TYPE), page))
 }
@@ -71,7 +81,8 @@ fn read_next_tasks(call: &mut Call<'_, TaskHistoryCollector>, request: ReadNextT
     let inventory: &vimsim_registry::Transaction = call;
     let newer = matching(inventory, context, &history.filter);
     let newer = newer.into_iter().filter(|(number, _)| *number >= history.position);
-    let found: Vec<(i64, TaskInfo)> = newer.take(count).map(|(number, info)| (number, info.clone())).collect();
+    let found: Vec<(i64, TaskInfo)> =
+        newer.take(count).map(|(number, info)| (number, history.filter.shown(info))).collect();
     if let Some((last, _)) = found.last() {
         history_mut::<_, Filter>(call)?.position = last + 1;
     }
@@ -91,7 +102,8 @@ fn read_previous_tasks(
     let inventory: &vimsim_registry::Transaction = call;
     let older = matching(inventory, context, &history.filter);
     let older = older.into_iter().rev().filter(|(number, _)| *number < history.position);
-    let found: Vec<(i64, TaskInfo)> = older.take(count).map(|(number, info)| (number, info.clone())).collect();
+    let found: Vec<(i64, TaskInfo)> =
+        older.take(count).map(|(number, info)| (number, history.filter.shown(info))).collect();
     if let Some((oldest, _)) = found.last() {
         history_mut::<_, Filter>(call)?.position = *oldest;
     }

@@ -1,14 +1,17 @@
 //! Which tasks a filter asks for.
 
 use vimsim_types::enums::{TaskFilterSpecRecursionOption, TaskFilterSpecTimeOption};
-use vimsim_types::views::{TaskFilterSpec, TaskInfo, TaskReasonAlarm, TaskReasonSchedule, TaskReasonUser};
+use vimsim_types::views::{
+    TaskFilterSpec, TaskInfo, TaskInfoFilterSpec, TaskInfoFilterSpecFilterTaskResults, TaskReasonAlarm,
+    TaskReasonSchedule, TaskReasonUser,
+};
 use vimsim_types::{Fault, View};
 
 use crate::walk::Inventory;
 
 /// What is asked for.
 #[derive(Clone)]
-pub(crate) struct Filter(TaskFilterSpec);
+pub(crate) struct Filter(TaskFilterSpec, Option<TaskInfoFilterSpecFilterTaskResults>);
 
 impl Filter {
     /// The filter of a specification.
@@ -17,8 +20,27 @@ impl Filter {
     pub(crate) fn new(spec: &TaskFilterSpec, inventory: &impl Inventory) -> Result<Self, Fault> {
         match spec.entity().map(|by| by.entity()) {
             Some(entity) if inventory.find(&entity).is_none() => Err(crate::call::not_found(&entity)),
-            _ => Ok(Self(spec.clone())),
+            _ => Ok(Self(spec.clone(), None)),
         }
+    }
+
+    /// The filter that shows of tasks what this asks for.
+    pub(crate) fn showing(self, info: Option<&TaskInfoFilterSpec>) -> Self {
+        Self(self.0, info.and_then(|info| info.filter_task_results()).cloned())
+    }
+
+    /// What is shown of a task: all of it, or not its result.
+    pub(crate) fn shown(&self, info: &TaskInfo) -> TaskInfo {
+        let mut shown = info.clone();
+        let is_hidden = self.1.as_ref().is_some_and(|results| {
+            let is_named = results.description_ids().contains(info.description_id());
+            let is_wanted = results.filter_in().unwrap_or_default() == is_named;
+            results.remove_all().unwrap_or_default() || (!results.description_ids().is_empty() && !is_wanted)
+        });
+        if is_hidden {
+            shown.as_object_mut().set(TaskInfo::RESULT, vimsim_types::Value::Unset);
+        }
+        shown
     }
 
     /// Whether the task is asked for.

@@ -7,16 +7,19 @@ use std::collections::VecDeque;
 use archery::ArcTK;
 use rpds::{Queue, Vector};
 use vimsim_types::enums::TaskInfoState;
-use vimsim_types::method::{CreateCollectorForTasks, CreateTask};
+use vimsim_types::method::{
+    CreateCollectorForTasks, CreateCollectorWithInfoFilterForTasks, CreateTask, ReadNextTasksByViewSpec,
+};
 use vimsim_types::views::{
-    ExtensionManager, ManagedEntity, NotSupported, Task, TaskEvent, TaskInfo, TaskManager, TaskReasonUser,
+    ExtensionManager, ManagedEntity, NotSupported, Task, TaskEvent, TaskInfo, TaskManager, TaskManagerViewByStartId,
+    TaskReasonUser,
 };
 use vimsim_types::{Fault, ItemsMut, Moref, View};
 
 pub(crate) use self::filter::Filter;
-use super::history::Made;
+use super::history::{self, Made};
 use super::task_history_collector;
-use crate::call::Call;
+use crate::call::{Call, Look};
 use crate::kind::Kind;
 use crate::walk::Inventory;
 
@@ -43,6 +46,8 @@ pub(crate) fn kind() -> Kind<TaskManager> {
         .computed(TaskManager::DESCRIPTION, |_, _, _| super::task_description::description())
         .write(create_collector_for_tasks)
         .write(create_task)
+        .write(create_collector_with_info_filter)
+        .read(read_next_tasks_by_view_spec)
 }
 
 /// The task manager's own properties.
@@ -214,7 +219,38 @@ fn create_collector_for_tasks(
     if !call.context().is_virtual_center() {
         return Err(Fault::new(NotSupported::new(), "a host keeps no history of tasks"));
     }
-    task_history_collector::create(call, request.filter())
+    task_history_collector::create(call, request.filter(), None)
+}
+
+/// [`create_collector_for_tasks`], of which the tasks are shown with or without their results.
+///
+/// - As there.
+fn create_collector_with_info_filter(
+    call: &mut Call<'_, TaskManager>,
+    request: CreateCollectorWithInfoFilterForTasks,
+) -> Result<Moref, Fault> {
+    if !call.context().is_virtual_center() {
+        return Err(Fault::new(NotSupported::new(), "a host keeps no history of tasks"));
+    }
+    task_history_collector::create(call, request.filter(), request.info_filter())
+}
+
+/// So many of the tasks that pass a filter, from one on; oldest first.
+///
+/// - `InvalidArgument` for a count that is not within 1 and 1,000; `ManagedObjectNotFound` for an entity of the filter.
+fn read_next_tasks_by_view_spec(
+    look: &Look<'_, TaskManager>,
+    request: ReadNextTasksByViewSpec,
+) -> Result<Vec<TaskInfo>, Fault> {
+    let view = request.view_spec().downcast::<TaskManagerViewByStartId>();
+    let count = view.map_or(Ok(usize::MAX), |view| history::count(view.count()))?;
+    let start = view.map_or("", |view| view.start_id().as_str());
+    let start: i64 = start.rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or_default();
+    let filter = Filter::new(request.filter_spec(), look.snapshot())?;
+    let filter = filter.showing(request.info_filter_spec());
+    let tasks = task_history_collector::matching(look.snapshot(), look.context(), &filter).into_iter();
+    let tasks = tasks.filter(|(number, _)| *number >= start).take(count);
+    Ok(tasks.map(|(_, info)| filter.shown(info)).collect())
 }
 
 /// Creates a task that an extension carries out and reports on.

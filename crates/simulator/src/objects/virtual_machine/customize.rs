@@ -8,8 +8,8 @@ use vimsim_types::views::{
     CustomizationAdapterMapping, CustomizationCloudinitPrep, CustomizationFixedIp, CustomizationFixedName,
     CustomizationLinuxPrep, CustomizationName, CustomizationNetworkSetupFailed, CustomizationPending,
     CustomizationPrefixName, CustomizationSpec, CustomizationStartedEvent, CustomizationSucceeded,
-    CustomizationSysprep, GuestInfo, GuestInfoCustomizationInfo, GuestNicInfo, HostSystem, NicSettingMismatch,
-    NotSupported, ToolsConfigInfo, UncustomizableGuest, VirtualEthernetCard, VirtualMachine,
+    CustomizationSysprep, GuestInfo, GuestInfoCustomizationInfo, GuestNicInfo, HostSystem, InvalidState,
+    NicSettingMismatch, NotSupported, ToolsConfigInfo, UncustomizableGuest, VirtualEthernetCard, VirtualMachine,
     VirtualMachineGuestCustomizationManager,
 };
 use vimsim_types::{ArcStr, EnumView, Fault, Moref, Value, View};
@@ -186,9 +186,40 @@ pub(super) fn carry_out<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), 
         *call.edit::<VirtualMachine>(moref)? = machine;
         return Ok(());
     };
+    set_up(call, moref, machine, &spec)
+}
+
+/// What is in the way of customizing the guest while it runs.
+///
+/// - `InvalidState` unless the machine runs; what [`check`] raises.
+pub(crate) fn check_guest(machine: &VirtualMachine, spec: Option<&CustomizationSpec>) -> Result<(), Fault> {
+    if machine.runtime().power_state() != Power::PoweredOn {
+        return Err(Fault::new(InvalidState::new(), format!("'{}' does not run", machine.name())));
+    }
+    spec.map_or(Ok(()), |spec| check(machine, spec))
+}
+
+/// Customizes the guest of a machine that runs.
+///
+/// - What [`check_guest`] raises; `NicSettingMismatch`.
+pub(crate) fn customize_now<T>(call: &mut Call<'_, T>, moref: &Moref, spec: &CustomizationSpec) -> Result<(), Fault> {
+    let machine = call.get::<VirtualMachine>(moref)?;
+    check_guest(machine, Some(spec))?;
+    check_adapters(machine, spec)?;
+    let machine = machine.clone();
+    set_up(call, moref, machine, spec)
+}
+
+/// Customizes the guest, or writes down why it cannot be.
+fn set_up<T>(
+    call: &mut Call<'_, T>,
+    moref: &Moref,
+    mut machine: VirtualMachine,
+    spec: &CustomizationSpec,
+) -> Result<(), Fault> {
     call.post(moref, CustomizationStartedEvent::with(|event| _ = event.set_template(false)))?;
     let now = call.now();
-    if let Err(fault) = check_adapters(&machine, &spec) {
+    if let Err(fault) = check_adapters(&machine, spec) {
         set_status(machine.guest_mut(), Status::TOOLSDEPLOYPKGFAILED, Some(fault.message()));
         *call.edit::<VirtualMachine>(moref)? = machine;
         let event = CustomizationNetworkSetupFailed::with(|event| {
@@ -198,7 +229,7 @@ pub(super) fn carry_out<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), 
         return call.post(moref, event);
     }
     let name = machine.name().clone();
-    customize(machine.guest_mut(), &name, &spec);
+    customize(machine.guest_mut(), &name, spec);
     let guest = machine.guest_mut();
     set_status(guest, Status::TOOLSDEPLOYPKGSUCCEEDED, None);
     guest.customization_info_mut().set_start_time(now).set_end_time(now);

@@ -1,14 +1,21 @@
-//! Whether Fault Tolerance could be turned on for a virtual machine. It cannot be turned on.
+//! Whether Fault Tolerance could be turned on for a virtual machine, and older things of its kind.
+//!
+//! It cannot be turned on: where nothing else is in the way, no other host can take the second machine.
 
 use vimsim_types::enums::VmFaultToleranceConfigIssueReasonForIssue as Reason;
-use vimsim_types::method::{QueryFaultToleranceCompatibility, QueryFaultToleranceCompatibilityEx};
+use vimsim_types::method::{
+    CreateSecondaryVMExTask, CreateSecondaryVMTask, DisableSecondaryVMTask, EnableSecondaryVMTask, MakePrimaryVMTask,
+    QueryFaultToleranceCompatibility, QueryFaultToleranceCompatibilityEx, StartRecordingTask, StartReplayingTask,
+    StopRecordingTask, StopReplayingTask, TerminateFaultTolerantVMTask, TurnOffFaultToleranceForVMTask,
+};
 use vimsim_types::views::{
-    ClusterComputeResource, ClusterConfigInfoEx, HostSystem, LocalizedMethodFault, ManagedEntity, VirtualMachine,
-    VirtualMachineVideoCard, VmFaultToleranceConfigIssue,
+    ClusterComputeResource, ClusterConfigInfoEx, HostIncompatibleForRecordReplay, HostSystem, InvalidState,
+    LocalizedMethodFault, ManagedEntity, NotSupported, VirtualMachine, VirtualMachineVideoCard,
+    VmFaultToleranceConfigIssue,
 };
 use vimsim_types::{EnumView, Fault, Moref, View};
 
-use crate::call::Look;
+use crate::call::{Call, Look};
 use crate::walk::Inventory;
 
 /// What a virtual machine with Fault Tolerance has at most, in vSphere 8 with the licence that has it all.
@@ -32,6 +39,97 @@ pub(super) fn query_fault_tolerance_compatibility_ex(
 }
 
 fn issues(look: &Look<'_, VirtualMachine>, is_legacy: bool) -> Result<Vec<LocalizedMethodFault>, Fault> {
+    Ok(faults(look, is_legacy)?.iter().map(Fault::localized).collect())
+}
+
+/// Why the machine cannot have a second one: the first of what [`query_fault_tolerance_compatibility_ex`] tells.
+fn refuse(call: &Call<'_, VirtualMachine>) -> Result<Moref, Fault> {
+    let snapshot = call.before();
+    let look = Look::new(&snapshot, call.context(), call.moref());
+    let why = "Fault Tolerance is not simulated";
+    Err(faults(&look, false)?.into_iter().next().unwrap_or_else(|| Fault::new(NotSupported::new(), why)))
+}
+
+/// Makes a second machine that runs along.
+///
+/// - As [`refuse`].
+pub(super) fn create_secondary(call: &mut Call<'_, VirtualMachine>, _: CreateSecondaryVMTask) -> Result<Moref, Fault> {
+    refuse(call)
+}
+
+/// [`create_secondary`].
+///
+/// - As there.
+pub(super) fn create_secondary_ex(
+    call: &mut Call<'_, VirtualMachine>,
+    _: CreateSecondaryVMExTask,
+) -> Result<Moref, Fault> {
+    refuse(call)
+}
+
+/// `InvalidState`: the machine has no second one.
+fn alone(call: &Call<'_, VirtualMachine>) -> Result<Moref, Fault> {
+    let name = call.this()?.name();
+    Err(Fault::new(InvalidState::new(), format!("Fault Tolerance is not turned on for '{name}'")))
+}
+
+/// Ends Fault Tolerance.
+///
+/// - `InvalidState` unless it is on, as for all that follow.
+pub(super) fn turn_off(call: &mut Call<'_, VirtualMachine>, _: TurnOffFaultToleranceForVMTask) -> Result<Moref, Fault> {
+    alone(call)
+}
+
+pub(super) fn make_primary(call: &mut Call<'_, VirtualMachine>, _: MakePrimaryVMTask) -> Result<Moref, Fault> {
+    alone(call)
+}
+
+pub(super) fn terminate(call: &mut Call<'_, VirtualMachine>, _: TerminateFaultTolerantVMTask) -> Result<Moref, Fault> {
+    alone(call)
+}
+
+pub(super) fn disable(call: &mut Call<'_, VirtualMachine>, _: DisableSecondaryVMTask) -> Result<Moref, Fault> {
+    alone(call)
+}
+
+pub(super) fn enable(call: &mut Call<'_, VirtualMachine>, _: EnableSecondaryVMTask) -> Result<Moref, Fault> {
+    alone(call)
+}
+
+/// Records what the machine does, which no host can since ESXi 6.0.
+///
+/// - `HostIncompatibleForRecordReplay`.
+pub(super) fn start_recording(call: &mut Call<'_, VirtualMachine>, _: StartRecordingTask) -> Result<Moref, Fault> {
+    no_recording(call)
+}
+
+/// [`start_recording`].
+///
+/// - As there.
+pub(super) fn start_replaying(call: &mut Call<'_, VirtualMachine>, _: StartReplayingTask) -> Result<Moref, Fault> {
+    no_recording(call)
+}
+
+fn no_recording(call: &Call<'_, VirtualMachine>) -> Result<Moref, Fault> {
+    let host = call.this()?.runtime().host();
+    let host = host.and_then(|host| call.view::<HostSystem>(&host)).map(|host| host.name().clone()).unwrap_or_default();
+    let detail = HostIncompatibleForRecordReplay::with(|fault| {
+        fault.set_host_name(&host).set_reason("product");
+    });
+    Err(Fault::new(detail, format!("the host '{host}' does not support record and replay")))
+}
+
+/// - `InvalidState`: nothing is being recorded.
+pub(super) fn stop_recording(call: &mut Call<'_, VirtualMachine>, _: StopRecordingTask) -> Result<Moref, Fault> {
+    Err(Fault::new(InvalidState::new(), format!("'{}' is not being recorded", call.this()?.name())))
+}
+
+/// - `InvalidState`: nothing is being replayed.
+pub(super) fn stop_replaying(call: &mut Call<'_, VirtualMachine>, _: StopReplayingTask) -> Result<Moref, Fault> {
+    Err(Fault::new(InvalidState::new(), format!("'{}' is not replaying", call.this()?.name())))
+}
+
+fn faults(look: &Look<'_, VirtualMachine>, is_legacy: bool) -> Result<Vec<Fault>, Fault> {
     let machine = look.this()?;
     let mut found = Vec::new();
     let mut add = |reason: Reason, entity: &Moref, why: &str| {
@@ -39,7 +137,7 @@ fn issues(look: &Look<'_, VirtualMachine>, is_legacy: bool) -> Result<Vec<Locali
         let detail = VmFaultToleranceConfigIssue::with(|issue| {
             issue.set_reason(reason.name()).set_entity(entity.clone()).set_entity_name(name.clone());
         });
-        found.push(Fault::new(detail, format!("'{}' {why}", name.unwrap_or_default())).localized());
+        found.push(Fault::new(detail, format!("'{}' {why}", name.unwrap_or_default())));
     };
     let this = look.moref();
     let Some(config) = machine.config() else {

@@ -50,6 +50,7 @@ pub(crate) use clone::copy_to;
 pub(crate) use config::check_allocation;
 pub(crate) use copies::{Copies, Original};
 pub(crate) use create::{create, create_vm};
+pub(crate) use customize::{check_guest, customize_now};
 pub(crate) use destination::{check_references as check_location, check_relocation, problems_on};
 pub(crate) use ethernet::cards;
 pub(crate) use guest::{forget_addresses, tools_run};
@@ -120,6 +121,17 @@ pub(crate) fn kind() -> Kind<VirtualMachine> {
         .write(consolidate::consolidate_vm_disks)
         .read(fault_tolerance::query_fault_tolerance_compatibility)
         .read(fault_tolerance::query_fault_tolerance_compatibility_ex)
+        .write(fault_tolerance::create_secondary)
+        .write(fault_tolerance::create_secondary_ex)
+        .write(fault_tolerance::turn_off)
+        .write(fault_tolerance::make_primary)
+        .write(fault_tolerance::terminate)
+        .write(fault_tolerance::disable)
+        .write(fault_tolerance::enable)
+        .write(fault_tolerance::start_recording)
+        .write(fault_tolerance::start_replaying)
+        .write(fault_tolerance::stop_recording)
+        .write(fault_tolerance::stop_replaying)
         .write(consolidate::estimate_storage_for_consolidate_snapshots)
         .follows(VirtualMachine::SUMMARY, summary::summary)
         .follows(VirtualMachine::LAYOUT, summary::layout)
