@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use vimsim_property::{FilterState, Selection};
 use vimsim_types::views::{
-    InvalidCollectorVersion, NotAuthenticated, ObjectContent, PropertyFilterUpdate, RequestCanceled, UpdateSet,
+    InvalidCollectorVersion, NotAuthenticated, PropertyFilterUpdate, RequestCanceled, UpdateSet,
 };
-use vimsim_types::{ArcStr, Fault, Moref, View};
+use vimsim_types::{ArcStr, Fault, Moref, Object, View};
 
 use super::world::SessionWorld;
 use crate::call::Wait;
@@ -57,7 +57,7 @@ impl Collectors {
     }
 
     /// Keeps the rest of a retrieval and returns the token for it.
-    pub(crate) fn keep_page(&self, session: &ArcStr, moref: &Moref, rest: Vec<ObjectContent>, page: usize) -> ArcStr {
+    pub(crate) fn keep_page(&self, session: &ArcStr, moref: &Moref, rest: Vec<Object>, page: usize) -> ArcStr {
         let collector = self.get(session, moref);
         let mut state = lock(&collector.state);
         state.last_token += 1;
@@ -70,12 +70,7 @@ impl Collectors {
     }
 
     /// Takes the rest of a retrieval.
-    pub(crate) fn take_page(
-        &self,
-        session: &ArcStr,
-        moref: &Moref,
-        token: &str,
-    ) -> Option<(Vec<ObjectContent>, usize)> {
+    pub(crate) fn take_page(&self, session: &ArcStr, moref: &Moref, token: &str) -> Option<(Vec<Object>, usize)> {
         let collector = self.get(session, moref);
         let mut state = lock(&collector.state);
         let at = state.pages.iter().position(|(known, ..)| known == token)?;
@@ -103,7 +98,7 @@ struct State {
     known: Vec<Known>,
     last_version: u64,
     last_token: u64,
-    pages: VecDeque<(ArcStr, Vec<ObjectContent>, usize)>,
+    pages: VecDeque<(ArcStr, Vec<Object>, usize)>,
 }
 
 struct Filter {

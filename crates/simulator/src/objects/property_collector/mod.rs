@@ -13,7 +13,7 @@ use vimsim_types::method::{
 use vimsim_types::views::{
     ObjectContent, PropertyCollector, PropertyFilter, PropertyFilterSpec, RetrieveOptions, RetrieveResult, UpdateSet,
 };
-use vimsim_types::{ArcStr, Fault, List, Moref, Ty, Value, View};
+use vimsim_types::{ArcStr, Fault, List, Moref, Object, Ty, Value, View};
 
 pub(crate) use collectors::Collectors;
 pub(crate) use world::SessionWorld;
@@ -112,7 +112,7 @@ fn page_of(
     let mut token = None;
     if contents.len() > page {
         let context = look.context();
-        let rest = contents.split_off(page);
+        let rest = contents.split_off(page).into_iter().map(Object::from).collect();
         token = Some(context.service.collectors().keep_page(context.session()?.key(), look.moref(), rest, page));
     }
     Ok(Some(RetrieveResult::with(|result| {
@@ -131,7 +131,7 @@ fn continue_retrieve_properties_ex(
     let context = look.context();
     let kept = context.service.collectors().take_page(context.session()?.key(), look.moref(), request.token());
     let (contents, page) = kept.ok_or_else(invalid_token)?;
-    page_of(look, contents, page)
+    page_of(look, contents.into_iter().map(ObjectContent::from_object_unchecked).collect(), page)
 }
 
 /// Gives up the rest of a retrieval.

@@ -1,4 +1,7 @@
-//! `SearchIndex`: finding entities by what people know of them. Every look-up is one in the registry's index.
+//! `SearchIndex`: finding entities by what people know of them. Every look-up but a query is one
+//! in the registry's index.
+
+mod query;
 
 use vimsim_registry::{IndexKey, ManagedObject};
 use vimsim_types::method::{
@@ -25,6 +28,8 @@ pub(crate) fn kind() -> Kind<SearchIndex> {
         .read(find_by_datastore_path)
         .read(find_by_inventory_path)
         .read(find_child)
+        .read(query::query)
+        .read(query::query_next)
 }
 
 /// The virtual machines (or hosts) indexed under a key for which `matches` holds, in the datacenter if one is given.
