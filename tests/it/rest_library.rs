@@ -138,16 +138,19 @@ async fn a_machine_becomes_an_item_and_that_a_machine() {
     assert_eq!(get(&client, &format!("/rest/vcenter/vm/{}", text(&made))).await["name"], "t1");
 }
 
-/// Answers one request, whatever it is, with these bytes; where it listens.
-async fn answering(answer: &'static str) -> String {
+/// Answers requests, whatever they are, with these bytes; where it listens.
+async fn answering(answers: &[&str]) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
+    let answers: Vec<String> = answers.iter().map(|answer| answer.to_string()).collect();
     tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let mut request = [0; 1024];
-        let _ = stream.read(&mut request).await.unwrap();
-        stream.write_all(answer.as_bytes()).await.unwrap();
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
     });
     format!("http://{address}")
 }
@@ -163,43 +166,48 @@ async fn files_are_fetched() {
     let session = text(&value(&client, &sessions, spec).await).to_string();
     let add = format!("{CONTENT}/library/item/updatesession/file/id:{session}?~action=add");
     let pull = async |name: &str, uri: String, sum: &str| {
-        let checksum = json!({ "algorithm": "SHA256", "checksum": sum });
+        let algorithm = if sum.len() == 32 { "MD5" } else { "SHA256" };
+        let checksum = json!({ "algorithm": algorithm, "checksum": sum });
         let spec = json!({ "name": name, "source_type": "PULL", "source_endpoint": { "uri": uri }, "checksum_info": checksum });
         let info = value(&client, &add, json!({ "file_spec": spec })).await;
         (text(&info["status"]).to_string(), info["size"].as_u64(), info["error_message"]["default_message"].to_string())
     };
     // Of a server, which may send us elsewhere.
-    let there = answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").await;
+    let there = answering(&["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"]).await;
     let answer = format!("HTTP/1.1 302 Found\r\nLocation: {there}/x\r\n\r\n");
     let sum = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
-    let (status, size, _) = pull("a.txt", answering(answer.leak()).await, sum).await;
+    let (status, size, _) = pull("a.txt", answering(&[&answer]).await, sum).await;
     assert_eq!((status.as_str(), size), ("READY", Some(5)));
     // Of our own datastores, in two ways.
     let path = "/folder/some/b.txt?dcPath=DC0&dsName=LocalDS_0";
     let own = RestClient::new(&simulator).authorize("user", "pass");
     assert!(own.send(Method::PUT, path, Some(json!("12345"))).await.unwrap().status.is_success());
     assert_eq!(pull("b.txt", format!("{}{path}", simulator.url()), "").await.0, "READY");
+    // With a descriptor comes what it speaks of.
+    let ovf = "HTTP/1.1 200 OK\r\n\r\n<File ovf:href=\"d.nvram\"/>";
+    let there = answering(&[ovf, "HTTP/1.1 200 OK\r\n\r\nx"]).await;
+    assert_eq!(pull("d.ovf", format!("{there}/some/d.ovf"), "").await.0, "READY");
     let files = get(&client, &format!("{CONTENT}/library/item/storage?library_item_id={item}")).await;
     assert_eq!(files, json!([]), "nothing is the item's before the session is complete");
     for (answer, why) in
         [("HTTP/1.1 404 Not Found\r\n\r\n", "404"), ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", "end of file")]
     {
-        let (status, _, message) = pull("c.txt", answering(answer).await, "").await;
+        let (status, _, message) = pull("c.txt", answering(&[answer]).await, "").await;
         assert_eq!((status.as_str(), message.contains(why)), ("ERROR", true), "{message}");
     }
     for uri in ["file:///etc/passwd", "ds:///enoent/x", "nothing"] {
         assert_eq!(pull("c.txt", uri.into(), "").await.0, "ERROR");
     }
-    let there = answering("HTTP/1.1 200 OK\r\n\r\nhello").await;
+    let there = answering(&["HTTP/1.1 200 OK\r\n\r\nhello"]).await;
     let (status, _, message) = pull("c.txt", there, "0000").await;
     assert_eq!((status.as_str(), message.contains("checksum mismatch")), ("ERROR", true), "{message}");
-    let there = answering("HTTP/1.1 200 OK\r\n\r\nhello").await;
-    assert_eq!(pull("c.txt", there, "").await.0, "READY");
+    let there = answering(&["HTTP/1.1 200 OK\r\n\r\nhello"]).await;
+    assert_eq!(pull("c.txt", there, "5d41402abc4b2a76b9719d911017c592").await.0, "READY");
     let complete = format!("{sessions}/id:{session}?~action=complete");
     assert_eq!(client.post(&complete, json!({})).await.unwrap().status, 200);
     let files = get(&client, &format!("{CONTENT}/library/item/storage?library_item_id={item}")).await;
     let names: Vec<&str> = files.as_array().unwrap().iter().map(|file| text(&file["name"])).collect();
-    assert_eq!(names, ["a.txt", "b.txt", "c.txt"]);
+    assert_eq!(names, ["a.txt", "b.txt", "c.txt", "d.nvram", "d.ovf"]);
     let uri = text(&files[0]["storage_uris"][0]).to_string();
     let other = self::item(&client, &library, "other").await;
     let spec = json!({ "create_spec": { "library_item_id": other } });

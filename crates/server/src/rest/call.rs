@@ -88,6 +88,18 @@ fn nothing_at(uri: &Uri) -> RestError {
     RestError::new(ErrorKind::NotFound, "com.vmware.vapi.rest.httpNotFound", format!("nothing is at {}", uri.path()))
 }
 
+/// A text as a piece of a path, or of what follows it.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            byte => out += &format!("%{byte:02X}"),
+        }
+    }
+    out
+}
+
 /// A piece of a path, without its `%` escapes.
 pub(super) fn decode(piece: &str) -> String {
     let mut bytes = Vec::with_capacity(piece.len());

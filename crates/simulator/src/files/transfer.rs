@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use md5::Md5;
+use sha2::{Digest, Sha512};
 use vimsim_types::views::{
     Datacenter, Datastore, FileAlreadyExists, FileFault, FileLocked, FileNotFound, InaccessibleDatastore,
     InvalidDatastorePath, NoDiskSpace,
@@ -102,8 +104,19 @@ impl Download {
         match algorithm {
             "SHA1" => Some(digests.sha1.clone()),
             "SHA256" => Some(digests.sha256.clone()),
+            "MD5" => self.digest::<Md5>(),
+            "SHA512" => self.digest::<Sha512>(),
             _ => None,
         }
+    }
+
+    /// A checksum that is not kept.
+    fn digest<D: Digest>(&self) -> Option<String> {
+        let mut digest = D::new();
+        for piece in self.pieces(0, self.size()) {
+            digest.update(&piece.ok()?);
+        }
+        Some(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// All bytes, if they are no more than so many.

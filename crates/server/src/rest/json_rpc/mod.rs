@@ -27,6 +27,7 @@ use vimsim_types::{Fault, View};
 
 use self::schema::{Operation, Schema};
 use super::answer::{Answer, RestError, outcome};
+use super::call::escape;
 use super::session::{Call, call};
 use super::{Rest, SESSION_ID, session_id};
 use crate::ConnectionInfo;
@@ -222,17 +223,6 @@ fn add_query(query: &mut String, name: &str, value: &Value) {
             *query += &format!("{separator}{name}={}", escape(&text));
         }
     }
-}
-
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
-            byte => out += &format!("%{byte:02X}"),
-        }
-    }
-    out
 }
 
 fn refused(id: &Value, code: i64, message: &str) -> Json<Value> {

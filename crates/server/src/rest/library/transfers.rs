@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use vimsim_types::DateTime;
 
 use super::{Transfer, Travelling, folder, ids, is_file_name, next, not_found, spec};
-use crate::rest::call::Call;
+use crate::rest::call::{Call, escape};
 use crate::rest::{Answer, ErrorKind, RestError, Result};
 
 /// For how long a session lives that nobody keeps alive, in microseconds.
@@ -269,7 +269,7 @@ async fn add(call: &Call, id: &str) -> Result {
         _ => return Err(RestError::invalid(&"source_type must be PUSH or PULL")),
     };
     let algorithm = wanted["checksum_info"]["algorithm"].as_str().unwrap_or("SHA1");
-    if wanted["checksum_info"]["checksum"].is_string() && !["SHA1", "SHA256"].contains(&algorithm) {
+    if wanted["checksum_info"]["checksum"].is_string() && !["MD5", "SHA1", "SHA256", "SHA512"].contains(&algorithm) {
         return Err(RestError::invalid(&format!("checksums are not made by {algorithm}")));
     }
     let mut info = wanted.clone();
@@ -289,9 +289,46 @@ async fn add(call: &Call, id: &str) -> Result {
     if let Some(source) = source {
         // Fidelity: vCenter answers at once, and fetches then.
         super::pull::pull(call, id, name, source).await;
+        follow(call, id, name, source).await?;
         info = one_file(call.kept().libraries.transfer(id)?, name)?.info.clone();
     }
     Ok(Answer::Value(info))
+}
+
+/// Fetches what a descriptor that was fetched speaks of, from beside it.
+// Fidelity: what is not there is left out, as in vcsim, which fetches none of it; vCenter's session would fail.
+async fn follow(call: &Call, id: &str, name: &str, source: &str) -> Result<()> {
+    let kept = call.kept();
+    let transfer = kept.libraries.transfer(id)?;
+    let arrived = transfer.files.get(name).into_iter().flat_map(|file| &file.arrived);
+    if !name.to_ascii_lowercase().ends_with(".ovf") || arrived.count() == 0 {
+        return Ok(());
+    }
+    let (path, query) =
+        source.split_once('?').map_or((source, String::new()), |(path, rest)| (path, format!("?{rest}")));
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    for name in missing(transfer, kept.libraries.item(&transfer.item)?) {
+        if !is_file_name(&name) {
+            continue;
+        }
+        let source = format!("{folder}/{}{query}", escape(&name));
+        let info = json!({
+            "name": name, "source_type": "PULL", "source_endpoint": { "uri": source },
+            "status": "TRANSFERRING", "bytes_transferred": 0,
+        });
+        call.change_libraries(|libraries| {
+            let known = &mut libraries.transfer_mut(id)?.files;
+            known.insert(name.clone(), Travelling { info, arrived: Vec::new() });
+            Ok(())
+        })?;
+        super::pull::pull(call, id, &name, &source).await;
+        call.change_libraries(|libraries| {
+            let known = &mut libraries.transfer_mut(id)?.files;
+            known.retain(|known, file| *known != name || file.info["status"] == "READY");
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 /// A file of a download session: `prepare` and `get`.
@@ -314,13 +351,6 @@ pub(super) fn download_file(call: &Call, id: &str) -> Result {
 impl Call {
     /// Where the bytes of a file go to or come from. Who knows the session may use it.
     fn data_url(&self, session: &str, name: &str) -> String {
-        let mut url = format!("{}/rest/com/vmware/cis/data/{session}/", self.base());
-        for byte in name.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => url.push(char::from(byte)),
-                byte => url += &format!("%{byte:02X}"),
-            }
-        }
-        url
+        format!("{}/rest/com/vmware/cis/data/{session}/{}", self.base(), escape(name))
     }
 }
