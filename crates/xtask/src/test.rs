@@ -103,6 +103,7 @@ fn conformance() -> Result<()> {
         ("pyvmomi8", "guests.py"),
         ("pyvmomi9", "guests.py"),
         ("zeep", "zeep_wsdl.py"),
+        ("vapi", "vapi_services.py"),
     ] {
         let python = environment(client)?;
         let script = format!("tests/conformance/{scenario}");
