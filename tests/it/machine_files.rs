@@ -161,6 +161,38 @@ async fn a_new_disk_does_not_take_the_file_of_another() {
     run(&client, &machine(), add_disk("[LocalDS_0] DC0_H0_VM0/new.vmdk")).await;
 }
 
+/// Takes a disk that is there.
+fn attach_disk(file: &str, unit: i32) -> ReconfigVMTask {
+    let mut request = add_disk(file);
+    for change in request.spec_mut().device_change_mut().iter_mut() {
+        change.set_file_operation(None).device_mut().set_unit_number(unit);
+    }
+    request
+}
+
+#[tokio::test]
+async fn a_disk_that_is_taken_is_there_and_is_not_the_machine_s_own() {
+    let (_simulator, client) = start().await;
+    let missing = attach_disk("[LocalDS_0] DC0_H0_VM0/missing.vmdk", 5);
+    check_fault::<FileNotFound>(client.run(&machine(), missing).await);
+    let own = attach_disk("[LocalDS_0] DC0_H0_VM0/disk1.vmdk", 5);
+    check_fault::<InvalidDeviceBacking>(client.run(&machine(), own).await);
+
+    run(&client, &machine(), add_disk("[LocalDS_0] DC0_H0_VM0/new.vmdk")).await;
+    let disks = client.property(&machine(), "config.hardware.device").await.unwrap();
+    let new = disks.items().iter().filter_map(|it| it.object()).find(|it| it.field("unitNumber") == &Value::Int(5));
+    let new = VirtualDevice::from_object(new.expect("the disk").clone()).unwrap();
+    let remove = ReconfigVMTask::with(|request| {
+        request.spec_mut().push_device_change(VirtualDeviceConfigSpec::with(|change| {
+            change.set_operation(VirtualDeviceConfigSpecOperation::Remove).set_device(new);
+        }));
+    });
+    run(&client, &machine(), remove).await;
+    run(&client, &machine(), attach_disk("[LocalDS_0] DC0_H0_VM0/new.vmdk", 6)).await;
+    let again = attach_disk("[LocalDS_0] DC0_H0_VM0/new.vmdk", 8);
+    check_fault::<InvalidDeviceBacking>(client.run(&machine(), again).await);
+}
+
 /// What the machine's disks and settings of its firmware take, as `storage` and as `layoutEx` have it.
 async fn sums(client: &Client) -> (i64, i64) {
     let long = |value: &Value| if let Value::Long(number) = value { *number } else { 0 };

@@ -105,7 +105,8 @@ pub(crate) const LARGEST: i64 = 62 << 40;
 /// - `InvalidDeviceSpec` for a new disk without a size, or one that is too large; `InvalidDeviceOperation` for one that would
 ///   shrink;
 /// - `InvalidDatastore` if its datastore does not exist, or the host does not have it; `FileAlreadyExists` if a new disk's
-///   very file was named, and it is there.
+///   very file was named, and it is there; `FileNotFound` for one that is to be there, and is not; `InvalidDeviceBacking` for
+///   one that another disk of the machine has.
 #[expect(clippy::too_many_arguments, reason = "what a change of devices consists of")]
 pub(super) fn configure<T>(
     call: &Call<'_, T>,
@@ -134,6 +135,8 @@ pub(super) fn configure<T>(
     share_bandwidth(disk, old);
     if creates {
         check_new_file(call, site, devices, disk)?;
+    } else if old.and_then(named_file) != named_file(disk) {
+        check_known_file(call, site, devices, disk, index)?;
     }
     place_file(call, site, machine, devices, disk, index)?;
     if let Some(backing) = disk.backing_mut().downcast_mut::<VirtualDiskFlatVer2BackingInfo>() {
@@ -206,6 +209,24 @@ fn map_raw<T>(call: &Call<'_, T>, site: &Site<'_>, disk: &mut VirtualDisk, index
     Ok(())
 }
 
+/// The very file that a disk names, if it names one.
+fn named_file(disk: &VirtualDisk) -> Option<DatastorePath> {
+    let backing = disk.backing()?.downcast::<VirtualDeviceFileBackingInfo>()?;
+    DatastorePath::parse(backing.file_name()).filter(|path| path.path.ends_with(".vmdk"))
+}
+
+/// Whether another disk of the machine has the file.
+fn is_taken(devices: &[VirtualDevice], disk: &VirtualDisk, file: &DatastorePath) -> bool {
+    let mut others = devices.iter().filter(|device| device.key() != disk.key()).filter_map(|it| it.downcast());
+    others.any(|other| named_file(other).as_ref() == Some(file))
+}
+
+/// Whether the file is there; `None` if its datastore is not.
+fn is_there<T>(call: &Call<'_, T>, site: &Site<'_>, file: &DatastorePath) -> Result<Option<bool>, Fault> {
+    let Some(datastore) = datastore_by_name(call, site.datacenter, &file.datastore) else { return Ok(None) };
+    Ok(Some(edit::volume(call, &datastore)?.get(&file.path).is_some()))
+}
+
 /// `FileAlreadyExists` for a new disk whose file the client named, if it is there.
 fn check_new_file<T>(
     call: &Call<'_, T>,
@@ -213,19 +234,30 @@ fn check_new_file<T>(
     devices: &[VirtualDevice],
     disk: &VirtualDisk,
 ) -> Result<(), Fault> {
-    let file = |disk: &VirtualDisk| {
-        let backing = disk.backing()?.downcast::<VirtualDeviceFileBackingInfo>()?;
-        DatastorePath::parse(backing.file_name()).filter(|path| path.path.ends_with(".vmdk"))
-    };
-    let Some(wanted) = file(disk) else { return Ok(()) };
-    let mut others = devices.iter().filter(|device| device.key() != disk.key()).filter_map(|it| it.downcast());
-    let is_there = others.any(|other| file(other).as_ref() == Some(&wanted));
-    let is_there = is_there
-        || match datastore_by_name(call, site.datacenter, &wanted.datastore) {
-            Some(datastore) => edit::volume(call, &datastore)?.get(&wanted.path).is_some(),
-            None => false,
-        };
-    if is_there { Err(fault::already_exists(&wanted.to_string())) } else { Ok(()) }
+    let Some(wanted) = named_file(disk) else { return Ok(()) };
+    match is_taken(devices, disk, &wanted) || is_there(call, site, &wanted)? == Some(true) {
+        true => Err(fault::already_exists(&wanted.to_string())),
+        false => Ok(()),
+    }
+}
+
+/// `FileNotFound` for a disk that is to be there already, if it is not; `InvalidDeviceBacking` if the machine has it.
+// Fidelity: vcsim makes a disk of a file that is not there, and lets a machine have the same one twice.
+fn check_known_file<T>(
+    call: &Call<'_, T>,
+    site: &Site<'_>,
+    devices: &[VirtualDevice],
+    disk: &VirtualDisk,
+    index: usize,
+) -> Result<(), Fault> {
+    let Some(wanted) = named_file(disk) else { return Ok(()) };
+    if is_taken(devices, disk, &wanted) {
+        return Err(ethernet::invalid_backing(index, format!("another disk of the virtual machine is {wanted}")));
+    }
+    match is_there(call, site, &wanted)? {
+        Some(false) => Err(fault::not_found(&wanted.to_string())),
+        _ => Ok(()),
+    }
 }
 
 /// The size asked for, in bytes. A client may give either field, and the one that it changed counts.
