@@ -7,10 +7,12 @@
 
 mod agents;
 mod cluster;
+mod cluster_modes;
 mod containers;
 mod crypto;
 mod datastores;
 mod default_inventory;
+mod diagnostics;
 mod distributed_switches;
 mod encryption;
 mod endpoints;

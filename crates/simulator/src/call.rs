@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use vimsim_registry::{Snapshot, Transaction};
 use vimsim_types::views::VmwareDistributedVirtualSwitch;
-use vimsim_types::{ArcStr, DateTime, Fault, Method, Moref, Namespace, Version, View};
+use vimsim_types::{ArcStr, DateTime, Fault, Method, MethodView, Moref, Namespace, Value, Version, View};
 
 use crate::config::Product;
 use crate::service::Service;
@@ -160,6 +160,20 @@ impl<'a, T> Call<'a, T> {
     /// The call as one on another object.
     pub(crate) fn on<V>(&mut self, moref: &Moref) -> Call<'_, V> {
         Call { transaction: self.transaction, context: self.context, this: moref.clone(), of: PhantomData }
+    }
+
+    /// Calls a method of another object in the same transaction and the same client's name.
+    pub(crate) fn invoke<M: MethodView>(&mut self, this: &Moref, request: M) -> Result<Value, Fault> {
+        let context = self.context;
+        let mut nested = Context::internal(context.service.clone(), context.at_once);
+        nested.session.clone_from(&context.session);
+        nested.version = context.version;
+        nested.now = context.now;
+        nested.method = Some(M::method());
+        let outcome = context.service.invoke(self.transaction, &nested, this, request);
+        context.jobs.borrow_mut().append(&mut nested.jobs.borrow_mut());
+        context.afterwards.borrow_mut().append(&mut nested.afterwards.borrow_mut());
+        outcome
     }
 
     /// The call, whatever the type of its object: what is done for all types alike is compiled once, not once for each.

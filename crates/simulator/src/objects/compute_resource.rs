@@ -8,7 +8,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Fault, Moref, View};
 
-use super::{crypto_manager_kmip, host_system, managed_entity, resource_pool};
+use super::{cluster_evc_manager, crypto_manager_kmip, host_system, managed_entity, resource_pool};
 use crate::call::Call;
 use crate::kind::Kind;
 
@@ -169,6 +169,7 @@ pub(crate) fn destroy<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fa
         call.remove(&browser);
     }
     crypto_manager_kmip::forget(call, moref)?;
+    cluster_evc_manager::forget(call, moref);
     managed_entity::remove(call, moref)
 }
 

@@ -8,13 +8,13 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Fault, Moref, View};
 
-use super::{folder, managed_entity, network, virtual_machine};
+use super::{datacenter_queries, folder, managed_entity, network, virtual_machine};
 use crate::call::Call;
 use crate::kind::Kind;
 use crate::walk::descendants;
 
 pub(crate) fn kind() -> Kind<Datacenter> {
-    managed_entity::kind().write(power_on_multi_vm).destroy(destroy)
+    datacenter_queries::add(managed_entity::kind()).write(power_on_multi_vm).destroy(destroy)
 }
 
 /// Starts virtual machines of this datacenter, each as a task of its own.

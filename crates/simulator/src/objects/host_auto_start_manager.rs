@@ -6,10 +6,10 @@ use vimsim_types::method::{
     SuspendVMTask,
 };
 use vimsim_types::views::{AutoStartDefaults, AutoStartPowerInfo, HostAutoStartManager, HostSystem, VirtualMachine};
-use vimsim_types::{Fault, MethodView, Moref, Value, View};
+use vimsim_types::{Fault, Moref, Value, View};
 
 use super::host_managers::edit_config;
-use crate::call::{Call, Context};
+use crate::call::Call;
 use crate::kind::Kind;
 
 pub(crate) fn kind() -> Kind<HostAutoStartManager> {
@@ -37,26 +37,12 @@ fn in_order(call: &mut Call<'_, HostAutoStartManager>, starts: bool) -> Result<V
     Ok(infos.iter().map(|info| (info.key(), action(info))).collect())
 }
 
-/// Calls a method of a machine, in the caller's name.
-fn invoke<M: MethodView>(call: &mut Call<'_, HostAutoStartManager>, machine: &Moref, request: M) -> Result<(), Fault> {
-    let context = call.context();
-    let mut nested = Context::internal(context.service.clone(), context.at_once);
-    nested.session.clone_from(&context.session);
-    nested.version = context.version;
-    nested.now = context.now;
-    nested.method = Some(M::method());
-    let outcome = context.service.invoke(call, &nested, machine, request);
-    context.jobs.borrow_mut().append(&mut nested.jobs.borrow_mut());
-    context.afterwards.borrow_mut().append(&mut nested.afterwards.borrow_mut());
-    outcome.map(|_| ())
-}
-
 /// Powers on the machines that start with the host and are off, in their order.
 fn power_on(call: &mut Call<'_, HostAutoStartManager>, _: AutoStartPowerOn) -> Result<(), Fault> {
     for (machine, action) in in_order(call, true)? {
         let state = call.view::<VirtualMachine>(&machine).map(|machine| machine.runtime().power_state());
         if action == "powerOn" && state.is_some_and(|state| state != VirtualMachinePowerState::PoweredOn) {
-            invoke(call, &machine, PowerOnVMTask::new())?;
+            _ = call.invoke(&machine, PowerOnVMTask::new())?;
         }
     }
     Ok(())
@@ -70,9 +56,9 @@ fn power_off(call: &mut Call<'_, HostAutoStartManager>, _: AutoStartPowerOff) ->
             continue;
         }
         match action.as_str() {
-            "powerOff" => invoke(call, &machine, PowerOffVMTask::new())?,
-            "suspend" => invoke(call, &machine, SuspendVMTask::new())?,
-            "guestShutdown" => invoke(call, &machine, ShutdownGuest::new())?,
+            "powerOff" => _ = call.invoke(&machine, PowerOffVMTask::new())?,
+            "suspend" => _ = call.invoke(&machine, SuspendVMTask::new())?,
+            "guestShutdown" => _ = call.invoke(&machine, ShutdownGuest::new())?,
             _ => {}
         }
     }

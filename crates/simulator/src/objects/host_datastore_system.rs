@@ -1,19 +1,24 @@
 //! `HostDatastoreSystem`: the datastores that a host mounts.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use vimsim_types::enums::HostMountMode;
-use vimsim_types::method::{CreateLocalDatastore, CreateNasDatastore, RemoveDatastore, RemoveDatastoreExTask};
+use vimsim_types::enums::{HostMountMode, VirtualMachinePowerState};
+use vimsim_types::method::{
+    ConfigureDatastorePrincipal, CreateLocalDatastore, CreateNasDatastore, QueryMaxQueueDepth, RemoveDatastore,
+    RemoveDatastoreExTask, SetMaxQueueDepth,
+};
 use vimsim_types::views::{
     AlreadyExists, Datacenter, Datastore, DatastoreEventArgument, DuplicateName, HostConfigFault, HostDatastoreSystem,
-    HostDatastoreSystemDatastoreResult, HostNasVolumeSpec, HostSystem, InvalidName, LocalDatastoreCreatedEvent,
-    LocalDatastoreInfo, NASDatastoreCreatedEvent, NasDatastoreInfo, NotFound,
+    HostDatastoreSystemDatastoreResult, HostNasVolumeSpec, HostSystem, InvalidName, InvalidState,
+    LocalDatastoreCreatedEvent, LocalDatastoreInfo, NASDatastoreCreatedEvent, NasDatastoreInfo, NotFound,
+    VirtualMachine,
 };
 use vimsim_types::{ArcStr, EnumView, Fault, Moref, View};
 
 use super::{datastore, host_managers, managed_entity};
-use crate::call::Call;
+use crate::call::{Call, Look};
 use crate::files::Files;
 use crate::kind::Kind;
 use crate::luns;
@@ -24,6 +29,69 @@ pub(crate) fn kind() -> Kind<HostDatastoreSystem> {
         .write(create_nas_datastore)
         .write(remove_datastore)
         .write(remove_datastore_ex)
+        .write(configure_principal)
+        .write(set_max_queue_depth)
+        .read(query_max_queue_depth)
+}
+
+/// Says as whom the host's machines reach files on NFS.
+///
+/// - `InvalidState` while machines are on; `HostConfigFault` for a user without a name; `HostNotConnected`.
+fn configure_principal(
+    call: &mut Call<'_, HostDatastoreSystem>,
+    request: ConfigureDatastorePrincipal,
+) -> Result<(), Fault> {
+    let host = host(call)?;
+    host_managers::edit_config(call)?;
+    let machines = call.get::<HostSystem>(&host)?.vm().iter().collect::<Vec<_>>();
+    let is_on = |machine: &Moref| {
+        let machine = call.view::<VirtualMachine>(machine);
+        machine.is_some_and(|it| it.runtime().power_state() != VirtualMachinePowerState::PoweredOff)
+    };
+    if machines.iter().any(is_on) {
+        return Err(Fault::new(InvalidState::new(), "virtual machines are on"));
+    }
+    if request.user_name().is_empty() {
+        return Err(Fault::new(HostConfigFault::new(), "the user has no name"));
+    }
+    host_managers::edit_config(call)?.set_datastore_principal(request.user_name());
+    Ok(())
+}
+
+/// How many requests may wait for an NFS datastore, where somebody has said it.
+type Depths = BTreeMap<Moref, i64>;
+/// How many may where nobody has: the first value of `NFS.MaxQueueDepth`.
+const DEPTH: i64 = 4_294_967_295;
+
+/// `NotFound` unless the host mounts this datastore over NFS.
+fn expect_nfs(inventory: &impl crate::walk::Inventory, host: &HostSystem, moref: &Moref) -> Result<(), Fault> {
+    let datastore = inventory.seen::<Datastore>(moref).filter(|_| host.datastore().contains(moref));
+    let is_nfs = datastore.is_some_and(|datastore| datastore.info().as_object().is::<NasDatastoreInfo>());
+    if is_nfs { Ok(()) } else { Err(Fault::new(NotFound::new(), format!("the host mounts no {moref} over NFS"))) }
+}
+
+/// Says how many requests may wait for an NFS datastore.
+///
+/// - `NotFound` for a datastore that the host does not mount over NFS; `InvalidArgument` for less than one request.
+fn set_max_queue_depth(call: &mut Call<'_, HostDatastoreSystem>, request: SetMaxQueueDepth) -> Result<(), Fault> {
+    let (this, host) = (call.moref(), host(call)?);
+    host_managers::edit_config(call)?;
+    expect_nfs(&**call, call.get(&host)?, &request.datastore())?;
+    if !(1..=DEPTH).contains(&request.max_qdepth()) {
+        return Err(Fault::invalid_argument("maxQdepth", "is no number of requests"));
+    }
+    let mut depths = host_managers::kept::<Depths>(&**call, &this).cloned().unwrap_or_default();
+    depths.insert(request.datastore(), request.max_qdepth());
+    host_managers::keep(call, &this, depths)
+}
+
+/// How many requests may wait for an NFS datastore.
+///
+/// - `NotFound` for a datastore that the host does not mount over NFS.
+fn query_max_queue_depth(look: &Look<'_, HostDatastoreSystem>, request: QueryMaxQueueDepth) -> Result<i64, Fault> {
+    expect_nfs(look.snapshot(), host_managers::look_host(look)?, &request.datastore())?;
+    let depths = host_managers::kept::<Depths>(look.snapshot(), look.moref());
+    Ok(depths.and_then(|depths| depths.get(&request.datastore()).copied()).unwrap_or(DEPTH))
 }
 
 /// Creates a datastore over a directory of the host.

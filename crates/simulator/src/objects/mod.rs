@@ -7,6 +7,7 @@ pub(crate) mod alarm;
 pub(crate) mod alarm_manager;
 pub(crate) mod authorization_manager;
 pub(crate) mod cluster_compute_resource;
+pub(crate) mod cluster_evc_manager;
 pub(crate) mod cns_volume_manager;
 pub(crate) mod compute_resource;
 pub(crate) mod container_view;
@@ -14,9 +15,11 @@ pub(crate) mod crypto_manager_kmip;
 pub(crate) mod custom_fields_manager;
 pub(crate) mod customization_spec_manager;
 pub(crate) mod datacenter;
+pub(crate) mod datacenter_queries;
 pub(crate) mod datastore;
 pub(crate) mod datastore_namespace_manager;
 pub(crate) mod descriptions;
+pub(crate) mod diagnostic_manager;
 pub(crate) mod distributed_virtual_portgroup;
 pub(crate) mod distributed_virtual_switch;
 pub(crate) mod distributed_virtual_switch_manager;
@@ -48,6 +51,7 @@ pub(crate) mod host_datastore_browser;
 pub(crate) mod host_datastore_system;
 pub(crate) mod host_date_time_system;
 pub(crate) mod host_diagnostic_system;
+pub(crate) mod host_esx_agent_host_manager;
 pub(crate) mod host_firewall_system;
 pub(crate) mod host_graphics_manager;
 pub(crate) mod host_health_status_system;
@@ -148,6 +152,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         alarm_manager::kind().into_table(),
         authorization_manager::kind().into_table(),
         cluster_compute_resource::kind().into_table(),
+        cluster_evc_manager::kind().into_table(),
         cns_volume_manager::kind().into_table(),
         compute_resource::kind().into_table(),
         container_view::kind().into_table(),
@@ -157,6 +162,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         datacenter::kind().into_table(),
         datastore::kind().into_table(),
         datastore_namespace_manager::kind().into_table(),
+        diagnostic_manager::kind().into_table(),
         distributed_virtual_portgroup::kind().into_table(),
         distributed_virtual_switch::kind().into_table(),
         distributed_virtual_switch_manager::kind().into_table(),
@@ -183,6 +189,7 @@ pub(crate) fn kinds() -> Vec<Table> {
         host_datastore_system::kind().into_table(),
         host_date_time_system::kind().into_table(),
         host_diagnostic_system::kind().into_table(),
+        host_esx_agent_host_manager::kind().into_table(),
         host_firewall_system::kind().into_table(),
         host_graphics_manager::kind().into_table(),
         host_health_status_system::kind().into_table(),

@@ -224,7 +224,8 @@ pub(crate) fn properties(config: &Config) -> ServiceInstance {
             capability.set_provisioning_supported(is_virtual_center);
             capability.set_multi_host_supported(is_virtual_center);
             capability.set_user_shell_access_supported(!is_virtual_center);
-            capability.set_supported_evc_mode(std::iter::empty::<vimsim_types::views::EVCMode>());
+            let modes = if is_virtual_center { super::cluster_evc_manager::modes() } else { Vec::new() };
+            capability.set_supported_evc_mode(modes);
             capability.set_network_backup_and_restore_supported(is_virtual_center);
         }));
         let content = instance.content_mut();

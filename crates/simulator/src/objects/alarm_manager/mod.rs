@@ -10,8 +10,8 @@ use vimsim_types::enums::{
     VirtualMachinePowerState,
 };
 use vimsim_types::method::{
-    AcknowledgeAlarm, AreAlarmActionsEnabled, ClearTriggeredAlarms, CreateAlarm, EnableAlarmActions, GetAlarm,
-    GetAlarmState,
+    AcknowledgeAlarm, AreAlarmActionsEnabled, ClearTriggeredAlarms, CreateAlarm, DisableAlarm, EnableAlarm,
+    EnableAlarmActions, GetAlarm, GetAlarmState,
 };
 use vimsim_types::views::{
     Alarm, AlarmAcknowledgedEvent, AlarmCreatedEvent, AlarmEventArgument, AlarmInfo, AlarmManager, AlarmSpec,
@@ -36,6 +36,8 @@ pub(crate) fn kind() -> Kind<AlarmManager> {
         .write(acknowledge_alarm)
         .write(clear_triggered_alarms)
         .write(enable_alarm_actions)
+        .write(disable_alarm)
+        .write(enable_alarm)
         .read(are_alarm_actions_enabled)
 }
 
@@ -217,12 +219,18 @@ fn get_alarm_state(look: &Look<'_, AlarmManager>, request: GetAlarmState) -> Res
     let entity = look.get::<ManagedEntity>(&moref)?;
     let above = look.snapshot().ancestry(&moref);
     let watching = |alarm: &Moref| look.get::<Alarm>(alarm).is_ok_and(|alarm| above.contains(&alarm.info().entity()));
+    let triggers = look.snapshot().object(look.moref()).and_then(|manager| manager.private::<Triggers>());
     let state = |alarm: Moref| {
+        let is_disabled = triggers.is_some_and(|triggers| triggers.is_disabled(&alarm, &moref));
         let triggered = entity.triggered_alarm_state();
         let mut own = triggered.iter().filter(|state| state.alarm() == alarm && state.entity() == moref);
-        own.next()
-            .cloned()
-            .unwrap_or_else(|| trigger::state(&alarm, &moref, ManagedEntityStatus::Green, look.context().now, None))
+        let own = own.next().cloned();
+        let mut state =
+            own.unwrap_or_else(|| trigger::state(&alarm, &moref, ManagedEntityStatus::Green, look.context().now, None));
+        if is_disabled {
+            state.set_disabled(true);
+        }
+        state
     };
     Ok(alarms(look.snapshot()).into_iter().filter(watching).map(state).collect())
 }
@@ -268,6 +276,27 @@ fn clear_triggered_alarms(call: &mut Call<'_, AlarmManager>, request: ClearTrigg
         }
     }
     Ok(())
+}
+
+/// Turns an alarm off at one entity that it watches, where it is green from then on.
+///
+/// - `ManagedObjectNotFound`; `InvalidArgument` for an entity that it does not watch.
+fn disable_alarm(call: &mut Call<'_, AlarmManager>, request: DisableAlarm) -> Result<(), Fault> {
+    toggle(call, &request.alarm(), &request.entity(), true)
+}
+
+/// Turns an alarm on again at an entity; faults as [`disable_alarm`].
+fn enable_alarm(call: &mut Call<'_, AlarmManager>, request: EnableAlarm) -> Result<(), Fault> {
+    toggle(call, &request.alarm(), &request.entity(), false)
+}
+
+fn toggle(call: &mut Call<'_, AlarmManager>, alarm: &Moref, entity: &Moref, is_disabled: bool) -> Result<(), Fault> {
+    let place = call.get::<Alarm>(alarm)?.info().entity();
+    call.get::<ManagedEntity>(entity)?;
+    if !call.is_within(entity, &place) {
+        return Err(Fault::invalid_argument("entity", format!("the alarm does not watch {entity}")));
+    }
+    trigger::set_disabled(call, alarm, entity, is_disabled)
 }
 
 /// Says whether alarms of an entity do more than show.

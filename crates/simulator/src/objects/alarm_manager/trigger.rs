@@ -21,6 +21,8 @@ pub(super) struct Triggers {
     waiting: Vec<Waiting>,
     /// The alarms that compare states.
     pub(super) comparing: Vec<Comparing>,
+    /// The entities at which an alarm is turned off.
+    disabled: Vec<(Moref, Moref)>,
 }
 
 /// One event that an alarm waits for.
@@ -37,6 +39,27 @@ impl Triggers {
     pub(super) fn alarms(&self) -> &[Moref] {
         &self.alarms
     }
+
+    /// Whether an alarm is turned off at an entity.
+    pub(super) fn is_disabled(&self, alarm: &Moref, entity: &Moref) -> bool {
+        self.disabled.iter().any(|(known, at)| known == alarm && at == entity)
+    }
+}
+
+/// Turns an alarm off at an entity, or on again.
+pub(super) fn set_disabled(
+    transaction: &mut Transaction,
+    alarm: &Moref,
+    entity: &Moref,
+    is_disabled: bool,
+) -> Result<(), Fault> {
+    let disabled = &mut transaction.private::<Triggers>(&moref())?.disabled;
+    disabled.retain(|(known, at)| known != alarm || at != entity);
+    if is_disabled {
+        disabled.push((alarm.clone(), entity.clone()));
+        set_state(transaction, entity, alarm, None)?;
+    }
+    Ok(())
 }
 
 /// Lets the alarms of a new inventory wait for their events.
@@ -46,8 +69,10 @@ pub(crate) fn begin(transaction: &mut Transaction, alarms: Vec<Moref>) -> Result
 
 /// Changes the list of alarms, and works out again what they wait for.
 pub(crate) fn recompile(transaction: &mut Transaction, change: impl FnOnce(&mut Vec<Moref>)) -> Result<(), Fault> {
-    let mut alarms = transaction.private::<Triggers>(&moref())?.alarms.clone();
+    let known = transaction.private::<Triggers>(&moref())?;
+    let (mut alarms, mut disabled) = (known.alarms.clone(), known.disabled.clone());
     change(&mut alarms);
+    disabled.retain(|(alarm, entity)| alarms.contains(alarm) && transaction.object(entity).is_some());
     let (mut waiting, mut comparing) = (Vec::new(), Vec::new());
     for moref in &alarms {
         let Some(alarm) = transaction.view::<Alarm>(moref) else { continue };
@@ -56,7 +81,7 @@ pub(crate) fn recompile(transaction: &mut Transaction, change: impl FnOnce(&mut 
             comparing.extend(Comparing::new(moref, alarm.info().expression()));
         }
     }
-    *transaction.private(&moref())? = Triggers { alarms, waiting, comparing };
+    *transaction.private(&moref())? = Triggers { alarms, waiting, comparing, disabled };
     Ok(())
 }
 
@@ -139,6 +164,10 @@ pub(super) fn change(
 ) -> Result<(), Fault> {
     let info = call.get::<Alarm>(alarm)?.info().clone();
     if !call.is_within(subject, &info.entity()) {
+        return Ok(());
+    }
+    let triggers = call.object(&moref()).and_then(|manager| manager.private::<Triggers>());
+    if triggers.is_some_and(|triggers| triggers.is_disabled(alarm, subject)) {
         return Ok(());
     }
     let triggered = call.get::<ManagedEntity>(subject)?.triggered_alarm_state();

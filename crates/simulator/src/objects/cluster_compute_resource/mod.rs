@@ -1,6 +1,7 @@
 //! `ClusterComputeResource`: hosts together.
 
 mod lists;
+mod recommendation;
 mod reconfigure;
 mod usage;
 mod vsan;
@@ -12,7 +13,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Fault, MethodView, Moref, View};
 
-use super::{compute_resource, host_system, managed_entity, resource_pool};
+use super::{cluster_evc_manager, compute_resource, host_system, managed_entity, resource_pool};
 use crate::call::Call;
 use crate::containers;
 use crate::kind::Kind;
@@ -24,13 +25,14 @@ pub(crate) use usage::may_run_on;
 pub(crate) use vsan::check_new_object;
 
 pub(crate) fn kind() -> Kind<ClusterComputeResource> {
-    managed_entity::kind()
+    recommendation::add(managed_entity::kind())
         .write(add_host)
         .write(move_into)
         .write(move_host_into)
         .write(reconfigure::reconfigure)
         .write(reconfigure::reconfigure_ex)
         .write(reconfigure::set_crypto_mode)
+        .write(cluster_evc_manager::evc_manager)
         .read(super::placement::place_vm)
         .read(usage::get_resource_usage)
         .read(usage::find_rules_for_vm)

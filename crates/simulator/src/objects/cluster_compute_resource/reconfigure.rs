@@ -320,6 +320,7 @@ pub(super) fn check_readiness(property: &str, readiness: &ClusterVmReadiness) ->
 /// Brings the properties that repeat others up to date: `configuration` and `summaryEx`.
 pub(super) fn derive(transaction: &mut vimsim_registry::Transaction, moref: &Moref) -> Result<(), Fault> {
     lists::forget_removed(transaction, moref)?;
+    super::recommendation::forget_gone(transaction, moref)?;
     let cluster = transaction.get::<ClusterComputeResource>(moref)?;
     let mut changed = cluster.clone();
     if let Some(config) = cluster.configuration_ex().downcast::<ClusterConfigInfoEx>() {

@@ -52,7 +52,7 @@ fn in_group(config: &ClusterConfigInfoEx, name: &str, vm: &Moref) -> bool {
 }
 
 /// Whether a rule is about a virtual machine, by itself or by its group.
-fn applies(config: &ClusterConfigInfoEx, rule: &ClusterRuleInfo, vm: &Moref) -> bool {
+pub(super) fn applies(config: &ClusterConfigInfoEx, rule: &ClusterRuleInfo, vm: &Moref) -> bool {
     if let Some(rule) = rule.downcast::<ClusterAffinityRuleSpec>() {
         rule.vm().contains(vm)
     } else if let Some(rule) = rule.downcast::<ClusterAntiAffinityRuleSpec>() {
@@ -128,16 +128,20 @@ pub(super) fn recommend_hosts_for_vm(
 
 /// Whether the mandatory rules let a virtual machine run on a host.
 pub(crate) fn may_run_on(config: &ClusterConfigInfoEx, vm: &Moref, host: &Moref) -> bool {
+    config.rule().iter().filter_map(|rule| rule.downcast::<ClusterVmHostRuleInfo>()).all(|rule| {
+        let binds = rule.enabled() == Some(true) && rule.mandatory() == Some(true) && applies(config, rule, vm);
+        !binds || suits(config, rule, host)
+    })
+}
+
+/// Whether a host is one that a rule wants its machines on.
+pub(super) fn suits(config: &ClusterConfigInfoEx, rule: &ClusterVmHostRuleInfo, host: &Moref) -> bool {
     let has_host = |name: &str| {
         let mut groups = config.group().iter().filter(|group| group.name() == name);
         groups.any(|group| group.downcast::<ClusterHostGroup>().is_some_and(|group| group.host().contains(host)))
     };
-    config.rule().iter().filter_map(|rule| rule.downcast::<ClusterVmHostRuleInfo>()).all(|rule| {
-        let binds = rule.enabled() == Some(true) && rule.mandatory() == Some(true) && applies(config, rule, vm);
-        !binds
-            || rule.affine_host_group_name().is_none_or(|name| has_host(name))
-                && !rule.anti_affine_host_group_name().is_some_and(|name| has_host(name))
-    })
+    rule.affine_host_group_name().is_none_or(|name| has_host(name))
+        && !rule.anti_affine_host_group_name().is_some_and(|name| has_host(name))
 }
 
 /// The state of HA; nothing while it is off. Its heartbeats use the datastores that several hosts mount.

@@ -14,6 +14,7 @@ mod proxy;
 mod reconfigure;
 mod resource_pools;
 pub(crate) mod setting;
+mod traffic_pools;
 
 use std::ops::RangeInclusive;
 
@@ -39,7 +40,7 @@ pub(crate) use reconfigure::{expect_version, next_version};
 pub(crate) const MTU: RangeInclusive<i32> = 1280..=9190;
 
 pub(crate) fn kind() -> Kind<DistributedVirtualSwitch> {
-    managed_entity::kind()
+    traffic_pools::add(managed_entity::kind())
         .write(rename)
         .write(create::add_dv_portgroup)
         .write(create::create_dv_portgroup)
@@ -118,6 +119,7 @@ fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
     let ports = ports.saturating_add(switch.config().num_standalone_ports());
     let count = i32::try_from(hosts.len()).unwrap_or(i32::MAX);
     changed.config_mut().set_name(&name).set_num_ports(ports);
+    traffic_pools::follow(&mut changed);
     let summary = changed.summary_mut();
     summary.set_name(&name).set_num_ports(ports).set_num_hosts(count);
     summary.set_description(switch.config().description());

@@ -4,6 +4,7 @@ pub(crate) mod guest_os;
 pub(crate) mod hardware;
 mod target;
 
+use vimsim_registry::Snapshot;
 use vimsim_types::method::{
     QueryConfigOption, QueryConfigOptionDescriptor, QueryConfigOptionEx, QueryConfigTarget, QueryTargetCapabilities,
 };
@@ -11,7 +12,7 @@ use vimsim_types::views::{
     ComputeResource, ConfigTarget, EnvironmentBrowser, HostCapability, HostSystem, VirtualMachineConfigOption,
     VirtualMachineConfigOptionDescriptor,
 };
-use vimsim_types::{Fault, Moref, View};
+use vimsim_types::{ArcStr, Fault, Moref, View};
 
 use crate::call::{Look, not_found};
 use crate::kind::Kind;
@@ -58,8 +59,8 @@ fn hosts_of(look: &Look<'_, EnvironmentBrowser>, host: Option<Moref>) -> Result<
 }
 
 /// The newest virtual hardware that a host runs.
-fn newest(look: &Look<'_, EnvironmentBrowser>, host: &Moref) -> i32 {
-    let host = look.snapshot().view::<HostSystem>(host);
+fn newest(snapshot: &Snapshot, host: &Moref) -> i32 {
+    let host = snapshot.view::<HostSystem>(host);
     let product = host.and_then(|host| host.config()).map(|config| config.product().version().clone());
     hardware::newest_for(product.as_deref().unwrap_or("8.0.3"))
 }
@@ -69,18 +70,33 @@ fn query_config_option_descriptor(
     look: &Look<'_, EnvironmentBrowser>,
     _: QueryConfigOptionDescriptor,
 ) -> Result<Vec<VirtualMachineConfigOptionDescriptor>, Fault> {
-    let hosts: Vec<(Moref, i32)> = hosts(look).into_iter().map(|host| (host.clone(), newest(look, &host))).collect();
-    let Some(best) = hosts.iter().map(|(_, newest)| *newest).max() else { return Ok(Vec::new()) };
+    Ok(descriptors_of(look.snapshot(), &hosts(look), None))
+}
+
+/// The number of a version of virtual hardware; `None` if there has been no such one.
+pub(crate) fn version_number(key: &str) -> Option<i32> {
+    hardware::parse(key)
+}
+
+/// The versions of virtual hardware that hosts run. The default is the one given, or else the newest.
+pub(crate) fn descriptors_of(
+    snapshot: &Snapshot,
+    hosts: &[Moref],
+    default: Option<&ArcStr>,
+) -> Vec<VirtualMachineConfigOptionDescriptor> {
+    let hosts: Vec<(&Moref, i32)> = hosts.iter().map(|host| (host, newest(snapshot, host))).collect();
+    let Some(best) = hosts.iter().map(|(_, newest)| *newest).max() else { return Vec::new() };
+    let default = default.and_then(|key| hardware::parse(key)).filter(|number| *number <= best).unwrap_or(best);
     let describe = |(number, name): (i32, &str)| {
         VirtualMachineConfigOptionDescriptor::with(|descriptor| {
             descriptor.set_key(hardware::key(number));
             descriptor.set_description(format!("{name} virtual machine"));
-            descriptor.set_host(hosts.iter().filter(|(_, newest)| *newest >= number).map(|(host, _)| host.clone()));
+            descriptor.set_host(hosts.iter().filter(|(_, newest)| *newest >= number).map(|(host, _)| (*host).clone()));
             descriptor.set_create_supported(true).set_run_supported(true).set_upgrade_supported(true);
-            descriptor.set_default_config_option(number == best);
+            descriptor.set_default_config_option(number == default);
         })
     };
-    Ok(hardware::versions(best).map(describe).collect())
+    hardware::versions(best).map(describe).collect()
 }
 
 /// What a machine of one version of virtual hardware can be made of: of the newest one if none is named.
@@ -109,7 +125,7 @@ fn options(
     host: Option<Moref>,
     guests: &[&str],
 ) -> Result<Option<VirtualMachineConfigOption>, Fault> {
-    let newest = hosts_of(look, host)?.iter().map(|host| newest(look, host)).max();
+    let newest = hosts_of(look, host)?.iter().map(|host| newest(look.snapshot(), host)).max();
     let Some(newest) = newest else { return Ok(None) };
     let number = match key.filter(|key| !key.is_empty()) {
         None => newest,

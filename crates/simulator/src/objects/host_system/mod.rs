@@ -19,6 +19,7 @@ mod pci;
 mod power;
 mod query;
 mod service;
+mod settings;
 mod storage;
 mod summary;
 
@@ -47,6 +48,7 @@ pub(crate) use license::licenses;
 pub(crate) use managers::{Managers, create_managers, of as managers, stores};
 pub(crate) use network::policy as switch_policy;
 pub(crate) use network_config::network_config;
+pub(crate) use query::connect_info_of_new;
 pub(crate) use storage::{boot_partitions, default_volumes, diagnostic_partition, mounted, vmfs_volume};
 pub(crate) use summary::{derive, put};
 

@@ -15,12 +15,13 @@ use vimsim_types::{Fault, Moref, View};
 
 use super::super::host_access_manager::set_lockdown_mode;
 use super::super::host_managers::expect_connected;
-use crate::call::{Call, Look};
+use crate::call::{Call, Context, Look};
 use crate::kind::Kind;
 
 /// Adds the methods of this file.
 pub(super) fn add(kind: Kind<HostSystem>) -> Kind<HostSystem> {
-    kind.read(query_connection_info)
+    super::settings::add(kind)
+        .read(query_connection_info)
         .read(query_tpm_attestation_report)
         .read(query_memory_overhead)
         .read(query_memory_overhead_ex)
@@ -32,6 +33,22 @@ pub(super) fn add(kind: Kind<HostSystem>) -> Kind<HostSystem> {
         .write(update_flags)
         .write(update_ipmi)
         .write(reconfigure_for_das)
+}
+
+/// [`query_connection_info`] of a host that nobody has added yet.
+pub(crate) fn connect_info_of_new(context: &Context, name: &str) -> HostConnectInfo {
+    let host = super::data::host(context, name);
+    HostConnectInfo::with(|info| {
+        info.set_in_das_cluster(false).set_host(host.summary().clone());
+        info.set_vim_account_name_required(false).set_cluster_supported(false);
+        info.set_network([HostConnectInfoNetworkInfo::with(|network| {
+            let name = super::super::network::DEFAULT;
+            network.summary_mut().set_name(name).set_accessible(true).set_ip_pool_name("");
+        })]);
+        if let Some(capability) = host.capability() {
+            info.set_capability(capability.clone());
+        }
+    })
 }
 
 /// What adding the host to a vCenter would bring: its summary, virtual machines, networks and datastores.

@@ -6,7 +6,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Fault, Moref, Object, Value, View};
 
-use crate::objects::host_auto_start_manager;
+use crate::objects::{cluster_evc_manager, host_auto_start_manager};
 
 /// Brings `summary`, and the managers' properties, up to what the host's other properties say.
 pub(crate) fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
@@ -17,6 +17,7 @@ pub(crate) fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(),
     if !changed.as_object().same(host.as_object()) {
         *transaction.edit::<HostSystem>(moref)? = changed;
     }
+    cluster_evc_manager::follow(transaction, moref)?;
     super::super::host_managers::derive(transaction, moref)
 }
 

@@ -1,6 +1,7 @@
 //! `PerformanceManager`: counters, and what they have counted.
 
 mod counters;
+mod interval;
 mod query;
 
 use vimsim_types::enums::{PerfStatsType, PerfSummaryType};
@@ -14,7 +15,7 @@ pub(crate) fn kind() -> Kind<PerformanceManager> {
     let kind = Kind::new();
     let kind =
         kind.computed(PerformanceManager::PERF_COUNTER, |context, _, _| counters::list(context.is_virtual_center()));
-    query::add(kind)
+    query::add(kind).write(interval::update)
 }
 
 /// The intervals of a vCenter: number, seconds between samples, name, seconds kept.

@@ -6,12 +6,13 @@ use std::hash::Hasher;
 use rustc_hash::FxHasher;
 use vimsim_types::enums::{PerfSummaryType, VirtualMachinePowerState};
 use vimsim_types::method::{
-    QueryAvailablePerfMetric, QueryPerf, QueryPerfCounter, QueryPerfCounterByLevel, QueryPerfProviderSummary,
+    QueryAvailablePerfMetric, QueryPerf, QueryPerfComposite, QueryPerfCounter, QueryPerfCounterByLevel,
+    QueryPerfProviderSummary,
 };
 use vimsim_types::views::{
-    ClusterComputeResource, Datacenter, Datastore, HostSystem, PerfCounterInfo, PerfEntityMetric, PerfEntityMetricCSV,
-    PerfMetricId, PerfMetricIntSeries, PerfMetricSeriesCSV, PerfProviderSummary, PerfQuerySpec, PerfSampleInfo,
-    PerformanceManager, ResourcePool, VirtualMachine,
+    ClusterComputeResource, Datacenter, Datastore, HostSystem, PerfCompositeMetric, PerfCounterInfo, PerfEntityMetric,
+    PerfEntityMetricBase, PerfEntityMetricCSV, PerfMetricId, PerfMetricIntSeries, PerfMetricSeriesCSV,
+    PerfProviderSummary, PerfQuerySpec, PerfSampleInfo, PerformanceManager, ResourcePool, VirtualMachine,
 };
 use vimsim_types::{DateTime, Fault, Moref, Object, Value, View};
 
@@ -35,6 +36,7 @@ pub(super) fn add(kind: Kind<PerformanceManager>) -> Kind<PerformanceManager> {
         .read(query_perf_counter_by_level)
         .read(query_available_perf_metric)
         .read(query_perf)
+        .read(query_perf_composite)
 }
 
 /// The letter of an entity's type in the table, if there are counters for it.
@@ -165,6 +167,29 @@ fn query_available_perf_metric(
 /// - `ManagedObjectNotFound`; `InvalidArgument` for an entity without counters, or an interval that there is not.
 fn query_perf(look: &Manager<'_>, request: QueryPerf) -> Result<Vec<Value>, Fault> {
     request.query_spec().iter().map(|spec| samples(look, spec).map(Value::Object)).collect()
+}
+
+/// The samples asked for of a host and of its machines, or of a machine, which has no parts.
+///
+/// - `ManagedObjectNotFound`; `InvalidArgument` for any other entity, or an interval that there is not.
+fn query_perf_composite(look: &Manager<'_>, request: QueryPerfComposite) -> Result<PerfCompositeMetric, Fault> {
+    let spec = request.query_spec();
+    let (entity, letter) = provider(look, &spec.entity())?;
+    if !matches!(letter, 'h' | 'v') {
+        return Err(Fault::invalid_argument("querySpec.entity", format!("{entity} is neither a host nor a machine")));
+    }
+    let parts: Vec<Moref> =
+        look.snapshot().seen::<HostSystem>(&entity).map(|host| host.vm().iter().collect()).unwrap_or_default();
+    let own = samples(look, spec)?;
+    let mut answer = PerfCompositeMetric::new();
+    PerfEntityMetricBase::from_object(own).into_iter().for_each(|own| _ = answer.set_entity(own));
+    for part in parts {
+        let mut of_part = spec.clone();
+        of_part.set_entity(part);
+        let found = samples(look, &of_part)?;
+        PerfEntityMetricBase::from_object(found).into_iter().for_each(|found| _ = answer.push_child_entity(found));
+    }
+    Ok(answer)
 }
 
 /// The counters that a question is about.
