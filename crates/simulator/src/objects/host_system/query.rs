@@ -37,7 +37,9 @@ pub(super) fn add(kind: Kind<HostSystem>) -> Kind<HostSystem> {
 
 /// [`query_connection_info`] of a host that nobody has added yet.
 pub(crate) fn connect_info_of_new(context: &Context, name: &str) -> HostConnectInfo {
-    let host = super::data::host(context, name);
+    let mut host = super::data::host(context, name);
+    host.set_name(name);
+    super::summary::update(&mut host);
     HostConnectInfo::with(|info| {
         info.set_in_das_cluster(false).set_host(host.summary().clone());
         info.set_vim_account_name_required(false).set_cluster_supported(false);
