@@ -73,9 +73,10 @@ pub(super) fn unreferenced(snapshot: &Snapshot) -> BTreeSet<ArcStr> {
             object.properties().morefs(&mut pending);
         }
     }
-    // What esxcli talks to is made when a client asks a host for it.
+    // What esxcli talks to, and a cluster's modes, are made when a client asks a host or a cluster for them.
     let is_made = |moref: &Moref| {
-        ["dynamic-type-manager-", "managed-method-executer-"].iter().any(|word| moref.value().contains(word))
+        let words = ["dynamic-type-manager-", "managed-method-executer-", "evc-domain-"];
+        words.iter().any(|word| moref.value().contains(word))
     };
     let is_known = |moref: &Moref| !moref.is::<Task>() && !moref.is::<Alarm>() && !is_made(moref);
     let objects = snapshot.objects().filter(|it| it.session().is_none() && is_known(it.moref()));
