@@ -5,8 +5,9 @@ use vimsim_types::enums::{
 };
 use vimsim_types::method::{ReconfigVMTask, RenameTask};
 use vimsim_types::views::{
-    ConcurrentAccess, CryptoSpecDecrypt, InvalidState, ManagedEntity, NotSupported, ResourceConfigSpec,
-    VirtualDeviceConfigSpec, VirtualMachine, VirtualMachineConfigSpec, VmReconfiguredEvent,
+    ConcurrentAccess, CpuHotPlugNotSupported, CryptoSpecDecrypt, InvalidState, ManagedEntity,
+    MemoryHotPlugNotSupported, NotSupported, ResourceConfigSpec, VirtualDeviceConfigSpec, VirtualMachine,
+    VirtualMachineConfigSpec, VmReconfiguredEvent,
 };
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
@@ -19,10 +20,10 @@ use crate::objects::{event_manager, managed_entity, pbm_profile_manager};
 
 /// Changes the machine as the specification says, all of it or nothing.
 ///
-/// - As faults of the task: what [`encryption::apply`] says; `NotSupported` for more than the name and the annotation of a template; `InvalidName`,
-///   `DuplicateName`; `ConcurrentAccess` if it has changed since `changeVersion`; `InvalidPowerState` for processors or
-///   memory of a running machine that cannot be added to; `InvalidArgument` and `InvalidVmConfig` as when it is created, and
-///   what [`device::change`] says of devices.
+/// - As faults of the task: what [`encryption::apply`] says; `NotSupported` for more than the name and the annotation of a
+///   template; `InvalidName`, `DuplicateName`; `ConcurrentAccess` if it has changed since `changeVersion`; for processors
+///   and memory of a running machine what [`check_hot_add`] says; `InvalidArgument` and `InvalidVmConfig` as when it is
+///   created, and what [`device::change`] says of devices.
 pub(super) fn reconfig_vm(call: &mut Call<'_, VirtualMachine>, request: ReconfigVMTask) -> Result<Moref, Fault> {
     if containers::machine::changes_container(call, &call.moref(), request.spec()) {
         return containers::machine::reconfigure(call, request.spec().clone());
@@ -172,18 +173,34 @@ fn is_nothing(value: &vimsim_types::Value) -> bool {
     value.is_unset() || value.list().is_some_and(|list| list.items().is_empty())
 }
 
-/// Processors and memory of a running machine can only be added to, and only where that is enabled.
-// Fidelity: vcsim does not look at the power state, and clients written for it change the sizes of running machines. What
-// vCenter refuses in any case is to take some away, where the machine is one that can be added to.
+/// Processors and memory of a running machine can only be added to, and only where that is enabled; whether it is cannot
+/// change meanwhile.
+///
+/// - `CpuHotPlugNotSupported`, `MemoryHotPlugNotSupported` where it is not enabled;
+/// - `InvalidPowerState` for what no running machine takes.
+// Fidelity: vcsim does not look at the power state.
 fn check_hot_add(machine: &VirtualMachine, spec: &VirtualMachineConfigSpec) -> Result<(), Fault> {
     let Some(current) = machine.config() else { return Ok(()) };
-    let less_processors = spec.num_cpus().is_some_and(|wanted| wanted > 0 && wanted < current.hardware().num_cpu());
-    let less_memory =
-        spec.memory_mb().is_some_and(|wanted| wanted > 0 && wanted < i64::from(current.hardware().memory_mb()));
-    let can_remove = current.cpu_hot_remove_enabled().unwrap_or_default();
-    let refused = less_processors && current.cpu_hot_add_enabled().unwrap_or_default() && !can_remove
-        || less_memory && current.memory_hot_add_enabled().unwrap_or_default();
-    if refused {
+    let hardware = current.hardware();
+    let is_on = |wanted: Option<bool>| wanted.unwrap_or_default();
+    let processors = spec.num_cpus().filter(|wanted| *wanted > 0 && *wanted != hardware.num_cpu());
+    let memory = spec.memory_mb().filter(|wanted| *wanted > 0 && *wanted != i64::from(hardware.memory_mb()));
+    let less_processors = processors.is_some_and(|wanted| wanted < hardware.num_cpu());
+    let (adds, removes) = (is_on(current.cpu_hot_add_enabled()), is_on(current.cpu_hot_remove_enabled()));
+    if processors.is_some() && !adds && !(less_processors && removes) {
+        let why = "CPU hot plug is not supported for this virtual machine.";
+        return Err(Fault::new(CpuHotPlugNotSupported::new(), why));
+    }
+    if memory.is_some() && !is_on(current.memory_hot_add_enabled()) {
+        let why = "Memory hot plug is not supported for this virtual machine.";
+        return Err(Fault::new(MemoryHotPlugNotSupported::new(), why));
+    }
+    let less_memory = memory.is_some_and(|wanted| wanted < i64::from(hardware.memory_mb()));
+    let changes = |wanted: Option<bool>, known: Option<bool>| wanted.is_some_and(|wanted| wanted != is_on(known));
+    let other_rules = changes(spec.cpu_hot_add_enabled(), current.cpu_hot_add_enabled())
+        || changes(spec.cpu_hot_remove_enabled(), current.cpu_hot_remove_enabled())
+        || changes(spec.memory_hot_add_enabled(), current.memory_hot_add_enabled());
+    if less_memory || less_processors && !removes || other_rules {
         return Err(super::power::invalid_power_state(Power::PoweredOff, Power::PoweredOn));
     }
     Ok(())
