@@ -3,18 +3,19 @@
 use vimsim::types::enums::VmFaultToleranceConfigIssueReasonForIssue as Reason;
 use vimsim::types::method::{
     AbortCustomizationTask, ChangePassword, CheckCustomizationResources, CloneVMTask,
-    CreateCollectorWithInfoFilterForTasks, CreateSecondaryVMTask, CreateUser, CustomizeGuestTask,
-    MarkServiceProviderEntities, PowerOffVMTask, QueryFaultToleranceCompatibility, QueryFaultToleranceCompatibilityEx,
-    QueryLockdownExceptions, QueryServiceList, ReadNextTasks, RemoveUser, RetrieveServiceProviderEntities,
-    RetrieveUserGroups, StartGuestNetworkTask, StartRecordingTask, TurnOffFaultToleranceForVMTask,
-    UnmarkServiceProviderEntities, UpdateLockdownExceptions, UpdateUser,
+    CreateCollectorWithInfoFilterForTasks, CreateSecondaryVMTask, CreateUser, CustomizationSpecItemToXml,
+    CustomizeGuestTask, GetCustomizationSpec, MarkServiceProviderEntities, PowerOffVMTask,
+    QueryFaultToleranceCompatibility, QueryFaultToleranceCompatibilityEx, QueryLockdownExceptions, QueryServiceList,
+    ReadNextTasks, RemoveUser, RetrieveServiceProviderEntities, RetrieveUserGroups, StartGuestNetworkTask,
+    StartRecordingTask, TurnOffFaultToleranceForVMTask, UnmarkServiceProviderEntities, UpdateLockdownExceptions,
+    UpdateUser, XmlToCustomizationSpecItem,
 };
 use vimsim::types::views::{
-    AlreadyExists, CustomizationAdapterMapping, CustomizationFixedIp, CustomizationFixedName,
-    CustomizationGlobalIPSettings, CustomizationLinuxPrep, CustomizationSpec, CustomizationSpecManager, Folder,
-    HostAccountSpec, HostIncompatibleForRecordReplay, InvalidArgument, InvalidLogin, InvalidState,
-    LocalizedMethodFault, ManagedObjectNotFound, NamePasswordAuthentication, ServiceInstance, TaskFilterSpec,
-    TaskInfoFilterSpec, TaskManager, UncustomizableGuest, UserNotFound, UserSearchResult,
+    AlreadyExists, CustomizationAdapterMapping, CustomizationFault, CustomizationFixedIp, CustomizationFixedName,
+    CustomizationGlobalIPSettings, CustomizationLinuxPrep, CustomizationSpec, CustomizationSpecItem,
+    CustomizationSpecManager, Folder, HostAccountSpec, HostIncompatibleForRecordReplay, InvalidArgument, InvalidLogin,
+    InvalidState, LocalizedMethodFault, ManagedObjectNotFound, NamePasswordAuthentication, ServiceInstance,
+    TaskFilterSpec, TaskInfoFilterSpec, TaskManager, UncustomizableGuest, UserNotFound, UserSearchResult,
     VirtualMachineGuestCustomizationManager, VmFaultToleranceConfigIssue,
 };
 use vimsim::types::{EnumView, Moref, Value, View};
@@ -159,6 +160,15 @@ async fn guests_that_run_are_customized_at_once() {
     let resources = |guest: &str| CheckCustomizationResources::with(|request| _ = request.set_guest_os(guest));
     let specs = Moref::of::<CustomizationSpecManager>("CustomizationSpecManager");
     client.call(&specs, resources("ubuntu64Guest")).await.unwrap();
+    // What is written as XML is read again.
+    let get = GetCustomizationSpec::with(|request| _ = request.set_name("vcsim-windows-static"));
+    let item = client.call(&specs, get).await.unwrap();
+    let stored = CustomizationSpecItem::from_ref(item.object().unwrap()).unwrap().clone();
+    let xml = CustomizationSpecItemToXml::with(|request| _ = request.set_item(stored));
+    let xml = client.call(&specs, xml).await.unwrap();
+    let read = |text: &str| XmlToCustomizationSpecItem::with(|request| _ = request.set_spec_item_xml(text));
+    assert_eq!(client.call(&specs, read(xml.text().unwrap())).await.unwrap(), item);
+    check_fault::<CustomizationFault>(client.call(&specs, read("<a/>")).await);
     check_fault::<UncustomizableGuest>(client.call(&specs, resources("freebsd14_64Guest")).await);
 }
 

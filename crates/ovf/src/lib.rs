@@ -8,7 +8,7 @@ mod write;
 mod xml;
 
 pub use environment::Environment;
-pub use xml::Error;
+pub use xml::{Error, Node, parse as parse_xml};
 
 /// A descriptor.
 #[derive(Clone, Debug, Default, PartialEq)]

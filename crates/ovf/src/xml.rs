@@ -30,42 +30,46 @@ pub enum Error {
 
 /// An element.
 #[derive(Debug, Default)]
-pub(crate) struct Node {
-    pub(crate) name: String,
-    pub(crate) attributes: Vec<(String, String)>,
-    pub(crate) children: Vec<Node>,
-    pub(crate) text: String,
+pub struct Node {
+    /// Its name, without a prefix.
+    pub name: String,
+    /// The names, without prefixes, and values of its attributes.
+    pub attributes: Vec<(String, String)>,
+    /// The elements in it.
+    pub children: Vec<Node>,
+    /// The text in it.
+    pub text: String,
 }
 
 impl Node {
     /// The first child of this name.
-    pub(crate) fn child(&self, name: &str) -> Option<&Node> {
+    pub fn child(&self, name: &str) -> Option<&Node> {
         self.children.iter().find(|child| child.name == name)
     }
 
     /// The children of this name.
-    pub(crate) fn children<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Node> {
+    pub fn children<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Node> {
         self.children.iter().filter(move |child| child.name == name)
     }
 
     /// The text of the first child of this name.
-    pub(crate) fn child_text(&self, name: &str) -> Option<String> {
+    pub fn child_text(&self, name: &str) -> Option<String> {
         self.child(name).map(|child| child.text.trim().to_string())
     }
 
     /// An attribute.
-    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
+    pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// An attribute that may be missing, as text of its own.
-    pub(crate) fn owned(&self, name: &str) -> Option<String> {
+    pub fn owned(&self, name: &str) -> Option<String> {
         self.attribute(name).map(String::from)
     }
 }
 
 /// Reads a document.
-pub(crate) fn parse(text: &str) -> Result<Node, Error> {
+pub fn parse(text: &str) -> Result<Node, Error> {
     let mut reader = Reader::from_str(text);
     // The outermost is the document itself.
     let mut open = vec![Node::default()];

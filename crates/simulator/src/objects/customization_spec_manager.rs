@@ -2,9 +2,9 @@
 
 use vimsim_types::enums::CustomizationLicenseDataMode;
 use vimsim_types::method::{
-    CheckCustomizationResources, CreateCustomizationSpec, DeleteCustomizationSpec, DoesCustomizationSpecExist,
-    DuplicateCustomizationSpec, GetCustomizationSpec, IsGuestOsCustomizable, OverwriteCustomizationSpec,
-    RenameCustomizationSpec,
+    CheckCustomizationResources, CreateCustomizationSpec, CustomizationSpecItemToXml, DeleteCustomizationSpec,
+    DoesCustomizationSpecExist, DuplicateCustomizationSpec, GetCustomizationSpec, IsGuestOsCustomizable,
+    OverwriteCustomizationSpec, RenameCustomizationSpec, XmlToCustomizationSpecItem,
 };
 use vimsim_types::views::{
     AlreadyExists, ConcurrentAccess, CustomizationAdapterMapping, CustomizationDhcpIpGenerator,
@@ -13,9 +13,9 @@ use vimsim_types::views::{
     CustomizationUnknownIpGenerator, CustomizationVirtualMachineName, CustomizationWinOptions, NotFound,
     UncustomizableGuest,
 };
-use vimsim_types::{DateTime, Fault, Moref, View};
+use vimsim_types::{ArcStr, DateTime, Fault, Moref, View};
 
-use super::environment_browser;
+use super::{customization_spec_xml, environment_browser};
 use crate::call::{Call, Context, Look};
 use crate::kind::Kind;
 use crate::walk::Inventory;
@@ -26,6 +26,8 @@ pub(crate) fn kind() -> Kind<CustomizationSpecManager> {
         .read(get_customization_spec)
         .read(check_customization_resources)
         .read(is_guest_os_customizable)
+        .read(item_to_xml)
+        .read(xml_to_item)
         .write(create_customization_spec)
         .write(overwrite_customization_spec)
         .write(delete_customization_spec)
@@ -135,6 +137,21 @@ fn is_guest_os_customizable(
     request: IsGuestOsCustomizable,
 ) -> Result<bool, Fault> {
     Ok(is_customizable(request.guest_id()))
+}
+
+/// A specification as XML.
+fn item_to_xml(_: &Look<'_, CustomizationSpecManager>, request: CustomizationSpecItemToXml) -> Result<ArcStr, Fault> {
+    Ok(customization_spec_xml::write(request.item()).into())
+}
+
+/// The specification that XML is.
+///
+/// - `CustomizationFault` if it is none.
+fn xml_to_item(
+    _: &Look<'_, CustomizationSpecManager>,
+    request: XmlToCustomizationSpecItem,
+) -> Result<CustomizationSpecItem, Fault> {
+    customization_spec_xml::read(request.spec_item_xml())
 }
 
 /// Adds a specification.

@@ -14,6 +14,7 @@ pub(crate) mod container_view;
 pub(crate) mod crypto_manager_kmip;
 pub(crate) mod custom_fields_manager;
 pub(crate) mod customization_spec_manager;
+pub(crate) mod customization_spec_xml;
 pub(crate) mod datacenter;
 pub(crate) mod datacenter_queries;
 pub(crate) mod datastore;

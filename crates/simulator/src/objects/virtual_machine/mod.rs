@@ -103,6 +103,7 @@ pub(crate) fn kind() -> Kind<VirtualMachine> {
         .read(storage::fetch_vm_group_for_multiwriter_disks)
         .write(storage::reload_virtual_machine_from_path)
         .write(storage::terminate_vm)
+        .write(storage::repair_vm_disk_chains)
         .write(question::answer_vm)
         .write(clone::clone_vm)
         .write(clone::instant_clone)

@@ -3,7 +3,7 @@
 use vimsim_types::enums::VirtualMachinePowerState as Power;
 use vimsim_types::method::{
     DefragmentAllDisks, FetchVmGroupForMultiwriterDisks, QueryChangedDiskAreas, QueryUnownedFiles,
-    ReloadVirtualMachineFromPathTask, TerminateVM,
+    ReloadVirtualMachineFromPathTask, RepairVmDiskChainsTask, TerminateVM,
 };
 use vimsim_types::views::{
     AlreadyExists, Datastore, DiskChangeExtent, DiskChangeInfo, FileFault, InvalidDatastore, NotFound,
@@ -174,6 +174,19 @@ pub(super) fn reload_virtual_machine_from_path(
         config::touch(config, now);
         Ok(())
     })
+}
+
+/// Puts right what is wrong with the chains of the disks' files. They are whole.
+///
+/// - `InvalidPowerState` unless the machine is off.
+pub(super) fn repair_vm_disk_chains(
+    call: &mut Call<'_, VirtualMachine>,
+    _: RepairVmDiskChainsTask,
+) -> Result<Moref, Fault> {
+    match call.this()?.runtime().power_state() {
+        Power::PoweredOff => call.start_task(|_| Ok(())),
+        existing => Err(power::invalid_power_state(Power::PoweredOff, existing)),
+    }
 }
 
 /// Ends the machine as a power cut does: nothing is asked, and nobody is told before.
