@@ -36,7 +36,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 # The services, by the beginnings of their names below `com.vmware`; `=` before a name: this one alone.
 SERVICES = [
-    "appliance.access.", "=appliance.shutdown", "cis.tagging.", "=cis.tasks", "=content.library", "=content.library.item",
+    "appliance.access.", "=appliance.health.applmgmt", "=appliance.health.databasestorage", "=appliance.health.load",
+    "=appliance.health.mem", "=appliance.health.softwarepackages", "=appliance.health.storage", "=appliance.health.swap",
+    "=appliance.health.system", "=appliance.shutdown", "=appliance.system.version",
+    "cis.tagging.", "=cis.tasks", "=content.library", "=content.library.item",
     "content.library.item.download", "=content.library.item.file", "=content.library.item.storage",
     "content.library.item.update", "=content.library.subscribed_item", "=content.library.subscriptions",
     "=content.library.usages", "=content.local_library", "=content.security_policies", "=content.subscribed_library",

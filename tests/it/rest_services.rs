@@ -107,6 +107,17 @@ async fn privileges_are_those_of_soap() {
 }
 
 #[tokio::test]
+async fn the_appliance_says_what_it_is_and_how() {
+    let (simulator, _) = start().await;
+    let rest = RestClient::login(&simulator).await.unwrap();
+    let version = rest.get("/api/appliance/system/version").await.unwrap();
+    assert_eq!(version.body["version"], "8.0.3");
+    assert_eq!(rest.get("/api/appliance/health/system").await.unwrap().body, "green");
+    assert_eq!(rest.get("/rest/appliance/health/database-storage").await.unwrap().body["value"], "green");
+    assert_eq!(status(&rest.get("/api/appliance/health/soul").await.unwrap()), 404);
+}
+
+#[tokio::test]
 async fn data_sets_go_with_their_machine() {
     let (simulator, soap) = start().await;
     let client = RestClient::login(&simulator).await.unwrap();

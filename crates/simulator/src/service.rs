@@ -93,6 +93,8 @@ pub struct Service {
     occupied: Occupied,
     scratch: Arc<Scratch>,
     stopping: watch::Sender<bool>,
+    /// When it was started.
+    started: DateTime,
     /// In microseconds; 0 for none.
     idle_limit: AtomicI64,
     /// The unwritten methods that were called, so that each is logged once.
@@ -121,6 +123,7 @@ impl Service {
             kinds,
             config,
             certificate,
+            started: clock.now(),
             clock,
             sessions: Sessions::default(),
             collectors: objects::property_collector::Collectors::default(),
@@ -166,6 +169,11 @@ impl Service {
     /// What time it is for the service.
     pub fn now(&self) -> DateTime {
         self.clock.now()
+    }
+
+    /// When the service was started.
+    pub fn started(&self) -> DateTime {
+        self.started
     }
 
     /// Changes with each version of the inventory.

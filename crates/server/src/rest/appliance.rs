@@ -1,10 +1,12 @@
-//! `/api/appliance`: the machine that vCenter itself runs on: who may log in to it how, and when it is to go down.
+//! `/api/appliance`: the machine that vCenter itself runs on: what it is, how it is, who
+//! may log in to it how, and when it is to go down.
 // Fidelity: vCenter asks for membership in an SSO group here; we ask for the privilege to change its settings.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use vimsim_types::DateTime;
+use vimsim_types::views::ServiceInstance;
 
 use super::call::Call;
 use super::{Answer, RestError, Result};
@@ -21,6 +23,10 @@ pub(super) struct Appliance {
     /// What is to happen, why, and when.
     shutdown: Option<(&'static str, String, DateTime)>,
 }
+
+/// What can be asked for its health.
+const HEALTH: [&str; 8] =
+    ["applmgmt", "database-storage", "load", "mem", "software-packages", "storage", "swap", "system"];
 
 impl Appliance {
     fn access(&mut self, name: &str) -> Option<&mut bool> {
@@ -58,6 +64,10 @@ pub(super) fn answer(call: &Call, rest: &[&str]) -> Result {
                 Ok(Answer::Nothing)
             })
         }
+        ("GET", ["system", "version"]) => version(call),
+        // There is no appliance that could be ill.
+        ("GET", ["health", part]) if HEALTH.contains(part) => Ok(Answer::Value(json!("green"))),
+        ("GET", ["health", "system", "lastcheck"]) => Ok(Answer::Value(json!(call.service().now().to_string()))),
         ("GET", ["shutdown"]) => {
             let (action, reason, time) = match &known.shutdown {
                 Some((action, reason, time)) => (*action, reason.as_str(), time.to_string()),
@@ -79,6 +89,23 @@ pub(super) fn answer(call: &Call, rest: &[&str]) -> Result {
         }
         _ => Err(call.unknown()),
     }
+}
+
+/// What the appliance says it is, which is what the service says of itself.
+fn version(call: &Call) -> Result {
+    let snapshot = call.service().snapshot();
+    let instance = snapshot.objects().find_map(|object| object.view::<ServiceInstance>().cloned());
+    let instance = instance.ok_or_else(|| call.unknown())?;
+    let about = instance.content().about();
+    Ok(Answer::Value(json!({
+        "version": about.version().as_str(),
+        "product": about.name().as_str(),
+        "build": about.build().as_str(),
+        "type": "vCenter Server with an embedded Platform Services Controller",
+        "summary": "",
+        "releasedate": "",
+        "install_time": call.service().started().to_string(),
+    })))
 }
 
 /// What is to happen after the delay, in minutes. It stays planned: the simulator outlives its appliance.
