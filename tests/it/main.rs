@@ -28,6 +28,7 @@ mod json_rpc;
 mod load;
 mod luns;
 mod machine_files;
+mod machine_sizes;
 mod machines;
 mod networks;
 mod permissions;

@@ -1,0 +1,70 @@
+//! How many processors and how much memory a machine has: what a running one can be given, and with how much it starts.
+
+use vimsim::Client;
+use vimsim::types::method::*;
+use vimsim::types::views::*;
+use vimsim::types::{MethodView, Moref, View};
+
+use crate::{check_fault, start};
+
+fn machine() -> Moref {
+    Moref::of::<VirtualMachine>("vm-62")
+}
+
+async fn run<M: MethodView>(client: &Client, this: &Moref, request: M) {
+    client.run(this, request).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_running_machine_gets_processors_and_memory_only_where_that_is_enabled() {
+    let (_simulator, client) = start().await;
+    let change = |change: fn(&mut VirtualMachineConfigSpec)| {
+        let request = ReconfigVMTask::with(|request| change(request.spec_mut()));
+        let client = &client;
+        async move { client.run(&machine(), request).await }
+    };
+    check_fault::<CpuHotPlugNotSupported>(change(|spec| _ = spec.set_num_cpus(2)).await);
+    check_fault::<MemoryHotPlugNotSupported>(change(|spec| _ = spec.set_memory_mb(64)).await);
+    let enable =
+        |spec: &mut VirtualMachineConfigSpec| _ = spec.set_cpu_hot_add_enabled(true).set_memory_hot_add_enabled(true);
+    check_fault::<InvalidPowerState>(change(enable).await);
+    run(&client, &machine(), PowerOffVMTask::new()).await;
+    change(enable).await.unwrap();
+    run(&client, &machine(), PowerOnVMTask::new()).await;
+    change(|spec| _ = spec.set_num_cpus(2).set_memory_mb(64)).await.unwrap();
+    check_fault::<InvalidPowerState>(change(|spec| _ = spec.set_num_cpus(1)).await);
+    check_fault::<InvalidPowerState>(change(|spec| _ = spec.set_memory_mb(32)).await);
+    // What is as it was is no change.
+    change(|spec| _ = spec.set_num_cpus(2).set_memory_mb(64).set_cpu_hot_add_enabled(true)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_machine_with_more_processors_than_a_host_lets_it_have_does_not_start() {
+    let (_simulator, client) = start().await;
+    run(&client, &machine(), PowerOffVMTask::new()).await;
+    let processors = |number: i32| ReconfigVMTask::with(|request| _ = request.spec_mut().set_num_cpus(number));
+    run(&client, &machine(), processors(769)).await;
+    let fault = client.run(&machine(), PowerOnVMTask::new()).await;
+    check_fault::<NumVirtualCpusNotSupported>(fault);
+    run(&client, &machine(), processors(768)).await;
+    run(&client, &machine(), PowerOnVMTask::new()).await;
+}
+
+#[tokio::test]
+async fn a_machine_that_reserves_more_than_there_is_does_not_start() {
+    let (_simulator, client) = start().await;
+    run(&client, &machine(), PowerOffVMTask::new()).await;
+    let reserve = |processors: i64, memory: i64| {
+        ReconfigVMTask::with(|request| {
+            let spec = request.spec_mut();
+            spec.set_cpu_allocation(ResourceAllocationInfo::with(|it| _ = it.set_reservation(processors)));
+            spec.set_memory_allocation(ResourceAllocationInfo::with(|it| _ = it.set_reservation(memory)));
+        })
+    };
+    run(&client, &machine(), reserve(1_000_000, 0)).await;
+    check_fault::<InsufficientCpuResourcesFault>(client.run(&machine(), PowerOnVMTask::new()).await);
+    run(&client, &machine(), reserve(0, 1_000_000)).await;
+    check_fault::<InsufficientMemoryResourcesFault>(client.run(&machine(), PowerOnVMTask::new()).await);
+    run(&client, &machine(), reserve(100, 100)).await;
+    run(&client, &machine(), PowerOnVMTask::new()).await;
+}
