@@ -37,3 +37,17 @@ fn update_config(
     summary.set_agent_vm_datastore(datastore).set_agent_vm_network(network);
     Ok(())
 }
+
+/// Forgets a datastore and a network that the host no longer has.
+pub(crate) fn forget_absent(host: &mut HostSystem) {
+    let (datastore, network) = {
+        let config = host.summary().config();
+        (config.agent_vm_datastore(), config.agent_vm_network())
+    };
+    if datastore.is_some_and(|datastore| !host.datastore().contains(&datastore)) {
+        host.summary_mut().config_mut().set_agent_vm_datastore(None);
+    }
+    if network.is_some_and(|network| !host.network().contains(&network)) {
+        host.summary_mut().config_mut().set_agent_vm_network(None);
+    }
+}

@@ -6,13 +6,14 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Fault, Moref, Object, Value, View};
 
-use crate::objects::{cluster_evc_manager, host_auto_start_manager};
+use crate::objects::{cluster_evc_manager, host_auto_start_manager, host_esx_agent_host_manager};
 
 /// Brings `summary`, and the managers' properties, up to what the host's other properties say.
 pub(crate) fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
     let host = transaction.get::<HostSystem>(moref)?;
     let mut changed = host.clone();
     host_auto_start_manager::forget_absent(&mut changed);
+    host_esx_agent_host_manager::forget_absent(&mut changed);
     update(&mut changed);
     if !changed.as_object().same(host.as_object()) {
         *transaction.edit::<HostSystem>(moref)? = changed;
