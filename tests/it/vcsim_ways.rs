@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use vimsim::types::enums::{VirtualDeviceConfigSpecFileOperation, VirtualDeviceConfigSpecOperation};
 use vimsim::types::method::{
-    CreateVMTask, FetchVmGroupForMultiwriterDisks, FindAllByIp, FindByDnsName, ReconfigVMTask,
-    ReconfigureComputeResourceTask, RetrieveInternalContent,
+    CreateVMTask, FetchVmGroupForMultiwriterDisks, FindAllByIp, FindByDnsName, PowerOffVMTask, ReconfigVMTask,
+    ReconfigureComputeResourceTask, RenameTask, RetrieveInternalContent,
 };
 use vimsim::types::views::{
-    CannotCreateFile, ClusterConfigSpecEx, GuestInfo, HostSystem, InvalidArgument, OptionValue, SearchIndex,
-    SharedDiskVmGroupInfo, VirtualDeviceConfigSpec, VirtualDisk, VirtualDiskFlatVer2BackingInfo,
+    CannotCreateFile, ClusterConfigSpecEx, GuestInfo, HostSystem, InvalidArgument, InvalidProperty, OptionValue,
+    SearchIndex, SharedDiskVmGroupInfo, VirtualDeviceConfigSpec, VirtualDisk, VirtualDiskFlatVer2BackingInfo,
     VirtualMachineConfigSpec,
 };
 use vimsim::types::{Moref, Value, View};
-use vimsim::{Client, Config, Error, Model, RestClient, Simulator};
+use vimsim::{Client, Config, Error, Fidelity, Model, RestClient, Simulator};
 
 use crate::inventory::{found, morefs};
 use crate::{check_fault, start};
@@ -223,4 +223,74 @@ async fn machines_that_share_disks_are_told() {
     check_fault::<InvalidArgument>(client.call(&first, wrong).await);
     let content = client.call(&Client::service_instance(), RetrieveInternalContent::new()).await.unwrap();
     assert_eq!(content.object().unwrap().field("nfcService").moref().unwrap().kind().name(), "NfcService");
+}
+
+/// A service that follows vcsim where it differs from vCenter.
+async fn start_as_vcsim() -> (Simulator, Client) {
+    let simulator = Simulator::start(Config { fidelity: Fidelity::Vcsim, ..Config::default() }).await.unwrap();
+    let client = Client::login(&simulator).await.unwrap();
+    (simulator, client)
+}
+
+fn reconfigured(change: impl FnOnce(&mut VirtualMachineConfigSpec)) -> ReconfigVMTask {
+    ReconfigVMTask::with(|request| _ = request.set_spec(VirtualMachineConfigSpec::with(change)))
+}
+
+#[tokio::test]
+async fn as_vcsim_a_running_machine_takes_processors_and_memory() {
+    let (_simulator, client) = start_as_vcsim().await;
+    let machine = found(&client, "DC0/vm/DC0_H0_VM0").await;
+    client.run(&machine, reconfigured(|spec| _ = spec.set_num_cpus(2).set_memory_mb(1024))).await.unwrap();
+    assert_eq!(client.property(&machine, "summary.config.numCpu").await.unwrap(), Value::Int(2));
+    assert_eq!(client.property(&machine, "summary.config.memorySizeMB").await.unwrap(), Value::Int(1024));
+}
+
+#[tokio::test]
+async fn as_vcsim_two_machines_of_a_folder_may_have_one_name() {
+    let (_simulator, client) = start_as_vcsim().await;
+    let folder = found(&client, "DC0/vm").await;
+    let pool = found(&client, "DC0/host/DC0_C0/Resources").await;
+    let spec = VirtualMachineConfigSpec::with(|spec| {
+        spec.set_name("twin").files_mut().set_vm_path_name("[LocalDS_0]");
+    });
+    let request = CreateVMTask::with(|request| _ = request.set_config(spec).set_pool(pool));
+    client.run(&folder, request.clone()).await.unwrap();
+    client.run(&folder, request).await.unwrap();
+    let mut named = 0;
+    for machine in morefs(&client, &folder, "childEntity").await {
+        named += usize::from(client.property(&machine, "name").await.unwrap().text() == Some("twin"));
+    }
+    assert_eq!(named, 2);
+}
+
+#[tokio::test]
+async fn as_vcsim_a_new_name_keeps_its_slash() {
+    let (_simulator, client) = start_as_vcsim().await;
+    let machine = found(&client, "DC0/vm/DC0_H0_VM0").await;
+    client.run(&machine, reconfigured(|spec| _ = spec.set_name("a/b"))).await.unwrap();
+    assert_eq!(client.property(&machine, "name").await.unwrap().text(), Some("a/b"));
+    client.run(&machine, RenameTask::with(|request| _ = request.set_new_name("c/d"))).await.unwrap();
+    assert_eq!(client.property(&machine, "summary.config.name").await.unwrap().text(), Some("c/d"));
+}
+
+#[tokio::test]
+async fn as_vcsim_tasks_have_the_names_of_vmodl() {
+    let (_simulator, client) = start_as_vcsim().await;
+    let machine = found(&client, "DC0/vm/DC0_H0_VM0").await;
+    let task = client.call(&machine, PowerOffVMTask::new()).await.unwrap().moref().expect("a task");
+    client.wait_for_task(&task).await.unwrap();
+    assert_eq!(client.property(&task, "info.name").await.unwrap().text(), Some("PowerOff"));
+    assert_eq!(client.property(&task, "info.descriptionId").await.unwrap().text(), Some("VirtualMachine.powerOff"));
+}
+
+#[tokio::test]
+async fn as_vcsim_paths_may_have_capitals_and_unknown_ones_are_missing() {
+    let (_simulator, client) = start_as_vcsim().await;
+    let machine = found(&client, "DC0/vm/DC0_H0_VM0").await;
+    let content = client.properties(&machine, &["Config.GuestId", "config.nope", "name"]).await.unwrap();
+    let known: Vec<&str> = content.prop_set().iter().map(|property| property.name().as_str()).collect();
+    assert_eq!(known, ["Config.GuestId", "name"]);
+    let missing = content.missing_set().first().expect("the other one");
+    assert_eq!(missing.path().as_str(), "config.nope");
+    assert!(InvalidProperty::from_ref(missing.fault().fault().as_object()).is_some());
 }

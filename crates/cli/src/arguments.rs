@@ -12,6 +12,8 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
+use vimsim_simulator::Fidelity;
+
 use crate::options::Options;
 
 /// Which program we are, by the name we are called with.
@@ -86,7 +88,9 @@ pub(crate) fn parse(persona: Persona, arguments: impl IntoIterator<Item = OsStri
     options.check().map_err(Answer::Wrong)?;
     // Scripts that use vcsim put files where its datastores' URLs lead to.
     options.model.datastore_directories |= persona == Persona::Vcsim;
-    options.model.remark = (persona == Persona::Vcsim).then_some("govmomi simulator");
+    if persona == Persona::Vcsim {
+        options.model.fidelity = Fidelity::Vcsim;
+    }
     Ok(options)
 }
 

@@ -206,9 +206,9 @@ pub(crate) struct Model {
     #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) datastore_directories: bool,
 
-    /// What `about.fullName` says in parentheses: scripts look for vcsim's own words where it is called by its name.
+    /// Whom to follow where vCenter and vcsim differ: vcsim where we are called by its name.
     #[arg(skip)]
-    pub(crate) remark: Option<&'static str>,
+    pub(crate) fidelity: vimsim_simulator::Fidelity,
 
     /// The vSphere API version to be [default: 8.0.3.0]
     #[arg(long, value_name = "VERSION", value_parser = api_version)]
@@ -359,7 +359,7 @@ impl Options {
             address: Some(address),
             containers: self.containers.simulator()?,
             datastore_directories: model.datastore_directories,
-            remark: model.remark,
+            fidelity: model.fidelity,
             plain_http: !self.service.tls,
             ..vimsim_simulator::Config::default()
         })

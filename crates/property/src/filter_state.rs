@@ -325,7 +325,7 @@ impl FilterState {
             }
         }
         let newly = now.missing.iter().filter(|(at, _)| old.is_none_or(|old| !old.denies(*at)));
-        let newly: Vec<_> = newly.map(|(at, fault)| missing(&paths[*at], fault)).collect();
+        let newly: Vec<_> = newly.map(|(at, fault)| missing(paths[*at].name(), fault)).collect();
         let kind = match old {
             Some(_) if changes.is_empty() && newly.is_empty() => return Difference::Silent(now),
             Some(_) => ObjectUpdateKind::Modify,

@@ -44,11 +44,14 @@ impl Path {
     /// Resolves a path against a managed (or data) type, as a client of this version knows it. Fails with
     /// `InvalidProperty` if it cannot be read or names something that the type does not have.
     pub fn compile(text: &str, kind: TypeId, version: Version) -> Result<Path, Fault> {
-        resolve(text, kind, version).ok_or_else(|| {
-            views::InvalidProperty::with(|fault| {
-                fault.set_name(text);
-            })
-            .into()
+        resolve(text, kind, version).ok_or_else(|| invalid_property(text))
+    }
+
+    /// Resolves a path whose names may begin with a capital, as names of fields do in Go. Fails as [`Path::compile`] does.
+    pub(crate) fn compile_leniently(text: &str, kind: TypeId, version: Version) -> Result<Path, Fault> {
+        Self::compile(text, kind, version).or_else(|fault| {
+            let path = resolve(&uncapitalized(text), kind, version).ok_or(fault)?;
+            Ok(Path { name: text.into(), ..path })
         })
     }
 
@@ -116,6 +119,21 @@ impl Path {
     pub(crate) fn is_projection(&self) -> bool {
         self.items.is_some()
     }
+}
+
+/// `InvalidProperty` naming this path.
+pub(crate) fn invalid_property(text: &str) -> Fault {
+    views::InvalidProperty::with(|fault| _ = fault.set_name(text)).into()
+}
+
+/// A path with the first letter of each name made small, but for keys.
+fn uncapitalized(text: &str) -> String {
+    let (path, keyed) = text.split_at(text.find('[').unwrap_or(text.len()));
+    let names = path.split('.').map(|name| {
+        let (first, rest) = name.split_at(name.chars().next().map_or(0, char::len_utf8));
+        first.to_lowercase() + rest
+    });
+    names.collect::<Vec<_>>().join(".") + keyed
 }
 
 /// Whether a client of this version knows the field. Versions are those of vim25; other namespaces have lines of their

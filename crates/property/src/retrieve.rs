@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 use vimsim_types::views::{DynamicProperty, MissingProperty, ObjectContent};
 use vimsim_types::{Fault, Moref, Object, View};
 
-use crate::path::Path;
+use crate::path::{Path, invalid_property};
 use crate::selection::{Plans, Selection};
 use crate::walk::Walk;
 use crate::world::World;
@@ -37,6 +37,9 @@ pub fn retrieve(world: &(impl World + ?Sized), selections: &[Selection]) -> Resu
                     fill(content, world, moref, object, paths);
                 })),
             }
+            for text in &plan.unknown {
+                contents[known].push_missing_set(missing(text, &invalid_property(text)));
+            }
         });
     }
     Ok(contents)
@@ -46,7 +49,7 @@ pub fn retrieve(world: &(impl World + ?Sized), selections: &[Selection]) -> Resu
 fn fill(content: &mut ObjectContent, world: &(impl World + ?Sized), moref: &Moref, object: &Object, paths: &[Path]) {
     for path in paths {
         if let Err(fault) = world.readable(moref, object, path.slot()) {
-            content.push_missing_set(missing(path, &fault));
+            content.push_missing_set(missing(path.name(), &fault));
             continue;
         }
         let value = path.get(object);
@@ -65,8 +68,8 @@ fn holds(content: &ObjectContent, path: &Path) -> bool {
 }
 
 /// A `MissingProperty`.
-pub(crate) fn missing(path: &Path, fault: &Fault) -> MissingProperty {
+pub(crate) fn missing(path: &str, fault: &Fault) -> MissingProperty {
     MissingProperty::with(|missing| {
-        missing.set_path(path.name()).set_fault(fault.localized());
+        missing.set_path(path).set_fault(fault.localized());
     })
 }

@@ -30,6 +30,7 @@ pub struct Selection {
     pub(crate) roots: Vec<Root>,
     pub(crate) traversals: Vec<Traversal>,
     reports_missing: bool,
+    is_lenient: bool,
     version: Version,
 }
 
@@ -39,7 +40,7 @@ struct Properties {
     kind: TypeId,
     all: bool,
     paths: Vec<Path>,
-    /// The paths that only some of the types derived from it have.
+    /// The paths that only some of the types derived from it have, or none does.
     late: Vec<ArcStr>,
 }
 
@@ -73,6 +74,8 @@ pub(crate) struct Plan {
     pub(crate) kind: TypeId,
     /// The properties to report; `None` if objects of the type are not reported.
     pub(crate) paths: Option<Vec<Path>>,
+    /// The paths that the type does not have, where that is to be said of the objects.
+    pub(crate) unknown: Vec<ArcStr>,
     /// For each path whether another one leads to what contains its value, so that fine changes are told under that one.
     pub(crate) is_nested: Vec<bool>,
     /// The slots that the paths and the traversals read.
@@ -91,6 +94,18 @@ impl Selection {
     /// Fails with `InvalidProperty` for a path that its type does not have, `InvalidType` for a name that is no managed
     /// type's, and `InvalidArgument` for a selection set that names no `TraversalSpec`.
     pub fn compile(spec: &PropertyFilterSpec, version: Version) -> Result<Selection, Fault> {
+        Self::compile_as(spec, version, false)
+    }
+
+    /// Compiles a filter's specification as vcsim reads it: the names in a path may begin with a capital, and a path that
+    /// its type does not have is in the `missingSet` of what is retrieved.
+    ///
+    /// Fails with `InvalidType` and `InvalidArgument` as [`Selection::compile`] does.
+    pub fn compile_leniently(spec: &PropertyFilterSpec, version: Version) -> Result<Selection, Fault> {
+        Self::compile_as(spec, version, true)
+    }
+
+    fn compile_as(spec: &PropertyFilterSpec, version: Version, is_lenient: bool) -> Result<Selection, Fault> {
         let properties = spec.prop_set().iter().map(|spec| {
             let kind = managed_type(spec.type_())?;
             let all = spec.all() == Some(true);
@@ -99,11 +114,15 @@ impl Selection {
             let texts = spec.path_set().iter().filter(|text| !all && !text.starts_with('-'));
             let (mut paths, mut late) = (Vec::new(), Vec::new());
             for text in texts {
-                match Path::compile(text, kind, version) {
+                let path = match is_lenient {
+                    true => Path::compile_leniently(text, kind, version),
+                    false => Path::compile(text, kind, version),
+                };
+                match path {
                     Ok(path) => paths.push(path),
                     // Fidelity: vCenter answers a fault; govc asks networks for what only portgroups have, and counts on
                     // vcsim, which looks at the objects and not at the type that was named.
-                    Err(_) if has_derived(kind, text, version) => late.push(text.clone()),
+                    Err(_) if is_lenient || has_derived(kind, text, version) => late.push(text.clone()),
                     Err(fault) => return Err(fault),
                 }
             }
@@ -112,7 +131,7 @@ impl Selection {
         let properties = properties.collect::<Result<_, Fault>>()?;
         let (roots, traversals) = Compiler::default().compile(spec, version)?;
         let reports_missing = spec.report_missing_objects_in_results() == Some(true);
-        Ok(Selection { properties, roots, traversals, reports_missing, version })
+        Ok(Selection { properties, roots, traversals, reports_missing, is_lenient, version })
     }
 
     /// Fails with `ManagedObjectNotFound` if an object that the filter starts from is not there, unless it was told to
@@ -141,9 +160,15 @@ impl Selection {
     fn plan(&self, kind: TypeId) -> Plan {
         let mut paths: Option<Vec<Path>> = None;
         let mut names: HashSet<ArcStr> = HashSet::new();
+        let mut unknown = Vec::new();
         for spec in self.properties.iter().filter(|spec| kind.is_a(spec.kind)) {
             let all = spec.all.then(|| Path::all(kind, self.version)).into_iter().flatten();
-            let late = spec.late.iter().filter_map(|text| Path::compile(text, kind, self.version).ok());
+            let late = spec.late.iter().map(|text| (text, Path::compile(text, kind, self.version)));
+            let (late, missing): (Vec<_>, Vec<_>) = late.partition(|(_, path)| path.is_ok());
+            if self.is_lenient {
+                unknown.extend(missing.into_iter().map(|(text, _)| text.clone()));
+            }
+            let late = late.into_iter().filter_map(|(_, path)| path.ok());
             let wanted = all.chain(spec.paths.iter().cloned()).chain(late);
             paths.get_or_insert_default().extend(wanted.filter(|path| names.insert(path.name().clone())));
         }
@@ -154,7 +179,7 @@ impl Selection {
         let mut slots: Vec<usize> = read.map(Path::slot).collect();
         slots.sort_unstable();
         slots.dedup();
-        Plan { kind, paths, is_nested, slots }
+        Plan { kind, paths, unknown, is_nested, slots }
     }
 }
 

@@ -10,7 +10,7 @@ use vimsim_registry::{Snapshot, Transaction};
 use vimsim_types::views::VmwareDistributedVirtualSwitch;
 use vimsim_types::{ArcStr, DateTime, Fault, Method, MethodView, Moref, Namespace, Value, Version, View};
 
-use crate::config::Product;
+use crate::config::{Fidelity, Product};
 use crate::service::Service;
 use crate::session::{Peer, Session, Token};
 use crate::task::Job;
@@ -69,6 +69,11 @@ impl Context {
     /// The session; `NotAuthenticated` without one.
     pub(crate) fn session(&self) -> Result<&Arc<Session>, Fault> {
         self.session.as_ref().ok_or_else(|| vimsim_types::views::NotAuthenticated::new().into())
+    }
+
+    /// Whom to follow where vCenter and vcsim differ.
+    pub(crate) fn fidelity(&self) -> Fidelity {
+        self.service.config().fidelity
     }
 
     pub(crate) fn is_virtual_center(&self) -> bool {

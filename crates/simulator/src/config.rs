@@ -140,6 +140,22 @@ impl fmt::Debug for Containers {
     }
 }
 
+/// Whom to follow where vCenter and vcsim differ and scripts count on what vcsim does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fidelity {
+    /// vCenter.
+    #[default]
+    VCenter,
+    /// vcsim, as its scripts know it:
+    /// - `about.fullName` ends with `(govmomi simulator)`;
+    /// - `Task.info.name` is the method's name in VMODL (`CreateVm` for `CreateVM_Task`);
+    /// - `CreateVM_Task` takes a name that another machine of the folder has;
+    /// - names given by renaming, and those of portgroups, keep `/`, `\` and `%` as they are;
+    /// - running machines take processors and memory without hot-add;
+    /// - property paths may begin their names with a capital; one that there is not is in `missingSet`, and no fault.
+    Vcsim,
+}
+
 /// Everything a simulator is told before it starts.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
@@ -164,8 +180,8 @@ pub struct Config {
     /// Whether the datastores of the inventory have directories of this machine, whose paths are their URLs and whose files
     /// are on them.
     pub datastore_directories: bool,
-    /// What `about.fullName` says in parentheses at its end.
-    pub remark: Option<&'static str>,
+    /// Whom to follow where vCenter and vcsim differ.
+    pub fidelity: Fidelity,
     /// Whether clients reach the service over plain HTTP.
     pub plain_http: bool,
     /// The certificate (X.509, DER) that the service shows its clients; hosts have it for theirs, so that one who

@@ -35,7 +35,7 @@ mod work;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use cluster_modules::MemberChange;
-pub use config::{Config, Containers, Credentials, Model, Product, SavedObject};
+pub use config::{Config, Containers, Credentials, Fidelity, Model, Product, SavedObject};
 pub use containers::HostProgress;
 pub use data_sets::{DataSet, DataSetAccess, DataSetSpec};
 pub use files::content::{Pieces, Upload};

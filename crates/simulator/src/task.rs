@@ -20,6 +20,7 @@ use vimsim_types::views::{ManagedEntity, Task, TaskInfo, TaskReasonUser};
 use vimsim_types::{Fault, IntoValue, List, Method, Moref, Value, View};
 
 use crate::call::{Call, Context};
+use crate::config::Fidelity;
 use crate::objects::task_manager;
 use crate::occupied::{self, Hold, is_exclusive};
 use crate::service::{Service, declare_result, panicked};
@@ -220,7 +221,10 @@ fn create(call: &mut Call<'_, ()>, method: &'static Method) -> Result<Moref, Fau
         let info = properties.info_mut();
         info.set_key(task.value());
         info.set_task(task.clone());
-        info.set_name(method.name);
+        match context.fidelity() {
+            Fidelity::VCenter => info.set_name(method.name),
+            Fidelity::Vcsim => info.set_name(capitalized(vmodl_name(method))),
+        };
         info.set_description_id(description_id(entity.kind(), method));
         if let Some(entity) = call.view::<ManagedEntity>(&entity) {
             info.set_entity(call.moref());
@@ -245,12 +249,23 @@ fn create(call: &mut Call<'_, ()>, method: &'static Method) -> Result<Moref, Fau
 
 /// `VirtualMachine.powerOn`: the method's description, under the name of the object's own type, as vCenter logs it.
 fn description_id(kind: vimsim_types::TypeId, method: &Method) -> String {
-    let name = method.vmodl.rsplit('.').next().unwrap_or(method.vmodl);
+    let name = vmodl_name(method);
     let is_inherited = kind.is_a(method.owner) && method.owner != kind;
     if kind.is_a(ManagedEntity::TYPE) && is_inherited && kind.name() != "ClusterComputeResource" {
         return format!("{}.{name}", kind.name());
     }
     method.vmodl.into()
+}
+
+/// The method's own name in VMODL.
+fn vmodl_name(method: &Method) -> &'static str {
+    method.vmodl.rsplit('.').next().unwrap_or(method.vmodl)
+}
+
+/// A name with a capital first.
+fn capitalized(name: &str) -> String {
+    let (first, rest) = name.split_at(name.len().min(1));
+    first.to_ascii_uppercase() + rest
 }
 
 /// Gives a list that a task results in its declared element type.

@@ -26,6 +26,7 @@ pub use simulator::{Error, Simulator};
 pub use vimsim_container as container;
 pub use vimsim_server::{SavedError, read_saved};
 pub use vimsim_simulator::{
-    Clock, Config, Containers, Credentials, ManualClock, Model, Peer, Product, Request, SavedObject, SystemClock,
+    Clock, Config, Containers, Credentials, Fidelity, ManualClock, Model, Peer, Product, Request, SavedObject,
+    SystemClock,
 };
 pub use vimsim_types as types;

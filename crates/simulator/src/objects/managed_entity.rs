@@ -9,6 +9,7 @@ use vimsim_types::views::{
 use vimsim_types::{ArcStr, Fault, Moref, TypeId, View};
 
 use crate::call::{Call, Look};
+use crate::config::Fidelity;
 use crate::containers;
 use crate::kind::Kind;
 use crate::rules::child_key;
@@ -50,6 +51,15 @@ pub(crate) fn escape(name: &str) -> String {
         rest = &rest[c.len_utf8()..];
     }
     out
+}
+
+/// A name that an entity is given later than at its creation, or that of a portgroup: `escaped`, but for vcsim, which
+/// escapes what is created only.
+pub(crate) fn later_name<T>(call: &Call<'_, T>, name: &str, escaped: ArcStr) -> ArcStr {
+    match call.context().fidelity() {
+        Fidelity::VCenter => escaped,
+        Fidelity::Vcsim => written(name, &escaped),
+    }
 }
 
 /// A name as who gave it wrote it: the escaped one itself where that is the same.
@@ -94,16 +104,17 @@ pub(crate) fn child<T>(call: &Call<'_, T>, parent: &Moref, name: &str) -> Option
 ///
 /// - `DuplicateName` if a sibling has it, `InvalidName` if it cannot be one.
 fn rename(call: &mut Call<'_, ManagedEntity>, request: RenameTask) -> Result<Moref, Fault> {
-    let name = request.new_name().clone();
+    let wanted = request.new_name().clone();
     call.start_task(move |call| {
         let this = call.this()?;
-        if *this.name() == escape(&name).as_str() {
+        if *this.name() == escape(&wanted).as_str() {
             return Ok(());
         }
         let name = match this.parent() {
-            Some(parent) => check_name(call, &parent, &name)?,
-            None => valid_name(&name)?,
+            Some(parent) => check_name(call, &parent, &wanted)?,
+            None => valid_name(&wanted)?,
         };
+        let name = later_name(call, &wanted, name);
         rename_to(call, name)
     })
 }

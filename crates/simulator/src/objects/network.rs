@@ -123,6 +123,11 @@ fn machine_portgroups(host: &HostSystem) -> Vec<ArcStr> {
     names.filter(|name| !kernel.contains(name.as_str())).cloned().collect()
 }
 
+/// The name of the standard network of a portgroup of this name.
+pub(crate) fn portgroup_name<T>(call: &Call<'_, T>, name: &str) -> ArcStr {
+    managed_entity::later_name(call, name, managed_entity::escape(name).into())
+}
+
 /// The standard network of this name in a datacenter.
 pub(crate) fn find<T>(call: &Call<'_, T>, datacenter: &Moref, name: &str) -> Option<Moref> {
     let networks = call.view::<Datacenter>(datacenter)?.network();
@@ -141,7 +146,7 @@ pub(crate) fn join_default_networks<T>(call: &mut Call<'_, T>, host: &Moref) -> 
 
 /// Connects a host to the standard network of this name.
 pub(crate) fn join<T>(call: &mut Call<'_, T>, datacenter: &Moref, host: &Moref, name: &str) -> Result<(), Fault> {
-    let name = managed_entity::escape(name);
+    let name = portgroup_name(call, name);
     let network = match find(call, datacenter, &name) {
         Some(network) => network,
         None => {

@@ -15,7 +15,7 @@ use vimsim_types::{DateTime, EnumView, Fault, Moref, Namespace, Ty, TypeId, Valu
 
 use super::host_system;
 use crate::call::{Context, Look};
-use crate::config::{Config, Product};
+use crate::config::{Config, Fidelity, Product};
 use crate::kind::Kind;
 
 pub(crate) fn kind() -> Kind<ServiceInstance> {
@@ -184,7 +184,10 @@ pub(crate) fn about(config: &Config) -> AboutInfo {
     // Builds of the general releases: vCenter Server 8.0 U3 and ESXi 8.0 U3.
     let (build, host_build) = ("24022515", "24022510");
     let version = product_version(api);
-    let remark = config.remark.map(|remark| format!(" ({remark})")).unwrap_or_default();
+    let remark = match config.fidelity {
+        Fidelity::VCenter => "",
+        Fidelity::Vcsim => " (govmomi simulator)",
+    };
     AboutInfo::with(|about| {
         about.set_vendor("VMware, Inc.");
         about.set_version(&version);

@@ -12,7 +12,7 @@ use vimsim_types::views::{
 use vimsim_types::{EnumView, Fault, Moref, Value, View};
 
 use super::super::host_managers::{edit_config, host_of, no_such};
-use super::super::{managed_entity, network};
+use super::super::network;
 use crate::call::{Call, not_found};
 use crate::kind::Kind;
 
@@ -292,8 +292,8 @@ fn remove_group(call: &mut System<'_>, name: &str) -> Result<(), Fault> {
 
 /// The network of a standard portgroup, if the host provides one.
 fn network_of(call: &System<'_>, host: &Moref, name: &str) -> Result<Option<Moref>, Fault> {
-    let escaped = managed_entity::escape(name);
-    let found = call.datacenter_of(host).and_then(|datacenter| network::find(call, &datacenter, &escaped));
+    let name = network::portgroup_name(call, name);
+    let found = call.datacenter_of(host).and_then(|datacenter| network::find(call, &datacenter, &name));
     let networks = call.get::<HostSystem>(host)?.network();
     Ok(found.filter(|moref| networks.contains(moref)))
 }

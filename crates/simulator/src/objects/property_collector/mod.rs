@@ -19,6 +19,7 @@ pub(crate) use collectors::Collectors;
 pub(crate) use world::SessionWorld;
 
 use crate::call::{Call, Context, Look, Wait};
+use crate::config::Fidelity;
 use crate::kind::Kind;
 
 pub(crate) fn kind() -> Kind<PropertyCollector> {
@@ -62,7 +63,14 @@ fn selections<'a>(
     specs: impl IntoIterator<Item = &'a PropertyFilterSpec>,
     context: &Context,
 ) -> Result<Vec<Selection>, Fault> {
-    specs.into_iter().map(|spec| Selection::compile(spec, context.version)).collect()
+    specs.into_iter().map(|spec| selection(spec, context)).collect()
+}
+
+fn selection(spec: &PropertyFilterSpec, context: &Context) -> Result<Selection, Fault> {
+    match context.fidelity() {
+        Fidelity::VCenter => Selection::compile(spec, context.version),
+        Fidelity::Vcsim => Selection::compile_leniently(spec, context.version),
+    }
 }
 
 /// The properties that the filter specifications ask for.
@@ -159,7 +167,7 @@ fn invalid_token() -> Fault {
 fn create_filter(call: &mut Call<'_, PropertyCollector>, request: CreateFilter) -> Result<Moref, Fault> {
     let context = call.context();
     let session = context.session()?.key().clone();
-    let selection = Selection::compile(request.spec(), context.version)?;
+    let selection = selection(request.spec(), context)?;
     selection.check(&SessionWorld::new(&context.service.snapshot(), context))?;
     let filter = session_moref::<PropertyFilter>(&session);
     let properties = PropertyFilter::with(|filter| {

@@ -13,6 +13,7 @@ use super::device::{self, Site};
 use super::disk::{DatastorePath, datastore_by_name, invalid_datastore, invalid_path};
 use super::{config, encryption, places, set_property, share, summary, template};
 use crate::call::Call;
+use crate::config::Fidelity;
 use crate::objects::{cluster_compute_resource, folder, managed_entity, pbm_profile_manager};
 use crate::rules::{instance_uuid_key, path_key, uuid_key};
 
@@ -52,7 +53,10 @@ pub(crate) fn create<T>(
         file.ok_or_else(|| config::invalid("configSpec.files.vmPathName", "the place for its files is missing"))?;
     let file = file.clone();
     config::check(spec, None)?;
-    let name = managed_entity::check_name(call, parent, &name)?;
+    let name = match call.context().fidelity() {
+        Fidelity::VCenter => managed_entity::check_name(call, parent, &name)?,
+        Fidelity::Vcsim => managed_entity::valid_name(&name)?,
+    };
     let datacenter =
         call.datacenter_of(parent).ok_or_else(|| Fault::invalid_argument("this", "is in no datacenter"))?;
     let wanted =

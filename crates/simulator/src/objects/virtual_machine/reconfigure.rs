@@ -14,6 +14,7 @@ use vimsim_types::{ArcStr, Fault, Moref, View};
 use super::device::{self, Site};
 use super::{config, encryption, guest, places, power, set_property, summary};
 use crate::call::Call;
+use crate::config::Fidelity;
 use crate::containers;
 use crate::files::edit;
 use crate::objects::{event_manager, managed_entity, pbm_profile_manager};
@@ -43,7 +44,7 @@ pub(crate) fn reconfigure<T>(
     let (rest, assignments) = set_property::split(spec).unzip();
     let spec = rest.as_ref().unwrap_or(spec);
     let mut machine = call.get::<VirtualMachine>(moref)?.clone();
-    check(&machine, spec)?;
+    check(&machine, spec, call.context().fidelity())?;
     power::count_reservation(call, moref, -1)?;
     let old_name = machine.name().clone();
     if let Some(wanted) = spec.name().filter(|name| !name.is_empty()) {
@@ -145,7 +146,7 @@ pub(crate) fn set_allocations<T>(
 }
 
 /// Checks what depends on the machine as it is.
-fn check(machine: &VirtualMachine, spec: &VirtualMachineConfigSpec) -> Result<(), Fault> {
+fn check(machine: &VirtualMachine, spec: &VirtualMachineConfigSpec, fidelity: Fidelity) -> Result<(), Fault> {
     let Some(current) = machine.config() else {
         return Err(Fault::new(InvalidState::new(), "the virtual machine has no configuration"));
     };
@@ -163,7 +164,7 @@ fn check(machine: &VirtualMachine, spec: &VirtualMachineConfigSpec) -> Result<()
         return Err(Fault::new(ConcurrentAccess::new(), "the virtual machine has been changed by another"));
     }
     config::check(spec, Some(current))?;
-    if machine.runtime().power_state() == Power::PoweredOn {
+    if machine.runtime().power_state() == Power::PoweredOn && fidelity == Fidelity::VCenter {
         check_hot_add(machine, spec)?;
     }
     Ok(())
@@ -178,7 +179,6 @@ fn is_nothing(value: &vimsim_types::Value) -> bool {
 ///
 /// - `CpuHotPlugNotSupported`, `MemoryHotPlugNotSupported` where it is not enabled;
 /// - `InvalidPowerState` for what no running machine takes.
-// Fidelity: vcsim does not look at the power state.
 fn check_hot_add(machine: &VirtualMachine, spec: &VirtualMachineConfigSpec) -> Result<(), Fault> {
     let Some(current) = machine.config() else { return Ok(()) };
     let hardware = current.hardware();
@@ -211,10 +211,11 @@ fn check_name<T>(call: &Call<'_, T>, moref: &Moref, machine: &VirtualMachine, na
         return Ok(machine.name().clone());
     }
     let parent = call.get::<ManagedEntity>(moref)?.parent();
-    match parent {
-        Some(parent) => managed_entity::check_name(call, &parent, name),
-        None => managed_entity::valid_name(name),
-    }
+    let checked = match parent {
+        Some(parent) => managed_entity::check_name(call, &parent, name)?,
+        None => managed_entity::valid_name(name)?,
+    };
+    Ok(managed_entity::later_name(call, name, checked))
 }
 
 /// Gives the machine another name. Its files keep theirs.
