@@ -68,6 +68,13 @@ pub trait ContainerRuntime: Send + Sync {
     /// the image is not here, `NotFound` for a missing network. Leaves nothing behind when it fails.
     async fn create_container(&self, spec: &ContainerSpec) -> Result<String>;
 
+    /// Has a container join one network more, running or not; nothing happens if it is in it already. `NotFound` for a
+    /// missing network.
+    async fn join_network(&self, container: &str, network: &str) -> Result<()>;
+
+    /// Has a container leave a network; nothing happens if it is not in it.
+    async fn leave_network(&self, container: &str, network: &str) -> Result<()>;
+
     /// Starts it; nothing happens if it runs already.
     async fn start_container(&self, container: &str) -> Result<()>;
 

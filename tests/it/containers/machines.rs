@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use vimsim::container::{ContainerRuntime, ExecOutcome, RuntimeError, Status, Step};
-use vimsim::types::enums::{VirtualMachinePowerState as Power, VirtualMachineToolsStatus as Tools};
+use vimsim::types::enums::{
+    VirtualDeviceConfigSpecOperation, VirtualMachinePowerState as Power, VirtualMachineToolsStatus as Tools,
+};
 use vimsim::types::method::{
     CloneVMTask, CreateFolder, DestroyTask, ListProcessesInGuest, MakeDirectoryInGuest, MoveIntoFolderTask,
-    PowerOffVMTask, PowerOnVMTask, RebootGuest, ReconfigVMTask, ResetVMTask, ShutdownGuest, StartProgramInGuest,
-    SuspendVMTask, UnregisterAndDestroyTask, UnregisterVM, ValidateCredentialsInGuest,
+    PowerOffVMTask, PowerOnVMTask, RebootGuest, ReconfigVMTask, RelocateVMTask, ResetVMTask, ShutdownGuest,
+    StartProgramInGuest, SuspendVMTask, UnregisterAndDestroyTask, UnregisterVM, ValidateCredentialsInGuest,
 };
 use vimsim::types::views::{
     FileAlreadyExists, FileNotFound, GuestAuthManager, GuestFileManager, GuestOperationsUnavailable,
     GuestProcessManager, GuestProgramSpec, InvalidArgument, InvalidGuestLogin, InvalidPowerState,
-    NamePasswordAuthentication, OptionValue, PlatformConfigFault, VirtualEthernetCard, VirtualMachine,
-    VirtualMachineConfigSpec,
+    NamePasswordAuthentication, OptionValue, PlatformConfigFault, VirtualDeviceConfigSpec, VirtualEthernetCard,
+    VirtualEthernetCardNetworkBackingInfo, VirtualMachine, VirtualMachineConfigSpec, VirtualMachineRelocateSpec,
 };
 use vimsim::types::{Moref, Value, View};
 use vimsim::{Config, Error};
@@ -49,6 +51,28 @@ impl Lab {
         if tokio::time::timeout(Duration::from_secs(10), waiting).await.is_err() {
             panic!("{what} has not come true");
         }
+    }
+}
+
+impl Lab {
+    /// Waits until a machine's container is in these networks and no others, and the machine has its address.
+    async fn until_networks(&self, machine: &Moref, container: &str, networks: &[&str]) {
+        let mut seen = Vec::new();
+        let waiting = async {
+            loop {
+                let endpoints = self.engine.inspect_container(container).await.unwrap().endpoints;
+                let address =
+                    endpoints.first().and_then(|endpoint| endpoint.address).map(|address| address.to_string());
+                let shown = self.vm(machine).guest().and_then(|guest| guest.ip_address()).map(ToString::to_string);
+                seen = endpoints.into_iter().map(|endpoint| endpoint.network).collect();
+                if seen == networks && address == shown {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let outcome = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+        assert!(outcome.is_ok(), "it is in {seen:?} and not in {networks:?}");
     }
 }
 
@@ -306,6 +330,62 @@ async fn a_machine_is_on_its_host_s_underlay() {
     lab.client.run(&machine, PowerOffVMTask::new()).await.unwrap();
     lab.client.run(&machine, DestroyTask::new()).await.unwrap();
     lab.back(&host, &[("RUN.container", ""), ("RUN.underlay.vmnic0", "")]).await.unwrap();
+    assert!(lab.engine.left().is_empty(), "{:?}", lab.engine.left());
+}
+
+/// The change that plugs a machine's first network card into a standard portgroup.
+fn plugged(machine: &VirtualMachine, portgroup: &str) -> ReconfigVMTask {
+    let devices = machine.config().expect("it has one").hardware().device();
+    let card = devices.iter().find(|device| device.downcast::<VirtualEthernetCard>().is_some());
+    let mut card = card.expect("it has a card").clone();
+    card.set_backing(VirtualEthernetCardNetworkBackingInfo::with(|backing| _ = backing.set_device_name(portgroup)));
+    let change = VirtualDeviceConfigSpec::with(|change| {
+        change.set_operation(VirtualDeviceConfigSpecOperation::Edit).set_device(card);
+    });
+    let spec = VirtualMachineConfigSpec::with(|spec| _ = spec.push_device_change(change));
+    ReconfigVMTask::with(|request| _ = request.set_spec(spec))
+}
+
+#[tokio::test]
+async fn a_machine_s_container_follows_its_card_and_its_host() {
+    let lab = lab().await;
+    let hosts = ["DC0_C0_H0", "DC0_C0_H1"].map(|name| lab.host(name));
+    for (host, underlay) in hosts.iter().zip(["blue", "green"]) {
+        lab.back(host, &[("RUN.container", "true"), ("RUN.underlay.vmnic0", underlay)]).await.unwrap();
+    }
+    let machine = lab.machine("DC0_C0_RP0_VM0");
+    let to = |host: &Moref| {
+        let spec = VirtualMachineRelocateSpec::with(|spec| _ = spec.set_host(host.clone()));
+        RelocateVMTask::with(|request| _ = request.set_spec(spec))
+    };
+    lab.client.run(&machine, to(&hosts[0])).await.unwrap();
+    lab.keys(&machine, &[("RUN.container", "nginx")]).await.unwrap();
+    let names = lab.names().await;
+    lab.client.run(&machine, PowerOnVMTask::new()).await.unwrap();
+    let mine = lab.names().await.into_iter().find(|name| !names.contains(name)).unwrap();
+
+    lab.client.run(&machine, plugged(&lab.vm(&machine), "VM Network")).await.unwrap();
+    lab.until_networks(&machine, &mine, &["blue"]).await;
+    lab.client.run(&machine, to(&hosts[1])).await.unwrap();
+    lab.until_networks(&machine, &mine, &["green"]).await;
+
+    // A machine that is off finds its place when it starts.
+    lab.client.run(&machine, PowerOffVMTask::new()).await.unwrap();
+    lab.client.run(&machine, to(&hosts[0])).await.unwrap();
+    lab.client.run(&machine, PowerOnVMTask::new()).await.unwrap();
+    lab.until_networks(&machine, &mine, &["blue"]).await;
+
+    // What the engine refuses changes nothing.
+    lab.engine.fail(Step::JoinNetwork, 1, RuntimeError::engine("no more addresses"));
+    lab.client.run(&machine, to(&hosts[1])).await.unwrap();
+    lab.client.run(&machine, to(&hosts[0])).await.unwrap();
+    lab.until_networks(&machine, &mine, &["blue"]).await;
+
+    lab.client.run(&machine, PowerOffVMTask::new()).await.unwrap();
+    lab.client.run(&machine, DestroyTask::new()).await.unwrap();
+    for host in &hosts {
+        lab.back(host, &[("RUN.container", ""), ("RUN.underlay.vmnic0", "")]).await.unwrap();
+    }
     assert!(lab.engine.left().is_empty(), "{:?}", lab.engine.left());
 }
 

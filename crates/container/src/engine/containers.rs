@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, EndpointSettings, HostConfig, Mount, MountType, NetworkConnectRequest, NetworkingConfig,
-    PortBinding,
+    ContainerCreateBody, EndpointSettings, HostConfig, Mount, MountType, NetworkConnectRequest,
+    NetworkDisconnectRequest, NetworkingConfig, PortBinding,
 };
 use bollard::query_parameters::{CreateContainerOptions, InspectContainerOptions, RemoveContainerOptions};
 
@@ -50,6 +50,22 @@ impl Engine {
             }
         }
         Ok(id)
+    }
+
+    pub(super) async fn join_one(&self, container: &str, network: &str) -> Result<()> {
+        let network = self.network(network).await?;
+        let seen = self.container(container).await?;
+        if seen.endpoint(&network.name).is_some() { Ok(()) } else { self.join(&seen.id, &network.id).await }
+    }
+
+    pub(super) async fn leave_one(&self, container: &str, network: &str) -> Result<()> {
+        let seen = self.container(container).await?;
+        let Some(endpoint) = seen.endpoint(network) else { return Ok(()) };
+        let request = NetworkDisconnectRequest { container: seen.id.clone(), force: Some(false) };
+        // A container that never ran is in its networks by name only.
+        let place = if endpoint.network_id.is_empty() { network } else { &endpoint.network_id };
+        let left = self.docker().await?.disconnect_network(checked(place)?, request).await;
+        left.map_err(|error| self.error(error))
     }
 
     async fn join(&self, container: &str, network: &str) -> Result<()> {

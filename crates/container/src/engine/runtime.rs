@@ -96,6 +96,14 @@ impl ContainerRuntime for Engine {
         self.create(spec).await
     }
 
+    async fn join_network(&self, container: &str, network: &str) -> Result<()> {
+        self.join_one(container, network).await
+    }
+
+    async fn leave_network(&self, container: &str, network: &str) -> Result<()> {
+        self.leave_one(container, network).await
+    }
+
     async fn start_container(&self, container: &str) -> Result<()> {
         let started = self.docker().await?.start_container(checked(container)?, None::<StartContainerOptions>).await;
         started.map_err(|error| self.error(error))

@@ -35,7 +35,7 @@ macro_rules! steps {
 
 steps! {
     Version, HasImage, PullImage, CreateVolume, InspectVolume, ListVolumes, RemoveVolume, EnsureNetwork, InspectNetwork,
-    ListNetworks, NetworkUsers, RemoveNetwork, CreateContainer, StartContainer, StopContainer, RestartContainer,
+    ListNetworks, NetworkUsers, RemoveNetwork, CreateContainer, JoinNetwork, LeaveNetwork, StartContainer, StopContainer, RestartContainer,
     KillContainer, PauseContainer, UnpauseContainer, RemoveContainer, InspectContainer, ListContainers, Processes, Exec,
     Upload, Download, StatPath
 }

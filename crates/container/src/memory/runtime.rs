@@ -109,6 +109,16 @@ impl ContainerRuntime for MemoryRuntime {
         Ok(id)
     }
 
+    async fn join_network(&self, container: &str, network: &str) -> Result<()> {
+        self.enter(Step::JoinNetwork, network).await?;
+        self.world().join_network(container, network)
+    }
+
+    async fn leave_network(&self, container: &str, network: &str) -> Result<()> {
+        self.enter(Step::LeaveNetwork, network).await?;
+        self.world().leave_network(container, network)
+    }
+
     async fn start_container(&self, container: &str) -> Result<()> {
         self.enter(Step::StartContainer, container).await?;
         self.start_outside(container)

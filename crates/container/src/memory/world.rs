@@ -251,6 +251,29 @@ impl World {
         Ok(guest.seen.clone())
     }
 
+    pub(super) fn join_network(&mut self, container: &str, network: &str) -> Result<()> {
+        let seen = &self.container(container)?.seen;
+        let (runs, name) = (seen.state.pid != 0, self.bridge(network)?.network.name.clone());
+        if seen.endpoint(&name).is_some() {
+            return Ok(());
+        }
+        let bridge = self.networks.get_mut(&name).expect("looked up before");
+        let endpoint = if runs { bridge.join()? } else { bridge.absent_endpoint() };
+        let endpoints = &mut self.container_mut(container)?.seen.endpoints;
+        endpoints.push(endpoint);
+        endpoints.sort_by(|one, other| one.network.cmp(&other.network));
+        Ok(())
+    }
+
+    pub(super) fn leave_network(&mut self, container: &str, network: &str) -> Result<()> {
+        let endpoints = &mut self.container_mut(container)?.seen.endpoints;
+        if let Some(at) = endpoints.iter().position(|endpoint| endpoint.network == network) {
+            let endpoint = endpoints.remove(at);
+            self.leave(endpoint);
+        }
+        Ok(())
+    }
+
     fn leave(&mut self, endpoint: Endpoint) -> Endpoint {
         let Some(bridge) = self.networks.get_mut(&endpoint.network) else { return endpoint };
         if let Some(IpAddr::V4(address)) = endpoint.address {

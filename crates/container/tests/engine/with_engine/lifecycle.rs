@@ -115,6 +115,42 @@ async fn a_container_lives_and_dies() {
 }
 
 #[tokio::test]
+async fn a_container_joins_and_leaves_networks() {
+    let Some(scene) = scene().await else { return };
+    let engine = &scene.engine;
+    let [first, second] = ["first", "second"].map(|what| scene.name(what));
+    for network in [&first, &second] {
+        scene.instance.acquire_network(network).await.unwrap();
+    }
+    let mut spec = scene.spec().await;
+    spec.networks = vec![first.clone()];
+    let id = scene.run(&spec).await.id;
+    for _ in 0..2 {
+        engine.join_network(&id, &second).await.unwrap();
+    }
+    let seen = engine.inspect_container(&id).await.unwrap();
+    assert!(seen.endpoint(&second).unwrap().address.is_some());
+    for _ in 0..2 {
+        engine.leave_network(&id, &first).await.unwrap();
+    }
+    engine.kill_container(&id, "SIGKILL").await.unwrap();
+    while engine.inspect_container(&id).await.unwrap().state.status != Status::Exited {}
+    // One that does not run comes up in the networks that it has joined meanwhile.
+    engine.join_network(&id, &first).await.unwrap();
+    engine.leave_network(&id, &second).await.unwrap();
+    engine.start_container(&id).await.unwrap();
+    let seen = engine.inspect_container(&id).await.unwrap();
+    assert!(seen.endpoint(&first).unwrap().address.is_some());
+    assert_eq!(seen.endpoints.len(), 1);
+    assert!(engine.join_network(&id, &scene.name("missing")).await.unwrap_err().is_not_found());
+    engine.remove_container(&id, Removal::ALL).await.unwrap();
+    for network in [&first, &second] {
+        scene.instance.release_network(network).await.unwrap();
+    }
+    scene.end().await;
+}
+
+#[tokio::test]
 async fn containers_on_a_network_reach_each_other() {
     let Some(scene) = scene().await else { return };
     let network = scene.name("underlay");

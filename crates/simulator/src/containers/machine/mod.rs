@@ -6,6 +6,7 @@
 //!  engine's events ──▶ observe ──────────────────────────────────┤
 //!  power changed by anything else ──▶ settle ────────────────────┘
 //!  keys changed ──▶ change        destroyed, unregistered ──▶ unmake
+//!  moved to another host, card on another portgroup ──▶ replug ──▶ show
 //! ```
 //!
 //! The rules of hosts' containers hold for these, too: one thing at a time is done to each, and what was made is taken
@@ -21,6 +22,7 @@ mod leave;
 mod make;
 mod observe;
 mod plan;
+mod replug;
 mod settle;
 mod show;
 mod wanted;
@@ -33,5 +35,6 @@ pub(crate) use self::change::{changes_container, reconfigure};
 pub(crate) use self::leave::{expect_torn_down, leaving, tear_down, unregister};
 pub(super) use self::make::unmake;
 pub(super) use self::observe::{look_all, look_later};
+pub(crate) use self::replug::replug;
 pub(crate) use self::settle::follow;
 pub(crate) use self::wanted::{check_option, is_contained};

@@ -87,6 +87,7 @@ pub(crate) fn reconfigure<T>(
     power::count_reservation(call, moref, 1)?;
     if !spec.device_change().is_empty() {
         guest::give_addresses(call, moref)?;
+        containers::machine::replug(call, moref);
     }
     if new_name != old_name {
         event_manager::renamed(call, moref, &old_name, &new_name)?;

@@ -16,6 +16,7 @@ use super::device::{self, Site};
 use super::disk::DatastorePath;
 use super::{chain, clone, config, create, places, power, snapshot, summary};
 use crate::call::Call;
+use crate::containers;
 use crate::files::{edit, fault};
 use crate::objects::{event_manager, folder, managed_entity, pbm_profile_manager};
 use crate::walk::remove_reference;
@@ -120,6 +121,7 @@ pub(crate) fn relocate<T>(
     *call.edit::<VirtualMachine>(moref)? = machine;
     refer(call, moref, &old, &target, new_folder.as_ref())?;
     power::count_reservation(call, moref, 1)?;
+    containers::machine::replug(call, moref);
     tell_after(call, moref, &old, &target, new_folder.as_ref())
 }
 
