@@ -152,7 +152,7 @@ async fn a_pod_has_the_size_of_its_datastores() {
     assert_eq!(mode.text(), Some("normal"));
     let entered = client.call(&datastore, DatastoreEnterMaintenanceMode::new()).await.unwrap();
     let task = entered.object().unwrap().field("task").moref().expect("a task");
-    assert_eq!(client.property(&task, "info.state").await.unwrap().text(), Some("success"));
+    client.wait_for_task(&task).await.unwrap();
     let mode = client.property(&datastore, "summary.maintenanceMode").await.unwrap();
     assert_eq!(mode.text(), Some("inMaintenance"));
     client.run(&datastore, DatastoreExitMaintenanceModeTask::new()).await.unwrap();

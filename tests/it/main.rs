@@ -10,6 +10,7 @@ mod cluster;
 mod cluster_modes;
 mod containers;
 mod crypto;
+mod datastore_maintenance;
 mod datastores;
 mod default_inventory;
 mod diagnostics;

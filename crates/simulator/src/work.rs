@@ -132,6 +132,23 @@ impl Work {
         }
     }
 
+    /// Returns when this is so of the inventory: `RequestCanceled` when `CancelTask` is called meanwhile.
+    pub(crate) async fn until(&self, is_so: &(dyn Fn(&Snapshot) -> bool + Send + Sync)) -> Result<(), Fault> {
+        let mut versions = self.service.registry().subscribe();
+        let seen = async {
+            loop {
+                versions.borrow_and_update();
+                if is_so(&self.snapshot()) {
+                    return;
+                }
+                if versions.changed().await.is_err() {
+                    return std::future::pending().await;
+                }
+            }
+        };
+        self.unless_cancelled(seen).await
+    }
+
     /// Waits for something that may be given up at any time: `RequestCanceled` when `CancelTask` is called meanwhile.
     pub(crate) async fn unless_cancelled<R>(&self, what: impl Future<Output = R>) -> Result<R, Fault> {
         tokio::select! {

@@ -3,7 +3,7 @@
 //! The best host is the one with the fewest virtual machines among those that work, that no mandatory rule forbids, and
 //! that mount a datastore that can be used; the best datastore is the one of it with the most free space.
 
-use vimsim_types::enums::{DatastoreSummaryMaintenanceModeState, VirtualMachineRelocateDiskMoveOptions as DiskMove};
+use vimsim_types::enums::VirtualMachineRelocateDiskMoveOptions as DiskMove;
 use vimsim_types::method::{PlaceVm, PlaceVmsXCluster};
 use vimsim_types::views::{
     ClusterAction, ClusterClusterInitialPlacementAction, ClusterClusterReconfigurePlacementAction,
@@ -17,6 +17,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{EnumView, Fault, Items, Moref, View};
 
+use super::datastore::maintenance;
 use super::{cluster_compute_resource, host_system, service_instance};
 use crate::call::Look;
 
@@ -52,11 +53,10 @@ impl<'a> Candidates<'a> {
 
     fn datastore<T: View>(&self, look: &Look<'_, T>, mounted: Items<'_, Moref>) -> Option<Moref> {
         let wanted = mounted.iter().filter(|moref| self.datastores.is_empty() || self.datastores.contains(moref));
-        let normal = DatastoreSummaryMaintenanceModeState::Normal.name();
         let usable = wanted.filter_map(|moref| {
-            let summary = look.snapshot().view::<Datastore>(&moref)?.summary();
-            let is_normal = summary.maintenance_mode().is_none_or(|mode| mode == normal);
-            (summary.accessible() && is_normal).then(|| (summary.free_space(), moref))
+            let datastore = look.snapshot().view::<Datastore>(&moref)?;
+            let summary = datastore.summary();
+            (summary.accessible() && maintenance::is_normal(datastore)).then(|| (summary.free_space(), moref))
         });
         // The first of those with the same space.
         let mut best: Option<(i64, Moref)> = None;

@@ -1,5 +1,6 @@
 //! `StorageResourceManager`: Storage I/O Control and Storage DRS.
 
+pub(crate) mod evacuate;
 mod recommend;
 
 use vimsim_types::enums::ArrayUpdateOperation;

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use vimsim_types::enums::{DatastoreSummaryMaintenanceModeState, VirtualMachineRelocateDiskMoveOptions as DiskMove};
+use vimsim_registry::Transaction;
+use vimsim_types::enums::VirtualMachineRelocateDiskMoveOptions as DiskMove;
 use vimsim_types::method::{
     ApplyStorageDrsRecommendationTask, ApplyStorageDrsRecommendationToPodTask, CancelStorageDrsRecommendation,
     CloneVMTask, CreateVMTask, RecommendDatastores, ReconfigVMTask, RelocateVMTask,
@@ -20,6 +21,7 @@ use vimsim_types::views::{
 use vimsim_types::{EnumView, Fault, Method, MethodView, Moref, View};
 
 use crate::call::{Call, Context};
+use crate::objects::datastore::maintenance;
 
 type Manager = StorageResourceManager;
 
@@ -35,13 +37,13 @@ struct Recommended {
 }
 
 /// What is to be placed.
-struct Wanted {
-    pod: Moref,
+pub(super) struct Wanted {
+    pub(super) pod: Moref,
     /// The datastores must be mounted by one of these hosts; by any, if there are none.
-    hosts: Vec<Moref>,
-    bytes: i64,
+    pub(super) hosts: Vec<Moref>,
+    pub(super) bytes: i64,
     /// The keys of the disks, if they are new.
-    disks: Vec<i32>,
+    pub(super) disks: Vec<i32>,
 }
 
 fn missing(property: &str) -> Fault {
@@ -67,24 +69,43 @@ pub(super) fn recommend_datastores(
     if candidates.is_empty() {
         return Ok(nowhere(spec, &pod));
     }
-    let (this, now) = (call.moref(), call.now());
-    let known = call.private::<Recommended>(&this)?;
     let mut recommendations = Vec::new();
     for (moref, used, capacity) in candidates {
-        known.made += 1;
-        known.open.insert(known.made, (spec.clone(), moref.clone()));
-        if known.open.len() > REMEMBERED {
-            known.open.pop_first();
+        let mut placed = spec.clone();
+        if placed.type_() == "relocate" {
+            placed.relocate_spec_mut().set_datastore(moref.clone());
         }
         let action = action(spec, &wanted, &moref, used, capacity);
+        let recommendation =
+            remember(call, &wanted.pod, placed, &moref, ClusterAction::from_object_unchecked(action.into()))?;
         recommendations.push(ClusterRecommendation::with(|it| {
-            it.set_key(known.made.to_string()).set_type("V1").set_time(now).set_rating(1);
-            it.set_reason("storagePlacement").set_reason_text("Satisfy storage initial placement requests");
-            it.set_target(wanted.pod.clone());
-            it.set_action([ClusterAction::from_object_unchecked(action.into())]);
+            *it = recommendation;
+            it.set_rating(1).set_reason("storagePlacement");
+            it.set_reason_text("Satisfy storage initial placement requests");
         }));
     }
     Ok(StoragePlacementResult::with(|result| _ = result.set_recommendations(recommendations)))
+}
+
+/// Remembers what is recommended, to be applied. What is left to say of it is its rating and reason.
+pub(super) fn remember(
+    call: &mut Call<'_, Manager>,
+    pod: &Moref,
+    spec: StoragePlacementSpec,
+    datastore: &Moref,
+    action: ClusterAction,
+) -> Result<ClusterRecommendation, Fault> {
+    let (this, now) = (call.moref(), call.now());
+    let known = call.private::<Recommended>(&this)?;
+    known.made += 1;
+    let key = known.made;
+    known.open.insert(key, (spec, datastore.clone()));
+    if known.open.len() > REMEMBERED {
+        known.open.pop_first();
+    }
+    Ok(ClusterRecommendation::with(|it| {
+        it.set_key(key.to_string()).set_type("V1").set_time(now).set_target(pod.clone()).set_action([action]);
+    }))
 }
 
 /// What a specification is about.
@@ -148,7 +169,7 @@ fn new_disks(config: &VirtualMachineConfigSpec) -> (Vec<i32>, i64) {
     })
 }
 
-fn bytes_of(disk: &VirtualDisk) -> i64 {
+pub(super) fn bytes_of(disk: &VirtualDisk) -> i64 {
     let kilobytes = disk.capacity_in_kb().saturating_mul(1024);
     disk.capacity_in_bytes().filter(|bytes| *bytes > 0).unwrap_or(kilobytes).max(0)
 }
@@ -161,21 +182,26 @@ fn size(machine: &VirtualMachine) -> i64 {
 }
 
 /// The datastores of a pod that will do, with what is in use of them and their size; the one with the most space first.
-fn candidates(call: &Call<'_, Manager>, pod: &StoragePod, wanted: &Wanted) -> Vec<(Moref, i64, i64)> {
-    let normal = DatastoreSummaryMaintenanceModeState::Normal;
+pub(super) fn candidates(transaction: &Transaction, pod: &StoragePod, wanted: &Wanted) -> Vec<(Moref, i64, i64)> {
     let is_mounted = |moref: &Moref| {
-        let mut hosts = wanted.hosts.iter().filter_map(|host| call.view::<HostSystem>(host));
+        let mut hosts = wanted.hosts.iter().filter_map(|host| transaction.view::<HostSystem>(host));
         wanted.hosts.is_empty() || hosts.any(|host| host.datastore().contains(moref))
     };
     let usable = pod.child_entity().iter().filter(is_mounted).filter_map(|moref| {
-        let summary = call.view::<Datastore>(&moref)?.summary();
-        let is_normal = summary.maintenance_mode().is_none_or(|mode| mode == normal.name());
+        let datastore = transaction.view::<Datastore>(&moref)?;
+        let summary = datastore.summary();
         let (free, capacity) = (summary.free_space(), summary.capacity());
-        (summary.accessible() && is_normal && free >= wanted.bytes).then_some((moref, capacity - free, capacity))
+        let is_usable = summary.accessible() && maintenance::is_normal(datastore) && free >= wanted.bytes;
+        is_usable.then_some((moref, capacity - free, capacity))
     });
     let mut all: Vec<_> = usable.collect();
     all.sort_by_key(|(_, used, capacity)| used - capacity);
     all
+}
+
+/// So many bytes of a datastore's capacity, in percent.
+pub(super) fn percent(bytes: i64, capacity: i64) -> f32 {
+    (bytes as f64 * 100.0 / capacity.max(1) as f64) as f32
 }
 
 fn action(
@@ -185,7 +211,7 @@ fn action(
     used: i64,
     capacity: i64,
 ) -> StoragePlacementAction {
-    let percent = |bytes: i64| (bytes as f64 * 100.0 / capacity.max(1) as f64) as f32;
+    let percent = |bytes: i64| percent(bytes, capacity);
     StoragePlacementAction::with(|action| {
         action.set_vm(spec.vm()).set_destination(datastore.clone());
         action.set_space_util_before(percent(used)).set_space_demand_before(percent(used));
@@ -226,17 +252,34 @@ pub(super) fn cancel(call: &mut Call<'_, Manager>, request: CancelStorageDrsReco
 }
 
 /// The recommendations of these keys, which are forgotten.
-fn take<'a>(
+pub(super) fn take<'a>(
     call: &mut Call<'_, Manager>,
     keys: impl Iterator<Item = &'a str>,
 ) -> Result<Vec<(StoragePlacementSpec, Moref)>, Fault> {
     let this = call.moref();
     let known = call.private::<Recommended>(&this)?;
-    let one = |key: &str| {
+    let mut one = |key: &str| {
         let found = key.parse().ok().and_then(|key: u64| known.open.remove(&key));
         found.ok_or_else(|| Fault::invalid_argument("key", format!("nothing is recommended under '{key}'")))
     };
-    keys.map(one).collect()
+    let taken: Vec<_> = keys.map(|key| Ok((key, one(key)?))).collect::<Result<_, Fault>>()?;
+    let mut all = Vec::with_capacity(taken.len());
+    for (key, it) in taken {
+        withdraw(call, key, it.0.pod_selection_spec().storage_pod())?;
+        all.push(it);
+    }
+    Ok(all)
+}
+
+/// Takes a recommendation off the pod's list.
+fn withdraw(call: &mut Call<'_, Manager>, key: &str, pod: Option<Moref>) -> Result<(), Fault> {
+    let Some(pod) = pod else { return Ok(()) };
+    let entry = call.view::<StoragePod>(&pod).and_then(|pod| pod.pod_storage_drs_entry());
+    if entry.is_some_and(|entry| entry.recommendation().iter().any(|it| it.key() == key)) {
+        let entry = call.edit::<StoragePod>(&pod)?.pod_storage_drs_entry_mut();
+        entry.recommendation_mut().retain(|it| it.key() != key);
+    }
+    Ok(())
 }
 
 /// Does what was recommended; the task's result is the machine of the last.
@@ -274,7 +317,11 @@ fn start(call: &mut Call<'_, Manager>, all: Vec<(StoragePlacementSpec, Moref)>) 
 }
 
 /// Does what was asked, on this datastore. The machine.
-fn place(call: &mut Call<'_, Manager>, spec: &StoragePlacementSpec, datastore: &Moref) -> Result<Option<Moref>, Fault> {
+pub(super) fn place(
+    call: &mut Call<'_, Manager>,
+    spec: &StoragePlacementSpec,
+    datastore: &Moref,
+) -> Result<Option<Moref>, Fault> {
     let context = call.context();
     let service = context.service.clone();
     let at_once = |method: &'static Method| Context {
@@ -312,8 +359,7 @@ fn place(call: &mut Call<'_, Manager>, spec: &StoragePlacementSpec, datastore: &
             service.invoke(call, &at_once(CloneVMTask::method()), &of_machine()?, request)?
         }
         "relocate" => {
-            let mut wanted = spec.relocate_spec().cloned().unwrap_or_else(VirtualMachineRelocateSpec::new);
-            wanted.set_datastore(datastore.clone());
+            let wanted = spec.relocate_spec().cloned().unwrap_or_else(VirtualMachineRelocateSpec::new);
             let request = RelocateVMTask::with(|request| _ = request.set_spec(wanted));
             service.invoke(call, &at_once(RelocateVMTask::method()), &of_machine()?, request)?
         }

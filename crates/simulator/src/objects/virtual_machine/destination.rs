@@ -2,13 +2,12 @@
 
 use std::cmp::Reverse;
 
-use vimsim_types::enums::DatastoreSummaryMaintenanceModeState;
 use vimsim_types::views::{
     CannotAccessNetwork, ClusterConfigInfoEx, ComputeResource, Datacenter, Datastore, HostSystem, InvalidState,
     ManagedEntity, NotSupported, ResourcePool, VirtualDeviceFileBackingInfo, VirtualDisk, VirtualMachine,
     VirtualMachineRelocateSpec,
 };
-use vimsim_types::{EnumView, Fault, Moref, View};
+use vimsim_types::{Fault, Moref, View};
 
 use super::chain;
 use super::create;
@@ -17,6 +16,7 @@ use super::disk::invalid_datastore;
 use super::ethernet;
 use super::relocate;
 use crate::call::Call;
+use crate::objects::datastore::maintenance;
 use crate::objects::{cluster_compute_resource, host_system};
 
 /// The place that a specification asks for, complete.
@@ -56,7 +56,8 @@ pub(crate) fn check_references<T>(call: &Call<'_, T>, spec: &VirtualMachineReloc
 ///
 /// - `InvalidArgument` for a pool that is needed and missing, a host of another compute resource than the pool's, or a disk
 ///   that the machine does not have;
-/// - `InvalidState` for a host that takes no machines; `InvalidDatastore` for a datastore in maintenance, or that no host has.
+/// - `InvalidState` for a host that takes no machines; `InvalidDatastoreState` for a datastore in maintenance;
+///   `InvalidDatastore` for one that no host has.
 pub(super) fn resolve<T>(
     call: &Call<'_, T>,
     moref: &Moref,
@@ -107,7 +108,9 @@ pub(super) fn resolve<T>(
     }
     let mut wanted: Vec<Moref> = vec![datastore.clone()];
     wanted.extend(disks.iter().map(|(_, datastore)| datastore.clone()));
-    wanted.iter().try_for_each(|datastore| check_datastore(call, datastore))?;
+    // What stays on a datastore that is about to be in maintenance may stay; `places` looks at what is new there.
+    let mut added = wanted.iter().filter(|datastore| !machine.datastore().contains(datastore));
+    added.try_for_each(|datastore| maintenance::expect_normal(call, datastore))?;
     wanted.extend(kept.iter().cloned());
     let host = match spec.host() {
         Some(host) => {
@@ -156,15 +159,6 @@ fn owner_of<T>(call: &Call<'_, T>, host: &Moref) -> Result<Moref, Fault> {
 
 fn name_of<T>(call: &Call<'_, T>, moref: &Moref) -> String {
     call.view::<ManagedEntity>(moref).map(|entity| entity.name().to_string()).unwrap_or_default()
-}
-
-fn check_datastore<T>(call: &Call<'_, T>, datastore: &Moref) -> Result<(), Fault> {
-    let summary = call.get::<Datastore>(datastore)?.summary();
-    let normal = DatastoreSummaryMaintenanceModeState::Normal.name();
-    if summary.maintenance_mode().is_some_and(|mode| mode != normal) {
-        return Err(invalid_datastore(&name_of(call, datastore), Some(datastore.clone()), "it is in maintenance mode"));
-    }
-    Ok(())
 }
 
 /// `InvalidDatastore` if the host does not have one of the datastores.

@@ -10,12 +10,13 @@ use super::device::Site;
 use super::{chain, destination, disk, ethernet, snapshot};
 use crate::call::Call;
 use crate::files::{edit, fault};
-use crate::objects::datastore;
+use crate::objects::datastore::{self, maintenance};
 use crate::walk::remove_reference;
 
 /// Brings `datastore`, `network` and `guest.net` up to what the devices say, and the references back.
 ///
-/// - `InvalidDatastore` for a file on a datastore that the machine's host does not have; `InsufficientStorageSpace`.
+/// - `InvalidDatastore` for a file on a datastore that the machine's host does not have; `InsufficientStorageSpace`;
+///   `InvalidDatastoreState` for new files on a datastore in maintenance mode.
 pub(super) fn refresh<T>(
     call: &mut Call<'_, T>,
     site: &Site<'_>,
@@ -96,6 +97,7 @@ fn account<T>(call: &mut Call<'_, T>, moref: &Moref, machine: &VirtualMachine) -
         }
     }
     for (datastore, size, is_thin) in after {
+        maintenance::expect_normal(call, &datastore)?;
         if !is_thin {
             datastore::expect_space(call, &datastore, size)?;
         }
@@ -153,6 +155,7 @@ fn set_datastores<T>(
         }
     }
     for datastore in datastores.iter().filter(|datastore| !old.contains(datastore)) {
+        maintenance::expect_normal(call, datastore)?;
         call.edit::<Datastore>(datastore)?.push_vm(moref.clone());
     }
     machine.set_datastore(datastores);

@@ -24,6 +24,7 @@ use vimsim_types::{Fault, MethodView, Moref, View, literal};
 use super::{create, device, guest};
 use crate::call::Call;
 use crate::containers;
+use crate::objects::datastore::maintenance;
 use crate::objects::resource_pool;
 
 /// `InvalidPowerState`: the machine is in `existing`, where it would have to be in `requested`.
@@ -49,8 +50,8 @@ pub(super) fn check_no_template(machine: &VirtualMachine) -> Result<(), Fault> {
 
 /// Starts the machine, or lets it go on where it was suspended.
 ///
-/// - As faults of the task: `InvalidPowerState` if it is on; `InvalidState` for a template or on a host in maintenance
-///   mode; `InvalidArgument` for a host of another compute resource.
+/// - As faults of the task: `InvalidPowerState` if it is on; `InvalidState` for a template, or on a host or
+///   datastore in maintenance mode; `InvalidArgument` for a host of another compute resource.
 pub(super) fn power_on(call: &mut Call<'_, VirtualMachine>, request: PowerOnVMTask) -> Result<Moref, Fault> {
     if let Some(host) = request.host() {
         call.get::<HostSystem>(&host)?;
@@ -101,6 +102,7 @@ pub(crate) fn start<T>(call: &mut Call<'_, T>, moref: &Moref, host: Option<Moref
     let host = call.get::<VirtualMachine>(moref)?.runtime().host();
     let host = host.ok_or_else(|| Fault::new(InvalidState::new(), "the virtual machine is on no host"))?;
     create::check_host(call.get::<HostSystem>(&host)?)?;
+    maintenance::expect_startable(call, call.get::<VirtualMachine>(moref)?)?;
     check_processors(call, moref)?;
     check_resources(call, moref)?;
     start_outside(call, moref)?;

@@ -3,16 +3,18 @@
 //! `datastore.host` and `host.datastore` are kept both ways here, `datastore.vm` and `vm.datastore` by
 //! `virtual_machine::places`; `summary` and `info` follow from them and from the space that is in use.
 
+pub(crate) mod maintenance;
+
 use vimsim_registry::Transaction;
 use vimsim_types::enums::{DatastoreSummaryMaintenanceModeState, VirtualMachinePowerState};
 use vimsim_types::method::{
-    DatastoreEnterMaintenanceMode, DatastoreExitMaintenanceModeTask, DestroyDatastore, IsClusteredVmdkEnabled,
-    RefreshDatastore, RefreshDatastoreStorageInfo, RenameDatastore, UpdateVirtualMachineFilesTask,
+    DestroyDatastore, IsClusteredVmdkEnabled, RefreshDatastore, RefreshDatastoreStorageInfo, RenameDatastore,
+    UpdateVirtualMachineFilesTask,
 };
 use vimsim_types::views::{
     Datacenter, Datastore, DatastoreDestroyedEvent, DatastoreEventArgument, DatastoreHostMount, DatastoreInfo,
-    HostDatastoreBrowser, HostSystem, InsufficientStorageSpace, InvalidDatastore, InvalidPowerState, InvalidState,
-    LocalDatastoreInfo, StorageIORMInfo, StoragePlacementResult, UpdateVirtualMachineFilesResult,
+    HostDatastoreBrowser, HostSystem, InsufficientStorageSpace, InvalidDatastore, InvalidPowerState,
+    LocalDatastoreInfo, StorageIORMInfo, UpdateVirtualMachineFilesResult,
     UpdateVirtualMachineFilesResultFailedVmFileInfo, VirtualMachine, VsanDatastoreInfo,
 };
 use vimsim_types::{ArcStr, EnumView, Fault, Moref, View};
@@ -30,8 +32,8 @@ pub(crate) fn kind() -> Kind<Datastore> {
         .write(refresh_storage_info)
         .write(rename_datastore)
         .write(destroy_datastore)
-        .write(enter_maintenance_mode)
-        .write(exit_maintenance_mode)
+        .write(maintenance::enter)
+        .write(maintenance::exit)
         .write(update_virtual_machine_files)
         .read(|look: &crate::call::Look<'_, Datastore>, _: IsClusteredVmdkEnabled| look.this().map(|_| false))
         .derive(derive)
@@ -226,19 +228,8 @@ fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
             luns::rename(transaction, moref)?;
         }
     }
-    finish_evacuation(transaction, moref)?;
+    maintenance::derive(transaction, moref)?;
     storage_pod::touch_parent(transaction, moref)
-}
-
-/// A datastore that is entering maintenance mode is in it once its last virtual machine has gone.
-fn finish_evacuation(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
-    use DatastoreSummaryMaintenanceModeState::{EnteringMaintenance, InMaintenance};
-    let datastore = transaction.get::<Datastore>(moref)?;
-    let is_entering = datastore.summary().maintenance_mode().is_some_and(|mode| mode == EnteringMaintenance.name());
-    if is_entering && datastore.vm().is_empty() {
-        transaction.edit::<Datastore>(moref)?.summary_mut().set_maintenance_mode(InMaintenance.name());
-    }
-    Ok(())
 }
 
 /// Sets the size of a local datastore to what its hosts have.
@@ -318,62 +309,6 @@ pub(crate) fn destroy(call: &mut Call<'_, Datastore>) -> Result<(), Fault> {
         remove_reference(&mut call.edit::<Datacenter>(&datacenter)?.datastore_mut(), &this);
     }
     managed_entity::remove(call, &this)
-}
-
-fn set_mode(call: &mut Call<'_, Datastore>, mode: DatastoreSummaryMaintenanceModeState) -> Result<(), Fault> {
-    call.this_mut()?.summary_mut().set_maintenance_mode(mode.name());
-    Ok(())
-}
-
-fn is_in_maintenance(datastore: &Datastore) -> bool {
-    let mode = datastore.summary().maintenance_mode();
-    mode.is_some_and(|mode| mode != DatastoreSummaryMaintenanceModeState::Normal.name())
-}
-
-fn invalid_state(why: String) -> Fault {
-    Fault::new(InvalidState::new(), why)
-}
-
-/// Begins maintenance: no virtual machine has files here. One with virtual machines enters it once they are gone.
-///
-/// - `InvalidState` if it is in maintenance mode, or in no storage pod, whose Storage DRS would empty it.
-fn enter_maintenance_mode(
-    call: &mut Call<'_, Datastore>,
-    _: DatastoreEnterMaintenanceMode,
-) -> Result<StoragePlacementResult, Fault> {
-    let datastore = call.this()?;
-    let name = datastore.name();
-    if is_in_maintenance(datastore) {
-        return Err(invalid_state(format!("the datastore '{name}' is in maintenance mode")));
-    }
-    if !datastore.parent().is_some_and(|parent| parent.is::<vimsim_types::views::StoragePod>()) {
-        return Err(invalid_state(format!("the datastore '{name}' is in no storage pod")));
-    }
-    // Fidelity: the task of a vCenter ends when the last machine is gone, this one at once.
-    let task = call.start_task(|call| {
-        let is_empty = call.this()?.vm().is_empty();
-        set_mode(
-            call,
-            if is_empty {
-                DatastoreSummaryMaintenanceModeState::InMaintenance
-            } else {
-                DatastoreSummaryMaintenanceModeState::EnteringMaintenance
-            },
-        )
-    })?;
-    Ok(StoragePlacementResult::with(|result| _ = result.set_task(task)))
-}
-
-/// Ends maintenance.
-///
-/// - `InvalidState` if it is not in maintenance mode, as a fault of the task.
-fn exit_maintenance_mode(call: &mut Call<'_, Datastore>, _: DatastoreExitMaintenanceModeTask) -> Result<Moref, Fault> {
-    call.start_task(|call| {
-        if !is_in_maintenance(call.this()?) {
-            return Err(invalid_state(format!("the datastore '{}' is not in maintenance mode", call.this()?.name())));
-        }
-        set_mode(call, DatastoreSummaryMaintenanceModeState::Normal)
-    })
 }
 
 /// Has the machines on the datastore say where their files are now, that were elsewhere when a volume was mounted
