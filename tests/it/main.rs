@@ -14,6 +14,7 @@ mod datastore_maintenance;
 mod datastores;
 mod default_inventory;
 mod diagnostics;
+mod disk_data;
 mod distributed_switches;
 mod encryption;
 mod endpoints;

@@ -220,6 +220,19 @@ async fn bytes_come_back_as_they_went_in() {
     assert_eq!(stranger.get(urls[0].url()).await.unwrap().status, StatusCode::NOT_FOUND);
 
     let machine = there(&client, "DC0/vm/box").await;
+    // The disks are thin, and take what was sent.
+    let storage = client.property(&machine, "summary.storage").await.unwrap();
+    let storage = storage.object().unwrap();
+    assert_eq!(storage.field("committed"), &Value::Long(8_684 + 70_000));
+    assert_eq!(storage.field("uncommitted"), &Value::Long((30 << 20) + (1 << 30) - 70_000));
+    let layout = client.property(&machine, "layoutEx.file").await.unwrap();
+    let data = layout
+        .items()
+        .iter()
+        .filter_map(|file| file.object())
+        .filter(|file| file.field("type").text() == Some("diskExtent"));
+    let data: Vec<_> = data.map(|file| (file.field("size").clone(), file.field("uniqueSize").clone())).collect();
+    assert_eq!(data, [70_000, 0].map(|size| (Value::Long(size), Value::Long(size))));
     assert_eq!(client.property(&machine, "config.hardware.numCPU").await.unwrap(), Value::Int(4));
     let lease = client.call(&machine, ExportVm::new()).await.unwrap().moref().unwrap();
     let info = ready(&client, &lease).await;

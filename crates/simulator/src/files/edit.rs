@@ -137,7 +137,8 @@ pub(crate) fn put(
         Some(Item::File(file)) => Some(file),
         None => None,
     };
-    let allocated = size(&content, place.name());
+    // What is written into a machine's disk is in what the disk takes.
+    let allocated = if volume.is_counted(&place.path) { 0 } else { size(&content, place.name()) };
     allocate(transaction, place, allocated - old.as_ref().map_or(0, |file| file.allocated))?;
     make_all(transaction, author, &place.datastore, place.parent())?;
     let owner = old.map_or_else(|| author.name.clone(), |file| file.owner);

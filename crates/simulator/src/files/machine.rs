@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use vimsim_registry::Transaction;
 use vimsim_types::enums::VirtualMachinePowerState;
 use vimsim_types::views::{
     Datastore, ParaVirtualSCSIController, VirtualBusLogicController, VirtualController, VirtualDevice,
@@ -10,12 +11,14 @@ use vimsim_types::views::{
     VirtualIDEController, VirtualMachine, VirtualMachineConfigInfo, VirtualMachineFileLayoutEx,
     VirtualMachineSnapshotTree,
 };
-use vimsim_types::{ArcStr, DateTime, Moref, Object, View};
+use vimsim_types::{ArcStr, DateTime, Fault, Moref, Object, View};
 
 use super::content::Blob;
 use super::disk::Disk;
-use super::path;
 use super::store::{Content, File};
+use super::{Files, Volume, path};
+use crate::objects::virtual_machine;
+use crate::walk::Inventory;
 
 /// The size of a machine's `.nvram` file.
 pub(crate) const NVRAM: i64 = 8_684;
@@ -71,7 +74,7 @@ pub(super) fn files(moref: &Moref, machine: &VirtualMachine, datastore: &Datasto
 }
 
 /// What the files measure that a machine has or is linked to, by their paths with the datastore: of a disk that grows with
-/// use, and of one that has the differences to another, nothing.
+/// use, and of one that has the differences to another, what was written.
 pub(crate) fn sizes(moref: &Moref, machine: &VirtualMachine) -> BTreeMap<String, i64> {
     let mut datastores: Vec<&str> = Vec::new();
     let config = machine.config();
@@ -87,17 +90,74 @@ pub(crate) fn sizes(moref: &Moref, machine: &VirtualMachine) -> BTreeMap<String,
         datastores.extend(datastore.filter(|name| !datastores.contains(name)));
     }
     let mut sizes = BTreeMap::new();
+    let written: BTreeMap<&str, i64> =
+        virtual_machine::written(machine).map(|file| (file.name().as_str(), file.size())).collect();
     for name in datastores {
         for own in files_on(moref, machine, name, true) {
             let size = match &own.file.content {
                 Content::Bytes(blob) => blob.size(),
                 other => other.bytes(path::split(&own.path).1).size(),
             };
-            let size = if own.is_thin { 0 } else { i64::try_from(size).unwrap_or(i64::MAX) };
-            sizes.insert(format!("[{name}] {}", own.path), size);
+            let path = format!("[{name}] {}", own.path);
+            let size = match own.is_thin {
+                true => written.get(path.as_str()).copied().unwrap_or_default(),
+                false => i64::try_from(size).unwrap_or(i64::MAX),
+            };
+            sizes.insert(path, size);
         }
     }
     sizes
+}
+
+/// The disks of a machine on the datastore of this name, by the paths of their descriptors: those that it has, those of its
+/// own that these have their differences to, and those that its snapshots have.
+fn chains(machine: &VirtualMachine, name: &str) -> Vec<(String, Disk)> {
+    let Some(config) = machine.config() else { return Vec::new() };
+    let mut found = Vec::new();
+    for (disk, file) in disks(config) {
+        let described = describe(config, disk);
+        found.extend(parents(disk, name, &described, false));
+        found.extend(on(file, name).map(|path| (path.to_string(), described)));
+    }
+    let kept = machine.layout_ex().filter(|kept| !kept.snapshot().is_empty());
+    found.extend(kept.into_iter().flat_map(|kept| kept_disks(kept, name)));
+    found
+}
+
+/// What was written into the machine's disks that grow with use: the datastore and the path of each extent that something was
+/// written to, with how many bytes, and when the last was.
+pub(crate) fn written(
+    inventory: &impl Inventory,
+    machine: &VirtualMachine,
+) -> (Vec<(Moref, String, i64)>, Option<DateTime>) {
+    let (mut found, mut last): (Vec<(Moref, String, i64)>, _) = (Vec::new(), None);
+    for moref in machine.datastore() {
+        let files = inventory.find(&moref).and_then(|object| object.private::<Files>());
+        let Some(files) = files.filter(|files| !files.is_empty()) else { continue };
+        let Some(datastore) = inventory.seen::<Datastore>(&moref) else { continue };
+        for (path, disk) in chains(machine, datastore.name()).into_iter().filter(|(_, disk)| disk.is_thin()) {
+            let (folder, name) = path::split(&path);
+            let extent = path::join(folder, &disk.extent(name));
+            let Some((bytes, modified)) = files.written(&path, &extent) else { continue };
+            let text = format!("[{}] {extent}", datastore.name());
+            if found.iter().all(|(_, known, _)| *known != text) {
+                found.push((moref.clone(), text, bytes));
+                last = last.max(Some(modified));
+            }
+        }
+    }
+    (found, last)
+}
+
+/// Brings the machines whose disks were written to up to date: what their files are measures, and what they use.
+pub(crate) fn tell(transaction: &mut Transaction, datastore: &Moref) -> Result<(), Fault> {
+    let files = transaction.object(datastore).and_then(|object| object.private::<Files>());
+    if !files.is_some_and(Files::has_changed) {
+        return Ok(());
+    }
+    let changed = transaction.private::<Files>(datastore)?.take_changed();
+    let machines = Volume::of(transaction, datastore)?.machines_beside(&changed);
+    machines.iter().try_for_each(|machine| virtual_machine::count_written(transaction, machine))
 }
 
 /// The files on the datastore of this name, with those of another machine that its disks are linked to, or without.
@@ -175,7 +235,7 @@ pub(super) fn parents(disk: &VirtualDisk, datastore: &str, top: &Disk, with_link
     described.collect()
 }
 
-/// The disks that a machine's snapshots end in or stand on, as `snapshot::keep_layout` wrote them down: the first file of
+/// The disks that a machine's snapshots end in or stand on, as `layout::keep_layout` wrote them down: the first file of
 /// each has the disk's capacity for its size, and nothing that is its own if the disk grows with use.
 fn kept_disks(kept: &VirtualMachineFileLayoutEx, datastore: &str) -> Vec<(String, Disk)> {
     let file = |key: i32, kind: &str| kept.file().iter().find(|file| file.key() == key && *file.type_() == kind);

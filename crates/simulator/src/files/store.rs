@@ -47,6 +47,29 @@ pub(crate) struct File {
     pub(crate) allocated: i64,
 }
 
+impl File {
+    /// How many bytes were written into this file of a disk's data, if any were.
+    pub(crate) fn data_of_extent(&self) -> Option<i64> {
+        match &self.content {
+            Content::Bytes(blob) if !blob.is_zeros() => Some(i64::try_from(blob.size()).unwrap_or(i64::MAX)),
+            _ => None,
+        }
+    }
+
+    /// How many bytes were uploaded as the disk of this descriptor, if it came with its data.
+    pub(crate) fn data_of_descriptor(&self) -> Option<i64> {
+        let stream = match &self.content {
+            Content::Disk(disk) => disk.stream.clone()?,
+            Content::Bytes(blob) if !blob.is_zeros() => {
+                Disk::parse(&blob.head(64 << 10).ok()?).filter(|disk| disk.kind == "sparseMonolithic")?;
+                blob.clone()
+            }
+            _ => return None,
+        };
+        Some(i64::try_from(stream.size()).unwrap_or(i64::MAX))
+    }
+}
+
 /// A folder.
 #[derive(Clone)]
 pub(crate) struct Folder {
@@ -80,6 +103,8 @@ pub(crate) struct Files {
     pub(super) made: u64,
     /// The directory of this machine whose files are seen here as well, where nothing else is.
     pub(crate) directory: Option<Arc<Path>>,
+    /// The files of disks that have changed since machines were last told.
+    changed: Vec<ArcStr>,
     entries: Map<ArcStr, Entry>,
 }
 
@@ -89,13 +114,42 @@ impl Files {
     }
 
     pub(super) fn set(&mut self, path: &str, entry: Entry) {
+        self.note(path);
         self.entries.insert_mut(path.into(), entry);
     }
 
     pub(super) fn remove(&mut self, path: &str) -> Option<Entry> {
         let known = self.entries.get(path).cloned()?;
         self.entries.remove_mut(path);
+        self.note(path);
         Some(known)
+    }
+
+    /// Remembers that the file of a disk has changed.
+    fn note(&mut self, path: &str) {
+        if path.ends_with(".vmdk") {
+            self.changed.push(path.into());
+        }
+    }
+
+    /// Whether files of disks have changed.
+    pub(crate) fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// The files of disks that have changed, once.
+    pub(super) fn take_changed(&mut self) -> Vec<ArcStr> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// What was written into a disk that grows with use: in how many bytes, and when.
+    pub(super) fn written(&self, descriptor: &str, extent: &str) -> Option<(i64, DateTime)> {
+        let file = |path: &str| match self.get(path) {
+            Some(Entry::Is(Item::File(file))) => Some(file),
+            _ => None,
+        };
+        let found = file(extent).and_then(|data| Some((data.data_of_extent()?, data.modified)));
+        found.or_else(|| file(descriptor).and_then(|file| Some((file.data_of_descriptor()?, file.modified))))
     }
 
     /// What is kept below a folder, by path.

@@ -1,6 +1,6 @@
 //! A datastore's tree of folders and files, to read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use vimsim_types::views::{Datastore, VirtualMachine, VsanDatastoreInfo};
@@ -192,6 +192,31 @@ impl<'a, I: Inventory> Volume<'a, I> {
             own.retain(|own| files.get(&own.path).is_none());
         }
         own
+    }
+
+    /// The machines that have a file beside one of these.
+    pub(super) fn machines_beside(&self, paths: &[ArcStr]) -> Vec<Moref> {
+        let folders: BTreeSet<&str> = paths.iter().map(|path| path::split(path).0).collect();
+        let is_near = |machine: &VirtualMachine| {
+            let mut is_near = false;
+            let name = self.datastore.name();
+            machine::each_path(machine, name, &mut |own| is_near |= folders.contains(path::split(own).0));
+            is_near
+        };
+        self.machines().filter(|(_, machine)| is_near(machine)).map(|(moref, _)| moref).collect()
+    }
+
+    /// Whether a machine has this file, and its disk is counted whole: nothing that is written into it takes more.
+    pub(super) fn is_counted(&self, path: &str) -> bool {
+        let is_it = |moref: &Moref, machine: &VirtualMachine| {
+            let mut is_near = false;
+            machine::each_path(machine, self.datastore.name(), &mut |own| {
+                is_near |= path::split(own).0 == path::split(path).0;
+            });
+            is_near && machine::files(moref, machine, self.datastore).iter().any(|own| own.path == path)
+        };
+        let is_disk = path.ends_with(".vmdk") && !path.ends_with("-delta.vmdk");
+        is_disk && self.machines().any(|(moref, machine)| is_it(&moref, machine))
     }
 
     fn machines(&self) -> impl Iterator<Item = (Moref, &'a VirtualMachine)> {

@@ -21,7 +21,7 @@ use vimsim_types::{ArcStr, EnumView, Fault, Moref, View};
 
 use super::{folder, host_datastore_browser, managed_entity, network, storage_pod};
 use crate::call::Call;
-use crate::files::{Files, renamed};
+use crate::files::{Files, machine, renamed};
 use crate::kind::Kind;
 use crate::luns;
 use crate::walk::remove_reference;
@@ -228,6 +228,7 @@ fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
             luns::rename(transaction, moref)?;
         }
     }
+    machine::tell(transaction, moref)?;
     maintenance::derive(transaction, moref)?;
     storage_pod::touch_parent(transaction, moref)
 }

@@ -120,7 +120,7 @@ fn found(
         if !patterns.is_empty() && !patterns.iter().any(|pattern| is_meant(pattern)) {
             continue;
         }
-        if let Some(mut info) = query::info(name, item, spec) {
+        if let Some(mut info) = query::info(name, item, items, spec) {
             info.set_path(own).set_friendly_name(friendly);
             infos.push((matches!(item, Item::Folder(_)), info));
         }

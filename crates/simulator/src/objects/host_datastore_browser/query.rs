@@ -1,5 +1,7 @@
 //! What files are, as a browser tells: their types, and the details that were asked for.
 
+use std::collections::BTreeMap;
+
 use vimsim_types::enums::VirtualDiskType;
 use vimsim_types::views::{
     FileInfo, FileQuery, FileQueryFlags, FloppyImageFileInfo, FloppyImageFileQuery, FolderFileInfo, FolderFileQuery,
@@ -87,7 +89,12 @@ impl Type {
 const EXTENTS: &[&str] = &["-flat.vmdk", "-delta.vmdk", "-sesparse.vmdk", "-rdm.vmdk", "-rdmp.vmdk", "-ctk.vmdk"];
 
 /// What a specification has to know of a file; `None` if it does not select it.
-pub(super) fn info(name: &str, item: &Item, spec: &HostDatastoreBrowserSearchSpec) -> Option<FileInfo> {
+pub(super) fn info(
+    name: &str,
+    item: &Item,
+    beside: &BTreeMap<String, Item>,
+    spec: &HostDatastoreBrowserSearchSpec,
+) -> Option<FileInfo> {
     let kind = type_of(name, item);
     let queries = spec.query();
     let disk = || match item {
@@ -104,6 +111,10 @@ pub(super) fn info(name: &str, item: &Item, spec: &HostDatastoreBrowserSearchSpe
     let mut object = Object::new(if is_told { kind.info() } else { FileInfo::TYPE });
     if let Some(info) = FileInfo::from_mut(&mut object) {
         tell(info, name, item, &flags);
+        if let (true, Item::File(file)) = (flags.file_size(), item) {
+            let is_disk = query.as_ref().is_some_and(|query| query.downcast::<VmDiskFileQuery>().is_some());
+            info.set_file_size(size_of(name, file, beside, is_disk));
+        }
     }
     if let Some(info) = VmDiskFileInfo::from_mut(&mut object)
         && let Some(disk) = disk()
@@ -191,15 +202,12 @@ fn disk_of(file: &File) -> Option<Disk> {
 /// What every file has.
 fn tell(info: &mut FileInfo, name: &str, item: &Item, flags: &FileQueryFlags) {
     info.set_path(name);
-    let (size, modified, owner) = match item {
-        Item::Folder(folder) => (0, folder.modified, &folder.owner),
-        Item::File(file) => {
-            let size = if flags.file_size() { size_of(name, file) } else { 0 };
-            (size, file.modified, &file.owner)
-        }
+    let (modified, owner) = match item {
+        Item::Folder(folder) => (folder.modified, &folder.owner),
+        Item::File(file) => (file.modified, &file.owner),
     };
     if flags.file_size() {
-        info.set_file_size(size);
+        info.set_file_size(0);
     }
     if flags.modification() {
         info.set_modification(modified);
@@ -209,8 +217,28 @@ fn tell(info: &mut FileInfo, name: &str, item: &Item, flags: &FileQueryFlags) {
     }
 }
 
-fn size_of(name: &str, file: &File) -> i64 {
-    i64::try_from(file.content.bytes(name).size()).unwrap_or(i64::MAX)
+/// What a file takes. The data of a disk that grows with use take what was written; who asks for disks, and so sees only
+/// descriptors, is told what the data take.
+fn size_of(name: &str, file: &File, beside: &BTreeMap<String, Item>, is_disk: bool) -> i64 {
+    let own = || match &file.content {
+        Content::Disk(disk) => i64::try_from(disk.descriptor(name).len()).unwrap_or(i64::MAX),
+        content => i64::try_from(content.bytes(name).size()).unwrap_or(i64::MAX),
+    };
+    let find = |name: &str| match beside.get(name) {
+        Some(Item::File(file)) => Some(file),
+        _ => None,
+    };
+    if let (true, Some(disk)) = (is_disk, disk_of(file)) {
+        let extent = disk.extent(name);
+        let data = find(&extent).map(|data| size_of(&extent, data, beside, false));
+        return data.or(file.data_of_descriptor()).unwrap_or_else(own);
+    }
+    let stem = EXTENTS.iter().find_map(|extent| name.strip_suffix(extent));
+    let descriptor = stem.and_then(|stem| find(&format!("{stem}.vmdk")));
+    match descriptor.and_then(disk_of).filter(Disk::is_thin) {
+        Some(_) => file.data_of_extent().or(descriptor.and_then(File::data_of_descriptor)).unwrap_or_default(),
+        None => own(),
+    }
 }
 
 /// What a query asked of a disk.

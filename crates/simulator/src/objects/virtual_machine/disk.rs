@@ -11,7 +11,7 @@ use vimsim_types::views::{
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
 use super::device::{self, Site};
-use super::{chain, config, ethernet, snapshot, summary};
+use super::{chain, config, ethernet, layout, snapshot, summary};
 use crate::call::Call;
 use crate::files::{edit, fault};
 
@@ -430,9 +430,9 @@ pub(super) fn kept(machine: &VirtualMachine) -> Vec<(Moref, &ArcStr, i64, bool)>
         chain::backings(config).flat_map(chain::files).map(|file| summary::disk_files(file)[0].0.clone()).collect();
     let folder = |file: &str| DatastorePath::parse(file).map(|path| path.parent());
     let linked: Vec<_> = snapshot::linked_files(machine).iter().map(|file| folder(file)).collect();
-    let others = layout.file().iter().filter(|file| !known.contains(file.name()));
+    let others = layout.file().iter().filter(|file| file.key() >= 0 && !known.contains(file.name()));
     let kept = others.filter_map(|file| {
-        let datastore = snapshot::datastore_of(file).filter(|_| file.size() > 0)?;
+        let datastore = layout::datastore_of(file).filter(|_| file.size() > 0)?;
         let is_thin = file.unique_size() == Some(0) || linked.contains(&folder(file.name()));
         Some((datastore, file.name(), file.size(), is_thin))
     });

@@ -24,6 +24,7 @@ mod fault_tolerance;
 mod first_class;
 mod guest;
 mod guest_disk;
+mod layout;
 mod lifecycle;
 mod ovf_environment;
 mod places;
@@ -54,6 +55,7 @@ pub(crate) use customize::{check_guest, customize_now};
 pub(crate) use destination::{check_references as check_location, check_relocation, problems_on};
 pub(crate) use ethernet::cards;
 pub(crate) use guest::{forget_addresses, tools_run};
+pub(crate) use layout::written;
 pub(crate) use lifecycle::unregister;
 pub(crate) use power::{
     booted, count_reservation, expect_cpu, expect_memory, pause, reset_now, start, start_as_task, start_outside, stop,
@@ -62,7 +64,7 @@ pub(crate) use reconfigure::{reconfigure, set_allocations};
 pub(crate) use register::{register, register_vm};
 pub(crate) use relocate::evacuate;
 pub(crate) use snapshot::{remove as remove_snapshot, rename as rename_snapshot, revert};
-pub(crate) use summary::resource_config;
+pub(crate) use summary::{count_written, resource_config};
 pub(crate) use template::{capability, devices as default_devices};
 
 pub(crate) fn kind() -> Kind<VirtualMachine> {

@@ -7,9 +7,9 @@ use vimsim_types::views::{
 use vimsim_types::{Fault, Moref, View};
 
 use super::device::Site;
-use super::{chain, destination, disk, ethernet, snapshot};
+use super::{chain, destination, disk, ethernet, layout};
 use crate::call::Call;
-use crate::files::{edit, fault};
+use crate::files::{self, edit, fault};
 use crate::objects::datastore::{self, maintenance};
 use crate::walk::remove_reference;
 
@@ -55,8 +55,8 @@ pub(super) fn refresh<T>(
         }
     }
     // A disk that only a snapshot still has may be on another one. Where its files are may have changed.
-    snapshot::keep_layout(call, machine);
-    for datastore in snapshot::datastores(machine) {
+    layout::keep_layout(call, machine);
+    for datastore in layout::datastores(machine) {
         if !datastores.contains(&datastore) && call.object(&datastore).is_some() {
             datastores.push(datastore);
         }
@@ -65,6 +65,7 @@ pub(super) fn refresh<T>(
     destination::check_mounts(call, site.host, &datastores)?;
     account(call, moref, machine)?;
     set_datastores(call, moref, machine, datastores)?;
+    layout::keep_written(machine, files::machine::written(&**call, machine).0);
     set_networks(call, moref, machine, networks)?;
     let is_same = machine
         .guest()
@@ -78,7 +79,10 @@ pub(super) fn refresh<T>(
 /// Takes what the machine's disks now have, and did not have before, of their datastores, or gives it back. A disk that was
 /// a file before is now the machine's.
 ///
-/// - `InsufficientStorageSpace` if a disk that is not thin does not fit.
+/// - `InsufficientStorageSpace` if a disk that is not thin does not fit; `InvalidDatastoreState` for one that is new on a
+///   datastore in maintenance mode.
+// Fidelity: on vCenter, a thin disk takes what was written into it. On vcsim, whose free space scripts compare, it takes its
+// capacity, whether it is thin or not. What was written is in `storage`.
 fn account<T>(call: &mut Call<'_, T>, moref: &Moref, machine: &VirtualMachine) -> Result<(), Fault> {
     let before = call.view::<VirtualMachine>(moref).cloned();
     if let Some(config) = machine.config() {

@@ -2,7 +2,7 @@
 //!
 //! A `VirtualMachineSnapshot` keeps the machine's configuration as it was; it shares with the machine what has not changed
 //! since. The machine keeps the tree of its snapshots in `snapshot`, and in its own `layoutEx` the files that only snapshots
-//! have: `summary::layout_ex` adds to them what the machine's configuration says.
+//! have ([`super::layout`]): `summary::layout_ex` adds to them what the machine's configuration says.
 
 use vimsim_types::enums::{VirtualMachinePowerState as Power, VirtualSCSISharing};
 use vimsim_types::method::{
@@ -10,22 +10,18 @@ use vimsim_types::method::{
 };
 use vimsim_types::views::{
     Datastore, InvalidName, InvalidState, MemorySnapshotOnIndependentDisk, NotFound, NotSupported, SnapshotDisabled,
-    SnapshotIncompatibleDeviceInVm, SnapshotLocked, TooManySnapshotLevels, VirtualDisk, VirtualMachine,
-    VirtualMachineConfigInfo, VirtualMachineFileLayoutEx, VirtualMachineFileLayoutExDiskLayout,
-    VirtualMachineFileLayoutExDiskUnit, VirtualMachineFileLayoutExFileInfo, VirtualMachineFileLayoutExSnapshotLayout,
+    SnapshotIncompatibleDeviceInVm, SnapshotLocked, TooManySnapshotLevels, VirtualMachine, VirtualMachineConfigInfo,
     VirtualMachineSnapshot, VirtualMachineSnapshotTree, VirtualSCSIController,
 };
 use vimsim_types::{ArcStr, Fault, Moref, Value, View};
 
 use super::device::Site;
 use super::disk::DatastorePath;
+use super::layout::keep_layout;
 use super::{chain, config, guest, places, power, summary};
 use crate::call::Call;
 use crate::data_sets;
 use crate::files::edit;
-
-/// The size of the file with the state of a machine's devices, without its memory.
-const STATE: i64 = 28_672;
 
 /// The deepest tree that vSphere allows.
 const DEEPEST: usize = 32;
@@ -284,87 +280,6 @@ pub(super) fn store<T>(call: &mut Call<'_, T>, moref: &Moref, mut machine: Virtu
     Ok(())
 }
 
-/// Writes down the files that the machine's snapshots have, for `summary::layout_ex`.
-pub(super) fn keep_layout<T>(call: &Call<'_, T>, machine: &mut VirtualMachine) {
-    let directory = machine.config().and_then(|config| config.files().snapshot_directory());
-    let directory = directory.and_then(|path| DatastorePath::parse(path));
-    let home = machine.config().and_then(|config| config.files().vm_path_name());
-    let home = home.and_then(|path| DatastorePath::parse(path));
-    let stem = home.as_ref().map(|path| path.path.rsplit('/').next().unwrap_or_default().trim_end_matches(".vmx"));
-    let stem = stem.unwrap_or_default().to_string();
-    let nodes = of(machine);
-    let Some(directory) = directory.or(home.map(|path| path.parent())).filter(|_| !nodes.is_empty()) else {
-        machine.as_object_mut().set(VirtualMachine::LAYOUT_EX, Value::Unset);
-        return;
-    };
-    let mut layout = VirtualMachineFileLayoutEx::new();
-    let mut files: Vec<(String, &'static str, i64, bool, Option<Moref>)> = Vec::new();
-    let mut add = |path: String, kind: &'static str, size: i64, is_thin: bool, datastore: Option<Moref>| {
-        let at = files.iter().position(|(known, ..)| *known == path).unwrap_or_else(|| {
-            files.push((path, kind, size, is_thin, datastore));
-            files.len() - 1
-        });
-        i32::try_from(at).unwrap_or(i32::MAX)
-    };
-    add(directory.join(&format!("{stem}.vmsd")).to_string(), "snapshotList", 0, false, None);
-    for node in nodes {
-        let name = format!("{stem}-Snapshot{}", node.id());
-        let Some(snapshot) = call.view::<VirtualMachineSnapshot>(&node.snapshot()) else { continue };
-        let hardware = snapshot.config().hardware();
-        let data = add(directory.join(&format!("{name}.vmsn")).to_string(), "snapshotData", STATE, false, None);
-        let memory = match node.state() {
-            Power::PoweredOn => {
-                let size = i64::from(hardware.memory_mb()).saturating_mul(1 << 20);
-                add(directory.join(&format!("{name}.vmem")).to_string(), "snapshotMemory", size, false, None)
-            }
-            _ => -1,
-        };
-        let devices = hardware.device();
-        let disks =
-            devices.iter().filter_map(|device| Some((device.downcast::<VirtualDisk>()?, chain::backing(device)?)));
-        let disks: Vec<_> = disks
-            .map(|(disk, backing)| {
-                let capacity = disk.capacity_in_bytes().unwrap_or_else(|| disk.capacity_in_kb().saturating_mul(1024));
-                VirtualMachineFileLayoutExDiskLayout::with(|layout| {
-                    layout.set_key(disk.key());
-                    for file in chain::files(backing).into_iter().rev() {
-                        // `files::machine` reads this again.
-                        let is_thin = file.parent().is_none() && file.thin_provisioned() == Some(true);
-                        let keys = summary::disk_files(file).map(|(path, kind)| {
-                            let size = if kind == "diskExtent" && file.parent().is_none() { capacity } else { 0 };
-                            let datastore = file.datastore().filter(|_| kind == "diskExtent");
-                            add(path.to_string(), kind, size, is_thin, datastore)
-                        });
-                        layout.push_chain(VirtualMachineFileLayoutExDiskUnit::with(|unit| _ = unit.set_file_key(keys)));
-                    }
-                })
-            })
-            .collect();
-        layout.push_snapshot(VirtualMachineFileLayoutExSnapshotLayout::with(|layout| {
-            layout.set_key(node.snapshot()).set_data_key(data).set_memory_key(memory).set_disk(disks);
-        }));
-    }
-    layout.set_file(files.iter().enumerate().map(|(at, (path, kind, size, is_thin, datastore))| {
-        VirtualMachineFileLayoutExFileInfo::with(|info| {
-            info.set_key(i32::try_from(at).unwrap_or(i32::MAX)).set_name(path).set_type(*kind).set_size(*size);
-            info.set_unique_size(if *is_thin { 0 } else { *size });
-            info.set_backing_object_id(datastore.as_ref().map(|datastore| datastore.value()));
-        })
-    }));
-    machine.set_layout_ex(layout);
-}
-
-/// The datastore of the data of a disk, as [`keep_layout`] wrote it down where clients do not see it.
-pub(super) fn datastore_of(file: &VirtualMachineFileLayoutExFileInfo) -> Option<Moref> {
-    file.backing_object_id().map(|value| Moref::of::<Datastore>(value.as_str()))
-}
-
-/// The datastores of the disks of the machine's snapshots.
-pub(super) fn datastores(machine: &VirtualMachine) -> impl Iterator<Item = Moref> {
-    let kept = machine.layout_ex().filter(|kept| !kept.snapshot().is_empty());
-    kept.into_iter().flat_map(|kept| kept.file().iter()).filter_map(datastore_of)
-}
-
 /// Makes the machine what it was at a snapshot again. Its name and its place in the inventory stay.
 ///
 /// - `SnapshotLocked`, `NotSupported` as when one is created; `InvalidState` for a host that cannot take it.
@@ -397,11 +312,12 @@ pub(crate) fn revert<T>(
     }
     machine.set_config(config);
     machine.snapshot_mut().set_current_snapshot(snapshot.clone());
+    // What was written since is gone, and a new file may get the name of one that was written to.
+    discard(call, &before, &machine)?;
     let kept = of(&machine).into_iter().filter_map(|node| call.view::<VirtualMachineSnapshot>(&node.snapshot()));
     let mut taken = chain::names(kept.map(|snapshot| snapshot.config()));
     chain::extend(machine.config_mut(), &mut taken);
     config::touch(machine.config_mut(), call.now());
-    discard(call, &before, &machine)?;
     store(call, &this, machine)?;
     data_sets::restore(call, snapshot, &this)?;
     match state {

@@ -1,6 +1,7 @@
 //! What follows from a machine's configuration and state. Only the storage that its files use is kept; its summary, the
 //! layout of its files and its allocations are worked out when they are read, so that they are never wrong and take no room.
 
+use vimsim_registry::Transaction;
 use vimsim_types::views::{
     ResourceConfigSpec, VirtualDeviceFileBackingInfo, VirtualDisk, VirtualDiskFlatVer2BackingInfo, VirtualEthernetCard,
     VirtualMachine, VirtualMachineConfigInfo, VirtualMachineConfigSummary, VirtualMachineFileLayout,
@@ -9,10 +10,10 @@ use vimsim_types::views::{
     VirtualMachineGuestSummary, VirtualMachineQuickStats, VirtualMachineStorageInfo, VirtualMachineStorageSummary,
     VirtualMachineSummary, VirtualMachineUsageOnDatastore,
 };
-use vimsim_types::{ArcStr, DateTime, Moref, Object, Value, View, literal};
+use vimsim_types::{ArcStr, DateTime, Fault, Moref, Object, Value, View, literal};
 
 use super::disk::{self, DatastorePath};
-use super::{chain, snapshot};
+use super::{chain, layout, snapshot};
 use crate::files;
 
 /// `summary`: what `config`, `runtime`, `guest` and the rest say, in short.
@@ -169,9 +170,9 @@ pub(super) fn disk_files(backing: &VirtualDiskFlatVer2BackingInfo) -> [(ArcStr, 
     [(format!("{stem}-{extent}.vmdk").into(), "diskExtent"), (file.clone(), "diskDescriptor")]
 }
 
-/// The files that the machine's snapshots have, as `snapshot::keep_layout` wrote them down.
+/// The files that the machine's snapshots have, as `layout::keep_layout` wrote them down.
 fn snapshot_files(kept: &VirtualMachineFileLayoutEx) -> Vec<&VirtualMachineFileLayoutExFileInfo> {
-    if kept.snapshot().is_empty() { Vec::new() } else { kept.file().iter().collect() }
+    if kept.snapshot().is_empty() { Vec::new() } else { kept.file().iter().filter(|file| file.key() >= 0).collect() }
 }
 
 /// Writes `storage`: what the machine's files use of their datastores. Not all of them: those that change with each word
@@ -189,6 +190,13 @@ pub(super) fn count_storage(machine: &mut VirtualMachine, now: DateTime) {
             None => usage.push((datastore, committed, uncommitted)),
         }
     }
+    for file in layout::written(machine) {
+        let datastore = layout::datastore_of(file);
+        if let Some(known) = usage.iter_mut().find(|(known, ..)| Some(known) == datastore.as_ref()) {
+            known.1 = known.1.saturating_add(file.size());
+            known.2 = (known.2 - file.size()).max(0);
+        }
+    }
     machine.set_storage(VirtualMachineStorageInfo::with(|storage| {
         storage.set_timestamp(now);
         storage.set_per_datastore_usage(usage.into_iter().map(|(datastore, committed, uncommitted)| {
@@ -198,6 +206,18 @@ pub(super) fn count_storage(machine: &mut VirtualMachine, now: DateTime) {
             })
         }));
     }));
+}
+
+/// Counts anew what was written into the machine's disks that grow with use.
+pub(crate) fn count_written(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
+    let mut machine = transaction.get::<VirtualMachine>(moref)?.clone();
+    let (found, last) = files::machine::written(transaction, &machine);
+    if layout::keep_written(&mut machine, found) {
+        let before = machine.storage().map(|storage| storage.timestamp());
+        count_storage(&mut machine, last.max(before).unwrap_or(DateTime::from_micros(0)));
+        *transaction.edit::<VirtualMachine>(moref)? = machine;
+    }
+    Ok(())
 }
 
 /// `layout`: the files of a machine.
