@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bollard::errors::Error;
 use bollard::models::{
     ContainerCreateBody, EndpointSettings, HostConfig, Mount, MountType, NetworkConnectRequest,
     NetworkDisconnectRequest, NetworkingConfig, PortBinding,
@@ -14,6 +15,27 @@ use crate::{Container, ContainerSpec, Engine, Port, Protocol, Removal, Result, R
 
 /// So long may another's removal of the same container take.
 const REMOVAL_PATIENCE: Duration = Duration::from_secs(30);
+
+/// So long may an engine clean up after a container, and so often is looked whether it has.
+const CLEANUP_PATIENCE: Duration = Duration::from_secs(10);
+const CLEANUP_PAUSE: Duration = Duration::from_millis(20);
+
+/// Asks again while a container is being cleaned up: Podman says `stopped` between its end and the end of its cleanup, which
+/// is no state of Docker's, and cannot be read.
+pub(super) async fn cleaned_up<T, F: Future<Output = std::result::Result<T, Error>>>(
+    ask: impl Fn() -> F,
+) -> std::result::Result<T, Error> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match ask().await {
+            Err(Error::JsonDataError { message, .. }) if message.contains("`stopped`") && waited < CLEANUP_PATIENCE => {
+                tokio::time::sleep(CLEANUP_PAUSE).await;
+                waited += CLEANUP_PAUSE;
+            }
+            answer => return answer,
+        }
+    }
+}
 
 impl Engine {
     /// Older engines take one network at first, so the others are joined one by one. If that fails, the container goes.
@@ -76,8 +98,8 @@ impl Engine {
     }
 
     pub(super) async fn container(&self, container: &str) -> Result<Container> {
-        let docker = self.docker().await?;
-        let seen = docker.inspect_container(checked(container)?, None::<InspectContainerOptions>).await;
+        let (docker, container) = (self.docker().await?, checked(container)?);
+        let seen = cleaned_up(|| docker.inspect_container(container, None::<InspectContainerOptions>)).await;
         Ok(convert::container(seen.map_err(|error| self.error(error))?))
     }
 

@@ -200,7 +200,7 @@ impl Running {
                 }
                 Some(Ok(LogOutput::StdIn { .. })) => {}
                 // A command that did not read to its end has ended; some engines then break off.
-                Some(Err(error)) if !matches!(self.written, Some(Err(_))) => {
+                Some(Err(error)) if self.write.is_none() && !matches!(self.written, Some(Err(_))) => {
                     self.is_over = true;
                     return Some(Err(self.engine.error(error)));
                 }

@@ -3,6 +3,7 @@
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest};
 use bollard::query_parameters::{InspectNetworkOptions, ListContainersOptions, ListNetworksOptions};
 
+use crate::engine::containers::cleaned_up;
 use crate::engine::convert::{self, checked, checked_new, filters};
 use crate::labels::has;
 use crate::{ContainerSummary, Engine, Labels, Network, NetworkSpec, Result, RuntimeError, Status};
@@ -88,7 +89,9 @@ impl Engine {
     pub(super) async fn summaries(&self, labels: &Labels, others: &[(&str, &str)]) -> Result<Vec<ContainerSummary>> {
         let filters = Some(filters(labels, others));
         let options = ListContainersOptions { all: true, filters, ..ListContainersOptions::default() };
-        let found = self.docker().await?.list_containers(Some(options)).await.map_err(|error| self.error(error))?;
+        let docker = self.docker().await?;
+        let found = cleaned_up(|| docker.list_containers(Some(options.clone()))).await;
+        let found = found.map_err(|error| self.error(error))?;
         let mut found: Vec<ContainerSummary> = found.into_iter().map(convert::summary).collect();
         found.retain(|container| has(&container.labels, labels));
         found.sort_by(|one, other| one.name.cmp(&other.name));

@@ -16,7 +16,7 @@ use crate::config;
 /// So many containers are made at once: more only wait for each other in the engine.
 const MADE_AT_ONCE: usize = 16;
 /// How long an engine may take to say that it is there.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The engine, if there is one, and who is doing what with it.
 pub(crate) struct Engine {

@@ -160,6 +160,8 @@ async fn containers_on_a_network_reach_each_other() {
     for _ in 0..2 {
         let mut spec = scene.spec().await;
         spec.networks = vec![network.clone()];
+        // Not every engine lets its containers ping.
+        spec.capabilities = vec!["NET_RAW".into()];
         let running = scene.run(&spec).await;
         addresses.push(running.endpoint(&network).unwrap().address.unwrap().to_string());
         ids.push(running.id);
