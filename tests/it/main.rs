@@ -27,6 +27,7 @@ mod hostile;
 mod inventory;
 mod iscsi;
 mod json_rpc;
+mod lease_pulls;
 mod load;
 mod luns;
 mod machine_files;

@@ -76,19 +76,19 @@ const OVF: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
   </VirtualSystem>
 </Envelope>"#;
 
-async fn start() -> (Simulator, Client, Arc<ManualClock>) {
+pub(crate) async fn start() -> (Simulator, Client, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new(DateTime::parse("2026-01-01T00:00:00Z").unwrap()));
     let simulator = Simulator::start_with_clock(Config::default(), clock.clone()).await.unwrap();
     let client = Client::login(&simulator).await.unwrap();
     (simulator, client, clock)
 }
 
-async fn found(client: &Client, path: &str) -> Option<Moref> {
+pub(crate) async fn found(client: &Client, path: &str) -> Option<Moref> {
     let request = FindByInventoryPath::with(|request| _ = request.set_inventory_path(path));
     client.call(&Moref::of::<SearchIndex>("SearchIndex"), request).await.unwrap().moref()
 }
 
-async fn there(client: &Client, path: &str) -> Moref {
+pub(crate) async fn there(client: &Client, path: &str) -> Moref {
     found(client, path).await.unwrap_or_else(|| panic!("{path} is there"))
 }
 
@@ -115,7 +115,7 @@ async fn specify(
 }
 
 /// Begins to import the descriptor, and waits until the files can be sent.
-async fn import(client: &Client) -> (Moref, HttpNfcLeaseInfo, OvfCreateImportSpecResult) {
+pub(crate) async fn import(client: &Client) -> (Moref, HttpNfcLeaseInfo, OvfCreateImportSpecResult) {
     let specified = specify(client, OVF, |_| {}).await;
     let pool = there(client, "DC0/host/DC0_C0/Resources").await;
     let spec = specified.import_spec().unwrap().clone();
@@ -138,7 +138,7 @@ fn progress(percent: i32) -> HttpNfcLeaseProgress {
     HttpNfcLeaseProgress::with(|request| _ = request.set_percent(percent))
 }
 
-async fn manifest(client: &Client, lease: &Moref) -> Vec<HttpNfcLeaseManifestEntry> {
+pub(crate) async fn manifest(client: &Client, lease: &Moref) -> Vec<HttpNfcLeaseManifestEntry> {
     let entries = client.call(lease, HttpNfcLeaseGetManifest::new()).await.unwrap();
     let entries = entries.items().iter().filter_map(|it| HttpNfcLeaseManifestEntry::from_ref(it.object()?).cloned());
     entries.collect()

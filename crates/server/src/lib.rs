@@ -27,6 +27,7 @@ mod connection;
 mod delay;
 mod drain;
 mod error;
+mod fetch;
 mod files;
 mod metrics;
 mod probe;

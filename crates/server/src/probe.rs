@@ -36,11 +36,11 @@ async fn ask(address: &str, tls: bool) -> io::Result<String> {
     if !tls {
         return exchange(stream, address).await;
     }
-    exchange(secured(stream).await?, address).await
+    exchange(secured(stream, None).await?, address).await
 }
 
-/// TLS over a connection, with whoever is there.
-pub(crate) async fn secured(stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+/// TLS over a connection, with whoever is there; the host's name is told to them, if it has one.
+pub(crate) async fn secured(stream: TcpStream, host: Option<&str>) -> io::Result<TlsStream<TcpStream>> {
     let provider = Arc::new(ring::default_provider());
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -48,7 +48,8 @@ pub(crate) async fn secured(stream: TcpStream) -> io::Result<TlsStream<TcpStream
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AnyServerCertificate(provider)))
         .with_no_client_auth();
-    let name = ServerName::from(stream.peer_addr()?.ip());
+    let name = host.and_then(|host| ServerName::try_from(host.to_owned()).ok());
+    let name = name.unwrap_or(ServerName::from(stream.peer_addr()?.ip()));
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 

@@ -50,6 +50,7 @@ impl Sdk {
     /// The routes: calls, and the documents that describe them.
     pub fn routes(self) -> Router {
         let newest = self.service.api_version();
+        self.service.fetch_with(Arc::new(crate::fetch::Http));
         let (service, gauges) = (self.service.clone(), self.metrics.clone());
         gauges.gauge("vimsim_managed_objects", "Managed objects, sessions' own included.", {
             let service = service.clone();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 use vimsim_registry::{Registry, Snapshot};
@@ -20,6 +20,7 @@ use crate::call::{Context, Wait, is_named, not_found};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Product};
 use crate::containers::Engine;
+use crate::fetch::Fetch;
 use crate::files::content::Scratch;
 use crate::guest::Guests;
 use crate::kind::Handler;
@@ -92,6 +93,8 @@ pub struct Service {
     guests: Guests,
     occupied: Occupied,
     scratch: Arc<Scratch>,
+    /// Who gets files from elsewhere.
+    fetch: OnceLock<Arc<dyn Fetch>>,
     stopping: watch::Sender<bool>,
     /// When it was started.
     started: DateTime,
@@ -132,6 +135,7 @@ impl Service {
             guests: Guests::default(),
             occupied: Occupied::default(),
             scratch: Scratch::new(),
+            fetch: OnceLock::new(),
             stopping: watch::Sender::new(false),
             idle_limit: AtomicI64::new(DEFAULT_IDLE_LIMIT),
             unwritten: Mutex::default(),
@@ -243,6 +247,17 @@ impl Service {
     /// Where uploaded bytes are kept.
     pub(crate) fn scratch(&self) -> &Arc<Scratch> {
         &self.scratch
+    }
+
+    /// Has files that are elsewhere be fetched this way; the first to say so is heeded.
+    pub fn fetch_with(&self, fetch: Arc<dyn Fetch>) {
+        // Who comes later fetches as the first does.
+        _ = self.fetch.set(fetch);
+    }
+
+    /// Who gets files from elsewhere: nobody, as long as nothing serves the service.
+    pub(crate) fn fetch(&self) -> Option<&Arc<dyn Fetch>> {
+        self.fetch.get()
     }
 
     pub(crate) fn spawner(&self) -> &Spawner {

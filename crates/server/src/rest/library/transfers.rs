@@ -288,8 +288,9 @@ async fn add(call: &Call, id: &str) -> Result {
     })?;
     if let Some(source) = source {
         // Fidelity: vCenter answers at once, and fetches then.
-        super::pull::pull(call, id, name, source).await;
-        follow(call, id, name, source).await?;
+        let thumbprint = wanted["source_endpoint"]["ssl_certificate_thumbprint"].as_str();
+        super::pull::pull(call, id, name, source, thumbprint).await;
+        follow(call, id, name, source, thumbprint).await?;
         info = one_file(call.kept().libraries.transfer(id)?, name)?.info.clone();
     }
     Ok(Answer::Value(info))
@@ -297,7 +298,7 @@ async fn add(call: &Call, id: &str) -> Result {
 
 /// Fetches what a descriptor that was fetched speaks of, from beside it.
 // Fidelity: what is not there is left out, as in vcsim, which fetches none of it; vCenter's session would fail.
-async fn follow(call: &Call, id: &str, name: &str, source: &str) -> Result<()> {
+async fn follow(call: &Call, id: &str, name: &str, source: &str, thumbprint: Option<&str>) -> Result<()> {
     let kept = call.kept();
     let transfer = kept.libraries.transfer(id)?;
     let arrived = transfer.files.get(name).into_iter().flat_map(|file| &file.arrived);
@@ -321,7 +322,7 @@ async fn follow(call: &Call, id: &str, name: &str, source: &str) -> Result<()> {
             known.insert(name.clone(), Travelling { info, arrived: Vec::new() });
             Ok(())
         })?;
-        super::pull::pull(call, id, &name, &source).await;
+        super::pull::pull(call, id, &name, &source, thumbprint).await;
         call.change_libraries(|libraries| {
             let known = &mut libraries.transfer_mut(id)?.files;
             known.retain(|known, file| *known != name || file.info["status"] == "READY");

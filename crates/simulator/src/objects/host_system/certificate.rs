@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use ring::digest::{Algorithm, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use vimsim_types::enums::{
     HostCertificateManagerCertificateInfoCertificateStatus as Status, HostCertificateManagerCertificateKind,
 };
@@ -130,9 +130,17 @@ fn status(not_after: DateTime, now: DateTime) -> Status {
 
 /// The SHA-1 of a certificate, as vSphere writes it.
 fn thumbprint(der: &[u8]) -> ArcStr {
-    let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, der);
-    let bytes: Vec<String> = hash.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
-    bytes.join(":").into()
+    written(&SHA1_FOR_LEGACY_USE_ONLY, der).into()
+}
+
+fn written(algorithm: &'static Algorithm, der: &[u8]) -> String {
+    let bytes: Vec<String> = digest(algorithm, der).as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+    bytes.join(":")
+}
+
+/// The SHA-1 and the SHA-256 of a certificate, as vSphere writes them.
+pub fn thumbprints(der: &[u8]) -> [String; 2] {
+    [written(&SHA1_FOR_LEGACY_USE_ONLY, der), written(&SHA256, der)]
 }
 
 /// The names of the attributes that distinguished names usually have; others go by their number.

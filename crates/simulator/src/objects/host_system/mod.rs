@@ -41,6 +41,7 @@ use crate::walk::remove_reference;
 
 use self::connection::{invalid_state, touch_compute_resource};
 
+pub use certificate::thumbprints;
 pub(crate) use certificate::{ATTRIBUTES as DN_ATTRIBUTES, Certificate, subject};
 pub(crate) use connection::{connected, expect_not_connected, is_disconnected, lost};
 pub(crate) use crypto::{make_safe, make_safe_with};

@@ -11,6 +11,7 @@
 mod device;
 mod export;
 mod import;
+mod pull;
 mod transfer;
 
 use std::sync::Arc;
@@ -39,7 +40,14 @@ pub(crate) use export::{export_snapshot, export_v_app, export_vm};
 pub(crate) use import::import_v_app;
 
 pub(crate) fn kind() -> Kind<HttpNfcLease> {
-    Kind::new().write(complete).write(abort).write(progress).write(set_manifest_checksum_type).read(get_manifest)
+    Kind::new()
+        .write(complete)
+        .write(abort)
+        .write(progress)
+        .write(set_manifest_checksum_type)
+        .read(get_manifest)
+        .write(pull::pull_from_urls)
+        .wait(pull::probe_urls)
 }
 
 /// How many seconds a lease lives without a sign of life, as in vCenter.
@@ -84,7 +92,7 @@ fn create<T>(call: &mut Call<'_, T>, is_import: bool) -> Result<Moref, Fault> {
     let properties = HttpNfcLease::with(|lease| {
         lease.set_initialize_progress(0).set_transfer_progress(0).set_state(State::Initializing);
         lease.set_mode(HttpNfcLeaseMode::PushOrGet.name());
-        lease.capabilities_mut().set_pull_mode_supported(false).set_cors_supported(true);
+        lease.capabilities_mut().set_pull_mode_supported(is_import).set_cors_supported(true);
     });
     call.insert_for_session(lease.clone(), properties, Some(key));
     call.private::<Transfer>(&lease)?.is_import = is_import;
