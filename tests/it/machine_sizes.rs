@@ -1,9 +1,10 @@
 //! How many processors and how much memory a machine has: what a running one can be given, and with how much it starts.
 
 use vimsim::Client;
+use vimsim::types::enums::VirtualDeviceConfigSpecOperation;
 use vimsim::types::method::*;
 use vimsim::types::views::*;
-use vimsim::types::{MethodView, Moref, View};
+use vimsim::types::{MethodView, Moref, Value, View};
 
 use crate::{check_fault, start};
 
@@ -67,4 +68,65 @@ async fn a_machine_that_reserves_more_than_there_is_does_not_start() {
     check_fault::<InsufficientMemoryResourcesFault>(client.run(&machine(), PowerOnVMTask::new()).await);
     run(&client, &machine(), reserve(100, 100)).await;
     run(&client, &machine(), PowerOnVMTask::new()).await;
+}
+
+#[tokio::test]
+async fn a_machine_that_reserves_all_of_its_memory_goes_on_to_do_so() {
+    let (_simulator, client) = start().await;
+    run(&client, &machine(), PowerOffVMTask::new()).await;
+    let reserved = async || client.property(&machine(), "config.memoryAllocation.reservation").await.unwrap();
+    let lock =
+        |spec: &mut VirtualMachineConfigSpec| _ = spec.set_memory_mb(64).set_memory_reservation_locked_to_max(true);
+    run(&client, &machine(), ReconfigVMTask::with(|request| lock(request.spec_mut()))).await;
+    assert_eq!(reserved().await, Value::Long(64));
+    run(&client, &machine(), ReconfigVMTask::with(|request| _ = request.spec_mut().set_memory_mb(128))).await;
+    assert_eq!(reserved().await, Value::Long(128));
+}
+
+#[tokio::test]
+async fn what_matters_at_the_start_changes_only_while_the_machine_is_off() {
+    let (_simulator, client) = start().await;
+    let changes: [fn(&mut VirtualMachineConfigSpec); 7] = [
+        |spec| _ = spec.set_guest_id("ubuntu64Guest"),
+        |spec| _ = spec.set_firmware("efi"),
+        |spec| _ = spec.set_version("vmx-19"),
+        |spec| _ = spec.set_uuid("11111111-2222-3333-4444-555555555555"),
+        |spec| _ = spec.set_nested_hv_enabled(true),
+        |spec| _ = spec.flags_mut().set_disk_uuid_enabled(true),
+        |spec| _ = spec.set_num_cores_per_socket(2).set_num_cpus(2),
+    ];
+    let before = client.property(&machine(), "config").await.unwrap();
+    for change in &changes[..6] {
+        let request = ReconfigVMTask::with(|request| change(request.spec_mut()));
+        check_fault::<InvalidPowerState>(client.run(&machine(), request).await);
+    }
+    let edited = |change: fn(&mut VirtualDisk)| {
+        let devices = before.object().and_then(VirtualMachineConfigInfo::from_ref).unwrap().hardware().device();
+        let mut disk = devices.iter().find_map(|device| device.downcast::<VirtualDisk>()).unwrap().clone();
+        change(&mut disk);
+        let edit = VirtualDeviceConfigSpec::with(|edit| {
+            edit.set_operation(VirtualDeviceConfigSpecOperation::Edit).set_device(disk);
+        });
+        ReconfigVMTask::with(|request| _ = request.spec_mut().push_device_change(edit))
+    };
+    check_fault::<InvalidPowerState>(client.run(&machine(), edited(|disk| _ = disk.set_unit_number(5))).await);
+    assert_eq!(client.property(&machine(), "config").await.unwrap(), before);
+
+    // What says what is so is no change.
+    let same = ReconfigVMTask::with(|request| {
+        let config = before.object().and_then(VirtualMachineConfigInfo::from_ref).unwrap();
+        let spec = request.spec_mut();
+        spec.set_guest_id(config.guest_id()).set_version(config.version()).set_uuid(config.uuid());
+        spec.set_nested_hv_enabled(false).flags_mut().set_disk_uuid_enabled(false);
+    });
+    run(&client, &machine(), same).await;
+    run(&client, &machine(), edited(|_| ())).await;
+
+    run(&client, &machine(), SuspendVMTask::new()).await;
+    let more = ReconfigVMTask::with(|request| _ = request.spec_mut().set_num_cpus(2));
+    check_fault::<InvalidPowerState>(client.run(&machine(), more).await);
+    run(&client, &machine(), PowerOffVMTask::new()).await;
+    for change in changes {
+        run(&client, &machine(), ReconfigVMTask::with(|request| change(request.spec_mut()))).await;
+    }
 }

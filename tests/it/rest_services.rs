@@ -4,9 +4,9 @@
 use hyper::Method;
 use serde_json::{Value, json};
 use vimsim::types::method::{
-    AddAuthorizationRole, CreateSnapshotTask, ExecuteSoap, ReconfigVMTask, RetrieveManagedMethodExecuter,
-    RevertToSnapshotTask, SetEntityPermissions, SsoCreateLocalPersonUser, SsoDisableUserAccount, SsoFindPersonUsers,
-    SuspendVMTask,
+    AddAuthorizationRole, CreateSnapshotTask, ExecuteSoap, PowerOffVMTask, PowerOnVMTask, ReconfigVMTask,
+    RetrieveManagedMethodExecuter, RevertToSnapshotTask, SetEntityPermissions, SsoCreateLocalPersonUser,
+    SsoDisableUserAccount, SsoFindPersonUsers, SuspendVMTask,
 };
 use vimsim::types::views::{
     AuthorizationManager, HostSystem, NoPermission, Permission, ReflectManagedMethodExecuterSoapArgument,
@@ -125,8 +125,10 @@ async fn data_sets_go_with_their_machine() {
     let path = format!("/api/vcenter/vm/{}/data-sets", machine.value());
     let old = client.get(&path).await.unwrap();
     assert_eq!((status(&old), &old.body), (400, &json!({ "error_type": "UNSUPPORTED", "messages": [] })));
+    soap.run(&machine, PowerOffVMTask::new()).await.unwrap();
     let newer = VirtualMachineConfigSpec::with(|spec| _ = spec.set_version("vmx-21"));
     soap.run(&machine, ReconfigVMTask::with(|request| _ = request.set_spec(newer))).await.unwrap();
+    soap.run(&machine, PowerOnVMTask::new()).await.unwrap();
 
     let spec = json!({ "name": "d", "description": "x", "host": "READ_WRITE", "guest": "NONE" });
     assert_eq!(client.post(&path, spec.clone()).await.unwrap().body, "d");

@@ -176,6 +176,12 @@ pub(super) fn apply(config: &mut VirtualMachineConfigInfo, spec: &VirtualMachine
         apply_extra_config(config, spec);
     }
     apply_shares(config);
+    // "Memory resource reservation for this virtual machine will always be equal to the virtual machine's memory size"
+    // (API reference, VirtualMachineConfigSpec).
+    if config.memory_reservation_locked_to_max() == Some(true) {
+        let all = i64::from(config.hardware().memory_mb());
+        config.memory_allocation_mut().set_reservation(all);
+    }
 }
 
 /// Writes what the specification says of the machine as a virtual appliance: products, properties, sections.

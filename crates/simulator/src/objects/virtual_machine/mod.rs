@@ -29,6 +29,7 @@ mod lifecycle;
 mod ovf_environment;
 mod places;
 mod power;
+mod power_rules;
 mod question;
 mod reconfigure;
 mod register;

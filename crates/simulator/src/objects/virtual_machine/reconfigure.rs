@@ -5,14 +5,13 @@ use vimsim_types::enums::{
 };
 use vimsim_types::method::{ReconfigVMTask, RenameTask};
 use vimsim_types::views::{
-    ConcurrentAccess, CpuHotPlugNotSupported, CryptoSpecDecrypt, InvalidState, ManagedEntity,
-    MemoryHotPlugNotSupported, NotSupported, ResourceConfigSpec, VirtualDeviceConfigSpec, VirtualMachine,
-    VirtualMachineConfigSpec, VmReconfiguredEvent,
+    ConcurrentAccess, CryptoSpecDecrypt, InvalidState, ManagedEntity, NotSupported, ResourceConfigSpec,
+    VirtualDeviceConfigSpec, VirtualMachine, VirtualMachineConfigSpec, VmReconfiguredEvent,
 };
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
 use super::device::{self, Site};
-use super::{config, encryption, guest, places, power, set_property, summary};
+use super::{config, encryption, guest, places, power, power_rules, set_property, summary};
 use crate::call::Call;
 use crate::config::Fidelity;
 use crate::containers;
@@ -22,8 +21,8 @@ use crate::objects::{event_manager, managed_entity, pbm_profile_manager};
 /// Changes the machine as the specification says, all of it or nothing.
 ///
 /// - As faults of the task: what [`encryption::apply`] says; `NotSupported` for more than the name and the annotation of a
-///   template; `InvalidName`, `DuplicateName`; `ConcurrentAccess` if it has changed since `changeVersion`; for processors
-///   and memory of a running machine what [`check_hot_add`] says; `InvalidArgument` and `InvalidVmConfig` as when it is
+///   template; `InvalidName`, `DuplicateName`; `ConcurrentAccess` if it has changed since `changeVersion`; for what it
+///   takes only while it is off what [`power_rules::check`] says; `InvalidArgument` and `InvalidVmConfig` as when it is
 ///   created, and what [`device::change`] says of devices.
 pub(super) fn reconfig_vm(call: &mut Call<'_, VirtualMachine>, request: ReconfigVMTask) -> Result<Moref, Fault> {
     if containers::machine::changes_container(call, &call.moref(), request.spec()) {
@@ -165,46 +164,15 @@ fn check(machine: &VirtualMachine, spec: &VirtualMachineConfigSpec, fidelity: Fi
         return Err(Fault::new(ConcurrentAccess::new(), "the virtual machine has been changed by another"));
     }
     config::check(spec, Some(current))?;
-    if machine.runtime().power_state() == Power::PoweredOn && fidelity == Fidelity::VCenter {
-        check_hot_add(machine, spec)?;
+    // Fidelity: vcsim does not look at the power state.
+    if fidelity == Fidelity::VCenter {
+        power_rules::check(machine, current, spec)?;
     }
     Ok(())
 }
 
 fn is_nothing(value: &vimsim_types::Value) -> bool {
     value.is_unset() || value.list().is_some_and(|list| list.items().is_empty())
-}
-
-/// Processors and memory of a running machine can only be added to, and only where that is enabled; whether it is cannot
-/// change meanwhile.
-///
-/// - `CpuHotPlugNotSupported`, `MemoryHotPlugNotSupported` where it is not enabled;
-/// - `InvalidPowerState` for what no running machine takes.
-fn check_hot_add(machine: &VirtualMachine, spec: &VirtualMachineConfigSpec) -> Result<(), Fault> {
-    let Some(current) = machine.config() else { return Ok(()) };
-    let hardware = current.hardware();
-    let is_on = |wanted: Option<bool>| wanted.unwrap_or_default();
-    let processors = spec.num_cpus().filter(|wanted| *wanted > 0 && *wanted != hardware.num_cpu());
-    let memory = spec.memory_mb().filter(|wanted| *wanted > 0 && *wanted != i64::from(hardware.memory_mb()));
-    let less_processors = processors.is_some_and(|wanted| wanted < hardware.num_cpu());
-    let (adds, removes) = (is_on(current.cpu_hot_add_enabled()), is_on(current.cpu_hot_remove_enabled()));
-    if processors.is_some() && !adds && !(less_processors && removes) {
-        let why = "CPU hot plug is not supported for this virtual machine.";
-        return Err(Fault::new(CpuHotPlugNotSupported::new(), why));
-    }
-    if memory.is_some() && !is_on(current.memory_hot_add_enabled()) {
-        let why = "Memory hot plug is not supported for this virtual machine.";
-        return Err(Fault::new(MemoryHotPlugNotSupported::new(), why));
-    }
-    let less_memory = memory.is_some_and(|wanted| wanted < i64::from(hardware.memory_mb()));
-    let changes = |wanted: Option<bool>, known: Option<bool>| wanted.is_some_and(|wanted| wanted != is_on(known));
-    let other_rules = changes(spec.cpu_hot_add_enabled(), current.cpu_hot_add_enabled())
-        || changes(spec.cpu_hot_remove_enabled(), current.cpu_hot_remove_enabled())
-        || changes(spec.memory_hot_add_enabled(), current.memory_hot_add_enabled());
-    if less_memory || less_processors && !removes || other_rules {
-        return Err(super::power::invalid_power_state(Power::PoweredOff, Power::PoweredOn));
-    }
-    Ok(())
 }
 
 fn check_name<T>(call: &Call<'_, T>, moref: &Moref, machine: &VirtualMachine, name: &ArcStr) -> Result<ArcStr, Fault> {
