@@ -334,6 +334,21 @@ async fn disks_whose_changes_are_tracked_have_an_identifier_for_each_snapshot() 
     assert_eq!(changed(&old).await, (10 << 30, 1));
 }
 
+#[tokio::test]
+async fn an_identifier_of_changes_is_never_given_twice() {
+    let (_simulator, client) = start().await;
+    let track = ReconfigVMTask::with(|request| _ = request.spec_mut().set_change_tracking_enabled(true));
+    run(&client, &machine(), track).await;
+    let mut known = Vec::new();
+    for _ in 0..3 {
+        let snapshot = take(&client, &machine(), "backup").await;
+        let id = client.property(&snapshot, "config.hardware.device[204].backing.changeId").await.unwrap();
+        assert!(!known.contains(&id), "{id:?} again");
+        known.push(id);
+        run(&client, &snapshot, RemoveSnapshotTask::with(|request| _ = request.set_remove_children(false))).await;
+    }
+}
+
 async fn first_disk(client: &Client) -> VirtualDisk {
     let devices = client.property(&machine(), "config.hardware.device").await.unwrap();
     let disk = devices.items().iter().filter_map(Value::object).find(|device| device.is::<VirtualDisk>());

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use vimsim_types::views::{VirtualDevice, VirtualDisk, VirtualDiskFlatVer2BackingInfo, VirtualMachineConfigInfo};
-use vimsim_types::{ArcStr, Fault, View};
+use vimsim_types::{ArcStr, Fault, Moref, View};
 
 use super::disk::DatastorePath;
 use super::summary;
@@ -67,11 +67,14 @@ pub(super) fn extend(config: &mut VirtualMachineConfigInfo, taken: &mut Vec<ArcS
     }
 }
 
-/// Gives every disk of a machine whose changes are tracked an identifier of this moment: its own, and a number.
-pub(super) fn stamp(config: &mut VirtualMachineConfigInfo, number: i32) {
+/// Gives every disk of a machine whose changes are tracked an identifier of the moment of this snapshot: the disk's own, and
+/// the snapshot's number, which no other ever has: who asks what has changed since a snapshot that is gone must not be told
+/// that it was nothing.
+pub(super) fn stamp(config: &mut VirtualMachineConfigInfo, snapshot: &Moref) {
     if !config.change_tracking_enabled().unwrap_or_default() {
         return;
     }
+    let number = snapshot.value().rsplit('-').next().unwrap_or_default();
     for device in config.hardware_mut().device_mut().iter_mut() {
         let Some(mut backing) = backing(device).filter(|backing| !is_independent(backing)).cloned() else { continue };
         let id = format!("{}/{number}", backing.uuid().cloned().unwrap_or_default());

@@ -72,7 +72,8 @@ fn create(call: &mut Call<'_, VirtualMachine>, wanted: &Wanted) -> Result<Moref,
     let mut machine = call.this()?.clone();
     check_new(&machine, wanted)?;
     let id = next_id(&machine);
-    chain::stamp(machine.config_mut(), id);
+    let snapshot = call.create_moref(VirtualMachineSnapshot::TYPE);
+    chain::stamp(machine.config_mut(), &snapshot);
     let Some(kept) = machine.config().cloned() else { return Err(nothing_to_keep()) };
     let is_on = machine.runtime().power_state() == Power::PoweredOn;
     let state = match machine.runtime().power_state() {
@@ -83,9 +84,10 @@ fn create(call: &mut Call<'_, VirtualMachine>, wanted: &Wanted) -> Result<Moref,
     let has_tools = machine.guest().and_then(|guest| guest.tools_running_status());
     let has_tools = has_tools.is_some_and(|status| *status == "guestToolsRunning");
 
-    let snapshot = call.create(VirtualMachineSnapshot::with(|snapshot| {
+    let kept = VirtualMachineSnapshot::with(|snapshot| {
         snapshot.set_config(kept).set_vm(this.clone());
-    }));
+    });
+    call.insert(snapshot.clone(), kept);
     let now = call.now();
     let node = VirtualMachineSnapshotTree::with(|node| {
         node.set_snapshot(snapshot.clone()).set_vm(this.clone());
