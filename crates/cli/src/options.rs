@@ -31,8 +31,8 @@ Examples:
   vimsim -dc 2 -cluster 4 -host 8
                                2 datacenters with 4 clusters of 8 hosts each
   vimsim -host-container true  every host is a container, with an address that answers
-  vimsim -delay 50 -delay-jitter 0.5 -method-delay PowerOnVM_Task:2000
-                               slow and uneven, and slower still to power on
+  vimsim -delay 50 -delay-jitter 0.5 -method-delay PowerOn:2000
+                               slow and uneven, and machines take two seconds to power on
 
 Flags may be written -vm 10, -vm=10, --vm 10 or --vm=10. A BOOL follows its flag after `=`; the flag
 alone means true. The ready line, `export GOVC_URL=... GOVC_SIM_PID=...`, can be read by a shell and
@@ -238,7 +238,7 @@ pub(crate) struct Latency {
     #[arg(value_parser = clap::value_parser!(u32).range(..=86_400_000))]
     pub(crate) delay: u32,
 
-    /// Further delay of single methods, and of tasks of these names
+    /// Further delay of calls (PowerOnVM_Task:2000), and of tasks by vcsim's names for them (PowerOn:2000)
     #[arg(long, value_name = "METHOD:MS,...", default_value = "", hide_default_value = true)]
     #[arg(value_parser = parse_method_delays)]
     pub(crate) method_delay: BTreeMap<String, Duration>,
@@ -356,6 +356,7 @@ impl Options {
             api_version: model.api_version.clone().filter(|version| !version.is_empty()),
             saved: None,
             guest_delay: Duration::from_millis(self.latency.guest_delay.into()),
+            task_delays: self.latency.method_delay.clone(),
             address: Some(address),
             containers: self.containers.simulator()?,
             datastore_directories: model.datastore_directories,

@@ -1,6 +1,7 @@
 //! Time, as the service is told it.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use vimsim_types::DateTime;
 
@@ -8,6 +9,18 @@ use vimsim_types::DateTime;
 pub trait Clock: Send + Sync + 'static {
     /// The present time.
     fn now(&self) -> DateTime;
+}
+
+/// Waits until so much time has gone by on a clock, which may be one that somebody moves by hand.
+pub(crate) async fn pass(clock: &dyn Clock, time: Duration) {
+    let due = clock.now().micros().saturating_add(i64::try_from(time.as_micros()).unwrap_or(i64::MAX));
+    loop {
+        let left = due - clock.now().micros();
+        if left <= 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_micros(u64::try_from(left).unwrap_or_default().min(50_000))).await;
+    }
 }
 
 /// The time of day.

@@ -173,6 +173,9 @@ pub struct Config {
     pub containers: Containers,
     /// How long after a virtual machine was started the guest in it has come up, by the service's clock.
     pub guest_delay: std::time::Duration,
+    /// How long tasks of these names take, by the service's clock. As in vcsim, the name is that of the method in VMODL, with
+    /// a capital: `PowerOn` for `PowerOnVM_Task`.
+    pub task_delays: std::collections::BTreeMap<String, std::time::Duration>,
     /// The address at which clients reach the service, as hosts' management address shows it.
     pub address: Option<std::net::SocketAddr>,
     /// Whether each host shows a port of its own (`summary.config.port`) instead of the service's.

@@ -13,6 +13,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use vimsim_registry::{Transaction, Turn};
 use vimsim_types::enums::TaskInfoState;
@@ -20,6 +21,7 @@ use vimsim_types::views::{ManagedEntity, Task, TaskInfo, TaskReasonUser};
 use vimsim_types::{Fault, IntoValue, List, Method, Moref, Value, View};
 
 use crate::call::{Call, Context};
+use crate::clock;
 use crate::config::Fidelity;
 use crate::objects::task_manager;
 use crate::occupied::{self, Hold, is_exclusive};
@@ -199,8 +201,46 @@ impl Call<'_, ()> {
         let entity = occupied::entity_of(self, &self.moref());
         match self.expect_free(&entity) {
             Err(fault) if is_exclusive(method) => self.refuse(method, fault),
-            _ => self.push_write(method, body),
+            _ => match self.delay(method) {
+                None => self.push_write(method, body),
+                Some(delay) => self.push_delayed(method, &entity, delay, body),
+            },
         }
+    }
+
+    /// How long tasks of this method are to take.
+    fn delay(&self, method: &Method) -> Option<Duration> {
+        let delays = &self.context().service.config().task_delays;
+        if delays.is_empty() { None } else { delays.get(&capitalized(vmodl_name(method))).copied() }
+    }
+
+    /// Starts a task whose body is one transaction, and comes after a time in which the task can be cancelled.
+    fn push_delayed(
+        &mut self,
+        method: &'static Method,
+        entity: &Moref,
+        delay: Duration,
+        body: Write,
+    ) -> Result<Moref, Fault> {
+        let (task, hold) = match self.begin_work(method, Cancel::Yes, std::slice::from_ref(entity))? {
+            Begun::Refused(task) => return Ok(task),
+            Begun::Free(task, hold) => (task, hold),
+        };
+        let body: Body = Body::Work(Box::new(move |work| {
+            Box::pin(async move {
+                let steps = 10;
+                for step in 0..steps {
+                    work.progress(step * 10, "waiting, as it was told to");
+                    let part = clock::pass(work.service().clock(), delay / steps.unsigned_abs());
+                    work.unless_cancelled(part).await?;
+                }
+                Ok(body)
+            })
+        }));
+        let context = self.context();
+        let (session, hold) = (context.session.clone(), Some(hold));
+        context.jobs.borrow_mut().push(Job { task: task.clone(), method, session, body, hold });
+        Ok(task)
     }
 
     fn push_write(&mut self, method: &'static Method, body: Write) -> Result<Moref, Fault> {

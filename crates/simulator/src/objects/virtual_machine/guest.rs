@@ -5,7 +5,6 @@
 //! stands behind has what the container has.
 
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
 use vimsim_types::enums::{ManagedEntityStatus, VirtualMachinePowerState as Power, VirtualMachineToolsStatus as Tools};
 use vimsim_types::method::ResetGuestInformation;
@@ -18,6 +17,7 @@ use vimsim_types::{ArcStr, Fault, Moref, Value, View, literal};
 
 use super::{customize, ethernet, guest_disk, power};
 use crate::call::{Call, Context};
+use crate::clock;
 use crate::containers::machine::is_contained;
 use crate::objects::environment_browser;
 use crate::rules::ip_key;
@@ -45,16 +45,8 @@ pub(super) fn boot<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fault
     }
     let started = call.get::<VirtualMachine>(moref)?.runtime().boot_time();
     let (service, moref) = (context.service.clone(), moref.clone());
-    let due = service.clock().now().micros() + i64::try_from(delay.as_micros()).unwrap_or(i64::MAX);
     context.service.spawner().spawn(async move {
-        // The service's clock may be one that somebody moves by hand.
-        loop {
-            let left = due - service.clock().now().micros();
-            if left <= 0 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_micros(u64::try_from(left).unwrap_or_default().min(50_000))).await;
-        }
+        clock::pass(service.clock(), delay).await;
         let context = Context::internal(service.clone(), false);
         let result: Result<(), Fault> = service.registry().write(|transaction| {
             let mut call: Call<'_, VirtualMachine> = Call::new(transaction, &context, moref.clone());
