@@ -21,6 +21,7 @@ mod endpoints;
 mod environment_browser;
 mod files;
 mod first_class_disks;
+mod high_availability;
 mod host_interfaces;
 mod host_managers;
 mod hostile;

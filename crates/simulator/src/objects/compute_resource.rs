@@ -8,12 +8,13 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Fault, Moref, View};
 
+use super::cluster_compute_resource::availability;
 use super::{cluster_evc_manager, crypto_manager_kmip, host_system, managed_entity, resource_pool};
 use crate::call::Call;
 use crate::kind::Kind;
 
 pub(crate) fn kind() -> Kind<ComputeResource> {
-    managed_entity::kind().write(reconfigure).derive(derive).destroy(|call| {
+    managed_entity::kind().write(reconfigure).derive(derive).derive(availability::follow).destroy(|call| {
         let this = call.moref();
         destroy(call, &this)
     })

@@ -1,5 +1,6 @@
 //! `ClusterComputeResource`: hosts together.
 
+pub(crate) mod availability;
 mod lists;
 mod recommendation;
 mod reconfigure;
@@ -40,6 +41,7 @@ pub(crate) fn kind() -> Kind<ClusterComputeResource> {
         .read(usage::retrieve_das_advanced_runtime_info)
         .derive(compute_resource::derive)
         .derive(reconfigure::derive)
+        .derive(availability::follow)
         .destroy(|call| {
             let this = call.moref();
             compute_resource::destroy(call, &this)

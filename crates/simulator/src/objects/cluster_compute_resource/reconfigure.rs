@@ -15,7 +15,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{EnumView, Fault, Moref, Object, Value, View};
 
-use super::lists;
+use super::{availability, lists};
 use crate::call::Call;
 use crate::objects::{compute_resource, host_system};
 
@@ -124,8 +124,10 @@ fn current(call: &Call<'_, ClusterComputeResource>) -> Result<ClusterConfigInfoE
 
 fn write(call: &mut Call<'_, ClusterComputeResource>, config: ClusterConfigInfoEx) -> Result<(), Fault> {
     let this = call.moref();
+    let (was_on, is_on) = (availability::is_on(&current(call)?), availability::is_on(&config));
     call.this_mut()?.set_configuration_ex(config);
     super::vsan::follow(call)?;
+    availability::tell(call, was_on, is_on)?;
     call.post(&this, ClusterReconfiguredEvent::new())
 }
 

@@ -8,11 +8,12 @@ use vimsim_types::method::{
 };
 use vimsim_types::views::{
     ClusterComputeResource, DasConfigFault, Datastore, HostConnectInfo, HostConnectInfoNetworkInfo,
-    HostDasEnabledEvent, HostDasEnablingEvent, HostDatastoreConnectInfo, HostSystem, HostTpmAttestationReport,
-    HostTpmDigestInfo, HostTpmEventLogEntry, InvalidState, Network, VirtualMachine,
+    HostDatastoreConnectInfo, HostSystem, HostTpmAttestationReport, HostTpmDigestInfo, HostTpmEventLogEntry,
+    InvalidState, Network, VirtualMachine,
 };
 use vimsim_types::{Fault, Moref, View};
 
+use super::super::cluster_compute_resource::availability;
 use super::super::host_access_manager::set_lockdown_mode;
 use super::super::host_managers::expect_connected;
 use crate::call::{Call, Context, Look};
@@ -83,9 +84,9 @@ fn query_connection_info(look: &Look<'_, HostSystem>, _: QueryHostConnectionInfo
     }))
 }
 
-/// Sets the host up for its cluster's high availability once more.
+/// Sets the host up for its cluster's high availability once more. Ours is never set up wrong: that it was done is told.
 ///
-/// - `InvalidState` unless the host is connected;
+/// - `HostNotConnected` unless the host is connected;
 /// - `DasConfigFault` if the host's cluster has no high availability, or the host is in none.
 fn reconfigure_for_das(call: &mut Call<'_, HostSystem>, _: ReconfigureHostForDASTask) -> Result<Moref, Fault> {
     let host = call.this()?;
@@ -98,8 +99,7 @@ fn reconfigure_for_das(call: &mut Call<'_, HostSystem>, _: ReconfigureHostForDAS
     }
     call.start_task(|call| {
         let this = call.moref();
-        call.post(&this, HostDasEnablingEvent::new())?;
-        call.post(&this, HostDasEnabledEvent::new())
+        availability::configured(call, &this)
     })
 }
 
