@@ -133,10 +133,8 @@ pub(super) fn configure<T>(
     }
     disk.set_capacity_in_bytes(bytes).set_capacity_in_kb(bytes / 1024);
     share_bandwidth(disk, old);
-    if creates {
-        check_new_file(call, site, devices, disk)?;
-    } else if old.and_then(named_file) != named_file(disk) {
-        check_known_file(call, site, devices, disk, index)?;
+    if creates || old.and_then(named_file) != named_file(disk) {
+        check_file(call, site, devices, disk, creates, index)?;
     }
     place_file(call, site, machine, devices, disk, index)?;
     if let Some(backing) = disk.backing_mut().downcast_mut::<VirtualDiskFlatVer2BackingInfo>() {
@@ -221,41 +219,32 @@ fn is_taken(devices: &[VirtualDevice], disk: &VirtualDisk, file: &DatastorePath)
     others.any(|other| named_file(other).as_ref() == Some(file))
 }
 
-/// Whether the file is there; `None` if its datastore is not.
-fn is_there<T>(call: &Call<'_, T>, site: &Site<'_>, file: &DatastorePath) -> Result<Option<bool>, Fault> {
-    let Some(datastore) = datastore_by_name(call, site.datacenter, &file.datastore) else { return Ok(None) };
-    Ok(Some(edit::volume(call, &datastore)?.get(&file.path).is_some()))
-}
-
-/// `FileAlreadyExists` for a new disk whose file the client named, if it is there.
-fn check_new_file<T>(
-    call: &Call<'_, T>,
-    site: &Site<'_>,
-    devices: &[VirtualDevice],
-    disk: &VirtualDisk,
-) -> Result<(), Fault> {
-    let Some(wanted) = named_file(disk) else { return Ok(()) };
-    match is_taken(devices, disk, &wanted) || is_there(call, site, &wanted)? == Some(true) {
-        true => Err(fault::already_exists(&wanted.to_string())),
-        false => Ok(()),
-    }
-}
-
-/// `FileNotFound` for a disk that is to be there already, if it is not; `InvalidDeviceBacking` if the machine has it.
+/// Whether the very file that a disk names, if it names one, is free where it is to be made, or there where it is to be found.
+/// Of a datastore that is not there, others tell.
+///
+/// - `FileAlreadyExists` for a new file that is there, or that another disk of the machine has;
+/// - `FileNotFound` for a known one that is not there; `InvalidDeviceBacking` if another disk of the machine has it.
 // Fidelity: vcsim makes a disk of a file that is not there, and lets a machine have the same one twice.
-fn check_known_file<T>(
+fn check_file<T>(
     call: &Call<'_, T>,
     site: &Site<'_>,
     devices: &[VirtualDevice],
     disk: &VirtualDisk,
+    is_new: bool,
     index: usize,
 ) -> Result<(), Fault> {
     let Some(wanted) = named_file(disk) else { return Ok(()) };
-    if is_taken(devices, disk, &wanted) {
-        return Err(ethernet::invalid_backing(index, format!("another disk of the virtual machine is {wanted}")));
-    }
-    match is_there(call, site, &wanted)? {
-        Some(false) => Err(fault::not_found(&wanted.to_string())),
+    let is_taken = is_taken(devices, disk, &wanted);
+    let is_there = match datastore_by_name(call, site.datacenter, &wanted.datastore) {
+        Some(datastore) => edit::volume(call, &datastore)?.get(&wanted.path).is_some(),
+        None => !is_new,
+    };
+    match is_new {
+        true if is_taken || is_there => Err(fault::already_exists(&wanted.to_string())),
+        false if is_taken => {
+            Err(ethernet::invalid_backing(index, format!("another disk of the virtual machine is {wanted}")))
+        }
+        false if !is_there => Err(fault::not_found(&wanted.to_string())),
         _ => Ok(()),
     }
 }
