@@ -2,14 +2,15 @@
 
 use vimsim::types::enums::ArrayUpdateOperation;
 use vimsim::types::method::{
-    CreateClusterEx, CreateFolder, MoveIntoFolderTask, PlaceVm, PlaceVmsXCluster, PowerOffVMTask,
+    CreateClusterEx, CreateFolder, MoveIntoFolderTask, PlaceVm, PlaceVmsXCluster, PowerOffVMTask, PowerOnMultiVMTask,
     ReconfigureComputeResourceTask, UnregisterAndDestroyTask,
 };
 use vimsim::types::views::{
     ClusterClusterInitialPlacementAction, ClusterClusterRelocatePlacementAction, ClusterConfigInfoEx,
-    ClusterConfigSpecEx, ClusterGroupSpec, ClusterVmGroup, InvalidArgument, InvalidState, ManagedObjectNotFound,
-    NotSupported, PlaceVmsXClusterResult, PlaceVmsXClusterSpec, PlaceVmsXClusterSpecVmPlacementSpec, PlacementAction,
-    PlacementResult, PlacementSpec, VirtualMachineConfigSpec, VirtualMachineRelocateSpec,
+    ClusterConfigSpecEx, ClusterGroupSpec, ClusterPowerOnVmResult, ClusterVmGroup, InvalidArgument, InvalidPowerState,
+    InvalidState, ManagedObjectNotFound, NotSupported, PlaceVmsXClusterResult, PlaceVmsXClusterSpec,
+    PlaceVmsXClusterSpecVmPlacementSpec, PlacementAction, PlacementResult, PlacementSpec, VirtualMachine,
+    VirtualMachineConfigSpec, VirtualMachineRelocateSpec,
 };
 use vimsim::types::{Moref, View};
 use vimsim::{Client, Error};
@@ -172,4 +173,24 @@ async fn a_cluster_forgets_machines_that_are_gone() -> Result<(), Error> {
     let group = config.group().first().and_then(|group| group.downcast::<ClusterVmGroup>()).expect("is there");
     assert_eq!(group.vm().iter().collect::<Vec<Moref>>(), [stays]);
     Ok(())
+}
+
+#[tokio::test]
+async fn starting_several_machines_names_those_that_it_does_not_start() {
+    let (_simulator, client) = start().await;
+    let machines = ["DC0_H0_VM0", "DC0_H0_VM1"];
+    let (mut running, mut off) = (Moref::of::<VirtualMachine>(""), Moref::of::<VirtualMachine>(""));
+    for (name, moref) in machines.iter().zip([&mut running, &mut off]) {
+        *moref = crate::inventory::found(&client, &format!("DC0/vm/{name}")).await;
+    }
+    client.run(&off, PowerOffVMTask::new()).await.unwrap();
+    let datacenter = crate::inventory::found(&client, "DC0").await;
+    let request = PowerOnMultiVMTask::with(|request| _ = request.set_vm([running.clone(), off.clone(), off.clone()]));
+    let result = client.run(&datacenter, request).await.unwrap();
+    let result = ClusterPowerOnVmResult::from_object(result.object().expect("set").clone()).unwrap();
+    let attempted: Vec<Moref> = result.attempted().iter().map(|info| info.vm()).collect();
+    assert_eq!(attempted, [off]);
+    let refused = result.not_attempted().first().expect("the other");
+    assert_eq!(refused.vm(), running);
+    assert!(InvalidPowerState::from_ref(refused.fault().fault().as_object()).is_some());
 }

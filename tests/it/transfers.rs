@@ -6,13 +6,14 @@ use hyper::StatusCode;
 use vimsim::types::enums::HttpNfcLeaseState;
 use vimsim::types::method::{
     CreateDescriptor, CreateImportSpec, DestroyTask, ExportVm, FindByInventoryPath, HttpNfcLeaseAbort,
-    HttpNfcLeaseComplete, HttpNfcLeaseGetManifest, HttpNfcLeaseProgress, ImportVApp, ParseDescriptor, PowerOffVMTask,
-    ValidateHost,
+    HttpNfcLeaseComplete, HttpNfcLeaseGetManifest, HttpNfcLeaseProgress, ImportVApp, Logout, ParseDescriptor,
+    PowerOffVMTask, PowerOnVMTask, ValidateHost,
 };
 use vimsim::types::views::{
     HttpNfcLease, HttpNfcLeaseInfo, HttpNfcLeaseManifestEntry, InvalidArgument, InvalidPowerState, InvalidState,
     OvfCreateDescriptorResult, OvfCreateImportSpecParams, OvfCreateImportSpecResult, OvfFile, OvfParseDescriptorResult,
-    OvfValidateHostResult, SearchIndex, Timedout, VirtualMachineImportSpec,
+    OvfValidateHostResult, RequestCanceled, SearchIndex, SessionManager, TaskInProgress, Timedout,
+    VirtualMachineImportSpec,
 };
 use vimsim::types::{DateTime, Moref, Value, View};
 use vimsim::{Client, Config, FileClient, ManualClock, Simulator};
@@ -294,4 +295,36 @@ async fn what_is_given_up_leaves_nothing() {
     client.run(&machine, PowerOffVMTask::new()).await.unwrap();
     let lease = client.call(&machine, ExportVm::new()).await.unwrap().moref().unwrap();
     assert!(lease.is::<HttpNfcLease>());
+}
+
+#[tokio::test]
+async fn a_lease_has_its_machine_to_itself() {
+    let (simulator, client, _) = start().await;
+    let task_of = async |machine: &Moref| {
+        let tasks = client.property(machine, "recentTask").await.unwrap();
+        tasks.items().last().and_then(Value::moref).expect("a task")
+    };
+    let (lease, _, _) = import(&client).await;
+    let machine = there(&client, "DC0/vm/box").await;
+    check_fault::<TaskInProgress>(client.run(&machine, PowerOnVMTask::new()).await);
+    check_fault::<TaskInProgress>(client.run(&machine, DestroyTask::new()).await);
+    client.call(&lease, HttpNfcLeaseComplete::new()).await.unwrap();
+    client.run(&machine, PowerOnVMTask::new()).await.unwrap();
+    client.run(&machine, PowerOffVMTask::new()).await.unwrap();
+
+    let lease = client.call(&machine, ExportVm::new()).await.unwrap().moref().unwrap();
+    let task = task_of(&machine).await;
+    client.call(&lease, progress(40)).await.unwrap();
+    let info = client.properties(&task, &["info.state", "info.progress"]).await.unwrap();
+    let values: Vec<_> = info.prop_set().iter().map(|property| property.val().clone()).collect();
+    assert!(values[0].text() == Some("running") && values[1] == Value::Int(40), "{values:?}");
+    check_fault::<TaskInProgress>(client.call(&machine, ExportVm::new()).await);
+    client.call(&lease, HttpNfcLeaseAbort::new()).await.unwrap();
+    check_fault::<RequestCanceled>(client.wait_for_task(&task).await);
+
+    // Nothing is left blocked by a client that has gone.
+    let gone = Client::login(&simulator).await.unwrap();
+    gone.call(&machine, ExportVm::new()).await.unwrap();
+    gone.call(&Moref::of::<SessionManager>("SessionManager"), Logout::new()).await.unwrap();
+    while client.run(&machine, DestroyTask::new()).await.is_err() {}
 }

@@ -1,6 +1,6 @@
 //! What a method's handler is given: the object it is called on, and the inventory around it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -28,6 +28,8 @@ pub(crate) struct Context {
     pub(crate) at_once: bool,
     /// The task that this call is the body of.
     pub(crate) task: Option<Moref>,
+    /// Whether that task goes on when this call has ended, see [`Call::keep_running`].
+    pub(crate) goes_on: Cell<bool>,
     /// Tasks that begin when this call's changes are published.
     pub(crate) jobs: RefCell<Vec<Job>>,
     /// What begins, outside any task, when this call's changes are published.
@@ -50,6 +52,7 @@ impl Context {
             method: None,
             at_once,
             task: None,
+            goes_on: Cell::new(false),
             jobs: RefCell::default(),
             afterwards: RefCell::default(),
             cookie: RefCell::default(),

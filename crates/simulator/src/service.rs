@@ -332,6 +332,7 @@ impl Service {
                     method: Some(request.method),
                     at_once: false,
                     task: None,
+                    goes_on: Default::default(),
                     jobs: Default::default(),
                     afterwards: Default::default(),
                     cookie: Default::default(),

@@ -163,6 +163,36 @@ impl<T> Call<'_, T> {
     }
 }
 
+impl<T> Call<'_, T> {
+    /// Begins a task on this object whose end somebody writes by [`Call::end_task`], and which has these entities to itself
+    /// until then.
+    ///
+    /// - `TaskInProgress`, as [`Call::expect_free`].
+    pub(crate) fn begin_task(&mut self, method: &'static Method, entities: &[Moref]) -> Result<(Moref, Hold), Fault> {
+        entities.iter().try_for_each(|entity| self.expect_free(entity))?;
+        let task = create(&mut self.untyped(), method)?;
+        let context = self.context();
+        run(self, &task, context)?;
+        let hold = context.service.occupied().hold(&**self, entities, &task);
+        Ok((task, hold))
+    }
+
+    /// Has the task whose body this is go on when its body has ended, as one that [`Call::begin_task`] began.
+    pub(crate) fn keep_running(&mut self, entities: &[Moref]) -> Option<(Moref, Hold)> {
+        let context = self.context();
+        let task = context.task.clone()?;
+        context.goes_on.set(true);
+        let hold = context.service.occupied().hold(&**self, entities, &task);
+        Some((task, hold))
+    }
+
+    /// Writes down how a task ended that was begun by [`Call::begin_task`] or went on by [`Call::keep_running`].
+    pub(crate) fn end_task(&mut self, task: &Moref, result: Result<Value, Fault>) -> Result<(), Fault> {
+        let context = self.context();
+        finish(self, task, context, result)
+    }
+}
+
 impl Call<'_, ()> {
     /// Adds a task that has these entities to itself.
     fn begin_work(&mut self, method: &'static Method, cancel: Cancel, entities: &[Moref]) -> Result<Begun, Fault> {
@@ -358,6 +388,9 @@ impl Service {
                     let written = self.in_turn(turn, method.name, &context, |transaction, context| {
                         run(transaction, &task, context)?;
                         let result = declare_result(method, write(transaction, context)?);
+                        if context.goes_on.get() {
+                            return Ok(());
+                        }
                         finish(transaction, &task, context, Ok(result))
                     });
                     if let Err(fault) = written {

@@ -1,15 +1,18 @@
 //! `Datacenter`: four folders, and what is in them.
 
-use vimsim_types::enums::VirtualMachinePowerState;
+use std::collections::BTreeSet;
+
+use vimsim_types::enums::VirtualMachinePowerState as Power;
 use vimsim_types::method::PowerOnMultiVMTask;
 use vimsim_types::views::{
     ClusterAttemptedVmInfo, ClusterNotAttemptedVmInfo, ClusterPowerOnVmResult, Datacenter, DatacenterConfigInfo,
-    Folder, InvalidState, NotSupported, VirtualMachine,
+    Folder, NotSupported, VirtualMachine,
 };
 use vimsim_types::{Fault, Moref, View};
 
 use super::{datacenter_queries, folder, managed_entity, network, virtual_machine};
 use crate::call::Call;
+use crate::config::Fidelity;
 use crate::kind::Kind;
 use crate::walk::descendants;
 
@@ -28,13 +31,16 @@ fn power_on_multi_vm(call: &mut Call<'_, Datacenter>, request: PowerOnMultiVMTas
     call.start_task(move |call| {
         let this = call.moref();
         let mut result = ClusterPowerOnVmResult::new();
-        for moref in request.vm() {
+        let mut seen = BTreeSet::new();
+        for moref in request.vm().iter().filter(|moref| seen.insert(moref.clone())) {
             let machine = call.get::<VirtualMachine>(&moref)?;
-            let is_on = machine.runtime().power_state() == VirtualMachinePowerState::PoweredOn;
+            let is_on = machine.runtime().power_state() == Power::PoweredOn;
             let refusal = if call.datacenter_of(&moref).as_ref() != Some(&this) {
                 Some(Fault::invalid_argument("vm", format!("{moref} is not of this datacenter")))
             } else if machine.config().is_some_and(|config| config.template()) {
-                Some(Fault::new(InvalidState::new(), format!("'{}' is a template", machine.name())))
+                Some(Fault::new(NotSupported::new(), format!("'{}' is a template", machine.name())))
+            } else if is_on && call.context().fidelity() == Fidelity::VCenter {
+                Some(virtual_machine::invalid_power_state(Power::PoweredOff, Power::PoweredOn))
             } else {
                 None
             };
@@ -44,7 +50,7 @@ fn power_on_multi_vm(call: &mut Call<'_, Datacenter>, request: PowerOnMultiVMTas
                 }));
                 continue;
             }
-            // One that runs already is started without a task: there is nothing to do.
+            // vcsim attempts to start one that runs already, without a task.
             let task = match is_on {
                 true => None,
                 false => Some(virtual_machine::start_as_task(&mut call.on(&moref))?),

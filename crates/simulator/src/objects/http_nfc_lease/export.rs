@@ -3,7 +3,7 @@
 use vimsim_types::enums::VirtualMachinePowerState as Power;
 use vimsim_types::method::{ExportSnapshot, ExportVApp, ExportVm};
 use vimsim_types::views::{InvalidPowerState, ResourcePool, VirtualApp, VirtualMachine, VirtualMachineSnapshot};
-use vimsim_types::{Fault, Moref, View};
+use vimsim_types::{Fault, Method, MethodView, Moref, View};
 
 use super::{create, device, make_ready, watch};
 use crate::call::Call;
@@ -21,7 +21,14 @@ fn expect_off<T>(call: &Call<'_, T>, machine: &Moref) -> Result<(), Fault> {
 }
 
 /// Gives out the files of these machines.
-fn export<T>(call: &mut Call<'_, T>, entity: &Moref, machines: &[Moref]) -> Result<Moref, Fault> {
+///
+/// - `TaskInProgress` while another task is under way on one of them.
+fn export<T>(
+    call: &mut Call<'_, T>,
+    method: &'static Method,
+    entity: &Moref,
+    machines: &[Moref],
+) -> Result<Moref, Fault> {
     let mut devices = Vec::new();
     let mut taken = Vec::new();
     for moref in machines {
@@ -32,8 +39,10 @@ fn export<T>(call: &mut Call<'_, T>, entity: &Moref, machines: &[Moref]) -> Resu
     }
     let devices = device::load(call, devices)?;
     let lease = create(call, false)?;
-    make_ready(call, &lease, entity, Vec::new(), devices)?;
-    watch(call.context(), &lease, None);
+    let running = call.begin_task(method, machines)?;
+    let task = running.0.clone();
+    make_ready(call, &lease, entity, Vec::new(), devices, Some(running))?;
+    watch(call.context(), &lease, Some(task));
     Ok(lease)
 }
 
@@ -43,7 +52,7 @@ fn export<T>(call: &mut Call<'_, T>, entity: &Moref, machines: &[Moref]) -> Resu
 pub(crate) fn export_vm(call: &mut Call<'_, VirtualMachine>, _: ExportVm) -> Result<Moref, Fault> {
     let this = call.moref();
     expect_off(call, &this)?;
-    export(call, &this, std::slice::from_ref(&this))
+    export(call, ExportVm::method(), &this, std::slice::from_ref(&this))
 }
 
 /// A lease to fetch the disks and images of all machines of the vApp.
@@ -54,7 +63,7 @@ pub(crate) fn export_v_app(call: &mut Call<'_, VirtualApp>, _: ExportVApp) -> Re
     let machines = super::super::virtual_app::machines(call, &this);
     machines.iter().try_for_each(|machine| expect_off(call, machine))?;
     call.get::<ResourcePool>(&this)?;
-    export(call, &this, &machines)
+    export(call, ExportVApp::method(), &this, &machines)
 }
 
 /// A lease to fetch the disks and images that the machine had when the snapshot was taken. It may run meanwhile.
@@ -67,7 +76,7 @@ pub(crate) fn export_snapshot(call: &mut Call<'_, VirtualMachineSnapshot>, _: Ex
     let devices = device::of(call, &machine, &name, snapshot.config(), &mut Vec::new());
     let devices = device::load(call, devices)?;
     let lease = create(call, false)?;
-    make_ready(call, &lease, &machine, Vec::new(), devices)?;
+    make_ready(call, &lease, &machine, Vec::new(), devices, None)?;
     watch(call.context(), &lease, None);
     Ok(lease)
 }

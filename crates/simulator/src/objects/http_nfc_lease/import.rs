@@ -46,7 +46,8 @@ pub(crate) fn import_v_app(call: &mut Call<'_, ResourcePool>, request: ImportVAp
     let task = call.start_task(move |call| {
         let mut import = Import { folder, host, made: Vec::new(), devices: Vec::new(), taken: Vec::new() };
         let entity = import.entity(call, request.spec(), &pool)?;
-        make_ready(call, &own, &entity, import.made, import.devices)?;
+        let running = call.keep_running(&import.made);
+        make_ready(call, &own, &entity, import.made, import.devices, running)?;
         Ok(entity)
     })?;
     watch(call.context(), &lease, Some(task));

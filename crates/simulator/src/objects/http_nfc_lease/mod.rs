@@ -26,13 +26,14 @@ use vimsim_types::views::{
     HttpNfcLease, HttpNfcLeaseInfo, HttpNfcLeaseManifestEntry, InvalidState, LocalizedMethodFault, Task, Timedout,
     VirtualMachine,
 };
-use vimsim_types::{ArcStr, DateTime, EnumView, Fault, Moref, View};
+use vimsim_types::{ArcStr, DateTime, EnumView, Fault, IntoValue, Moref, Value, View};
 
 use crate::call::{Call, Context, Look};
 use crate::files::Place;
 use crate::files::content::Blob;
 use crate::files::disk::Disk;
 use crate::kind::Kind;
+use crate::occupied::Hold;
 use crate::service::Service;
 
 pub(crate) use device::address;
@@ -62,6 +63,9 @@ struct Transfer {
     files: Vec<LeaseFile>,
     /// When the last sign of life came; unknown before the lease is ready.
     alive: Option<DateTime>,
+    /// The task that runs as long as the lease is ready: its machines can do nothing else meanwhile ("While the lease is
+    /// held, operations that alter the state of the virtual machines covered by the lease are blocked", API reference).
+    task: Option<(Moref, Arc<Hold>)>,
 }
 
 /// A file that travels.
@@ -111,6 +115,7 @@ fn make_ready<T>(
     entity: &Moref,
     made: Vec<Moref>,
     devices: Vec<device::Device>,
+    task: Option<(Moref, Hold)>,
 ) -> Result<(), Fault> {
     let now = call.now();
     let context = call.context();
@@ -137,6 +142,7 @@ fn make_ready<T>(
     transfer.made = made;
     transfer.files = devices.into_iter().map(|device| device.file).collect();
     transfer.alive = Some(now);
+    transfer.task = task.map(|(task, hold)| (task, Arc::new(hold)));
     Ok(())
 }
 
@@ -180,8 +186,19 @@ fn check<T>(call: &Call<'_, T>) -> Result<(), Fault> {
 /// - `InvalidState` unless it is ready; `Timedout`.
 fn complete(call: &mut Call<'_, HttpNfcLease>, _: HttpNfcLeaseComplete) -> Result<(), Fault> {
     check(call)?;
-    call.this_mut()?.set_state(State::Done).set_transfer_progress(100);
-    Ok(())
+    let lease = call.this_mut()?;
+    lease.set_state(State::Done).set_transfer_progress(100);
+    let entity = lease.info().map(HttpNfcLeaseInfo::entity);
+    let this = call.moref();
+    end(call, &this, Ok(entity.into_value()))
+}
+
+/// Ends the task of a lease, and lets go of the lease's machines.
+fn end<T>(call: &mut Call<'_, T>, lease: &Moref, result: Result<Value, Fault>) -> Result<(), Fault> {
+    match call.private::<Transfer>(lease)?.task.take() {
+        Some((task, _)) => call.end_task(&task, result),
+        None => Ok(()),
+    }
 }
 
 /// Ends the lease with an error: what was imported is removed.
@@ -193,12 +210,14 @@ fn abort(call: &mut Call<'_, HttpNfcLease>, request: HttpNfcLeaseAbort) -> Resul
     if call.this()?.state() != State::Initializing {
         check(call)?;
     }
-    let error = request.fault().cloned().unwrap_or_else(|| {
-        let detail = vimsim_types::views::RequestCanceled::new();
-        Fault::new(detail, "The operation was canceled by the user").localized()
-    });
+    let error = request.fault().cloned().unwrap_or_else(|| canceled().localized());
+    end(call, &this, Err(canceled()))?;
     undo(call, &this)?;
     fail(call, &this, error)
+}
+
+fn canceled() -> Fault {
+    Fault::new(vimsim_types::views::RequestCanceled::new(), "The operation was canceled by the user")
 }
 
 /// Removes what an import made.
@@ -232,7 +251,12 @@ fn progress(call: &mut Call<'_, HttpNfcLease>, request: HttpNfcLeaseProgress) ->
     }
     let (this, now) = (call.moref(), call.now());
     call.this_mut()?.set_transfer_progress(percent);
-    call.private::<Transfer>(&this)?.alive = Some(now);
+    let transfer = call.private::<Transfer>(&this)?;
+    transfer.alive = Some(now);
+    let task = transfer.task.as_ref().map(|(task, _)| task.clone());
+    if let Some(task) = task.filter(|task| call.object(task).is_some()) {
+        call.edit::<Task>(&task)?.info_mut().set_progress(percent);
+    }
     Ok(())
 }
 
@@ -296,10 +320,10 @@ fn entry(file: &LeaseFile, blob: &Arc<Blob>) -> Result<HttpNfcLeaseManifestEntry
 fn watch(context: &Context, lease: &Moref, task: Option<Moref>) {
     let (service, lease) = (context.service.clone(), lease.clone());
     context.service.spawner().spawn(async move {
-        if let Some(task) = task {
+        if let Some(task) = &task {
             let mut changes = service.registry().subscribe();
             loop {
-                let info = service.snapshot().view::<Task>(&task).map(|task| task.info().clone());
+                let info = service.snapshot().view::<Task>(task).map(|task| task.info().clone());
                 match info.map(|info| (info.state(), info.error().cloned())) {
                     Some((TaskInfoState::Error, Some(mut error))) => {
                         // Fidelity: vcsim's message is the fault's name alone, for which its clients look.
@@ -313,6 +337,10 @@ fn watch(context: &Context, lease: &Moref, task: Option<Moref>) {
                     Some((TaskInfoState::Success, _)) => break,
                     _ => {}
                 }
+                let lease = service.snapshot().view::<HttpNfcLease>(&lease).map(HttpNfcLease::state);
+                if lease != Some(State::Initializing) {
+                    break;
+                }
                 if changes.changed().await.is_err() {
                     return;
                 }
@@ -321,8 +349,14 @@ fn watch(context: &Context, lease: &Moref, task: Option<Moref>) {
         loop {
             tokio::time::sleep(std::time::Duration::from_secs(20)).await;
             if sweep(&service, &lease) {
-                return;
+                break;
             }
+        }
+        // A lease that went with its session has ended nothing.
+        let running = |task: &Task| task.info().state() == TaskInfoState::Running;
+        if let Some(task) = task.filter(|task| service.snapshot().view::<Task>(task).is_some_and(running)) {
+            let ended = service.transact::<Task, _>(&task, |call| call.end_task(&task, Err(canceled())));
+            ended.unwrap_or_else(|fault| tracing::error!(%lease, %fault, "cannot end the task of a lease"));
         }
     });
 }
@@ -339,7 +373,9 @@ fn sweep(service: &Arc<Service>, lease: &Moref) -> bool {
     let context = Context::internal(service.clone(), false);
     let ended = service.registry().write(|transaction| {
         if state == Some(State::Ready) {
-            undo(&mut Call::<HttpNfcLease>::new(transaction, &context, lease.clone()), lease)?;
+            let mut call = Call::<HttpNfcLease>::new(transaction, &context, lease.clone());
+            end(&mut call, lease, Err(timed_out()))?;
+            undo(&mut call, lease)?;
             transaction.private::<Transfer>(lease)?.alive = Some(now);
             return fail(transaction, lease, timed_out().localized());
         }

@@ -59,7 +59,8 @@ pub(crate) use guest::{forget_addresses, tools_run};
 pub(crate) use layout::written;
 pub(crate) use lifecycle::unregister;
 pub(crate) use power::{
-    booted, count_reservation, expect_cpu, expect_memory, pause, reset_now, start, start_as_task, start_outside, stop,
+    booted, count_reservation, expect_cpu, expect_memory, invalid_power_state, pause, reset_now, start, start_as_task,
+    start_outside, stop,
 };
 pub(crate) use reconfigure::{reconfigure, set_allocations};
 pub(crate) use register::{register, register_vm};

@@ -15,9 +15,9 @@ use vimsim_types::method::{
 };
 use vimsim_types::views::{
     ComputeResource, HostSystem, InsufficientCpuResourcesFault, InsufficientMemoryResourcesFault, InvalidPowerState,
-    InvalidState, NumVirtualCpusNotSupported, ResourceAllocationInfo, ResourcePool, ToolsUnavailable, VirtualApp,
-    VirtualMachine, VmGuestRebootEvent, VmGuestShutdownEvent, VmGuestStandbyEvent, VmPoweredOffEvent, VmPoweredOnEvent,
-    VmResettingEvent, VmStartingEvent, VmStoppingEvent, VmSuspendedEvent, VmSuspendingEvent,
+    InvalidState, NotSupported, NumVirtualCpusNotSupported, ResourceAllocationInfo, ResourcePool, ToolsUnavailable,
+    VirtualApp, VirtualMachine, VmGuestRebootEvent, VmGuestShutdownEvent, VmGuestStandbyEvent, VmPoweredOffEvent,
+    VmPoweredOnEvent, VmResettingEvent, VmStartingEvent, VmStoppingEvent, VmSuspendedEvent, VmSuspendingEvent,
 };
 use vimsim_types::{Fault, MethodView, Moref, View, literal};
 
@@ -28,7 +28,7 @@ use crate::objects::datastore::maintenance;
 use crate::objects::resource_pool;
 
 /// `InvalidPowerState`: the machine is in `existing`, where it would have to be in `requested`.
-pub(super) fn invalid_power_state(requested: Power, existing: Power) -> Fault {
+pub(crate) fn invalid_power_state(requested: Power, existing: Power) -> Fault {
     InvalidPowerState::with(|fault| {
         fault.set_requested_state(requested);
         fault.set_existing_state(existing);
@@ -40,17 +40,17 @@ fn state<T>(call: &Call<'_, T>, moref: &Moref) -> Result<Power, Fault> {
     Ok(call.get::<VirtualMachine>(moref)?.runtime().power_state())
 }
 
-/// `InvalidState` for a template, which cannot run.
+/// `NotSupported` for a template, which cannot run (API reference, PowerOnVM_Task).
 pub(super) fn check_no_template(machine: &VirtualMachine) -> Result<(), Fault> {
     if machine.config().is_some_and(|config| config.template()) {
-        return Err(Fault::new(InvalidState::new(), format!("'{}' is a template", machine.name())));
+        return Err(Fault::new(NotSupported::new(), format!("'{}' is a template", machine.name())));
     }
     Ok(())
 }
 
 /// Starts the machine, or lets it go on where it was suspended.
 ///
-/// - As faults of the task: `InvalidPowerState` if it is on; `InvalidState` for a template, or on a host or
+/// - As faults of the task: `InvalidPowerState` if it is on; `NotSupported` for a template, `InvalidState` on a host or
 ///   datastore in maintenance mode; `InvalidArgument` for a host of another compute resource.
 pub(super) fn power_on(call: &mut Call<'_, VirtualMachine>, request: PowerOnVMTask) -> Result<Moref, Fault> {
     if let Some(host) = request.host() {
