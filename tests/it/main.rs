@@ -13,6 +13,7 @@ mod crypto;
 mod datastore_maintenance;
 mod datastores;
 mod default_inventory;
+mod device_changes;
 mod diagnostics;
 mod disk_data;
 mod distributed_switches;

@@ -15,7 +15,7 @@ use vimsim_types::{ArcStr, EnumView, Fault, Moref, Value, View};
 use super::destination::{self, Destination};
 use super::device::{self, Site};
 use super::disk::{self, DatastorePath};
-use super::{chain, config, create, customize, encryption, ethernet, places, power, summary, template};
+use super::{chain, config, create, customize, disk_file, encryption, ethernet, places, power, summary, template};
 use crate::call::Call;
 use crate::data_sets;
 use crate::objects::{folder, managed_entity, pbm_profile_manager};
@@ -38,7 +38,7 @@ struct Wanted<'a> {
 ///
 /// - `NotSupported` for a folder of other things; `ManagedObjectNotFound` for what the specification names and is not there;
 /// - as faults of the task: `DuplicateName`, `InvalidName`; what [`destination::resolve`] raises; `InvalidArgument` for a
-///   snapshot of another machine; what reconfiguring and customizing the copy raise.
+///   snapshot of another machine, or for disks linked to those of no snapshot; what reconfiguring and customizing the copy raise.
 pub(super) fn clone_vm(call: &mut Call<'_, VirtualMachine>, request: CloneVMTask) -> Result<Moref, Fault> {
     folder::expect_child_type::<VirtualMachine>(call.get::<Folder>(&request.folder())?)?;
     destination::check_references(call, request.spec().location())?;
@@ -142,6 +142,7 @@ fn copy(call: &mut Call<'_, VirtualMachine>, wanted: &Wanted<'_>) -> Result<More
     };
     let name = managed_entity::check_name(call, &wanted.folder, &wanted.name)?;
     let datacenter = destination::datacenter(call, &wanted.folder)?;
+    check_links(&config, wanted)?;
     let kept = linked_to(&config, wanted);
     let target = destination::resolve(call, &this, &source, wanted.location, &kept, wanted.template)?;
     if let Some(spec) = wanted.config {
@@ -190,8 +191,11 @@ fn copy(call: &mut Call<'_, VirtualMachine>, wanted: &Wanted<'_>) -> Result<More
     }
     call.insert(moref.clone(), early(&name, &wanted.folder, &target));
     let changes = wanted.config.into_iter().flat_map(|spec| spec.device_change().iter());
-    let changes: Vec<VirtualDeviceConfigSpec> =
+    let mut changes: Vec<VirtualDeviceConfigSpec> =
         wanted.location.device_change().iter().chain(changes).cloned().collect();
+    if let Some(config) = source.config() {
+        changes.iter_mut().for_each(|change| disk_file::of_copy(config, change.device_mut()));
+    }
     let mut policies = pbm_profile_manager::Changes::default();
     policies.location(wanted.location);
     wanted.config.into_iter().for_each(|spec| policies.home(spec.vm_profile()));
@@ -281,6 +285,17 @@ fn move_type(wanted: &Wanted<'_>, disk: i32) -> DiskMove {
     let own = own.and_then(|locator| locator.disk_move_type());
     let name = own.or(wanted.location.disk_move_type()).filter(|name| !name.is_empty());
     name.and_then(|name| DiskMove::from_name(name)).unwrap_or(DiskMove::MoveAllDiskBackingsAndDisallowSharing)
+}
+
+/// `InvalidArgument` for a copy whose disks would be on top of those that the source goes on writing to: only a snapshot's
+/// stay as they are. vCenter names the snapshot that is missing.
+fn check_links(config: &VirtualMachineConfigInfo, wanted: &Wanted<'_>) -> Result<(), Fault> {
+    let is_link = |device: &VirtualDevice| move_type(wanted, device.key()) == DiskMove::CreateNewChildDiskBacking;
+    let mut disks = config.hardware().device().iter().filter(|device| chain::backing(device).is_some());
+    match wanted.snapshot.is_none() && !wanted.instant && disks.any(is_link) {
+        true => Err(Fault::invalid_argument("spec.snapshot", "a linked clone is one of a snapshot")),
+        false => Ok(()),
+    }
 }
 
 /// The datastores of the files that the copy is linked to, and of images.

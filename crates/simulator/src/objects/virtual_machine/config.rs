@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use vimsim_types::enums::{SharesLevel, VirtualMachineGuestOsIdentifier};
 use vimsim_types::views::{
     InvalidVmConfig, NotSupported, OptionValue, ResourceAllocationInfo, ScheduledHardwareUpgradeInfo, VirtualMachine,
-    VirtualMachineConfigInfo, VirtualMachineConfigSpec,
+    VirtualMachineBootOptions, VirtualMachineBootOptionsBootableDevice, VirtualMachineConfigInfo,
+    VirtualMachineConfigSpec,
 };
 use vimsim_types::{DateTime, EnumView, Fault, Object, Value, View};
 
@@ -155,6 +156,7 @@ pub(super) fn apply(config: &mut VirtualMachineConfigInfo, spec: &VirtualMachine
     if spec.managed_by().is_some_and(|owner| owner.extension_key().is_empty()) {
         config.as_object_mut().set(VirtualMachineConfigInfo::MANAGED_BY, Value::Unset);
     }
+    clear(config, spec);
     if let Some(guest) = spec.guest_id().filter(|guest| !guest.is_empty()) {
         config.set_guest_id(guest);
         match spec.alternate_guest_name().filter(|name| !name.is_empty()) {
@@ -181,6 +183,33 @@ pub(super) fn apply(config: &mut VirtualMachineConfigInfo, spec: &VirtualMachine
     if config.memory_reservation_locked_to_max() == Some(true) {
         let all = i64::from(config.hardware().memory_mb());
         config.memory_allocation_mut().set_reservation(all);
+    }
+}
+
+/// Unsets what a specification clears: an affinity to nothing ("any existing affinity is removed"), and a boot order of
+/// devices of no type (API reference, `VirtualMachineAffinityInfo`, `VirtualMachineBootOptionsBootableDevice`).
+fn clear(config: &mut VirtualMachineConfigInfo, spec: &VirtualMachineConfigSpec) {
+    let affinities = [
+        (spec.cpu_affinity(), VirtualMachineConfigInfo::CPU_AFFINITY),
+        (spec.memory_affinity(), VirtualMachineConfigInfo::MEMORY_AFFINITY),
+    ];
+    for (wanted, slot) in affinities {
+        if wanted.is_some_and(|affinity| affinity.affinity_set().is_empty()) {
+            config.as_object_mut().set(slot, Value::Unset);
+        }
+    }
+    let is_none = |device: &VirtualMachineBootOptionsBootableDevice| {
+        device.as_object().kind() == VirtualMachineBootOptionsBootableDevice::TYPE
+    };
+    if spec.boot_options().is_some_and(|options| options.boot_order().iter().any(is_none)) {
+        let order: Vec<_> =
+            config.boot_options().into_iter().flat_map(|options| options.boot_order().iter()).cloned().collect();
+        let order: Vec<_> = order.into_iter().filter(|device| !is_none(device)).collect();
+        let options = config.boot_options_mut();
+        match order.is_empty() {
+            true => options.as_object_mut().set(VirtualMachineBootOptions::BOOT_ORDER, Value::Unset),
+            false => _ = options.set_boot_order(order),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Fault, Moref, Object, TypeId, Value, View};
 
-use super::{device_identity, disk, ethernet, template};
+use super::{device_identity, disk, disk_file, ethernet, template};
 use crate::call::Call;
 
 /// The machine whose devices are being changed, and where it is.
@@ -53,8 +53,10 @@ pub(super) fn change<T>(
     // Keys that the client chose for devices to come, and what they became.
     let mut renamed: Vec<(i32, i32)> = Vec::new();
     let mut keys = Vec::with_capacity(changes.len());
+    let (taken, mut orphans) = take_controllers(site, &mut devices, changes)?;
     for (index, change) in changes.iter().enumerate() {
         let mut device = change.device().clone();
+        let wanted_controller = device.controller_key();
         if let Some((_, key)) = renamed.iter().find(|(wanted, _)| Some(*wanted) == device.controller_key()) {
             device.set_controller_key(*key);
         }
@@ -77,21 +79,67 @@ pub(super) fn change<T>(
             }
             Some(VirtualDeviceConfigSpecOperation::Edit) => {
                 let at = position(&devices, device.key()).ok_or_else(|| unknown(index, device.key()))?;
+                let is_moved = device.controller_key() != wanted_controller;
                 devices[at] = edit(call, site, machine, &devices, at, device, index)?;
+                let controller = devices[at].controller_key();
+                orphans.retain(|orphan| {
+                    orphan.device != devices[at].key() || !is_moved && controller == Some(orphan.controller)
+                });
             }
+            Some(VirtualDeviceConfigSpecOperation::Remove) if taken.contains(&index) => {}
             Some(VirtualDeviceConfigSpecOperation::Remove) => {
                 let at = position(&devices, device.key()).ok_or_else(|| unknown(index, device.key()))?;
                 check_hot_plug(site, &devices[at], index)?;
-                remove(&mut devices, at, index)?;
+                devices.remove(at);
+                orphans.retain(|orphan| orphan.device != device.key());
             }
             // An edit without an operation is one of a profile or filter.
             None => {}
         }
         keys.push(change.device().key());
     }
+    if let Some(Orphan { controller, index, .. }) = orphans.first() {
+        let why = format!("there are devices on controller {controller}");
+        return Err(invalid(*index, "virtualDeviceSpec.device.key", why));
+    }
     list_on_controllers(&mut devices);
     machine.config_mut().hardware_mut().set_device(devices);
     Ok(keys)
+}
+
+/// A device whose controller is taken away: by the end of the changes it is on another one, or gone too.
+struct Orphan {
+    device: i32,
+    controller: i32,
+    /// The place of the change that takes the controller.
+    index: usize,
+}
+
+fn is_controller(device: &VirtualDevice) -> bool {
+    device.downcast::<VirtualController>().is_some()
+}
+
+/// Takes the controllers away that are to go, before anything else: their keys and bus numbers are those of the controllers
+/// that replace them, wherever in the changes these are. The places of their changes and what was on them are answered.
+fn take_controllers(
+    site: &Site<'_>,
+    devices: &mut Vec<VirtualDevice>,
+    changes: &[VirtualDeviceConfigSpec],
+) -> Result<(Vec<usize>, Vec<Orphan>), Fault> {
+    let (mut taken, mut orphans) = (Vec::new(), Vec::new());
+    for (index, change) in changes.iter().enumerate() {
+        let is_removal = change.operation() == Some(VirtualDeviceConfigSpecOperation::Remove);
+        let controller = change.device().key();
+        let Some(at) = position(devices, controller).filter(|at| is_removal && is_controller(&devices[*at])) else {
+            continue;
+        };
+        check_hot_plug(site, &devices[at], index)?;
+        devices.remove(at);
+        taken.push(index);
+        let on = devices.iter().filter(|device| device.controller_key() == Some(controller));
+        orphans.extend(on.map(|device| Orphan { device: device.key(), controller, index }));
+    }
+    Ok((taken, orphans))
 }
 
 fn unknown(index: usize, key: i32) -> Fault {
@@ -245,7 +293,7 @@ fn edit<T>(
     if old.as_object().kind() != wanted.as_object().kind() {
         return Err(invalid(index, "virtualDeviceSpec.device", "a device cannot become one of another type"));
     }
-    // Unset fields stay as they are; a backing or connection that is given replaces the old.
+    // Unset fields stay as they are; a backing or connection that is given replaces the old, but for the same disk's.
     let mut object: Object = old.as_object().clone();
     let is_given = |slot: usize, value: &Value| match slot {
         // No device is on a controller with the key 0.
@@ -256,6 +304,7 @@ fn edit<T>(
         object.set(slot, value.clone());
     }
     let mut device = VirtualDevice::from_object_unchecked(object);
+    disk_file::keep_backing(old, &mut device);
     let label = old.device_info().map(|info| info.label().clone()).unwrap_or_default();
     device.device_info_mut().set_summary("").set_label(label);
     if device.controller_key() != old.controller_key() || device.unit_number() != old.unit_number() {
@@ -263,17 +312,6 @@ fn edit<T>(
     }
     configure(call, site, machine, devices, &mut device, Some(old), false, index)?;
     Ok(device)
-}
-
-/// Takes a device away; a controller only when nothing is on it.
-fn remove(devices: &mut Vec<VirtualDevice>, at: usize, index: usize) -> Result<(), Fault> {
-    let key = devices[at].key();
-    let is_controller = devices[at].downcast::<VirtualController>().is_some();
-    if is_controller && devices.iter().any(|device| device.controller_key() == Some(key)) {
-        return Err(invalid(index, "virtualDeviceSpec.device.key", format!("there are devices on controller {key}")));
-    }
-    devices.remove(at);
-    Ok(())
 }
 
 /// Fills in what the client left open, and what follows from the backing.

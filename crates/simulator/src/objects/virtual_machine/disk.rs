@@ -11,7 +11,7 @@ use vimsim_types::views::{
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
 use super::device::{self, Site};
-use super::{chain, config, ethernet, layout, snapshot, summary};
+use super::{chain, config, disk_file, ethernet, layout, snapshot, summary};
 use crate::call::Call;
 use crate::files::{edit, fault};
 
@@ -103,10 +103,10 @@ pub(crate) const LARGEST: i64 = 62 << 40;
 /// Fills in a disk, and returns its summary.
 ///
 /// - `InvalidDeviceSpec` for a new disk without a size, or one that is too large; `InvalidDeviceOperation` for one that would
-///   shrink;
+///   shrink, or grow although it has snapshots;
 /// - `InvalidDatastore` if its datastore does not exist, or the host does not have it; `FileAlreadyExists` if a new disk's
 ///   very file was named, and it is there; `FileNotFound` for one that is to be there, and is not; `InvalidDeviceBacking` for
-///   one that another disk of the machine has.
+///   one that another disk of the machine has, or that is no disk.
 #[expect(clippy::too_many_arguments, reason = "what a change of devices consists of")]
 pub(super) fn configure<T>(
     call: &Call<'_, T>,
@@ -121,6 +121,12 @@ pub(super) fn configure<T>(
     if old.is_none() {
         map_raw(call, site, disk, index)?;
     }
+    if creates || old.and_then(named_file) != named_file(disk) {
+        check_file(call, site, devices, disk, creates, index)?;
+        if !creates {
+            disk_file::read(call, site, disk, index)?;
+        }
+    }
     let bytes = size(disk, old, index)?;
     if !(0..=LARGEST).contains(&bytes) {
         let why = format!("a disk of {bytes} bytes is not within 0 and 62 TiB");
@@ -133,9 +139,6 @@ pub(super) fn configure<T>(
     }
     disk.set_capacity_in_bytes(bytes).set_capacity_in_kb(bytes / 1024);
     share_bandwidth(disk, old);
-    if creates || old.and_then(named_file) != named_file(disk) {
-        check_file(call, site, devices, disk, creates, index)?;
-    }
     place_file(call, site, machine, devices, disk, index)?;
     if let Some(backing) = disk.backing_mut().downcast_mut::<VirtualDiskFlatVer2BackingInfo>() {
         complete(site, backing);
@@ -208,7 +211,7 @@ fn map_raw<T>(call: &Call<'_, T>, site: &Site<'_>, disk: &mut VirtualDisk, index
 }
 
 /// The very file that a disk names, if it names one.
-fn named_file(disk: &VirtualDisk) -> Option<DatastorePath> {
+pub(super) fn named_file(disk: &VirtualDisk) -> Option<DatastorePath> {
     let backing = disk.backing()?.downcast::<VirtualDeviceFileBackingInfo>()?;
     DatastorePath::parse(backing.file_name()).filter(|path| path.path.ends_with(".vmdk"))
 }
@@ -265,6 +268,10 @@ fn size(disk: &VirtualDisk, old: Option<&VirtualDisk>, index: usize) -> Result<i
     };
     if bytes < before {
         return Err(device::invalid_operation(index, format!("a disk cannot shrink from {before} to {bytes} bytes")));
+    }
+    let flat = |disk: &VirtualDisk| disk.backing()?.downcast::<VirtualDiskFlatVer2BackingInfo>()?.parent().map(|_| ());
+    if bytes > before && flat(old).is_some() {
+        return Err(device::invalid_operation(index, "a disk with snapshots cannot grow".into()));
     }
     Ok(bytes)
 }

@@ -18,6 +18,7 @@ mod destination;
 mod device;
 mod device_identity;
 pub(crate) mod disk;
+mod disk_file;
 mod encryption;
 mod ethernet;
 mod fault_tolerance;
