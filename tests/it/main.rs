@@ -14,6 +14,7 @@ mod datastore_maintenance;
 mod datastores;
 mod default_inventory;
 mod device_changes;
+mod device_limits;
 mod diagnostics;
 mod disk_data;
 mod distributed_switches;

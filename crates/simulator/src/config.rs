@@ -152,6 +152,9 @@ pub enum Fidelity {
     /// - `CreateVM_Task` takes a name that another machine of the folder has;
     /// - names given by renaming, and those of portgroups, keep `/`, `\` and `%` as they are;
     /// - running machines take processors and memory without hot-add;
+    /// - machines have sizes, versions and numbers of devices that no machine can have, disks in folders that are not there,
+    ///   and any file for a disk;
+    /// - network adapters name no port of a distributed portgroup, however few it has;
     /// - property paths may begin their names with a capital; one that there is not is in `missingSet`, and no fault.
     Vcsim,
 }

@@ -10,7 +10,7 @@ use vimsim_types::views::{
 use vimsim_types::{Moref, Object};
 
 use crate::kinds::Kinds;
-use crate::objects::{alarm_manager, scheduled_task};
+use crate::objects::{alarm_manager, scheduled_task, virtual_machine};
 
 /// The rules of a vSphere inventory.
 pub(crate) struct InventoryRules {
@@ -63,6 +63,11 @@ pub(crate) fn path_key(path: &str) -> IndexKey {
     IndexKey::new(("path", path))
 }
 
+/// The index key of a virtual machine by a port of a distributed portgroup that one of its network adapters names.
+pub(crate) fn port_key(portgroup: &str, port: &str) -> IndexKey {
+    IndexKey::new(("port", portgroup, port))
+}
+
 /// Finds the vApp that something is linked to.
 pub(crate) fn link_key(child: &Moref) -> IndexKey {
     IndexKey::new(("link", child.value().as_str()))
@@ -102,6 +107,7 @@ impl Rules for InventoryRules {
                 keys.push(uuid_key(config.uuid()));
                 keys.extend(config.instance_uuid().map(|uuid| instance_uuid_key(uuid)));
                 keys.push(path_key(config.files().vm_path_name().map_or("", |path| path)));
+                keys.extend(virtual_machine::ports_of(config).map(|(portgroup, port)| port_key(portgroup, port)));
             }
             if let Some(guest) = machine.guest() {
                 keys.extend(guest.ip_address().map(|ip| ip_key(ip)));

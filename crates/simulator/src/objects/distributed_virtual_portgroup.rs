@@ -173,18 +173,26 @@ fn apply(
     post(call, &this, DVPortgroupReconfiguredEvent::with(|event| _ = event.set_config_spec(spec.clone())))
 }
 
-/// Gives the portgroup this many ports. `ResourceInUse` if more virtual machines than that are connected to it.
+/// Gives the portgroup this many ports. `ResourceInUse` if more than that are in use; those that are stay.
 fn set_ports(call: &mut Call<'_, DistributedVirtualPortgroup>, owner: &Moref, ports: usize) -> Result<(), Fault> {
     let this = call.this()?;
-    let (machines, known) = (this.vm().len(), this.port_keys().len());
-    if ports < machines && ports < known {
-        let why = format!("{machines} virtual machines are connected to '{}'", this.name());
+    let (name, known) = (this.name().clone(), this.port_keys().len());
+    let (used, needed) = switch::used_ports(call, &call.moref())?;
+    let this = call.this()?;
+    if ports < needed && ports < known {
+        let why = format!("{needed} ports of '{name}' are in use");
         return Err(managed_entity::in_use(DistributedVirtualPortgroup::TYPE, this.name(), why));
     }
     let more = switch::new_port_keys(call, owner, ports.saturating_sub(known))?;
     let mut keys = call.this_mut()?.port_keys_mut();
     let keys = keys.values();
-    keys.truncate(ports);
+    let mut surplus = keys.len().saturating_sub(ports);
+    for at in (0..keys.len()).rev() {
+        if surplus > 0 && keys[at].text().is_none_or(|key| !used.contains(key)) {
+            keys.remove(at);
+            surplus -= 1;
+        }
+    }
     keys.extend(more.into_iter().map(vimsim_types::Value::String));
     switch::touch(call, owner)
 }

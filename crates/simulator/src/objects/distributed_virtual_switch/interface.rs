@@ -1,5 +1,7 @@
 //! Hosts' VMkernel interfaces on a distributed switch.
 
+use std::collections::BTreeSet;
+
 use vimsim_types::views::{
     DistributedVirtualPortgroup, DistributedVirtualSwitchPortConnection, HostConfigFault, HostSystem, HostVirtualNic,
     NotFound, VirtualEthernetCard, VirtualEthernetCardDistributedVirtualPortBackingInfo, VirtualMachine,
@@ -9,6 +11,7 @@ use vimsim_types::{ArcStr, Fault, Moref, Value, View};
 use super::ports;
 use crate::call::Call;
 use crate::objects::managed_entity;
+use crate::rules::port_key;
 
 /// The interfaces of a host, with the port of a portgroup that each is on.
 pub(super) fn interfaces<'a>(
@@ -102,8 +105,8 @@ fn is_of<T>(call: &Call<'_, T>, portgroup: &DistributedVirtualPortgroup, uuid: &
 type Taken = (ArcStr, Option<(Moref, ArcStr)>);
 
 /// The ports that are taken, with the interface that one is taken by; and how many virtual machines' adapters still need
-/// one.
-fn taken<T>(call: &Call<'_, T>, portgroup: &Moref) -> Result<(Vec<Taken>, usize), Fault> {
+/// one. Those of one machine may be left out.
+fn taken<T>(call: &Call<'_, T>, portgroup: &Moref, except: Option<&Moref>) -> Result<(Vec<Taken>, usize), Fault> {
     let (mut taken, mut waiting) = (Vec::new(), 0);
     let properties = call.get::<DistributedVirtualPortgroup>(portgroup)?;
     for host in properties.host() {
@@ -111,7 +114,8 @@ fn taken<T>(call: &Call<'_, T>, portgroup: &Moref) -> Result<(Vec<Taken>, usize)
         let own = interfaces(view, portgroup.value());
         taken.extend(own.map(|(nic, key)| (key.clone(), Some((host.clone(), nic.device().clone())))));
     }
-    let machines = properties.vm().iter().filter_map(|machine| call.view::<VirtualMachine>(&machine));
+    let machines = properties.vm().iter().filter(|machine| Some(machine) != except);
+    let machines = machines.filter_map(|machine| call.view::<VirtualMachine>(&machine));
     for device in machines.filter_map(|machine| machine.config()).flat_map(|config| config.hardware().device()) {
         let backing = device.downcast::<VirtualEthernetCard>().and_then(|card| card.backing());
         let backing =
@@ -139,7 +143,7 @@ fn expect_free<T>(
     }
     let by_other =
         |(known, by): &Taken| known == key && by.as_ref().is_none_or(|(on, nic)| on != host || nic != device);
-    match taken(call, portgroup)?.0.iter().any(by_other) {
+    match taken(call, portgroup, None)?.0.iter().any(by_other) {
         true => {
             Err(managed_entity::in_use(portgroup.kind(), key, format!("something is connected to the port '{key}'")))
         }
@@ -150,7 +154,7 @@ fn expect_free<T>(
 /// A port that nobody has; a new one where the portgroup may grow. The last, so that virtual machines that are connected to
 /// no certain port keep theirs.
 fn free_port<T>(call: &mut Call<'_, T>, portgroup: &Moref) -> Result<ArcStr, Fault> {
-    let (taken, waiting) = taken(call, portgroup)?;
+    let (taken, waiting) = taken(call, portgroup, None)?;
     let properties = call.get::<DistributedVirtualPortgroup>(portgroup)?;
     let free: Vec<&ArcStr> =
         properties.port_keys().iter().filter(|key| !taken.iter().any(|(known, _)| known == *key)).collect();
@@ -158,14 +162,74 @@ fn free_port<T>(call: &mut Call<'_, T>, portgroup: &Moref) -> Result<ArcStr, Fau
         return Ok((*key).clone());
     }
     let config = properties.config();
+    let why = format!("the portgroup '{}' has no free port", config.name());
+    expand(call, portgroup, 1)?.ok_or_else(|| Fault::new(HostConfigFault::new(), why))
+}
+
+/// Gives a portgroup that grows this many ports more, and answers the first; none if it does not.
+fn expand<T>(call: &mut Call<'_, T>, portgroup: &Moref, count: usize) -> Result<Option<ArcStr>, Fault> {
+    let config = call.get::<DistributedVirtualPortgroup>(portgroup)?.config();
     let grows = config.auto_expand().unwrap_or(false) || config.type_() == "ephemeral";
-    let Some(switch) = config.distributed_virtual_switch().filter(|_| grows) else {
-        let why = format!("the portgroup '{}' has no free port", config.name());
-        return Err(Fault::new(HostConfigFault::new(), why));
-    };
-    let key = ports::new_port_keys(call, &switch, 1)?.remove(0);
+    let Some(switch) = config.distributed_virtual_switch().filter(|_| grows) else { return Ok(None) };
+    let keys = ports::new_port_keys(call, &switch, count)?;
+    let first = keys.first().cloned();
     let properties = call.edit::<DistributedVirtualPortgroup>(portgroup)?;
-    properties.port_keys_mut().values().push(Value::String(key.clone()));
+    properties.port_keys_mut().values().extend(keys.into_iter().map(Value::String));
     super::touch(call, &switch)?;
-    Ok(key)
+    Ok(first)
+}
+
+/// How many machines on a portgroup are many.
+const MANY: usize = 256;
+
+/// A port for an adapter of the machine that neither another machine nor, as `own` says, the machine itself has; a new one
+/// where the portgroup may grow, which it does by eight. The first, but for those that adapters without a certain port are on.
+pub(crate) fn adapter_port<T>(
+    call: &mut Call<'_, T>,
+    portgroup: &Moref,
+    machine: &Moref,
+    own: &[ArcStr],
+) -> Result<Option<ArcStr>, Fault> {
+    let properties = call.get::<DistributedVirtualPortgroup>(portgroup)?;
+    if properties.vm().len() > MANY && properties.config().auto_expand().unwrap_or(false) {
+        // Not all of the machines are looked at: a port too many does no harm.
+        let keys = properties.port_keys();
+        for key in (keys.len().saturating_sub(16)..keys.len()).filter_map(|at| keys.get(at)) {
+            if !own.contains(key) && !is_port_taken(call, portgroup, machine, key)? {
+                return Ok(Some(key.clone()));
+            }
+        }
+        return expand(call, portgroup, 8);
+    }
+    let (taken, waiting) = taken(call, portgroup, Some(machine))?;
+    let taken: BTreeSet<&ArcStr> = taken.iter().map(|(key, _)| key).chain(own).collect();
+    let keys = call.get::<DistributedVirtualPortgroup>(portgroup)?.port_keys();
+    match keys.iter().filter(|key| !taken.contains(key)).nth(waiting) {
+        Some(key) => Ok(Some(key.clone())),
+        None => expand(call, portgroup, 8),
+    }
+}
+
+/// Whether somebody else than this machine is connected to a port.
+pub(crate) fn is_port_taken<T>(
+    call: &Call<'_, T>,
+    portgroup: &Moref,
+    machine: &Moref,
+    key: &str,
+) -> Result<bool, Fault> {
+    let mut machines = call.indexed(port_key(portgroup.value(), key));
+    if machines.any(|other| other.moref() != machine) {
+        return Ok(true);
+    }
+    let mut hosts = call.get::<DistributedVirtualPortgroup>(portgroup)?.host().iter();
+    let has_it = |host: &HostSystem| interfaces(host, portgroup.value()).any(|(_, known)| known == key);
+    Ok(hosts.any(|host| call.view::<HostSystem>(&host).is_some_and(has_it)))
+}
+
+/// The ports that somebody is connected to, and how many there have to be for all.
+pub(crate) fn used_ports<T>(call: &Call<'_, T>, portgroup: &Moref) -> Result<(BTreeSet<ArcStr>, usize), Fault> {
+    let (taken, waiting) = taken(call, portgroup, None)?;
+    let taken: BTreeSet<ArcStr> = taken.into_iter().map(|(key, _)| key).collect();
+    let count = taken.len() + waiting;
+    Ok((taken, count))
 }

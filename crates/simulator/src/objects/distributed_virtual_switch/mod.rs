@@ -30,7 +30,7 @@ use crate::call::Call;
 use crate::kind::Kind;
 
 pub(crate) use create::create_dvs;
-pub(crate) use interface::{connect_interface, expect_no_interface};
+pub(crate) use interface::{adapter_port, connect_interface, expect_no_interface, is_port_taken, used_ports};
 pub(crate) use lacp::update_lacp_groups;
 pub(crate) use members::{remove_host, set_adapters};
 pub(crate) use ports::new_port_keys;

@@ -56,6 +56,7 @@ struct Connectee {
     entity: Moref,
     nic: ArcStr,
     mac: Option<ArcStr>,
+    cookie: i32,
     host: Option<Moref>,
     kind: ConnecteeType,
 }
@@ -81,6 +82,7 @@ fn connectees(look: &Look<'_, DistributedVirtualSwitch>, moref: &Moref) -> BTree
                 entity: machine.clone(),
                 nic: card.key().to_string().into(),
                 mac: card.mac_address().cloned(),
+                cookie: port.connection_cookie().unwrap_or_default(),
                 host: properties.runtime().host(),
                 kind: ConnecteeType::VmVnic,
             };
@@ -97,6 +99,11 @@ fn connectees(look: &Look<'_, DistributedVirtualSwitch>, moref: &Moref) -> BTree
                 entity: host.clone(),
                 nic: nic.device().clone(),
                 mac: nic.spec().mac().cloned(),
+                cookie: nic
+                    .spec()
+                    .distributed_virtual_port()
+                    .and_then(|port| port.connection_cookie())
+                    .unwrap_or_default(),
                 host: Some(host.clone()),
                 kind: ConnecteeType::HostVmkVnic,
             };
@@ -223,6 +230,7 @@ fn connect(port: &mut DistributedVirtualPort, connectee: Option<&Connectee>, upl
     }
     let Some(connected) = connectee else { return };
     port.set_proxy_host(connected.host.clone());
+    port.set_connection_cookie(connected.cookie);
     port.set_connectee(DistributedVirtualSwitchPortConnectee::with(|connectee| {
         connectee.set_connected_entity(connected.entity.clone());
         connectee.set_nic_key(&connected.nic).set_type(connected.kind.name());

@@ -15,8 +15,11 @@ use vimsim_types::{ArcStr, EnumView, Fault, Moref, Value, View};
 use super::destination::{self, Destination};
 use super::device::{self, Site};
 use super::disk::{self, DatastorePath};
-use super::{chain, config, create, customize, disk_file, encryption, ethernet, places, power, summary, template};
+use super::{
+    chain, config, create, customize, disk_file, encryption, ethernet, limits, places, power, summary, template,
+};
 use crate::call::Call;
+use crate::config::Fidelity;
 use crate::data_sets;
 use crate::objects::{folder, managed_entity, pbm_profile_manager};
 use crate::rules::{instance_uuid_key, uuid_key};
@@ -147,6 +150,9 @@ fn copy(call: &mut Call<'_, VirtualMachine>, wanted: &Wanted<'_>) -> Result<More
     let target = destination::resolve(call, &this, &source, wanted.location, &kept, wanted.template)?;
     if let Some(spec) = wanted.config {
         config::check(spec, Some(&config))?;
+        if call.context().fidelity() == Fidelity::VCenter {
+            limits::check(spec, Some(&config))?;
+        }
     }
     if let Some(spec) = wanted.customization {
         customize::check(&source, spec)?;

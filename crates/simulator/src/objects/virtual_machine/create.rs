@@ -11,7 +11,7 @@ use vimsim_types::{ArcStr, Fault, Moref, View};
 
 use super::device::{self, Site};
 use super::disk::{DatastorePath, datastore_by_name, invalid_datastore, invalid_path};
-use super::{config, encryption, places, set_property, share, summary, template};
+use super::{config, encryption, limits, places, set_property, share, summary, template};
 use crate::call::Call;
 use crate::config::Fidelity;
 use crate::objects::{cluster_compute_resource, folder, managed_entity, pbm_profile_manager};
@@ -53,6 +53,9 @@ pub(crate) fn create<T>(
         file.ok_or_else(|| config::invalid("configSpec.files.vmPathName", "the place for its files is missing"))?;
     let file = file.clone();
     config::check(spec, None)?;
+    if call.context().fidelity() == Fidelity::VCenter && !call.context().at_once {
+        limits::check(spec, None)?;
+    }
     let name = match call.context().fidelity() {
         Fidelity::VCenter => managed_entity::check_name(call, parent, &name)?,
         Fidelity::Vcsim => managed_entity::valid_name(&name)?,
@@ -94,6 +97,9 @@ pub(crate) fn create<T>(
     encryption::with_keys(call, &host, &machine, &mut changes)?;
     let keys = device::change(call, &site, &mut machine, &changes)?;
     encryption::follow_tpm(call, Some(&host), &mut machine)?;
+    if let Some(config) = machine.config() {
+        limits::check_boot_order(spec, config)?;
+    }
     encryption::show(&mut machine);
     places::refresh(call, &site, &moref, &mut machine, &datastore)?;
     summary::count_storage(&mut machine, call.now());
@@ -204,7 +210,8 @@ fn identify<T>(
             None => uuid.into(),
         }
     });
-    let instance = given(spec.instance_uuid()).unwrap_or_else(|| {
+    let is_free = |uuid: &ArcStr| call.indexed(instance_uuid_key(uuid)).next().is_none();
+    let instance = given(spec.instance_uuid()).filter(is_free).unwrap_or_else(|| {
         let uuid = crate::uuid::named(&file.to_uppercase());
         match call.indexed(instance_uuid_key(&uuid)).next() {
             Some(other) => crate::uuid::named(&format!("{uuid}{}", other.moref())).into(),
@@ -214,6 +221,15 @@ fn identify<T>(
     config.set_uuid(uuid);
     config.set_instance_uuid(instance);
     Ok(())
+}
+
+/// The instance UUID that a client chose for a machine, or another where it is another machine's: the server assigns a new
+/// one "when VirtualCenter detects an identifier conflict" (API reference, `VirtualMachineConfigSpec.instanceUuid`).
+pub(super) fn instance_uuid<T>(call: &Call<'_, T>, wanted: &ArcStr, moref: &Moref) -> ArcStr {
+    match call.indexed(instance_uuid_key(wanted)).any(|other| other.moref() != moref) {
+        true => crate::uuid::named(&format!("{wanted}{moref}")).into(),
+        false => wanted.clone(),
+    }
 }
 
 /// The machine's file, and its folder for what has no other.

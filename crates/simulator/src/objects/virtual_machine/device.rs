@@ -12,8 +12,10 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Fault, Moref, Object, TypeId, Value, View};
 
-use super::{device_identity, disk, disk_file, ethernet, template};
+use super::{device_identity, disk, disk_file, ethernet, limits, ports, template};
 use crate::call::Call;
+use crate::config::Fidelity;
+use crate::objects::environment_browser::hardware;
 
 /// The machine whose devices are being changed, and where it is.
 pub(super) struct Site<'a> {
@@ -39,6 +41,7 @@ pub(super) fn invalid(index: usize, property: &str, why: impl std::fmt::Display)
 /// - `InvalidDeviceSpec` (with the place of the change) if a key is not known, a controller is missing or a unit is taken;
 /// - `InvalidDeviceBacking` for a network that does not exist, `InvalidDatastore` for a datastore;
 /// - `InvalidDeviceOperation` for a disk that would shrink; `DeviceUnsupportedForVmPlatform` for sparse disks;
+/// - `TooManyDevices` for more of a kind than a machine can have; `ResourceInUse` for a port that something is connected to;
 /// - `DeviceHotPlugNotSupported` for a device that cannot come to a running machine, or leave it.
 pub(super) fn change<T>(
     call: &mut Call<'_, T>,
@@ -52,7 +55,8 @@ pub(super) fn change<T>(
     };
     // Keys that the client chose for devices to come, and what they became.
     let mut renamed: Vec<(i32, i32)> = Vec::new();
-    let mut keys = Vec::with_capacity(changes.len());
+    let (mut keys, mut added) = (Vec::with_capacity(changes.len()), Vec::new());
+    let is_strict = is_strict(call);
     let (taken, mut orphans) = take_controllers(site, &mut devices, changes)?;
     for (index, change) in changes.iter().enumerate() {
         let mut device = change.device().clone();
@@ -69,12 +73,16 @@ pub(super) fn change<T>(
                     continue;
                 }
                 check_hot_plug(site, &device, index)?;
+                if is_strict {
+                    limits::check_bus(&devices, &device, index)?;
+                }
                 let device = add(call, site, machine, &devices, device, change, index)?;
                 if device.key() != wanted {
                     renamed.push((wanted, device.key()));
                 }
                 keys.push(device.key());
                 devices.push(device);
+                added.push(keys.len() - 1);
                 continue;
             }
             Some(VirtualDeviceConfigSpecOperation::Edit) => {
@@ -102,9 +110,25 @@ pub(super) fn change<T>(
         let why = format!("there are devices on controller {controller}");
         return Err(invalid(*index, "virtualDeviceSpec.device.key", why));
     }
+    for at in added.into_iter().filter(|_| is_strict) {
+        if let Some(at) = position(&devices, keys[at]) {
+            limits::check_count(&devices, &devices[at])?;
+        }
+    }
     list_on_controllers(&mut devices);
     machine.config_mut().hardware_mut().set_device(devices);
     Ok(keys)
+}
+
+/// Whether what vCenter refuses is refused, too, of a client's specification.
+fn is_strict<T>(call: &Call<'_, T>) -> bool {
+    call.context().fidelity() == Fidelity::VCenter && !call.context().at_once
+}
+
+/// The hardware version that units of controllers go by; none where any are taken.
+fn version<T>(call: &Call<'_, T>, machine: &VirtualMachine) -> Option<i32> {
+    let version = machine.config().and_then(|config| hardware::parse(config.version()));
+    is_strict(call).then_some(version.unwrap_or(i32::MAX))
 }
 
 /// A device whose controller is taken away: by the end of the changes it is on another one, or gone too.
@@ -197,14 +221,19 @@ fn add<T>(
     if creates && device.downcast::<VirtualDisk>().is_some() && device.unit_number().is_none() {
         return Err(invalid(index, "virtualDeviceSpec.device.unitNumber", "a new disk needs a unit number"));
     }
-    place(devices, &mut device, index)?;
+    place(devices, &mut device, version(call, machine), index)?;
     device.set_key(device_identity::key(devices, &device));
     configure(call, site, machine, devices, &mut device, None, creates, index)?;
     Ok(device)
 }
 
 /// Puts the device on its controller, at the unit asked for or the first that is free.
-fn place(devices: &[VirtualDevice], device: &mut VirtualDevice, index: usize) -> Result<(), Fault> {
+fn place(
+    devices: &[VirtualDevice],
+    device: &mut VirtualDevice,
+    version: Option<i32>,
+    index: usize,
+) -> Result<(), Fault> {
     let property = "virtualDeviceSpec.device.controllerKey";
     let wanted = device.controller_key().filter(|key| *key != 0);
     let controller = match wanted {
@@ -215,7 +244,7 @@ fn place(devices: &[VirtualDevice], device: &mut VirtualDevice, index: usize) ->
         None => default_controller(devices, device),
     };
     let Some(controller) = controller else { return Ok(()) };
-    let Some((units, reserved)) = units(controller, device) else {
+    let Some((units, reserved)) = units(controller, device, version) else {
         return Err(invalid(index, property, format!("the device {} is no controller", controller.key())));
     };
     let key = controller.key();
@@ -260,10 +289,15 @@ fn default_controller<'a>(devices: &'a [VirtualDevice], device: &VirtualDevice) 
 }
 
 /// The units that a controller has for this device, and the one it takes itself. `None` if it is no controller.
-fn units(controller: &VirtualDevice, device: &VirtualDevice) -> Option<(std::ops::Range<i32>, Option<i32>)> {
+fn units(
+    controller: &VirtualDevice,
+    device: &VirtualDevice,
+    version: Option<i32>,
+) -> Option<(std::ops::Range<i32>, Option<i32>)> {
     controller.downcast::<VirtualController>()?;
     Some(if let Some(scsi) = controller.downcast::<VirtualSCSIController>() {
-        (0..65, Some(scsi.scsi_ctlr_unit_number().unwrap_or(7)))
+        let units = version.map_or(65, |version| limits::scsi_units(controller, version));
+        (0..units, Some(scsi.scsi_ctlr_unit_number().unwrap_or(7)))
     } else if controller.downcast::<VirtualIDEController>().is_some() {
         (0..2, None)
     } else if controller.downcast::<VirtualAHCIController>().is_some() {
@@ -305,10 +339,11 @@ fn edit<T>(
     }
     let mut device = VirtualDevice::from_object_unchecked(object);
     disk_file::keep_backing(old, &mut device);
+    ports::keep(old, &mut device);
     let label = old.device_info().map(|info| info.label().clone()).unwrap_or_default();
     device.device_info_mut().set_summary("").set_label(label);
     if device.controller_key() != old.controller_key() || device.unit_number() != old.unit_number() {
-        place(devices, &mut device, index)?;
+        place(devices, &mut device, version(call, machine), index)?;
     }
     configure(call, site, machine, devices, &mut device, Some(old), false, index)?;
     Ok(device)
@@ -329,7 +364,8 @@ fn configure<T>(
     let label = device_identity::label(devices, device);
     let mut summary = device_identity::summary(device, &label);
     if let Some(card) = device.downcast_mut::<VirtualEthernetCard>() {
-        summary = ethernet::configure(call, site, card, index)?;
+        let before = old.and_then(|old| old.downcast::<VirtualEthernetCard>());
+        summary = ethernet::configure(call, site, card, before, index)?;
     } else if device.downcast::<VirtualDisk>().is_some() {
         if device.backing().is_some_and(|backing| backing.downcast::<VirtualDiskSparseVer2BackingInfo>().is_some()) {
             let detail = DeviceUnsupportedForVmPlatform::with(|fault| {

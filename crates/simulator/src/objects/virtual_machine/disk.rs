@@ -11,8 +11,9 @@ use vimsim_types::views::{
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
 use super::device::{self, Site};
-use super::{chain, config, disk_file, ethernet, layout, snapshot, summary};
+use super::{chain, config, disk_file, ethernet, layout, limits, snapshot, summary};
 use crate::call::Call;
+use crate::config::Fidelity;
 use crate::files::{edit, fault};
 
 /// A file on a datastore: `[datastore] path`.
@@ -123,8 +124,9 @@ pub(super) fn configure<T>(
     }
     if creates || old.and_then(named_file) != named_file(disk) {
         check_file(call, site, devices, disk, creates, index)?;
-        if !creates {
-            disk_file::read(call, site, disk, index)?;
+        match creates {
+            true => disk_file::check_folder(call, site, machine, disk)?,
+            false => disk_file::read(call, site, disk, index)?,
         }
     }
     let bytes = size(disk, old, index)?;
@@ -141,6 +143,9 @@ pub(super) fn configure<T>(
     share_bandwidth(disk, old);
     place_file(call, site, machine, devices, disk, index)?;
     if let Some(backing) = disk.backing_mut().downcast_mut::<VirtualDiskFlatVer2BackingInfo>() {
+        if call.context().fidelity() == Fidelity::VCenter {
+            limits::check_mode(backing, index)?;
+        }
         complete(site, backing);
     }
     Ok(format!("{} KB", grouped(bytes / 1024)))

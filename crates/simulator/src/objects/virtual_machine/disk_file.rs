@@ -1,15 +1,17 @@
 //! What a disk is that there is already: its file says how large it is, not the client.
 
 use vimsim_types::views::{
-    VirtualDevice, VirtualDeviceFileBackingInfo, VirtualDisk, VirtualDiskFlatVer2BackingInfo, VirtualMachineConfigInfo,
+    VirtualDevice, VirtualDeviceFileBackingInfo, VirtualDisk, VirtualDiskFlatVer2BackingInfo, VirtualMachine,
+    VirtualMachineConfigInfo,
 };
 use vimsim_types::{Fault, View};
 
 use super::device::Site;
+use super::disk::DatastorePath;
 use super::{chain, config, disk, ethernet};
 use crate::call::Call;
 use crate::config::Fidelity;
-use crate::files::{Place, edit};
+use crate::files::{Place, edit, fault};
 
 /// Gives a disk that is attached the size, the format and the identity that its file has, whatever the client says of them.
 ///
@@ -33,6 +35,29 @@ pub(super) fn read<T>(call: &Call<'_, T>, site: &Site<'_>, disk: &mut VirtualDis
         }
     }
     Ok(())
+}
+
+/// `FileNotFound` for a new disk in a folder that there is not. That of a new machine is made with it.
+// Fidelity: vcsim makes the folder.
+pub(super) fn check_folder<T>(
+    call: &Call<'_, T>,
+    site: &Site<'_>,
+    machine: &VirtualMachine,
+    disk: &VirtualDisk,
+) -> Result<(), Fault> {
+    let Some(folder) = disk::named_file(disk).map(|file| file.parent()).filter(|folder| !folder.path.is_empty()) else {
+        return Ok(());
+    };
+    let home = machine.config().and_then(|config| config.files().vm_path_name());
+    let home = home.and_then(|path| DatastorePath::parse(path)).map(|path| path.parent().path);
+    if call.context().fidelity() == Fidelity::Vcsim || home.as_ref() == Some(&folder.path) {
+        return Ok(());
+    }
+    let Some(datastore) = disk::datastore_by_name(call, site.datacenter, &folder.datastore) else { return Ok(()) };
+    match edit::volume(call, &datastore)?.get(&folder.path) {
+        Some(_) => Ok(()),
+        None => Err(fault::not_found(&folder.to_string())),
+    }
 }
 
 /// What an edit leaves unset of a disk's backing stays as it was, as long as the disk is the same file. A client that names

@@ -2,28 +2,39 @@
 
 use vimsim_types::enums::SharesLevel;
 use vimsim_types::views::{
-    Datacenter, DistributedVirtualPortgroup, DistributedVirtualSwitch, InvalidDeviceBacking, LocalizableMessage,
-    ManagedEntity, Network, NotFound, OpaqueNetwork, SharesInfo, VirtualDevice, VirtualDeviceBackingInfo,
-    VirtualEthernetCard, VirtualEthernetCardDistributedVirtualPortBackingInfo, VirtualEthernetCardNetworkBackingInfo,
-    VirtualEthernetCardOpaqueNetworkBackingInfo, VirtualEthernetCardResourceAllocation, VirtualMachine,
+    Datacenter, DistributedVirtualPort, DistributedVirtualPortgroup, DistributedVirtualSwitch, InvalidDeviceBacking,
+    LocalizableMessage, ManagedEntity, Network, NotFound, OpaqueNetwork, SharesInfo, VirtualDevice,
+    VirtualDeviceBackingInfo, VirtualEthernetCard, VirtualEthernetCardDistributedVirtualPortBackingInfo,
+    VirtualEthernetCardNetworkBackingInfo, VirtualEthernetCardOpaqueNetworkBackingInfo,
+    VirtualEthernetCardResourceAllocation, VirtualMachine,
 };
 use vimsim_types::{Fault, Moref, View, literal};
 
 use super::device::Site;
+use super::limits;
 use crate::call::Call;
-use crate::objects::service_instance;
+use crate::config::Fidelity;
+use crate::objects::{distributed_virtual_switch, managed_entity, service_instance};
+use crate::rules::uuid_key;
 
 /// Fills in a network adapter, and returns its summary.
 ///
-/// - `InvalidDeviceBacking` if the network does not exist, or there is none;
+/// - `InvalidDeviceBacking` if the network or the port does not exist, is for uplinks, or there is none; `ResourceInUse` for a
+///   port that something is connected to; `InvalidDeviceSpec` for an address that is none;
 /// - `InvalidArgument` if the machine's host is not on the distributed switch; `NotFound` for an unknown logical switch.
 pub(super) fn configure<T>(
     call: &mut Call<'_, T>,
     site: &Site<'_>,
     card: &mut VirtualEthernetCard,
+    old: Option<&VirtualEthernetCard>,
     index: usize,
 ) -> Result<String, Fault> {
+    let is_strict = call.context().fidelity() == Fidelity::VCenter && !call.context().at_once;
     let summary = connect(call, site, card, index)?;
+    if is_strict {
+        limits::check_address(card, index)?;
+        check_port_key(call, site, card, old, index)?;
+    }
     if card.mac_address().is_none_or(|address| address.is_empty()) {
         let unit = card.unit_number().unwrap_or(7);
         card.set_mac_address(generate_address(call, site, unit)?);
@@ -166,6 +177,47 @@ fn check_port<T>(
         return Ok(());
     }
     Err(Fault::invalid_argument(property, format!("{} is not on the switch of '{}'", site.host, portgroup.name())))
+}
+
+/// The port that a client names is one of the portgroup's for machines, and free or the adapter's own.
+fn check_port_key<T>(
+    call: &Call<'_, T>,
+    site: &Site<'_>,
+    card: &VirtualEthernetCard,
+    old: Option<&VirtualEthernetCard>,
+    index: usize,
+) -> Result<(), Fault> {
+    let port = |card: &VirtualEthernetCard| {
+        let backing = card.backing()?.downcast::<VirtualEthernetCardDistributedVirtualPortBackingInfo>()?;
+        Some(backing.port().clone())
+    };
+    let Some(wanted) = port(card) else { return Ok(()) };
+    let object = wanted.portgroup_key().and_then(|key| call.object_by_value(key));
+    let Some((moref, portgroup)) = object.and_then(|it| Some((it.moref(), it.view::<DistributedVirtualPortgroup>()?)))
+    else {
+        return Ok(());
+    };
+    if portgroup.config().uplink() == Some(true) {
+        return Err(invalid_backing(index, format!("'{}' is for physical adapters", portgroup.name())));
+    }
+    let Some(key) = wanted.port_key().filter(|key| !key.is_empty()) else { return Ok(()) };
+    let before = old.and_then(port);
+    if before.is_some_and(|it| it.port_key() == Some(key) && it.portgroup_key() == wanted.portgroup_key()) {
+        return Ok(());
+    }
+    if !portgroup.port_keys().contains(key.as_str()) {
+        return Err(invalid_backing(index, format!("'{}' has no port '{key}'", portgroup.name())));
+    }
+    let own = call.indexed(uuid_key(site.uuid)).next().map(|machine| machine.moref().clone());
+    let own = own.unwrap_or_else(|| Moref::of::<VirtualMachine>(""));
+    match distributed_virtual_switch::is_port_taken(call, moref, &own, key)? {
+        true => Err(managed_entity::in_use(
+            DistributedVirtualPort::TYPE,
+            key,
+            format!("something is connected to the port '{key}'"),
+        )),
+        false => Ok(()),
+    }
 }
 
 /// The network that a device is connected to, if it is a network adapter.

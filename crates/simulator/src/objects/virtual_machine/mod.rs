@@ -27,8 +27,10 @@ mod guest;
 mod guest_disk;
 mod layout;
 mod lifecycle;
+mod limits;
 mod ovf_environment;
 mod places;
+mod ports;
 mod power;
 mod power_rules;
 mod question;
@@ -59,6 +61,7 @@ pub(crate) use ethernet::cards;
 pub(crate) use guest::{forget_addresses, tools_run};
 pub(crate) use layout::written;
 pub(crate) use lifecycle::unregister;
+pub(crate) use ports::ports_of;
 pub(crate) use power::{
     booted, count_reservation, expect_cpu, expect_memory, invalid_power_state, pause, reset_now, start, start_as_task,
     start_outside, stop,

@@ -7,7 +7,7 @@ use vimsim_types::views::{
 use vimsim_types::{Fault, Moref, View};
 
 use super::device::Site;
-use super::{chain, destination, disk, ethernet, layout};
+use super::{chain, destination, disk, ethernet, layout, ports};
 use crate::call::Call;
 use crate::files::{self, edit, fault};
 use crate::objects::datastore::{self, maintenance};
@@ -16,7 +16,8 @@ use crate::walk::remove_reference;
 /// Brings `datastore`, `network` and `guest.net` up to what the devices say, and the references back.
 ///
 /// - `InvalidDatastore` for a file on a datastore that the machine's host does not have; `InsufficientStorageSpace`;
-///   `InvalidDatastoreState` for new files on a datastore in maintenance mode.
+///   `InvalidDatastoreState` for new files on a datastore in maintenance mode; `ResourceNotAvailable` for an adapter on a
+///   portgroup without a free port.
 pub(super) fn refresh<T>(
     call: &mut Call<'_, T>,
     site: &Site<'_>,
@@ -24,6 +25,7 @@ pub(super) fn refresh<T>(
     machine: &mut VirtualMachine,
     home: &Moref,
 ) -> Result<(), Fault> {
+    ports::connect(call, moref, machine)?;
     let devices: Vec<VirtualDevice> = match machine.config() {
         Some(config) => config.hardware().device().iter().cloned().collect(),
         None => Vec::new(),

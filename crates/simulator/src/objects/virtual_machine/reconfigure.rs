@@ -11,7 +11,7 @@ use vimsim_types::views::{
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
 use super::device::{self, Site};
-use super::{config, encryption, guest, places, power, power_rules, set_property, summary};
+use super::{config, create, encryption, guest, limits, places, power, power_rules, set_property, summary};
 use crate::call::Call;
 use crate::config::Fidelity;
 use crate::containers;
@@ -55,7 +55,7 @@ pub(crate) fn reconfigure<T>(
         machine.config_mut().set_uuid(uuid);
     }
     if let Some(uuid) = spec.instance_uuid().filter(|uuid| !uuid.is_empty()) {
-        machine.config_mut().set_instance_uuid(uuid);
+        machine.config_mut().set_instance_uuid(create::instance_uuid(call, uuid, moref));
     }
     config::apply(machine.config_mut(), spec);
     config::apply_v_app(machine.config_mut(), spec)?;
@@ -81,6 +81,9 @@ pub(crate) fn reconfigure<T>(
     encryption::show(&mut machine);
     set_property::assign(&mut machine, assignments.as_deref().unwrap_or_default())?;
     let new_name = machine.name().clone();
+    if let Some(config) = machine.config() {
+        limits::check_boot_order(spec, config)?;
+    }
     *call.edit::<VirtualMachine>(moref)? = machine;
     policies.apply(call, moref)?;
     power::count_reservation(call, moref, 1)?;
@@ -164,6 +167,9 @@ fn check(machine: &VirtualMachine, spec: &VirtualMachineConfigSpec, fidelity: Fi
         return Err(Fault::new(ConcurrentAccess::new(), "the virtual machine has been changed by another"));
     }
     config::check(spec, Some(current))?;
+    if fidelity == Fidelity::VCenter {
+        limits::check(spec, Some(current))?;
+    }
     // Fidelity: vcsim does not look at the power state.
     if fidelity == Fidelity::VCenter {
         power_rules::check(machine, current, spec)?;
