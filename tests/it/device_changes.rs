@@ -2,8 +2,9 @@
 
 use vimsim::Client;
 use vimsim::types::enums::{
-    VirtualDeviceConfigSpecFileOperation as FileOperation, VirtualDeviceConfigSpecOperation as Operation,
-    VirtualMachineRelocateDiskMoveOptions as DiskMove, VirtualSCSISharing,
+    EventFilterSpecRecursionOption, VirtualDeviceConfigSpecFileOperation as FileOperation,
+    VirtualDeviceConfigSpecOperation as Operation, VirtualMachineRelocateDiskMoveOptions as DiskMove,
+    VirtualSCSISharing,
 };
 use vimsim::types::method::*;
 use vimsim::types::views::*;
@@ -266,4 +267,93 @@ async fn an_affinity_and_a_boot_order_can_be_cleared() {
     let found = config(&client, &moref).await;
     assert!(found.cpu_affinity().is_none());
     assert_eq!(found.boot_options().map(|it| (it.boot_order().len(), it.boot_delay())), Some((0, Some(5))));
+}
+
+/// The other machine of the host, switched off, with the disk of the first one.
+async fn with_disk_of_another(client: &Client, sharing: Option<&str>) -> Moref {
+    let moref = Moref::of::<VirtualMachine>("vm-65");
+    run(client, &moref, PowerOffVMTask::new()).await;
+    let file = flat(&last_disk(client, &machine()).await).file_name().clone();
+    let shared = disk(202, 3, |backing| {
+        backing.set_sharing(sharing).set_file_name(&file);
+    });
+    run(client, &moref, reconfigure([change(Operation::Add, shared)])).await;
+    moref
+}
+
+/// The kinds of the machine's last event.
+async fn has_event(client: &Client, moref: &Moref, kind: &str) -> bool {
+    let query = QueryEvents::with(|request| {
+        let filter = request.filter_mut();
+        filter.set_event_type_id([kind]);
+        filter.entity_mut().set_entity(moref.clone()).set_recursion(EventFilterSpecRecursionOption::Self_);
+    });
+    let events = client.call(&Moref::of::<EventManager>("EventManager"), query).await.unwrap();
+    !events.items().is_empty()
+}
+
+#[tokio::test]
+async fn a_machine_does_not_start_with_the_disk_of_a_running_one() {
+    let (_simulator, client) = start().await;
+    let other = with_disk_of_another(&client, None).await;
+    check_fault::<FileLocked>(client.run(&other, PowerOnVMTask::new()).await);
+    off(&client).await;
+    run(&client, &other, PowerOnVMTask::new()).await;
+    check_fault::<FileLocked>(client.run(&machine(), PowerOnVMTask::new()).await);
+}
+
+#[tokio::test]
+async fn machines_share_a_disk_that_several_may_write_to() {
+    let (_simulator, client) = start().await;
+    let other = with_disk_of_another(&client, Some("sharingMultiWriter")).await;
+    run(&client, &other, PowerOnVMTask::new()).await;
+}
+
+#[tokio::test]
+async fn a_machine_does_not_start_without_its_disk() {
+    let (_simulator, client) = start().await;
+    let moref = off(&client).await;
+    let file = flat(&last_disk(&client, &moref).await).file_name().clone();
+    let delete = DeleteDatastoreFileTask::with(|request| {
+        request.set_name(file).set_datacenter(Moref::of::<Datacenter>("datacenter-1"));
+    });
+    run(&client, &Moref::of::<FileManager>("FileManager"), delete).await;
+    check_fault::<FileNotFound>(client.run(&moref, PowerOnVMTask::new()).await);
+}
+
+#[tokio::test]
+async fn network_adapters_get_addresses_that_the_vcenter_assigns() {
+    let (_simulator, client) = start().await;
+    let card = |fill: fn(&mut VirtualEthernetCard)| {
+        let card = VirtualE1000::with(|card| {
+            card.set_key(-1).set_backing(VirtualEthernetCardNetworkBackingInfo::with(|backing| {
+                backing.set_device_name("VM Network");
+            }));
+            fill(card);
+        });
+        reconfigure([change(Operation::Add, card)])
+    };
+    let moref = machine();
+    run(&client, &moref, card(|_| {})).await;
+    run(&client, &moref, card(|card| _ = card.set_address_type("generated"))).await;
+    run(&client, &moref, card(|card| _ = card.set_mac_address("00:50:56:00:11:22"))).await;
+    let cards: Vec<VirtualEthernetCard> = devices(&client, &moref).await;
+    let shown = |card: &VirtualEthernetCard| {
+        let address = card.mac_address().cloned().unwrap_or_default();
+        (address.to_string(), card.address_type().map(|kind| kind.to_string()).unwrap_or_default())
+    };
+    let shown: Vec<(String, String)> = cards.iter().map(shown).collect();
+    // The first is of the model.
+    assert!(shown[0].0.starts_with("00:0c:29:") && shown[0].1 == "generated");
+    for (address, kind) in &shown[1..3] {
+        assert!(("00:50:56:80".."00:50:56:c0").contains(&address.as_str()) && kind == "assigned", "{address} {kind}");
+    }
+    assert_ne!(shown[1].0, shown[2].0);
+    assert_eq!(shown[3], ("00:50:56:00:11:22".into(), "manual".into()));
+    assert!(has_event(&client, &moref, "VmMacAssignedEvent").await);
+    // An edit that says the same changes nothing.
+    let edit = cards.iter().map(|card| change(Operation::Edit, card.clone()));
+    run(&client, &moref, reconfigure(edit)).await;
+    let again: Vec<VirtualEthernetCard> = devices(&client, &moref).await;
+    assert!(again.iter().map(|card| card.mac_address()).eq(cards.iter().map(|card| card.mac_address())));
 }

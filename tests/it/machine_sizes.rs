@@ -68,6 +68,10 @@ async fn a_machine_that_reserves_more_than_there_is_does_not_start() {
     check_fault::<InsufficientMemoryResourcesFault>(client.run(&machine(), PowerOnVMTask::new()).await);
     run(&client, &machine(), reserve(100, 100)).await;
     run(&client, &machine(), PowerOnVMTask::new()).await;
+    // Nor does one that runs get it.
+    check_fault::<InsufficientCpuResourcesFault>(client.run(&machine(), reserve(1_000_000, 100)).await);
+    check_fault::<InsufficientMemoryResourcesFault>(client.run(&machine(), reserve(100, 1_000_000)).await);
+    run(&client, &machine(), reserve(200, 50)).await;
 }
 
 #[tokio::test]

@@ -151,10 +151,12 @@ pub enum Fidelity {
     /// - `Task.info.name` is the method's name in VMODL (`CreateVm` for `CreateVM_Task`);
     /// - `CreateVM_Task` takes a name that another machine of the folder has;
     /// - names given by renaming, and those of portgroups, keep `/`, `\` and `%` as they are;
-    /// - running machines take processors and memory without hot-add;
+    /// - running machines take processors and memory without hot-add, and reserve what there is not;
     /// - machines have sizes, versions and numbers of devices that no machine can have, disks in folders that are not there,
     ///   and any file for a disk;
-    /// - network adapters name no port of a distributed portgroup, however few it has;
+    /// - network adapters name no port of a distributed portgroup, however few it has, and have addresses of the type
+    ///   `generated`, made of three characters of the machine's UUID;
+    /// - machines start whatever has become of their disks, and whoever has them;
     /// - property paths may begin their names with a capital; one that there is not is in `missingSet`, and no fault.
     Vcsim,
 }

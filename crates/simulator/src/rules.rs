@@ -68,6 +68,11 @@ pub(crate) fn port_key(portgroup: &str, port: &str) -> IndexKey {
     IndexKey::new(("port", portgroup, port))
 }
 
+/// The index key of a virtual machine by the file of a disk that it has outside of its folder.
+pub(crate) fn disk_key(datastore: &Moref, path: &str) -> IndexKey {
+    IndexKey::new(("disk", datastore.value().as_str(), path))
+}
+
 /// Finds the vApp that something is linked to.
 pub(crate) fn link_key(child: &Moref) -> IndexKey {
     IndexKey::new(("link", child.value().as_str()))
@@ -107,6 +112,8 @@ impl Rules for InventoryRules {
                 keys.push(uuid_key(config.uuid()));
                 keys.extend(config.instance_uuid().map(|uuid| instance_uuid_key(uuid)));
                 keys.push(path_key(config.files().vm_path_name().map_or("", |path| path)));
+                let foreign = virtual_machine::foreign_disks(config);
+                keys.extend(foreign.map(|(datastore, file)| disk_key(&datastore, &file.path)));
                 keys.extend(virtual_machine::ports_of(config).map(|(portgroup, port)| port_key(portgroup, port)));
             }
             if let Some(guest) = machine.guest() {

@@ -270,7 +270,7 @@ fn kept_disks(kept: &VirtualMachineFileLayoutEx, datastore: &str) -> Vec<(String
 }
 
 /// Whether the machine runs, so that its files are locked.
-pub(super) fn is_running(machine: &VirtualMachine) -> bool {
+pub(crate) fn is_running(machine: &VirtualMachine) -> bool {
     machine.runtime().power_state() == VirtualMachinePowerState::PoweredOn
 }
 

@@ -113,6 +113,11 @@ impl Files {
         self.entries.get(path)
     }
 
+    /// Whether a file was deleted that its machine thinks it has.
+    pub(crate) fn is_gone(&self, path: &str) -> bool {
+        matches!(self.get(path), Some(Entry::Gone))
+    }
+
     pub(super) fn set(&mut self, path: &str, entry: Entry) {
         self.note(path);
         self.entries.insert_mut(path.into(), entry);

@@ -407,9 +407,8 @@ fn renew_addresses<T>(
         card.is_some_and(|card| card.address_type().is_none_or(|kind| !kind.eq_ignore_ascii_case("manual")))
     };
     for device in config.hardware_mut().device_mut().iter_mut().filter(|device| is_generated(device)) {
-        let address = ethernet::generate_address(call, site, device.unit_number().unwrap_or(7))?;
         if let Some(card) = device.downcast_mut::<VirtualEthernetCard>() {
-            card.set_mac_address(address).set_address_type("generated");
+            ethernet::renew_address(call, site, card)?;
         }
     }
     Ok(())

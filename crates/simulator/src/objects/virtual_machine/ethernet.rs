@@ -1,14 +1,15 @@
 //! Network adapters: what they are connected to, and their addresses.
 
+use rpds::RedBlackTreeSetSync as Set;
 use vimsim_types::enums::SharesLevel;
 use vimsim_types::views::{
     Datacenter, DistributedVirtualPort, DistributedVirtualPortgroup, DistributedVirtualSwitch, InvalidDeviceBacking,
     LocalizableMessage, ManagedEntity, Network, NotFound, OpaqueNetwork, SharesInfo, VirtualDevice,
     VirtualDeviceBackingInfo, VirtualEthernetCard, VirtualEthernetCardDistributedVirtualPortBackingInfo,
     VirtualEthernetCardNetworkBackingInfo, VirtualEthernetCardOpaqueNetworkBackingInfo,
-    VirtualEthernetCardResourceAllocation, VirtualMachine,
+    VirtualEthernetCardResourceAllocation, VirtualMachine, VmMacAssignedEvent, VmMacChangedEvent,
 };
-use vimsim_types::{Fault, Moref, View, literal};
+use vimsim_types::{ArcStr, Fault, Moref, View, literal};
 
 use super::device::Site;
 use super::limits;
@@ -35,10 +36,11 @@ pub(super) fn configure<T>(
         limits::check_address(card, index)?;
         check_port_key(call, site, card, old, index)?;
     }
-    if card.mac_address().is_none_or(|address| address.is_empty()) {
-        let unit = card.unit_number().unwrap_or(7);
-        card.set_mac_address(generate_address(call, site, unit)?);
-        card.set_address_type(literal!("generated"));
+    let is_given = card.mac_address().is_some_and(|address| !address.is_empty());
+    let is_old = old.is_some_and(|old| old.mac_address() == card.mac_address());
+    let is_chosen = card.address_type().is_none_or(|kind| kind.is_empty() || kind.eq_ignore_ascii_case("manual"));
+    if !is_given || is_strict && !is_old && !is_chosen {
+        renew_address(call, site, card)?;
     } else if card.address_type().is_none_or(|kind| kind.is_empty()) {
         card.set_address_type(literal!("manual"));
     }
@@ -239,6 +241,8 @@ pub(super) fn network_of<T>(call: &Call<'_, T>, site: &Site<'_>, device: &Virtua
 struct Addresses {
     /// One bit for each address that [`from_uuid`] can make, by [`Addresses::bit`].
     taken: Vec<u64>,
+    /// Those that were assigned, by what is behind [`VCENTER`], from `80:00:00` on.
+    assigned: Set<u32>,
     /// The number of the next address that is not made from a UUID.
     next: u32,
 }
@@ -279,6 +283,36 @@ fn from_uuid(uuid: &str, unit: i32) -> Option<[u8; 3]> {
     Some([u8::try_from(first).ok()?, *second, *third])
 }
 
+/// Gives an adapter an address that the server chooses, in place of the one that it has.
+// Fidelity: vcsim generates addresses as a host does, and those of the model's machines are its. vCenter assigns them
+// of a range of its own, also to clients that ask for `generated`.
+pub(super) fn renew_address<T>(
+    call: &mut Call<'_, T>,
+    site: &Site<'_>,
+    card: &mut VirtualEthernetCard,
+) -> Result<(), Fault> {
+    let unit = card.unit_number().unwrap_or(7);
+    let is_assigned = call.context().fidelity() == Fidelity::VCenter && !call.context().at_once;
+    if !is_assigned {
+        card.set_mac_address(generate_address(call, site, unit)?);
+        card.set_address_type(literal!("generated"));
+        return Ok(());
+    }
+    let uuid = crate::uuid::named(&format!("{}/{unit}", site.uuid));
+    let wanted = u32::from_str_radix(uuid.get(..8).unwrap_or_default(), 16).unwrap_or_default() % ASSIGNED;
+    let assigned = &mut call.private::<Addresses>(&service_instance::moref())?.assigned;
+    let number = (wanted..ASSIGNED).chain(0..wanted).find(|number| !assigned.contains(number)).unwrap_or(wanted);
+    assigned.insert_mut(number);
+    let [_, a, b, c] = (0x80_0000 + number).to_be_bytes();
+    card.set_mac_address(format!("{VCENTER}{a:02x}:{b:02x}:{c:02x}"));
+    card.set_address_type(literal!("assigned"));
+    Ok(())
+}
+
+/// What the addresses begin with that a vCenter assigns, and how many they are: `80:00:00` to `bf:ff:ff`.
+const VCENTER: &str = "00:50:56:";
+const ASSIGNED: u32 = 0x40_0000;
+
 /// A new address for an adapter at this unit.
 // Fidelity: vcsim makes addresses of three characters of the machine's UUID, which soon repeat. The first adapter for which
 // one comes up gets it, as in vcsim; others get the next of a range that no characters lead to.
@@ -290,25 +324,75 @@ pub(super) fn generate_address<T>(call: &mut Call<'_, T>, site: &Site<'_>, unit:
         let [_, a, b, c] = (0x80_0000 + addresses.next % 0x80_0000).to_be_bytes();
         [a, b, c]
     });
-    Ok(format!("00:0c:29:{a:02x}:{b:02x}:{c:02x}"))
+    Ok(format!("{HOST}{a:02x}:{b:02x}:{c:02x}"))
 }
 
 /// Lets the generated addresses of a machine that is no more be generated again.
 pub(super) fn give_back_addresses<T>(call: &mut Call<'_, T>, machine: &VirtualMachine) -> Result<(), Fault> {
     let Some(config) = machine.config() else { return Ok(()) };
     let cards = config.hardware().device().iter().filter_map(|device| device.downcast::<VirtualEthernetCard>());
-    let generated = cards.filter(|card| card.address_type().is_some_and(|kind| *kind == "generated"));
-    let addresses: Vec<[u8; 3]> = generated.filter_map(|card| parse(card.mac_address()?)).collect();
+    let of_type = |card: &VirtualEthernetCard, wanted: &str| card.address_type().is_some_and(|kind| *kind == wanted);
+    let addresses: Vec<(bool, [u8; 3])> = cards
+        .filter_map(|card| match card.mac_address()? {
+            address if of_type(card, "generated") => Some((false, parse(address, HOST)?)),
+            address if of_type(card, "assigned") => Some((true, parse(address, VCENTER)?)),
+            _ => None,
+        })
+        .collect();
     if !addresses.is_empty() {
         let taken = call.private::<Addresses>(&service_instance::moref())?;
-        addresses.into_iter().for_each(|address| taken.give_back(address));
+        for (is_assigned, [a, b, c]) in addresses {
+            match is_assigned {
+                true => _ = taken.assigned.remove_mut(&u32::from_be_bytes([0, a, b, c]).wrapping_sub(0x80_0000)),
+                false => taken.give_back([a, b, c]),
+            }
+        }
     }
     Ok(())
 }
 
-fn parse(address: &str) -> Option<[u8; 3]> {
-    let mut bytes = address.strip_prefix("00:0c:29:")?.split(':').map(|byte| u8::from_str_radix(byte, 16).ok());
+/// What generated addresses begin with.
+const HOST: &str = "00:0c:29:";
+
+fn parse(address: &str, prefix: &str) -> Option<[u8; 3]> {
+    let mut bytes = address.strip_prefix(prefix)?.split(':').map(|byte| u8::from_str_radix(byte, 16).ok());
     Some([bytes.next()??, bytes.next()??, bytes.next()??])
+}
+
+/// Tells of the addresses that were assigned to adapters since the machine was as it is seen.
+pub(super) fn tell_addresses<T>(call: &mut Call<'_, T>, moref: &Moref, machine: &VirtualMachine) -> Result<(), Fault> {
+    if call.context().at_once || call.context().fidelity() == Fidelity::Vcsim {
+        return Ok(());
+    }
+    let cards = |machine: &VirtualMachine| -> Vec<(i32, ArcStr, ArcStr, bool)> {
+        let devices = machine.config().into_iter().flat_map(|config| config.hardware().device());
+        let cards = devices.filter_map(|device| Some((device, device.downcast::<VirtualEthernetCard>()?)));
+        let cards = cards.filter_map(|(device, card)| {
+            let is_assigned = card.address_type().is_some_and(|kind| *kind == "assigned");
+            Some((device.key(), device.device_info()?.label().clone(), card.mac_address()?.clone(), is_assigned))
+        });
+        cards.collect()
+    };
+    let before = call.view::<VirtualMachine>(moref).map(cards).unwrap_or_default();
+    for (key, adapter, mac, is_assigned) in cards(machine) {
+        match before.iter().find(|(known, ..)| *known == key) {
+            Some((_, _, old, _)) if *old == mac => {}
+            Some((_, _, old, _)) => {
+                let event = VmMacChangedEvent::with(|event| {
+                    event.set_adapter(adapter).set_old_mac(old).set_new_mac(mac).set_template(false);
+                });
+                call.post(moref, event)?;
+            }
+            None if is_assigned => {
+                let event = VmMacAssignedEvent::with(|event| {
+                    event.set_adapter(adapter).set_mac(mac).set_template(false);
+                });
+                call.post(moref, event)?;
+            }
+            None => {}
+        }
+    }
+    Ok(())
 }
 
 /// The network adapters of a machine that are on networks, and the networks.
@@ -335,6 +419,6 @@ mod tests {
         assert!(!addresses.take(wanted));
         addresses.give_back(wanted);
         assert!(addresses.take(wanted));
-        assert_eq!(parse("00:0c:29:63:65:61"), Some(wanted));
+        assert_eq!(parse("00:0c:29:63:65:61", HOST), Some(wanted));
     }
 }

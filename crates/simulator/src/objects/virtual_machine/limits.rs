@@ -1,18 +1,20 @@
 //! What no machine can be, and how many devices of a kind it can have (vSphere's Configuration Maximums).
 // Fidelity: vcsim knows no limits, and its scripts go beyond some of them; called so, neither do we.
 
-use vimsim_types::enums::{GuestOsDescriptorFirmwareType, VirtualDiskMode};
+use vimsim_types::enums::{GuestOsDescriptorFirmwareType, VirtualDiskMode, VirtualMachinePowerState};
 use vimsim_types::views::{
-    ParaVirtualSCSIController, TooManyDevices, VirtualController, VirtualDevice, VirtualDisk,
-    VirtualDiskFlatVer2BackingInfo, VirtualEthernetCard, VirtualFloppy, VirtualIDEController,
-    VirtualMachineBootOptionsBootableDiskDevice, VirtualMachineBootOptionsBootableEthernetDevice,
+    ParaVirtualSCSIController, ResourceAllocationInfo, ResourcePool, TooManyDevices, VirtualController, VirtualDevice,
+    VirtualDisk, VirtualDiskFlatVer2BackingInfo, VirtualEthernetCard, VirtualFloppy, VirtualIDEController,
+    VirtualMachine, VirtualMachineBootOptionsBootableDiskDevice, VirtualMachineBootOptionsBootableEthernetDevice,
     VirtualMachineConfigInfo, VirtualMachineConfigSpec, VirtualNVMEController, VirtualParallelPort,
     VirtualSATAController, VirtualSCSIController, VirtualSerialPort, VirtualSoundCard, VirtualTPM,
     VirtualUSBController, VirtualUSBXHCIController, VirtualWDT,
 };
 use vimsim_types::{EnumView, Fault, TypeId, View};
 
-use super::{config, device, ethernet};
+use super::{config, device, ethernet, power};
+use crate::call::Call;
+use crate::config::Fidelity;
 use crate::objects::environment_browser::hardware;
 
 /// The logical processors of the largest host that ESXi runs on.
@@ -64,6 +66,30 @@ pub(super) fn check_boot_order(
             let why = format!("the machine has no such device with the key {key}");
             return Err(config::invalid("configSpec.bootOptions.bootOrder", why));
         }
+    }
+    Ok(())
+}
+
+/// `InsufficientCpuResourcesFault` or `InsufficientMemoryResourcesFault` if a running machine is to reserve more than it does,
+/// and its pool does not have that.
+pub(super) fn check_reservation<T>(
+    call: &Call<'_, T>,
+    before: &VirtualMachine,
+    after: &VirtualMachine,
+) -> Result<(), Fault> {
+    let pool = before.resource_pool().and_then(|pool| call.view::<ResourcePool>(&pool));
+    let is_on = before.runtime().power_state() == VirtualMachinePowerState::PoweredOn;
+    let Some(pool) = pool.filter(|_| is_on && call.context().fidelity() == Fidelity::VCenter) else { return Ok(()) };
+    let reserved = |machine: &VirtualMachine| {
+        let of = |it: Option<&ResourceAllocationInfo>| it.and_then(|it| it.reservation()).unwrap_or_default();
+        machine.config().map_or((0, 0), |config| (of(config.cpu_allocation()), of(config.memory_allocation())))
+    };
+    let (old, new) = (reserved(before), reserved(after));
+    if new.0 > old.0 {
+        power::expect_cpu(new.0 - old.0, pool.runtime().cpu().unreserved_for_vm())?;
+    }
+    if new.1 > old.1 {
+        power::expect_memory((new.1 - old.1).saturating_mul(1 << 20), pool.runtime().memory().unreserved_for_vm())?;
     }
     Ok(())
 }

@@ -26,6 +26,7 @@ pub(super) fn refresh<T>(
     home: &Moref,
 ) -> Result<(), Fault> {
     ports::connect(call, moref, machine)?;
+    ethernet::tell_addresses(call, moref, machine)?;
     let devices: Vec<VirtualDevice> = match machine.config() {
         Some(config) => config.hardware().device().iter().cloned().collect(),
         None => Vec::new(),

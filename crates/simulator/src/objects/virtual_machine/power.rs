@@ -21,7 +21,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Fault, MethodView, Moref, View, literal};
 
-use super::{create, device, guest};
+use super::{create, device, disk_lock, guest};
 use crate::call::Call;
 use crate::containers;
 use crate::objects::datastore::maintenance;
@@ -51,7 +51,8 @@ pub(super) fn check_no_template(machine: &VirtualMachine) -> Result<(), Fault> {
 /// Starts the machine, or lets it go on where it was suspended.
 ///
 /// - As faults of the task: `InvalidPowerState` if it is on; `NotSupported` for a template, `InvalidState` on a host or
-///   datastore in maintenance mode; `InvalidArgument` for a host of another compute resource.
+///   datastore in maintenance mode; `InvalidArgument` for a host of another compute resource; what
+///   [`disk_lock::check`] says of its disks.
 pub(super) fn power_on(call: &mut Call<'_, VirtualMachine>, request: PowerOnVMTask) -> Result<Moref, Fault> {
     if let Some(host) = request.host() {
         call.get::<HostSystem>(&host)?;
@@ -103,6 +104,7 @@ pub(crate) fn start<T>(call: &mut Call<'_, T>, moref: &Moref, host: Option<Moref
     let host = host.ok_or_else(|| Fault::new(InvalidState::new(), "the virtual machine is on no host"))?;
     create::check_host(call.get::<HostSystem>(&host)?)?;
     maintenance::expect_startable(call, call.get::<VirtualMachine>(moref)?)?;
+    disk_lock::check(call, moref)?;
     check_processors(call, moref)?;
     check_resources(call, moref)?;
     start_outside(call, moref)?;

@@ -84,6 +84,7 @@ pub(crate) fn reconfigure<T>(
     if let Some(config) = machine.config() {
         limits::check_boot_order(spec, config)?;
     }
+    limits::check_reservation(call, call.get::<VirtualMachine>(moref)?, &machine)?;
     *call.edit::<VirtualMachine>(moref)? = machine;
     policies.apply(call, moref)?;
     power::count_reservation(call, moref, 1)?;

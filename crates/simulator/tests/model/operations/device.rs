@@ -98,7 +98,7 @@ pub(super) fn add_adapter(chooser: &mut Chooser) -> Option<Operation> {
 
 pub(super) fn add_controller(chooser: &mut Chooser) -> Option<Operation> {
     let moref = chooser.machine()?;
-    let number = chooser.random.of(&[0, 1, 2, 3, 4, -1]);
+    let number = chooser.random.of(&[0, 1, 1, 2, 2, 3, 3, 4, -1]);
     let mut changes = vec![VirtualDeviceConfigSpec::with(|change| {
         change.set_operation(Do::Add);
         change.set_device(ParaVirtualSCSIController::with(|controller| {
