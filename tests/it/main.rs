@@ -40,6 +40,7 @@ mod networks;
 mod permissions;
 mod placement;
 mod property_collector;
+mod remounted;
 mod rest;
 mod rest_library;
 mod rest_machines;

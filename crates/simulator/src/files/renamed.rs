@@ -49,30 +49,33 @@ fn change(transaction: &mut Transaction, moref: &Moref, change: Change<'_>) -> R
 }
 
 /// Puts paths on datastores in place of those that begin with where these were mounted before, in the machines on this
-/// datastore. The machines that have such a path and run stay as they are, and are told.
+/// datastore: the machines that have such a path and were changed, and those that run and stay as they are.
 pub(crate) fn remount(
     transaction: &mut Transaction,
     datastore: &Moref,
     mounts: &[(ArcStr, ArcStr)],
-) -> Result<Vec<Moref>, Fault> {
+) -> Result<(Vec<Moref>, Vec<Moref>), Fault> {
     let new = |text: &str| {
+        // A file whose datastore is not known is at its mount path on none: `[] /vmfs/volumes/...`.
+        let text = text.strip_prefix("[]").map_or(text, str::trim_start);
         mounts.iter().find_map(|(mount, name)| {
             let rest = text.strip_prefix(mount.trim_end_matches('/'))?.strip_prefix('/')?;
             Some(ArcStr::from(format!("[{name}] {rest}")))
         })
     };
     let machines: Vec<Moref> = transaction.get::<Datastore>(datastore)?.vm().iter().collect();
-    let mut running = Vec::new();
+    let (mut moved, mut running) = (Vec::new(), Vec::new());
     for moref in machines {
         let Some(machine) = transaction.view::<VirtualMachine>(&moref) else { continue };
-        let is_off = machine.runtime().power_state() == VirtualMachinePowerState::PoweredOff;
-        if is_off {
+        let has_any = machine.config().is_some_and(|config| changed(config, &new).is_some());
+        if machine.runtime().power_state() == VirtualMachinePowerState::PoweredOff {
             change(transaction, &moref, &new)?;
-        } else if machine.config().is_some_and(|config| changed(config, &new).is_some()) {
-            running.push(moref);
+            moved.extend(has_any.then_some(moref));
+        } else {
+            running.extend(has_any.then_some(moref));
         }
     }
-    Ok(running)
+    Ok((moved, running))
 }
 
 /// The configuration with the new name; `None` if it does not have the old one.

@@ -14,11 +14,12 @@ use vimsim_types::method::{
 use vimsim_types::views::{
     Datacenter, Datastore, DatastoreDestroyedEvent, DatastoreEventArgument, DatastoreHostMount, DatastoreInfo,
     HostDatastoreBrowser, HostSystem, InsufficientStorageSpace, InvalidDatastore, InvalidPowerState,
-    LocalDatastoreInfo, StorageIORMInfo, UpdateVirtualMachineFilesResult,
+    LocalDatastoreInfo, NotSupported, StorageIORMInfo, UpdateVirtualMachineFilesResult,
     UpdateVirtualMachineFilesResultFailedVmFileInfo, VirtualMachine, VsanDatastoreInfo,
 };
 use vimsim_types::{ArcStr, EnumView, Fault, Moref, View};
 
+use super::virtual_machine::disk;
 use super::{folder, host_datastore_browser, managed_entity, network, storage_pod};
 use crate::call::Call;
 use crate::files::{Files, machine, renamed};
@@ -312,28 +313,38 @@ pub(crate) fn destroy(call: &mut Call<'_, Datastore>) -> Result<(), Fault> {
     managed_entity::remove(call, &this)
 }
 
+/// `InvalidDatastore` for a datastore that no host reaches.
+fn expect_reachable(moref: &Moref, datastore: &Datastore) -> Result<(), Fault> {
+    if datastore.summary().accessible() {
+        return Ok(());
+    }
+    let detail = InvalidDatastore::with(|fault| _ = fault.set_datastore(moref.clone()).set_name(datastore.name()));
+    Err(Fault::new(detail, format!("no host can reach the datastore '{}'", datastore.name())))
+}
+
 /// Has the machines on the datastore say where their files are now, that were elsewhere when a volume was mounted
 /// elsewhere. What was not changed because its machine runs is in the task's result.
 ///
-/// - `InvalidDatastore` for a datastore that no host reaches, and `ManagedObjectNotFound` for one that does not exist.
+/// - `InvalidDatastore` for a datastore that no host reaches, this one or one of the others; `ManagedObjectNotFound` for one
+///   that does not exist; `NotSupported` on a host, which knows no other datastores than its own.
 fn update_virtual_machine_files(
     call: &mut Call<'_, Datastore>,
     request: UpdateVirtualMachineFilesTask,
 ) -> Result<Moref, Fault> {
+    if !call.context().is_virtual_center() {
+        return Err(Fault::new(NotSupported::new(), "only vCenter updates the files of virtual machines"));
+    }
+    expect_reachable(&call.moref(), call.this()?)?;
     let mut mounts: Vec<(ArcStr, ArcStr)> = Vec::new();
     for pair in request.mount_path_datastore_mapping() {
         let (moref, datastore) = (pair.datastore(), call.get::<Datastore>(&pair.datastore())?);
-        if !datastore.summary().accessible() {
-            let detail = InvalidDatastore::with(|fault| {
-                fault.set_datastore(moref).set_name(datastore.name());
-            });
-            return Err(Fault::new(detail, format!("no host can reach the datastore '{}'", datastore.name())));
-        }
+        expect_reachable(&moref, datastore)?;
         mounts.push((pair.old_mount_path().clone(), datastore.name().clone()));
     }
     call.start_task(move |call| {
         let this = call.moref();
-        let running = renamed::remount(call, &this, &mounts)?;
+        let (moved, running) = renamed::remount(call, &this, &mounts)?;
+        moved.iter().try_for_each(|machine| disk::find_files(call, machine))?;
         let failed = running.iter().filter_map(|moref| {
             let machine = call.view::<VirtualMachine>(moref)?;
             let detail = InvalidPowerState::with(|fault| {

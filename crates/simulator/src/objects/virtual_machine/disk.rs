@@ -98,6 +98,24 @@ pub(super) fn find_datastore<T>(
     }
 }
 
+/// Finds the datastores of files whose paths have changed, for the machine and for them.
+///
+/// - what `places::refresh` raises.
+pub(crate) fn find_files<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fault> {
+    let mut machine = call.get::<VirtualMachine>(moref)?.clone();
+    let Some(datacenter) = call.datacenter_of(moref) else { return Ok(()) };
+    for device in machine.config_mut().hardware_mut().device_mut().iter_mut() {
+        let file = device.backing().and_then(|backing| backing.downcast::<VirtualDeviceFileBackingInfo>());
+        let path = file.and_then(|file| DatastorePath::parse(file.file_name()));
+        let found = path.and_then(|path| datastore_by_name(call, &datacenter, &path.datastore));
+        if found.is_some() && file.and_then(|file| file.datastore()) != found {
+            let backing = device.backing_mut().downcast_mut::<VirtualDeviceFileBackingInfo>();
+            backing.into_iter().for_each(|backing| _ = backing.set_datastore(found.clone()));
+        }
+    }
+    snapshot::store(call, moref, machine)
+}
+
 /// The bytes of the largest disk that vSphere has: 62 TiB (Configuration Maximums).
 pub(crate) const LARGEST: i64 = 62 << 40;
 
