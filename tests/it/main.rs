@@ -53,6 +53,7 @@ mod snapshots;
 mod storage_policies;
 mod tasks;
 mod transfers;
+mod usage;
 mod vapps;
 mod vcsim_ways;
 mod versions;

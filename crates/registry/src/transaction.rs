@@ -159,6 +159,11 @@ impl Transaction {
         self.order.iter().filter_map(|moref| self.object(moref))
     }
 
+    /// The references of the objects that this write has touched so far, those it removed included.
+    pub fn noted(&self) -> &[Moref] {
+        &self.order
+    }
+
     /// All objects, in no particular order.
     pub fn objects(&self) -> impl Iterator<Item = &Arc<ManagedObject>> {
         self.world.objects.values()

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use vimsim_registry::{ManagedObject, Snapshot, Transaction};
-use vimsim_types::{Fault, IntoValue, MethodView, Moref, Object, TypeId, Value, View};
+use vimsim_types::{DateTime, Fault, IntoValue, MethodView, Moref, Object, TypeId, Value, View};
 
 use crate::call::{Call, Context, Look, Wait};
 
@@ -32,8 +32,8 @@ pub(crate) type Derive = fn(&mut Transaction, &Moref) -> Result<(), Fault>;
 /// A property that is worked out when it is read: its value for this object and session.
 pub(crate) type Compute = fn(&Context, &Snapshot, &ManagedObject) -> Value;
 
-/// A property that follows from the object's reference and its stored properties: its value.
-pub(crate) type Follow = fn(&Moref, &Object) -> Value;
+/// A property that follows from the object's reference, its stored properties and the time: its value.
+pub(crate) type Follow = fn(&Moref, &Object, DateTime) -> Value;
 
 /// The methods, rules and computed properties of the managed objects of type `T`.
 pub(crate) struct Kind<T> {
@@ -124,7 +124,8 @@ impl<T: View> Kind<T> {
         self
     }
 
-    /// Makes a property one that is not kept, because it follows from the object's other properties and from nothing else.
+    /// Makes a property one that is not kept, because it follows from the object's other properties. Time alone does not make
+    /// a property collector tell of it.
     pub(crate) fn follows(mut self, slot: usize, follow: Follow) -> Self {
         self.table.follows.push((slot, follow));
         self

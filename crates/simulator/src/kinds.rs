@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use vimsim_types::{Moref, Object, TypeId, Value};
+use vimsim_types::{DateTime, Moref, Object, TypeId, Value};
 
 use crate::kind::{Compute, Follow, Handler, Table};
 
@@ -26,10 +26,10 @@ impl Kinds {
     }
 
     /// The value of a property that follows from the object's stored ones.
-    pub(crate) fn follows(&self, moref: &Moref, object: &Object, slot: usize) -> Option<Value> {
+    pub(crate) fn follows(&self, moref: &Moref, object: &Object, slot: usize, now: DateTime) -> Option<Value> {
         let kind = object.kind();
         let found = self.follows.iter().find(|(known, at, _)| *known == kind && *at == slot);
-        found.map(|(.., follow)| follow(moref, object))
+        found.map(|(.., follow)| follow(moref, object, now))
     }
 
     pub(crate) fn table(&self, kind: TypeId) -> Option<&Table> {

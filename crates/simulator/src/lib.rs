@@ -30,6 +30,7 @@ mod spawn;
 mod tagging;
 mod task;
 mod token_service;
+mod usage;
 pub mod uuid;
 mod walk;
 mod work;

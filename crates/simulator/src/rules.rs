@@ -11,6 +11,7 @@ use vimsim_types::{Moref, Object};
 
 use crate::kinds::Kinds;
 use crate::objects::{alarm_manager, scheduled_task, virtual_machine};
+use crate::usage;
 
 /// The rules of a vSphere inventory.
 pub(crate) struct InventoryRules {
@@ -80,6 +81,9 @@ pub(crate) fn link_key(child: &Moref) -> IndexKey {
 
 impl Rules for InventoryRules {
     fn derive(&self, transaction: &mut Transaction, touched: &[Moref]) {
+        if let Err(fault) = usage::follow(transaction, touched) {
+            tracing::error!(%fault, "what machines use could not be summed up");
+        }
         for moref in touched {
             if moref.is::<ManagedEntity>()
                 && let Err(fault) = alarm_manager::follow(transaction, moref)

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use vimsim_registry::{Snapshot, Transaction};
+use vimsim_registry::{ManagedObject, Snapshot, Transaction};
 use vimsim_types::{Fault, Moref};
 
 use super::plan::Volume;
 use super::reflect::Before;
 use super::wanted::Wanted;
 use crate::call::Call;
+use crate::usage::Usage;
 
-/// Kept beside the properties of a host: its container, if it has one.
+/// Kept beside the properties of a host: its container, if it has one, and what its machines use.
 #[derive(Clone, Default)]
-pub(crate) struct Backing(Option<Arc<Backed>>);
+pub(crate) struct Backing(Option<Arc<Backed>>, Usage);
 
 /// The container of a host.
 #[derive(Clone)]
@@ -58,5 +59,16 @@ pub(crate) fn is_backed<T>(call: &Call<'_, T>, host: &Moref) -> bool {
 /// Writes down which container the host has.
 pub(crate) fn set(transaction: &mut Transaction, host: &Moref, backed: Option<Backed>) -> Result<(), Fault> {
     transaction.private::<Backing>(host)?.0 = backed.map(Arc::new);
+    Ok(())
+}
+
+/// What the host's machines use.
+pub(crate) fn usage(host: &ManagedObject) -> Usage {
+    host.private::<Backing>().map_or_else(Usage::default, |backing| backing.1)
+}
+
+/// Writes down what the host's machines use.
+pub(crate) fn set_usage(transaction: &mut Transaction, host: &Moref, usage: Usage) -> Result<(), Fault> {
+    transaction.private::<Backing>(host)?.1 = usage;
     Ok(())
 }

@@ -28,7 +28,7 @@ mod wanted;
 
 pub(crate) use self::act::{Deed, act, reconnect};
 pub(crate) use self::add::{add_backed, begin_backed, of_new_host};
-pub(crate) use self::backing::is_backed;
+pub(crate) use self::backing::{is_backed, set_usage, usage};
 pub(crate) use self::change::{Changed, change};
 pub(crate) use self::destroy::{End, destroy_backed, expect_torn_down, holds_backed};
 pub(crate) use self::engine::Engine;

@@ -39,6 +39,7 @@ pub(crate) fn kind() -> Kind<ClusterComputeResource> {
         .read(usage::find_rules_for_vm)
         .read(usage::recommend_hosts_for_vm)
         .read(usage::retrieve_das_advanced_runtime_info)
+        .computed(ComputeResource::SUMMARY, usage::summary)
         .derive(compute_resource::derive)
         .derive(reconfigure::derive)
         .derive(availability::follow)

@@ -2,18 +2,21 @@
 
 use std::cmp::Reverse;
 
+use vimsim_registry::{ManagedObject, Snapshot};
 use vimsim_types::method::{FindRulesForVm, GetResourceUsage, RecommendHostsForVm, RetrieveDasAdvancedRuntimeInfo};
 use vimsim_types::views::{
-    ClusterAffinityRuleSpec, ClusterAntiAffinityRuleSpec, ClusterComputeResource, ClusterConfigInfoEx,
-    ClusterDasAdvancedRuntimeInfo, ClusterDasAdvancedRuntimeInfoVmcpCapabilityInfo, ClusterDependencyRuleInfo,
-    ClusterHostGroup, ClusterHostRecommendation, ClusterResourceUsageSummary, ClusterRuleInfo, ClusterVmGroup,
-    ClusterVmHostRuleInfo, DasHeartbeatDatastoreInfo, Datastore, HostSystem, ResourcePool,
+    ClusterAffinityRuleSpec, ClusterAntiAffinityRuleSpec, ClusterComputeResource, ClusterComputeResourceSummary,
+    ClusterConfigInfoEx, ClusterDasAdvancedRuntimeInfo, ClusterDasAdvancedRuntimeInfoVmcpCapabilityInfo,
+    ClusterDependencyRuleInfo, ClusterHostGroup, ClusterHostRecommendation, ClusterResourceUsageSummary,
+    ClusterRuleInfo, ClusterUsageSummary, ClusterVmGroup, ClusterVmHostRuleInfo, DasHeartbeatDatastoreInfo, Datastore,
+    HostSystem, ResourcePool,
 };
-use vimsim_types::{Fault, Moref, View};
+use vimsim_types::{Fault, Moref, Value, View};
 
 use super::lists::owner;
-use crate::call::Look;
+use crate::call::{Context, Look};
 use crate::objects::host_system;
+use crate::usage;
 
 const MEBIBYTE: i64 = 1 << 20;
 
@@ -39,6 +42,33 @@ pub(super) fn get_resource_usage(
         usage.set_storage_used_mb((capacity - free) / MEBIBYTE);
         usage.set_storage_capacity_mb(capacity / MEBIBYTE);
     }))
+}
+
+/// `summary`, with what the machines in the cluster's pools use and reserve. Worked out when it is read, so that starting a
+/// machine leaves a cluster of many hosts alone.
+pub(super) fn summary(_: &Context, snapshot: &Snapshot, object: &ManagedObject) -> Value {
+    let Some(cluster) = object.view::<ClusterComputeResource>() else { return Value::Unset };
+    let Some(summary) = cluster.summary().downcast::<ClusterComputeResourceSummary>() else {
+        return Value::Object(cluster.summary().clone().into());
+    };
+    let Some((moref, pool)) = cluster.resource_pool().and_then(|pool| Some((pool.clone(), snapshot.view(&pool)?)))
+    else {
+        return Value::Object(summary.clone().into());
+    };
+    let pool: &ResourcePool = pool;
+    let used = usage::below(&|moref| snapshot.object(moref).map(|object| &**object), &moref);
+    let int = |value: i64| i32::try_from(value).unwrap_or(i32::MAX);
+    let mut summary = summary.clone();
+    summary.set_usage_summary(ClusterUsageSummary::with(|usage| {
+        usage.set_total_cpu_capacity_mhz(cluster.summary().effective_cpu());
+        usage.set_total_mem_capacity_mb(int(cluster.summary().effective_memory()));
+        usage.set_cpu_reservation_mhz(int(pool.runtime().cpu().reservation_used()));
+        usage.set_mem_reservation_mb(int(pool.runtime().memory().reservation_used() / MEBIBYTE));
+        // The number of a round of DRS; there are none.
+        usage.set_stats_gen_number(0);
+        usage::set_cluster(usage, &used);
+    }));
+    Value::Object(summary.into())
 }
 
 fn configuration<'a>(look: &Look<'a, ClusterComputeResource>) -> Result<Option<&'a ClusterConfigInfoEx>, Fault> {

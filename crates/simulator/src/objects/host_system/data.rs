@@ -118,9 +118,8 @@ fn summary() -> HostListSummary {
     HostListSummary::with(|summary| {
         summary.set_overall_status(ManagedEntityStatus::Green).set_reboot_required(false);
         summary.set_max_evc_mode_key("intel-ivybridge");
-        // What vcsim shows of a host that has nothing to do.
         let stats = summary.quick_stats_mut();
-        stats.set_overall_cpu_usage(67).set_overall_memory_usage(1_404).set_uptime(0);
+        stats.set_uptime(0);
         stats.set_distributed_cpu_fairness(0).set_distributed_memory_fairness(0).set_available_p_mem_capacity(0);
     })
 }

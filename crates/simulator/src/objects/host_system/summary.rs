@@ -6,7 +6,9 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Fault, Moref, Object, Value, View};
 
+use crate::containers;
 use crate::objects::{cluster_evc_manager, host_auto_start_manager, host_esx_agent_host_manager};
+use crate::usage;
 
 /// Brings `summary`, and the managers' properties, up to what the host's other properties say.
 pub(crate) fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
@@ -15,6 +17,10 @@ pub(crate) fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(),
     host_auto_start_manager::forget_absent(&mut changed);
     host_esx_agent_host_manager::forget_absent(&mut changed);
     update(&mut changed);
+    let usage = transaction.object(moref).map(|object| containers::usage(object)).unwrap_or_default();
+    let mut summary = changed.summary().clone();
+    usage::set_host(&mut summary, &usage);
+    put(changed.as_object_mut(), HostSystem::SUMMARY, Value::Object(summary.into()));
     if !changed.as_object().same(host.as_object()) {
         *transaction.edit::<HostSystem>(moref)? = changed;
     }

@@ -2,6 +2,7 @@
 
 mod counters;
 mod interval;
+mod level;
 mod query;
 
 use vimsim_types::enums::{PerfStatsType, PerfSummaryType};

@@ -17,6 +17,7 @@ use vimsim_types::views::{
 use vimsim_types::{DateTime, Fault, Moref, Object, Value, View};
 
 use super::counters::{self, Counter};
+use super::level;
 use crate::call::Look;
 use crate::kind::Kind;
 use crate::walk::Inventory;
@@ -240,7 +241,11 @@ fn samples(look: &Manager<'_>, spec: &PerfQuerySpec) -> Result<Object, Fault> {
     let is_virtual_center = look.context().is_virtual_center();
     let series = wanted.iter().filter_map(|(counter, instance)| {
         let id = metric(counter, instance, is_virtual_center)?;
-        let wave = Wave::new(entity.value(), counter, instance);
+        let measured = instance.is_empty().then(|| level::of(look, &entity, counter)).flatten();
+        let wave = match measured {
+            Some(level) => Wave::around(entity.value(), counter, level),
+            None => Wave::new(entity.value(), counter, instance),
+        };
         Some((id, times.iter().map(move |time| wave.at(*time)).collect::<Vec<i64>>()))
     });
     if spec.format().is_some_and(|format| format == "csv") {
@@ -277,6 +282,8 @@ fn samples(look: &Manager<'_>, spec: &PerfQuerySpec) -> Result<Object, Fault> {
 struct Wave {
     seed: u64,
     level: i64,
+    /// Whether the level is the middle of the wave, and not its foot.
+    is_middle: bool,
 }
 
 fn hash(words: &[&[u8]]) -> u64 {
@@ -302,7 +309,12 @@ impl Wave {
         };
         let level = 1 + i64::try_from(seed % most).unwrap_or(0);
         let level = if counter.rollup == PerfSummaryType::Minimum { level / 2 } else { level };
-        Self { seed, level }
+        Self { seed, level, is_middle: false }
+    }
+
+    /// A wave around what `quickStats` say.
+    fn around(entity: &str, counter: &Counter, level: i64) -> Self {
+        Self { seed: hash(&[entity.as_bytes(), counter.group.as_bytes()]), level, is_middle: true }
     }
 
     fn at(self, time: DateTime) -> i64 {
@@ -312,6 +324,10 @@ impl Wave {
         let place = seconds.rem_euclid(period);
         let rise = place.min(period - place) * 2;
         let noise = i64::try_from(hash(&[&self.seed.to_le_bytes(), &seconds.to_le_bytes()]) % 100).unwrap_or(0);
+        if self.is_middle {
+            // A tenth of it up and down.
+            return self.level + self.level * (rise * 2 - period) / period / 20 + self.level * (noise - 50) / 1_000;
+        }
         self.level + self.level * rise / period / 5 + self.level * noise / 1_000
     }
 }

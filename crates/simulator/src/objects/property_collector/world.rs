@@ -76,7 +76,7 @@ impl World for SessionWorld<'_> {
     }
 
     fn follows(&self, moref: &Moref, object: &Object, slot: usize) -> Option<Value> {
-        self.context.service.kinds().follows(moref, object, slot)
+        self.context.service.kinds().follows(moref, object, slot, self.context.now)
     }
 
     /// Without a session, only what leads to a login can be read, as in vCenter.

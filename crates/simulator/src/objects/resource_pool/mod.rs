@@ -18,6 +18,7 @@ use vimsim_types::{ArcStr, Fault, List, Moref, Ty, Value, View};
 use super::{managed_entity, virtual_app, virtual_machine};
 use crate::call::{Call, Context, Look};
 use crate::kind::Kind;
+use crate::usage::{self, Usage};
 
 pub(crate) use tree::{adopt, lineage};
 
@@ -288,6 +289,8 @@ fn child_configuration(_: &Context, snapshot: &Snapshot, object: &ManagedObject)
 struct Reserved {
     cpu: i64,
     memory: i64,
+    /// What the machines that are directly in the pool use.
+    used: Usage,
     /// What a task is bringing the vApp to.
     changing: Option<VirtualAppVAppState>,
 }
@@ -307,6 +310,17 @@ pub(crate) fn reserve<T>(call: &mut Call<'_, T>, pool: &Moref, cpu: i64, memory:
     let reserved = call.private::<Reserved>(pool)?;
     reserved.cpu = (reserved.cpu + sign * cpu).max(0);
     reserved.memory = (reserved.memory + sign * memory).max(0);
+    Ok(())
+}
+
+/// What the machines that are directly in a pool use.
+pub(crate) fn usage_of(pool: &ManagedObject) -> Usage {
+    pool.private::<Reserved>().map_or_else(Usage::default, |reserved| reserved.used)
+}
+
+/// Writes down what the machines use that are directly in the pool.
+pub(crate) fn set_usage(transaction: &mut Transaction, pool: &Moref, used: Usage) -> Result<(), Fault> {
+    transaction.private::<Reserved>(pool)?.used = used;
     Ok(())
 }
 
@@ -337,18 +351,21 @@ fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
     let config = changed.config().clone();
     let cpu = usage(config.cpu_allocation(), above.map(|above| above.cpu()), cpu, reserved.cpu, 1);
     let memory = usage(config.memory_allocation(), above.map(|above| above.memory()), memory, reserved.memory, 1 << 20);
+    let (cpu_most, memory_most) = (cpu.max_usage(), memory.max_usage());
+    let used = usage::below(&|moref| transaction.object(moref).map(|object| &**object), moref);
+    let grew = !same_room(pool.runtime().cpu(), &cpu) || !same_room(pool.runtime().memory(), &memory);
+    let children: Vec<Moref> = if grew { pool.resource_pool().iter().collect() } else { Vec::new() };
     let runtime = changed.runtime_mut();
     runtime.set_overall_status(pool.overall_status());
-    runtime.set_cpu(cpu);
-    runtime.set_memory(memory);
+    runtime.set_cpu(cpu).cpu_mut().set_overall_usage(used.cpu.min(cpu_most));
+    runtime.set_memory(memory).memory_mut().set_overall_usage((used.consumed() << 20).min(memory_most));
     let (name, runtime) = (pool.name().clone(), changed.runtime().clone());
-    let grew = pool.runtime().as_object() != runtime.as_object();
-    let children: Vec<Moref> = if grew { pool.resource_pool().iter().collect() } else { Vec::new() };
     virtual_app::summarize(transaction, &mut changed, reserved.changing);
     let summary = changed.summary_mut();
     summary.set_name(name);
     summary.set_config(config);
     summary.set_runtime(runtime);
+    summary.set_quick_stats(usage::of_pool(&used));
     if changed.as_object() != transaction.get::<ResourcePool>(moref)?.as_object() {
         *transaction.edit::<ResourcePool>(moref)? = changed;
     }
@@ -356,6 +373,14 @@ fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
         transaction.edit::<ResourcePool>(&child)?;
     }
     Ok(())
+}
+
+/// Whether a pool's children find as much in it as before.
+fn same_room(old: &ResourcePoolResourceUsage, new: &ResourcePoolResourceUsage) -> bool {
+    let room = |usage: &ResourcePoolResourceUsage| {
+        (usage.reservation_used(), usage.reservation_used_for_vm(), usage.unreserved_for_pool(), usage.max_usage())
+    };
+    room(old) == room(new)
 }
 
 /// A root pool has all of this resource, and cannot get more.

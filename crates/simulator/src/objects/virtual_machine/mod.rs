@@ -145,8 +145,8 @@ pub(crate) fn kind() -> Kind<VirtualMachine> {
         .write(fault_tolerance::stop_replaying)
         .write(consolidate::estimate_storage_for_consolidate_snapshots)
         .follows(VirtualMachine::SUMMARY, summary::summary)
-        .follows(VirtualMachine::LAYOUT, summary::layout)
-        .follows(VirtualMachine::LAYOUT_EX, summary::layout_ex)
-        .follows(VirtualMachine::RESOURCE_CONFIG, summary::resource_config)
+        .follows(VirtualMachine::LAYOUT, |moref, machine, _| summary::layout(moref, machine))
+        .follows(VirtualMachine::LAYOUT_EX, |moref, machine, _| summary::layout_ex(moref, machine))
+        .follows(VirtualMachine::RESOURCE_CONFIG, |moref, machine, _| summary::resource_config(moref, machine))
         .destroy(lifecycle::destroy)
 }

@@ -7,17 +7,17 @@ use vimsim_types::views::{
     VirtualMachine, VirtualMachineConfigInfo, VirtualMachineConfigSummary, VirtualMachineFileLayout,
     VirtualMachineFileLayoutDiskLayout, VirtualMachineFileLayoutEx, VirtualMachineFileLayoutExDiskLayout,
     VirtualMachineFileLayoutExDiskUnit, VirtualMachineFileLayoutExFileInfo, VirtualMachineFileLayoutSnapshotLayout,
-    VirtualMachineGuestSummary, VirtualMachineQuickStats, VirtualMachineStorageInfo, VirtualMachineStorageSummary,
-    VirtualMachineSummary, VirtualMachineUsageOnDatastore,
+    VirtualMachineGuestSummary, VirtualMachineStorageInfo, VirtualMachineStorageSummary, VirtualMachineSummary,
+    VirtualMachineUsageOnDatastore,
 };
 use vimsim_types::{ArcStr, DateTime, Fault, Moref, Object, Value, View, literal};
 
 use super::disk::{self, DatastorePath};
 use super::{chain, layout, snapshot};
-use crate::files;
+use crate::{files, usage};
 
 /// `summary`: what `config`, `runtime`, `guest` and the rest say, in short.
-pub(super) fn summary(moref: &Moref, machine: &Object) -> Value {
+pub(super) fn summary(moref: &Moref, machine: &Object, now: DateTime) -> Value {
     let Some(machine) = VirtualMachine::from_ref(machine) else { return Value::Unset };
     let summary = VirtualMachineSummary::with(|summary| {
         summary.set_vm(moref.clone());
@@ -29,9 +29,7 @@ pub(super) fn summary(moref: &Moref, machine: &Object) -> Value {
         if let Some(storage) = machine.storage() {
             summary.set_storage(storage_summary(storage));
         }
-        summary.set_quick_stats(VirtualMachineQuickStats::with(|stats| {
-            stats.set_guest_heartbeat_status(machine.guest_heartbeat_status());
-        }));
+        summary.set_quick_stats(usage::of_machine(moref, machine, now));
         summary.set_overall_status(machine.overall_status());
         let custom = machine.custom_value();
         if !custom.is_empty() {
