@@ -242,7 +242,7 @@ async fn the_disks_of_snapshots_are_counted_and_follow_their_datastore_s_name() 
     assert!(all.iter().all(|(name, ..)| name.starts_with("[other] ")), "{all:?}");
     let listed = client.property(&machine(), "layout.snapshot").await.unwrap();
     let listed = listed.items()[0].object().unwrap().field("snapshotFile").clone();
-    assert!(listed.items().iter().all(|file| file.text().unwrap().starts_with("[other] ")), "{listed:?}");
+    assert_eq!(listed.items()[0].text(), Some("DC0_H0_VM0-Snapshot1.vmsn"), "from the snapshots' directory");
     assert_eq!((sums(&client).await, free(&client).await), with_disk);
 
     run(&client, &kept, RemoveSnapshotTask::with(|request| _ = request.set_remove_children(false))).await;
@@ -383,4 +383,22 @@ async fn a_disk_has_the_shares_that_its_level_stands_for() {
     })
     .await;
     assert_eq!(shares().await, (SharesLevel::Custom, 700));
+}
+
+#[tokio::test]
+async fn the_paths_of_a_layout_are_relative_to_their_directories() {
+    let (_simulator, client) = crate::start().await;
+    let machine = Moref::of::<VirtualMachine>("vm-62");
+    let request = vimsim::types::method::CreateSnapshotTask::with(|request| {
+        request.set_name("one").set_memory(false).set_quiesce(false);
+    });
+    client.run(&machine, request).await.unwrap();
+    let layout = client.property(&machine, "layout").await.unwrap().object().unwrap().clone();
+    let layout = vimsim::types::views::VirtualMachineFileLayout::from_object(layout).unwrap();
+    let config: Vec<String> = layout.config_file().iter().map(ToString::to_string).collect();
+    let log: Vec<String> = layout.log_file().iter().map(ToString::to_string).collect();
+    assert_eq!((config, log), (vec!["DC0_H0_VM0.nvram".to_string()], vec!["vmware.log".to_string()]));
+    let snapshot = layout.snapshot().first().unwrap();
+    assert!(snapshot.snapshot_file().iter().all(|file| file.starts_with("DC0_H0_VM0-Snapshot") && !file.contains('/')));
+    assert!(layout.disk().first().unwrap().disk_file().iter().all(|file| file.starts_with("[LocalDS_0] DC0_H0_VM0/")));
 }

@@ -218,16 +218,31 @@ pub(crate) fn count_written(transaction: &mut Transaction, moref: &Moref) -> Res
     Ok(())
 }
 
-/// `layout`: the files of a machine.
+/// A file's path from a directory; the whole path of one that is elsewhere.
+fn relative(file: &str, directory: Option<&str>) -> String {
+    let directory = directory.map(|directory| directory.trim_end_matches('/'));
+    let inside = directory.and_then(|directory| file.strip_prefix(directory)).and_then(|rest| {
+        // The directory may be a datastore's root, which ends in a bracket.
+        rest.strip_prefix('/').or_else(|| rest.strip_prefix(' '))
+    });
+    inside.unwrap_or(file).to_owned()
+}
+
+/// `layout`: the files of a machine: those of its configuration, its log and its snapshots as paths from the directories for
+/// these (`config.files`), its disks as whole ones, as `VirtualMachineFileLayout` says.
 pub(super) fn layout(_: &Moref, machine: &Object) -> Value {
     let Some(machine) = VirtualMachine::from_ref(machine) else { return Value::Unset };
     let files = files(machine);
-    // Relative to the datastore, but for disks.
-    let relative = |file: &File| DatastorePath::parse(&file.path).map(|path| path.path).unwrap_or_default();
+    let directories = machine.config().map(|config| config.files());
+    let home =
+        directories.and_then(|it| DatastorePath::parse(it.vm_path_name()?)).map(|path| path.parent().to_string());
+    let logs = directories.and_then(|it| it.log_directory()).map(ToString::to_string).or_else(|| home.clone());
+    let snapshots =
+        directories.and_then(|it| it.snapshot_directory()).map(ToString::to_string).or_else(|| home.clone());
     let of = |kind: &'static str| files.iter().filter(move |file| file.kind == kind);
     let layout = VirtualMachineFileLayout::with(|layout| {
-        layout.set_config_file(of("nvram").map(relative));
-        layout.set_log_file(of("log").map(relative));
+        layout.set_config_file(of("nvram").map(|file| relative(&file.path, home.as_deref())));
+        layout.set_log_file(of("log").map(|file| relative(&file.path, logs.as_deref())));
         layout.set_disk(disk_keys(&files).into_iter().map(|key| {
             VirtualMachineFileLayoutDiskLayout::with(|disk| {
                 let own = of("diskDescriptor").filter(|file| file.disk == Some(key)).map(|file| &file.path);
@@ -240,7 +255,9 @@ pub(super) fn layout(_: &Moref, machine: &Object) -> Value {
             let data =
                 kept.file().iter().filter(|file| file.key() == known.data_key() || file.key() == known.memory_key());
             layout.push_snapshot(VirtualMachineFileLayoutSnapshotLayout::with(|layout| {
-                layout.set_key(node.snapshot()).set_snapshot_file(data.map(|file| file.name().clone()));
+                layout
+                    .set_key(node.snapshot())
+                    .set_snapshot_file(data.map(|file| relative(file.name(), snapshots.as_deref())));
             }));
         }
     });
