@@ -252,7 +252,8 @@ async fn a_copy_of_a_vapp_has_everything_in_it() {
         |id: &str| config.property().iter().find(|it| it.id().is_some_and(|it| *it == id)).unwrap().value().cloned();
     assert_eq!(value("open").unwrap(), "sesame");
     let keys: Vec<Moref> = config.entity_config().iter().filter_map(|entity| entity.key()).collect();
-    assert!(keys.len() == 2 && keys.iter().all(|key| seen.vm().contains(key) || seen.resource_pool().contains(key)));
+    assert!(keys.iter().all(|key| seen.vm().contains(key) || seen.resource_pool().contains(key)));
+    assert!(seen.vm().iter().all(|machine| keys.contains(&machine)));
     for (machine, source) in seen.vm().iter().zip([&a, &b]) {
         let view = lab.see::<VirtualMachine>(&machine);
         assert_eq!((view.parent_v_app(), view.resource_pool()), (Some(copy.clone()), Some(copy.clone())));
@@ -340,7 +341,8 @@ async fn children_are_linked_to_vapps() {
 
     let remove = UpdateLinkedChildren::with(|request| _ = request.set_remove_set([machine.clone()]));
     lab.client.call(&app, remove.clone()).await.unwrap();
-    assert!(lab.see::<VirtualApp>(&app).v_app_config().unwrap().entity_config().is_empty());
+    let config = lab.see::<VirtualApp>(&app).v_app_config().cloned().unwrap();
+    assert!(config.entity_config().iter().all(|entity| entity.key() != Some(machine.clone())));
     check_fault::<InvalidArgument>(lab.client.call(&app, remove).await);
     lab.client.call(&app, add(&machine, false)).await.unwrap();
     lab.client.run(&machine, DestroyTask::new()).await.unwrap();
@@ -378,4 +380,19 @@ async fn a_vapp_shows_what_its_machines_use() {
     lab.client.call(&other, remove).await.unwrap();
     assert_eq!(lab.see::<VirtualApp>(&app).parent_v_app(), None);
     assert_eq!(lab.see::<VirtualApp>(&inner).parent_v_app(), Some(app));
+}
+
+#[tokio::test]
+async fn what_is_in_a_vapp_has_a_configuration_there() {
+    let lab = Lab::start().await;
+    let app = lab.app(&lab.pool(), "own").await;
+    let (a, b) = (lab.machine(&app, "a").await, lab.machine(&app, "b").await);
+    let entities = || {
+        let app = lab.see::<VirtualApp>(&app);
+        let entities = app.v_app_config().unwrap().entity_config().iter().cloned().collect::<Vec<_>>();
+        entities.iter().map(|it| (it.key().unwrap(), it.start_order().unwrap())).collect::<Vec<_>>()
+    };
+    assert_eq!(entities(), [(a.clone(), 1), (b.clone(), 2)]);
+    lab.client.run(&a, DestroyTask::new()).await.unwrap();
+    assert_eq!(entities(), [(b, 2)]);
 }

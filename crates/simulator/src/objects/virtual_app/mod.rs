@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use vimsim_registry::{ManagedObject, Snapshot, Transaction};
-use vimsim_types::enums::{ArrayUpdateOperation, VirtualAppVAppState, VirtualMachinePowerState as Power};
+use vimsim_types::enums::{
+    ArrayUpdateOperation, VAppAutoStartAction, VirtualAppVAppState, VirtualMachinePowerState as Power,
+};
 use vimsim_types::method::{CreateChildVMTask, CreateVApp, RegisterChildVMTask, RegisterVMTask, UpdateVAppConfig};
 use vimsim_types::views::{
     Datacenter, Folder, HostSystem, InvalidState, ResourceConfigSpec, ResourcePool, ResourcePoolDestroyedEvent,
@@ -345,6 +347,7 @@ pub(super) fn summarize(transaction: &Transaction, pool: &mut ResourcePool, chan
         let is_known = |entity: &VAppEntityConfigInfo| entity.key().is_none_or(|key| known.contains(&key));
         app.v_app_config_mut().entity_config_mut().retain(is_known);
     }
+    complete_entities(app);
     let config = app.v_app_config().cloned();
     let product = config.as_ref().and_then(|config| config.product().first()).cloned();
     let Some(summary) = app.summary_mut().downcast_mut::<VirtualAppSummary>() else { return };
@@ -355,6 +358,30 @@ pub(super) fn summarize(transaction: &Transaction, pool: &mut ResourcePool, chan
     summary.set_instance_uuid(config.as_ref().and_then(|config| config.instance_uuid()));
     if let Some(product) = product {
         summary.set_product(product);
+    }
+}
+
+/// Gives what is in a vApp and has no configuration there what vCenter gives it: it comes last.
+// Fidelity: vCenter waits for two minutes after each. Scripts written for vcsim, where nothing is waited for, start vApps and
+// do not expect to wait.
+fn complete_entities(app: &mut VirtualApp) {
+    let Some(config) = app.v_app_config() else { return };
+    let known: Vec<Moref> = config.entity_config().iter().filter_map(|entity| entity.key()).collect();
+    let links = app.child_link().iter().map(|link| link.key());
+    let apps = app.resource_pool().iter().filter(Moref::is::<VirtualApp>).collect::<Vec<_>>();
+    let mut new: Vec<Moref> = Vec::new();
+    for child in app.vm().iter().chain(apps).chain(links) {
+        if !known.contains(&child) && !new.contains(&child) {
+            new.push(child);
+        }
+    }
+    let last = config.entity_config().iter().filter_map(|entity| entity.start_order()).max().unwrap_or(0);
+    for (child, order) in new.into_iter().zip(last.saturating_add(1)..) {
+        app.v_app_config_mut().push_entity_config(VAppEntityConfigInfo::with(|entity| {
+            entity.set_key(child).set_start_order(order).set_start_delay(0).set_waiting_for_guest(false);
+            entity.set_start_action(VAppAutoStartAction::PowerOn.name());
+            entity.set_stop_delay(0).set_stop_action(VAppAutoStartAction::PowerOff.name());
+        }));
     }
 }
 

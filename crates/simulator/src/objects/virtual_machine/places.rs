@@ -1,5 +1,6 @@
 //! The datastores and networks that a machine uses, and that know of it.
 
+use vimsim_types::enums::VirtualMachinePowerState;
 use vimsim_types::views::{
     Datastore, GuestNicInfo, Network, VirtualDevice, VirtualDeviceFileBackingInfo, VirtualEthernetCard, VirtualMachine,
     VsanDatastoreInfo,
@@ -134,12 +135,12 @@ fn adapter<T>(
     network: Option<&Moref>,
 ) -> GuestNicInfo {
     let known = machine.guest().and_then(|guest| guest.net().iter().find(|net| net.device_config_id() == card.key()));
-    let mut adapter = known.cloned().unwrap_or_else(|| {
-        GuestNicInfo::with(|adapter| {
-            adapter.set_connected(true);
-            adapter.set_device_config_id(card.key());
-        })
-    });
+    let mut adapter =
+        known.cloned().unwrap_or_else(|| GuestNicInfo::with(|adapter| _ = adapter.set_device_config_id(card.key())));
+    // One that is off says what its cards will be.
+    let is_on = machine.runtime().power_state() == VirtualMachinePowerState::PoweredOn;
+    let plug = card.connectable();
+    adapter.set_connected(plug.is_none_or(|plug| if is_on { plug.connected() } else { plug.start_connected() }));
     let name = network.and_then(|network| call.view::<Network>(network)).map(|network| network.name());
     adapter.set_network(name);
     adapter.set_mac_address(card.mac_address());
