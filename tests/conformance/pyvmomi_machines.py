@@ -797,7 +797,7 @@ def what_is_told(world):
     assert len({event.key for event in events}) == len(events)
     wanted = [
         "VmBeingCreatedEvent", "VmInstanceUuidAssignedEvent", "VmUuidAssignedEvent", "VmCreatedEvent",
-        "VmStartingEvent", "VmPoweredOnEvent", "VmSuspendingEvent", "VmSuspendedEvent", "VmStartingEvent",
+        "VmStartingEvent", "VmPoweredOnEvent", "VmSuspendingEvent", "VmSuspendedEvent", "VmResumingEvent",
         "VmPoweredOnEvent", "VmResettingEvent", "VmStoppingEvent", "VmPoweredOffEvent", "VmRenamedEvent",
         "VmReconfiguredEvent",
     ]

@@ -21,6 +21,7 @@ mod distributed_switches;
 mod encryption;
 mod endpoints;
 mod environment_browser;
+mod events;
 mod files;
 mod first_class_disks;
 mod high_availability;

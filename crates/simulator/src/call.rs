@@ -11,6 +11,7 @@ use vimsim_types::views::VmwareDistributedVirtualSwitch;
 use vimsim_types::{ArcStr, DateTime, Fault, Method, MethodView, Moref, Namespace, Value, Version, View};
 
 use crate::config::{Fidelity, Product};
+use crate::objects::event_manager::IfFailed;
 use crate::service::Service;
 use crate::session::{Peer, Session, Token};
 use crate::task::Job;
@@ -34,6 +35,8 @@ pub(crate) struct Context {
     pub(crate) jobs: RefCell<Vec<Job>>,
     /// What begins, outside any task, when this call's changes are published.
     pub(crate) afterwards: RefCell<Vec<BoxFuture<'static, ()>>>,
+    /// What is posted if the task fails that this call is the body of.
+    pub(crate) if_failed: IfFailed,
     /// A session that this call began (`Some`) or ended (`None`), to be told to the client.
     pub(crate) cookie: RefCell<Option<Option<ArcStr>>>,
 }
@@ -55,6 +58,7 @@ impl Context {
             goes_on: Cell::new(false),
             jobs: RefCell::default(),
             afterwards: RefCell::default(),
+            if_failed: IfFailed::default(),
             cookie: RefCell::default(),
         }
     }

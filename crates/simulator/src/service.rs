@@ -335,6 +335,7 @@ impl Service {
                     goes_on: Default::default(),
                     jobs: Default::default(),
                     afterwards: Default::default(),
+                    if_failed: Default::default(),
                     cookie: Default::default(),
                 };
                 let result = self.run(&snapshot, &handler, &context, this, request.arguments);

@@ -23,7 +23,7 @@ use vimsim_types::{Fault, IntoValue, List, Method, Moref, Value, View};
 use crate::call::{Call, Context};
 use crate::clock;
 use crate::config::Fidelity;
-use crate::objects::task_manager;
+use crate::objects::{event_manager, task_manager};
 use crate::occupied::{self, Hold, is_exclusive};
 use crate::service::{Service, declare_result, panicked};
 use crate::session::Session;
@@ -494,7 +494,10 @@ impl Service {
 
     /// Writes down that a task failed.
     fn fail(&self, turn: &Turn<'_>, task: &Moref, context: &Context, fault: Fault) {
-        let written = turn.write(|transaction| finish(transaction, task, context, Err(fault)));
+        let written = turn.write(|transaction| {
+            finish(transaction, task, context, Err(fault.clone()))?;
+            event_manager::post_failure(transaction, context, task, &fault)
+        });
         if let Err(fault) = written {
             tracing::error!(%task, %fault, "cannot write down that a task failed");
         }

@@ -1,5 +1,6 @@
 //! `EventManager`: what happened, in order.
 
+mod failure;
 mod log;
 
 use vimsim_types::method::{
@@ -9,8 +10,10 @@ use vimsim_types::views::{
     ClusterCreatedEvent, ComputeResource, ComputeResourceEventArgument, Datacenter, DatacenterCreatedEvent,
     DatacenterEventArgument, Datastore, DatastoreEventArgument, DistributedVirtualSwitch, DvsEventArgument, Event,
     EventArgDesc, EventEx, EventManager, Folder, FolderEventArgument, GeneralUserEvent, HostEventArgument, HostSystem,
-    ManagedEntity, ManagedEntityEventArgument, Network, NetworkEventArgument, ResourcePool, ResourcePoolEventArgument,
-    Task, VirtualMachine, VmEventArgument, VmMigratedEvent, VmRelocatedEvent,
+    ManagedEntity, ManagedEntityEventArgument, Network, NetworkEventArgument, ResourcePool, ResourcePoolEvent,
+    ResourcePoolEventArgument, Task, VirtualMachine, VmBeingHotMigratedEvent, VmBeingMigratedEvent,
+    VmBeingRelocatedEvent, VmCloneFailedEvent, VmEventArgument, VmFailedMigrateEvent, VmMigratedEvent,
+    VmRelocatedEvent,
 };
 use vimsim_types::{Fault, Field, Moref, Namespace, Object, TypeId, View};
 
@@ -22,11 +25,23 @@ use crate::call::{Call, Look};
 use crate::kind::Kind;
 use crate::walk::Inventory;
 
+pub(crate) use self::failure::{IfFailed, post_failure};
 use self::log::{Entry, names};
 pub(crate) use self::log::{Filter, Log, type_id};
 
 /// How many collectors a session may have at a time.
 const MOST_COLLECTORS: i32 = 32;
+
+/// The events that say on which datastore their machine is.
+const MOVES: [TypeId; 7] = [
+    VmMigratedEvent::TYPE,
+    VmRelocatedEvent::TYPE,
+    VmBeingRelocatedEvent::TYPE,
+    VmBeingMigratedEvent::TYPE,
+    VmBeingHotMigratedEvent::TYPE,
+    VmCloneFailedEvent::TYPE,
+    VmFailedMigrateEvent::TYPE,
+];
 
 /// The identifier of the one event manager of a vCenter or host.
 pub(crate) fn moref(is_virtual_center: bool) -> Moref {
@@ -141,15 +156,18 @@ impl Call<'_, ()> {
                 }));
             }
         }
+        if subject.is::<ResourcePool>()
+            && let Some(event) = ResourcePoolEvent::from_mut(event.as_object_mut())
+        {
+            event.set_resource_pool(self.pool_argument(subject));
+        }
         self.fill_datastore(subject, event);
     }
 
-    /// Names the datastore where a machine that moved is now.
+    /// Names the datastore of a machine's configuration, where the event's text does.
     fn fill_datastore(&self, subject: &Moref, event: &mut Event) {
         let kind = event.as_object().kind();
-        if event.ds().is_some()
-            || ![VmMigratedEvent::TYPE, VmRelocatedEvent::TYPE].iter().any(|moved| kind.is_a(*moved))
-        {
+        if event.ds().is_some() || !MOVES.iter().any(|moved| kind.is_a(*moved)) {
             return;
         }
         let inventory: &vimsim_registry::Transaction = self;

@@ -176,7 +176,13 @@ fn post<T>(call: &mut Call<'_, T>, moref: &Moref, mut event: impl View) -> Resul
             argument.set_scheduled_task(moref.clone()).set_name(name);
         }));
     }
-    debug_assert!(event.downcast::<Event>().is_some());
+    // It is done on behalf of who made it.
+    let kept = call.object(moref).and_then(|object| object.private::<Kept>()?.session.clone());
+    let user = kept.map_or_else(|| call.context().user(), |session| session.user().clone());
+    match event.downcast_mut::<Event>() {
+        Some(event) => _ = event.set_user_name(user),
+        None => debug_assert!(false, "not an event"),
+    }
     call.post(&entity, event)
 }
 

@@ -4,10 +4,11 @@ use vimsim_types::enums::VirtualMachinePowerState as Power;
 use vimsim_types::enums::{VirtualMachineRelocateDiskMoveOptions as DiskMove, VirtualMachineRelocateTransformation};
 use vimsim_types::method::{CloneVMTask, InstantCloneTask};
 use vimsim_types::views::{
-    ComputeResource, CustomizationSpec, Datastore, Folder, HostEventArgument, HostSystem, InvalidPowerState,
-    OptionValue, ResourcePool, VirtualApp, VirtualDevice, VirtualDeviceConfigSpec, VirtualDeviceFileBackingInfo,
-    VirtualDisk, VirtualDiskFlatVer2BackingInfo, VirtualEthernetCard, VirtualMachine, VirtualMachineConfigInfo,
-    VirtualMachineConfigSpec, VirtualMachineRelocateSpec, VirtualMachineSnapshot, VmBeingClonedEvent, VmClonedEvent,
+    ComputeResource, CustomizationSpec, Datastore, EntityEventArgument, Folder, HostEventArgument, HostSystem,
+    InvalidPowerState, OptionValue, ResourcePool, VirtualApp, VirtualDevice, VirtualDeviceConfigSpec,
+    VirtualDeviceFileBackingInfo, VirtualDisk, VirtualDiskFlatVer2BackingInfo, VirtualEthernetCard, VirtualMachine,
+    VirtualMachineConfigInfo, VirtualMachineConfigSpec, VirtualMachineRelocateSpec, VirtualMachineSnapshot,
+    VmBeingClonedEvent, VmBeingDeployedEvent, VmCloneFailedEvent, VmClonedEvent, VmDeployFailedEvent, VmDeployedEvent,
     VmEventArgument,
 };
 use vimsim_types::{ArcStr, EnumView, Fault, Moref, Value, View};
@@ -157,9 +158,23 @@ fn copy(call: &mut Call<'_, VirtualMachine>, wanted: &Wanted<'_>) -> Result<More
     if let Some(spec) = wanted.customization {
         customize::check(&source, spec)?;
     }
-    announce(call, &this, wanted, &name, &target)?;
+    // A machine made of a template is deployed; all else is cloned.
+    let deploys = source.config().is_some_and(|config| config.template()) && !wanted.template;
+    if !deploys {
+        announce(call, &this, wanted, &name, &target)?;
+    }
 
     let home = call.get::<Datastore>(&target.datastore)?.name().to_string();
+    if deploys {
+        let destination = EntityEventArgument::with(|argument| _ = argument.set_name(&home));
+        call.post_if_failed(
+            &this,
+            VmDeployFailedEvent::with(|event| {
+                event.set_template(false);
+                event.set_dest_datastore(destination);
+            }),
+        );
+    }
     let home = DatastorePath { datastore: home, path: String::new() };
     let file = create::configuration_file(call, home, &name)?;
     let moref = call.create_moref(VirtualMachine::TYPE);
@@ -196,6 +211,19 @@ fn copy(call: &mut Call<'_, VirtualMachine>, wanted: &Wanted<'_>) -> Result<More
         machine.set_value(source.value().iter().cloned());
     }
     call.insert(moref.clone(), early(&name, &wanted.folder, &target));
+    let argument = VmEventArgument::with(|argument| {
+        argument.set_vm(this.clone());
+        argument.set_name(source.name());
+    });
+    if deploys {
+        call.post(
+            &moref,
+            VmBeingDeployedEvent::with(|event| {
+                event.set_template(false);
+                event.set_src_template(argument.clone());
+            }),
+        )?;
+    }
     let changes = wanted.config.into_iter().flat_map(|spec| spec.device_change().iter());
     let mut changes: Vec<VirtualDeviceConfigSpec> =
         wanted.location.device_change().iter().chain(changes).cloned().collect();
@@ -224,15 +252,21 @@ fn copy(call: &mut Call<'_, VirtualMachine>, wanted: &Wanted<'_>) -> Result<More
         call.edit::<ResourcePool>(&pool)?.push_vm(moref.clone());
     }
     call.edit::<HostSystem>(&target.host)?.push_vm(moref.clone());
-    let argument = VmEventArgument::with(|argument| {
-        argument.set_vm(this.clone());
-        argument.set_name(source.name());
-    });
-    let event = VmClonedEvent::with(|event| {
-        event.set_template(wanted.template);
-        event.set_source_vm(argument);
-    });
-    call.post(&moref, event)?;
+    if deploys {
+        call.post(
+            &moref,
+            VmDeployedEvent::with(|event| {
+                event.set_template(false);
+                event.set_src_template(argument);
+            }),
+        )?;
+    } else {
+        let event = VmClonedEvent::with(|event| {
+            event.set_template(wanted.template);
+            event.set_source_vm(argument);
+        });
+        call.post(&moref, event)?;
+    }
     data_sets::copy(call, wanted.snapshot.as_ref().unwrap_or(&this), &moref)?;
     if let Some(spec) = wanted.customization {
         customize::apply(call, &moref, spec)?;
@@ -260,10 +294,16 @@ fn announce<T>(
         argument.set_host(target.host.clone());
         argument.set_name(call.view::<HostSystem>(&target.host).map(|host| host.name()));
     });
+    let failed = VmCloneFailedEvent::with(|event| {
+        event.set_template(wanted.template);
+        event.set_dest_folder(folder.clone()).set_dest_name(name).set_dest_host(host.clone());
+    });
     let event = VmBeingClonedEvent::with(|event| {
         event.set_template(wanted.template);
         event.set_dest_folder(folder).set_dest_name(name).set_dest_host(host);
     });
+    call.post_if_failed(source, event.clone());
+    call.post_if_failed(source, failed);
     call.post(source, event)
 }
 

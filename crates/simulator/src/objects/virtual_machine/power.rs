@@ -14,10 +14,11 @@ use vimsim_types::method::{
     PowerOffVMTask, PowerOnVMTask, RebootGuest, ResetVMTask, ShutdownGuest, StandbyGuest, SuspendVMTask,
 };
 use vimsim_types::views::{
-    ComputeResource, HostSystem, InsufficientCpuResourcesFault, InsufficientMemoryResourcesFault, InvalidPowerState,
-    InvalidState, NotSupported, NumVirtualCpusNotSupported, ResourceAllocationInfo, ResourcePool, ToolsUnavailable,
-    VirtualApp, VirtualMachine, VmGuestRebootEvent, VmGuestShutdownEvent, VmGuestStandbyEvent, VmPoweredOffEvent,
-    VmPoweredOnEvent, VmResettingEvent, VmStartingEvent, VmStoppingEvent, VmSuspendedEvent, VmSuspendingEvent,
+    ComputeResource, GuestNicInfo, HostSystem, InsufficientCpuResourcesFault, InsufficientMemoryResourcesFault,
+    InvalidPowerState, InvalidState, NotSupported, NumVirtualCpusNotSupported, ResourceAllocationInfo, ResourcePool,
+    ToolsUnavailable, VirtualApp, VirtualMachine, VmGuestRebootEvent, VmGuestShutdownEvent, VmGuestStandbyEvent,
+    VmPoweredOffEvent, VmPoweredOnEvent, VmResettingEvent, VmResumingEvent, VmStartingEvent, VmStoppingEvent,
+    VmSuspendedEvent, VmSuspendingEvent,
 };
 use vimsim_types::{Fault, MethodView, Moref, View, literal};
 
@@ -113,7 +114,11 @@ pub(crate) fn start<T>(call: &mut Call<'_, T>, moref: &Moref, host: Option<Moref
 
 /// Writes down that the machine was started, by whom and where ever.
 pub(crate) fn start_outside<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fault> {
-    call.post(moref, VmStartingEvent::with(|event| _ = event.set_template(false)))?;
+    if state(call, moref)? == Power::Suspended {
+        call.post(moref, VmResumingEvent::with(|event| _ = event.set_template(false)))?;
+    } else {
+        call.post(moref, VmStartingEvent::with(|event| _ = event.set_template(false)))?;
+    }
     set_state(call, moref, Power::PoweredOn)?;
     call.post(moref, VmPoweredOnEvent::with(|event| _ = event.set_template(false)))
 }
@@ -396,6 +401,9 @@ pub(super) fn set_state<T>(call: &mut Call<'_, T>, moref: &Moref, state: Power) 
     runtime.set_max_cpu_usage(is_on.then_some(processors.saturating_mul(speed)));
     runtime.set_max_memory_usage(is_on.then_some(memory));
     device::set_connected(&mut machine, is_on);
+    if is_on {
+        plug_adapters(&mut machine);
+    }
     set_guest(&mut machine, state);
     if state == Power::PoweredOff {
         guest::go_down(&mut machine);
@@ -412,6 +420,26 @@ pub(super) fn set_state<T>(call: &mut Call<'_, T>, moref: &Moref, state: Power) 
         Some(app) => call.edit::<VirtualApp>(&app).map(|_| ()),
         None => Ok(()),
     }
+}
+
+/// Has the guest of a machine that starts see its adapters as connected as they are then.
+fn plug_adapters(machine: &mut VirtualMachine) {
+    let plugged = |machine: &VirtualMachine, key: i32| {
+        let device = machine.config()?.hardware().device().iter().find(|device| device.key() == key)?;
+        Some(device.connectable()?.connected())
+    };
+    let Some(guest) = machine.guest() else { return };
+    let of = |net: &GuestNicInfo| plugged(machine, net.device_config_id()).unwrap_or(net.connected());
+    if guest.net().iter().all(|net| net.connected() == of(net)) {
+        return;
+    }
+    let adapters = guest.net().iter().map(|net| {
+        let mut net = net.clone();
+        net.set_connected(of(&net));
+        net
+    });
+    let adapters: Vec<GuestNicInfo> = adapters.collect();
+    machine.guest_mut().set_net(adapters);
 }
 
 /// What the guest says of itself: nothing that it could say while it does not run.

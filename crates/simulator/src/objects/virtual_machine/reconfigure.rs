@@ -6,7 +6,8 @@ use vimsim_types::enums::{
 use vimsim_types::method::{ReconfigVMTask, RenameTask};
 use vimsim_types::views::{
     ConcurrentAccess, CryptoSpecDecrypt, InvalidState, ManagedEntity, NotSupported, ResourceConfigSpec,
-    VirtualDeviceConfigSpec, VirtualMachine, VirtualMachineConfigSpec, VmReconfiguredEvent,
+    VirtualDeviceConfigSpec, VirtualMachine, VirtualMachineConfigSpec, VmInstanceUuidChangedEvent, VmReconfiguredEvent,
+    VmUuidChangedEvent,
 };
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
@@ -85,7 +86,7 @@ pub(crate) fn reconfigure<T>(
         limits::check_boot_order(spec, config)?;
     }
     limits::check_reservation(call, call.get::<VirtualMachine>(moref)?, &machine)?;
-    *call.edit::<VirtualMachine>(moref)? = machine;
+    let old = std::mem::replace(call.edit::<VirtualMachine>(moref)?, machine);
     policies.apply(call, moref)?;
     power::count_reservation(call, moref, 1)?;
     if !spec.device_change().is_empty() {
@@ -95,6 +96,7 @@ pub(crate) fn reconfigure<T>(
     if new_name != old_name {
         event_manager::renamed(call, moref, &old_name, &new_name)?;
     }
+    tell_uuids(call, moref, &old)?;
     call.post(
         moref,
         VmReconfiguredEvent::with(|event| {
@@ -102,6 +104,30 @@ pub(crate) fn reconfigure<T>(
             event.set_config_spec(spec.clone());
         }),
     )
+}
+
+/// Tells that the machine has other identifiers than before.
+fn tell_uuids<T>(call: &mut Call<'_, T>, moref: &Moref, old: &VirtualMachine) -> Result<(), Fault> {
+    let of = |machine: &VirtualMachine| machine.config().map(|it| (it.uuid().clone(), it.instance_uuid().cloned()));
+    let new = of(call.get::<VirtualMachine>(moref)?);
+    let (Some((old, old_instance)), Some((new, new_instance))) = (of(old), new) else { return Ok(()) };
+    if old != new {
+        let event = VmUuidChangedEvent::with(|event| {
+            event.set_template(false);
+            event.set_old_uuid(old).set_new_uuid(new);
+        });
+        call.post(moref, event)?;
+    }
+    match (old_instance, new_instance) {
+        (Some(old), Some(new)) if old != new => {
+            let event = VmInstanceUuidChangedEvent::with(|event| {
+                event.set_template(false);
+                event.set_old_instance_uuid(old).set_new_instance_uuid(new);
+            });
+            call.post(moref, event)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn change_devices<T>(

@@ -9,9 +9,10 @@ use vimsim_types::method::{
     CreateSnapshotExTask, CreateSnapshotTask, RemoveAllSnapshotsTask, RevertToCurrentSnapshotTask,
 };
 use vimsim_types::views::{
-    Datastore, InvalidName, InvalidState, MemorySnapshotOnIndependentDisk, NotFound, NotSupported, SnapshotDisabled,
-    SnapshotIncompatibleDeviceInVm, SnapshotLocked, TooManySnapshotLevels, VirtualMachine, VirtualMachineConfigInfo,
-    VirtualMachineSnapshot, VirtualMachineSnapshotTree, VirtualSCSIController,
+    Datastore, EventEx, HostSystem, InvalidName, InvalidState, KeyAnyValue, ManagedEntity,
+    MemorySnapshotOnIndependentDisk, NotFound, NotSupported, SnapshotDisabled, SnapshotIncompatibleDeviceInVm,
+    SnapshotLocked, TooManySnapshotLevels, VirtualMachine, VirtualMachineConfigInfo, VirtualMachineSnapshot,
+    VirtualMachineSnapshotTree, VirtualSCSIController, VmPoweredOffEvent, VmPoweredOnEvent, VmSuspendedEvent,
 };
 use vimsim_types::{ArcStr, Fault, Moref, Value, View};
 
@@ -298,7 +299,8 @@ pub(crate) fn revert<T>(
     let state = of(&machine).into_iter().find(|node| node.snapshot() == *snapshot).map(|node| node.state());
     let state = state.ok_or_else(|| Fault::new(NotFound::new(), format!("{snapshot} is no snapshot of {this}")))?;
     let state = if suppress_power_on { Power::PoweredOff } else { state };
-    if machine.runtime().power_state() != Power::PoweredOff {
+    let was = machine.runtime().power_state();
+    if was != Power::PoweredOff {
         power::set_state(call, &this, Power::PoweredOff)?;
         machine = call.get::<VirtualMachine>(&this)?.clone();
     }
@@ -323,13 +325,53 @@ pub(crate) fn revert<T>(
     store(call, &this, machine)?;
     data_sets::restore(call, snapshot, &this)?;
     match state {
-        Power::PoweredOff => Ok(()),
-        Power::Suspended => power::set_state(call, &this, state),
+        Power::PoweredOff => {}
+        Power::Suspended => power::set_state(call, &this, state)?,
         Power::PoweredOn => {
             power::set_state(call, &this, state)?;
-            guest::boot(call, &this)
+            guest::boot(call, &this)?;
         }
     }
+    tell_reverted(call, &this, snapshot, (was, state))
+}
+
+/// Tells that a machine is what it was at a snapshot, and of its power if that changed.
+fn tell_reverted<T>(
+    call: &mut Call<'_, T>,
+    moref: &Moref,
+    snapshot: &Moref,
+    (was, is): (Power, Power),
+) -> Result<(), Fault> {
+    if was != is {
+        match is {
+            Power::PoweredOff => call.post(moref, VmPoweredOffEvent::with(|event| _ = event.set_template(false)))?,
+            Power::Suspended => call.post(moref, VmSuspendedEvent::with(|event| _ = event.set_template(false)))?,
+            Power::PoweredOn => call.post(moref, VmPoweredOnEvent::with(|event| _ = event.set_template(false)))?,
+        }
+    }
+    let machine = call.get::<VirtualMachine>(moref)?;
+    let node = of(machine).into_iter().find(|node| node.snapshot() == *snapshot);
+    let (name, id) = node.map_or_else(Default::default, |node| (node.name().clone(), node.id()));
+    let host = machine.runtime().host().and_then(|host| call.view::<HostSystem>(&host));
+    let owner = host.and_then(|host| call.view::<ManagedEntity>(&host.parent()?)).map(|owner| owner.name().clone());
+    let text = format!(
+        "The execution state of the virtual machine {} on host {}, in compute resource {} has been reverted to the state \
+         of snapshot {name}, with ID {id}",
+        machine.name(),
+        host.map_or("", |host| host.name().as_str()),
+        owner.unwrap_or_default(),
+    );
+    let subject = machine.name().clone();
+    let argument = |key: &str, value: Value| KeyAnyValue::with(|it| _ = it.set_key(key).set_value(value));
+    let event = EventEx::with(|event| {
+        event.set_event_type_id("com.vmware.vc.vm.VmStateRevertedToSnapshot").set_severity("info").set_message(text);
+        event.set_arguments([
+            argument("snapshotName", Value::String(name)),
+            argument("snapshotId", Value::String(id.to_string().into())),
+        ]);
+        event.set_object_id(moref.value()).set_object_type("VirtualMachine").set_object_name(subject);
+    });
+    call.post(moref, event)
 }
 
 /// [`revert`] to the snapshot that the machine was last at.
