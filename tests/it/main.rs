@@ -6,6 +6,7 @@
 )]
 
 mod agents;
+mod alarms;
 mod cluster;
 mod cluster_modes;
 mod containers;

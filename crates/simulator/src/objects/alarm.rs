@@ -25,7 +25,7 @@ fn clear(call: &mut Call<'_, Alarm>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Changes what is watched for; the alarm is green until that happens again.
+/// Changes what is watched for; the alarm is green until that happens again, or if it is so.
 ///
 /// - `InvalidName`, `DuplicateName`
 fn reconfigure_alarm(call: &mut Call<'_, Alarm>, request: ReconfigureAlarm) -> Result<(), Fault> {
@@ -43,7 +43,8 @@ fn reconfigure_alarm(call: &mut Call<'_, Alarm>, request: ReconfigureAlarm) -> R
         event.set_entity(place);
         event.set_alarm(alarm_manager::argument(&info));
     });
-    call.post(&info.entity(), event)
+    call.post(&info.entity(), event)?;
+    alarm_manager::compare_all(call, &this)
 }
 
 /// Watches no longer.

@@ -1,7 +1,10 @@
 //! Alarms that compare an entity's states with values.
 
 use vimsim_types::enums::{ManagedEntityStatus, StateAlarmOperator};
-use vimsim_types::views::{AlarmExpression, AndAlarmExpression, OrAlarmExpression, StateAlarmExpression};
+use vimsim_types::views::{
+    AlarmExpression, AndAlarmExpression, EventAlarmExpression, ManagedEntity, MetricAlarmExpression, OrAlarmExpression,
+    StateAlarmExpression,
+};
 use vimsim_types::{Fault, Moref, Namespace, Object, TypeId, Value, View};
 
 use super::moref;
@@ -11,16 +14,40 @@ use crate::call::Call;
 /// An alarm of states only.
 #[derive(Clone)]
 pub(super) struct Comparing {
-    alarm: Moref,
+    pub(super) alarm: Moref,
     expression: AlarmExpression,
+    /// The types of the entities that it says something of.
+    kinds: Vec<TypeId>,
 }
 
 impl Comparing {
     /// The alarm, if its expression compares states and nothing else.
     pub(super) fn new(alarm: &Moref, expression: &AlarmExpression) -> Option<Self> {
         let of_states = only_states(expression);
-        of_states.then(|| Self { alarm: alarm.clone(), expression: expression.clone() })
+        of_states.then(|| Self { alarm: alarm.clone(), expression: expression.clone(), kinds: kinds(expression) })
     }
+
+    /// The status that the alarm has at an entity, if it is about such.
+    fn status(&self, entity: &Object) -> Option<ManagedEntityStatus> {
+        let is_about = self.kinds.iter().any(|kind| entity.kind().is_a(*kind));
+        if is_about { status(&self.expression, entity) } else { None }
+    }
+}
+
+/// The types of the entities that an alarm can be triggered at.
+pub(super) fn kinds(expression: &AlarmExpression) -> Vec<TypeId> {
+    if let Some(parts) = parts(expression) {
+        return parts.iter().flat_map(kinds).collect();
+    }
+    let find = |name: &str| TypeId::find(Namespace::VIM25, name);
+    if let Some(state) = expression.downcast::<StateAlarmExpression>() {
+        return find(state.type_()).into_iter().collect();
+    }
+    if let Some(metric) = expression.downcast::<MetricAlarmExpression>() {
+        return find(metric.type_()).into_iter().collect();
+    }
+    let event = expression.downcast::<EventAlarmExpression>().and_then(|event| event.object_type());
+    vec![event.and_then(|name| find(name)).unwrap_or(ManagedEntity::TYPE)]
 }
 
 fn parts(expression: &AlarmExpression) -> Option<Vec<AlarmExpression>> {
@@ -67,6 +94,22 @@ fn status(expression: &AlarmExpression, entity: &Object) -> Option<ManagedEntity
     })
 }
 
+/// Compares the states of everything that a new alarm watches.
+// Fidelity: vCenter triggers alarms of metrics, too. Ours are kept, and stay green: no metric ever leaves its usual range.
+pub(crate) fn compare_all<T>(call: &mut Call<'_, T>, alarm: &Moref) -> Result<(), Fault> {
+    let triggers = call.object(&moref()).and_then(|manager| manager.private::<Triggers>());
+    let Some(comparing) = triggers.and_then(|it| it.comparing.iter().find(|it| it.alarm == *alarm)).cloned() else {
+        return Ok(());
+    };
+    let found =
+        call.objects().filter_map(|object| Some((object.moref().clone(), comparing.status(object.properties())?)));
+    let mut found: Vec<_> = found.filter(|(_, status)| *status != ManagedEntityStatus::Green).collect();
+    found.sort_by(|(a, _), (b, _)| a.value().cmp(b.value()));
+    let now = call.now();
+    let mut call = call.untyped();
+    found.into_iter().try_for_each(|(subject, status)| change(&mut call, &subject, alarm, status, None, now))
+}
+
 /// Brings the alarms that compare states up to date for an entity whose state has changed.
 pub(crate) fn compare_states<T>(call: &mut Call<'_, T>, subject: &Moref) -> Result<(), Fault> {
     let Some(triggers) = call.object(&moref()).and_then(|manager| manager.private::<Triggers>()) else {
@@ -74,11 +117,11 @@ pub(crate) fn compare_states<T>(call: &mut Call<'_, T>, subject: &Moref) -> Resu
     };
     let Some(entity) = call.object(subject) else { return Ok(()) };
     let entity = entity.properties();
-    let found: Vec<(Moref, ManagedEntityStatus)> = triggers
-        .comparing
-        .iter()
-        .filter_map(|alarm| Some((alarm.alarm.clone(), status(&alarm.expression, entity)?)))
-        .collect();
+    let found: Vec<(Moref, ManagedEntityStatus)> =
+        triggers.comparing.iter().filter_map(|alarm| Some((alarm.alarm.clone(), alarm.status(entity)?))).collect();
+    if found.is_empty() {
+        return Ok(());
+    }
     let now = call.now();
     let mut call = call.untyped();
     found.into_iter().try_for_each(|(alarm, status)| change(&mut call, subject, &alarm, status, None, now))

@@ -4,7 +4,7 @@ mod built_in;
 mod compare;
 mod trigger;
 
-use vimsim_registry::Transaction;
+use vimsim_registry::{Snapshot, Transaction};
 use vimsim_types::enums::{
     HostSystemConnectionState, HostSystemPowerState, ManagedEntityStatus, MetricAlarmOperator, StateAlarmOperator,
     VirtualMachinePowerState,
@@ -15,15 +15,16 @@ use vimsim_types::method::{
 };
 use vimsim_types::views::{
     Alarm, AlarmAcknowledgedEvent, AlarmCreatedEvent, AlarmEventArgument, AlarmInfo, AlarmManager, AlarmSpec,
-    AlarmState, DuplicateName, InvalidName, ManagedEntity, StateAlarmExpression,
+    AlarmState, DuplicateName, EventManager, InvalidName, ManagedEntity, StateAlarmExpression,
 };
-use vimsim_types::{Fault, Moref, View};
+use vimsim_types::{Fault, List, Moref, Ty, Value, View};
 
 pub(crate) use self::built_in::built_in;
-pub(crate) use self::compare::compare_states;
+pub(crate) use self::compare::{compare_all, compare_states};
 use self::trigger::Triggers;
 pub(crate) use self::trigger::{begin, recompile, set_state, trigger};
 use super::descriptions::{element, type_description, values};
+use super::event_manager;
 use crate::call::{Call, Look};
 use crate::kind::Kind;
 use crate::walk::Inventory;
@@ -195,6 +196,10 @@ fn create_alarm(call: &mut Call<'_, AlarmManager>, request: CreateAlarm) -> Resu
         event.set_alarm(argument(&info));
     });
     call.post(&entity, event)?;
+    let manager = event_manager::moref(call.context().is_virtual_center());
+    let created = call.view::<EventManager>(&manager).and_then(|manager| Some(manager.latest_event()?.key()));
+    call.edit::<Alarm>(&moref)?.info_mut().set_creation_event_id(created.unwrap_or_default());
+    compare_all(call, &moref)?;
     Ok(moref)
 }
 
@@ -211,28 +216,43 @@ fn get_alarm(look: &Look<'_, AlarmManager>, request: GetAlarm) -> Result<Vec<Mor
     Ok(found)
 }
 
-/// The state of every alarm that watches an entity: green, unless it was triggered there.
+/// The states of the alarms that apply to an entity: its own, and those from above that can be triggered at it or at what is
+/// in it. Green, unless one was triggered there.
+fn applying(snapshot: &Snapshot, moref: &Moref) -> Vec<AlarmState> {
+    let triggers = snapshot.object(&self::moref()).and_then(|manager| manager.private::<Triggers>());
+    let (Some(triggers), Some(entity)) = (triggers, snapshot.view::<ManagedEntity>(moref)) else { return Vec::new() };
+    let above = snapshot.ancestry(moref);
+    let state = |(alarm, concerns): (&Moref, bool)| {
+        let info = snapshot.view::<Alarm>(alarm)?.info();
+        let place = info.entity();
+        if place != *moref && !(concerns && above.contains(&place)) {
+            return None;
+        }
+        let mut own = entity.triggered_alarm_state().iter();
+        let own = own.find(|state| state.alarm() == *alarm && state.entity() == *moref).cloned();
+        let green = || trigger::state(alarm, moref, ManagedEntityStatus::Green, info.last_modified_time(), None);
+        let mut state = own.unwrap_or_else(green);
+        if triggers.is_disabled(alarm, moref) {
+            state.set_disabled(true);
+        }
+        Some(state)
+    };
+    triggers.about(moref).filter_map(state).collect()
+}
+
+/// `declaredAlarmState` of an entity. It is not kept, since every entity has the alarms of the root: it is worked out when it
+/// is read, and a property collector tells of a change with the next one of the entity itself.
+pub(crate) fn declared(snapshot: &Snapshot, moref: &Moref) -> Value {
+    let states = applying(snapshot, moref).into_iter().map(|state| Value::Object(state.into())).collect();
+    Value::List(List::new(Ty::Data(AlarmState::TYPE), states))
+}
+
+/// The state of every alarm that applies to an entity.
 ///
 /// - `ManagedObjectNotFound`
 fn get_alarm_state(look: &Look<'_, AlarmManager>, request: GetAlarmState) -> Result<Vec<AlarmState>, Fault> {
-    let moref = request.entity();
-    let entity = look.get::<ManagedEntity>(&moref)?;
-    let above = look.snapshot().ancestry(&moref);
-    let watching = |alarm: &Moref| look.get::<Alarm>(alarm).is_ok_and(|alarm| above.contains(&alarm.info().entity()));
-    let triggers = look.snapshot().object(look.moref()).and_then(|manager| manager.private::<Triggers>());
-    let state = |alarm: Moref| {
-        let is_disabled = triggers.is_some_and(|triggers| triggers.is_disabled(&alarm, &moref));
-        let triggered = entity.triggered_alarm_state();
-        let mut own = triggered.iter().filter(|state| state.alarm() == alarm && state.entity() == moref);
-        let own = own.next().cloned();
-        let mut state =
-            own.unwrap_or_else(|| trigger::state(&alarm, &moref, ManagedEntityStatus::Green, look.context().now, None));
-        if is_disabled {
-            state.set_disabled(true);
-        }
-        state
-    };
-    Ok(alarms(look.snapshot()).into_iter().filter(watching).map(state).collect())
+    look.get::<ManagedEntity>(&request.entity())?;
+    Ok(applying(look.snapshot(), &request.entity()))
 }
 
 /// Says that somebody has taken note of a triggered alarm.

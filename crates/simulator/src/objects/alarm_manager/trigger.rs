@@ -3,12 +3,13 @@
 use vimsim_registry::Transaction;
 use vimsim_types::enums::ManagedEntityStatus;
 use vimsim_types::views::{
-    Alarm, AlarmEvent, AlarmExpression, AlarmState, AlarmStatusChangedEvent, AndAlarmExpression, Event,
-    EventAlarmExpression, EventAlarmExpressionComparison, ManagedEntity, OrAlarmExpression,
+    Alarm, AlarmEvent, AlarmExpression, AlarmState, AlarmStatusChangedEvent, AndAlarmExpression, ComputeResource,
+    Datacenter, Event, EventAlarmExpression, EventAlarmExpressionComparison, Folder, HostSystem, ManagedEntity,
+    OrAlarmExpression, ResourcePool, VirtualMachine,
 };
 use vimsim_types::{DateTime, EnumView, Fault, Moref, Namespace, TypeId, View};
 
-use super::compare::Comparing;
+use super::compare::{self, Comparing, compare_states};
 use super::{argument, moref};
 use crate::call::Call;
 use crate::objects::event_manager::type_id;
@@ -18,6 +19,8 @@ use crate::walk::Inventory;
 #[derive(Clone, Default)]
 pub(super) struct Triggers {
     alarms: Vec<Moref>,
+    /// The types of the entities that each of the alarms can be triggered at.
+    kinds: Vec<Vec<TypeId>>,
     waiting: Vec<Waiting>,
     /// The alarms that compare states.
     pub(super) comparing: Vec<Comparing>,
@@ -40,9 +43,31 @@ impl Triggers {
         &self.alarms
     }
 
+    /// The alarms that can be triggered at an entity, or at something in it, if they are defined where they watch it.
+    pub(super) fn about(&self, entity: &Moref) -> impl Iterator<Item = (&Moref, bool)> {
+        self.alarms
+            .iter()
+            .zip(&self.kinds)
+            .map(|(alarm, kinds)| (alarm, kinds.iter().any(|kind| concerns(entity, *kind))))
+    }
+
     /// Whether an alarm is turned off at an entity.
     pub(super) fn is_disabled(&self, alarm: &Moref, entity: &Moref) -> bool {
         self.disabled.iter().any(|(known, at)| known == alarm && at == entity)
+    }
+}
+
+/// Whether an alarm of entities of this type can be triggered at an entity, or at what may be in it.
+fn concerns(entity: &Moref, kind: TypeId) -> bool {
+    let is_one_of = |types: &[TypeId]| types.iter().any(|of| of.is_a(kind) || kind.is_a(*of));
+    if entity.is::<Folder>() || entity.is::<Datacenter>() {
+        true
+    } else if entity.is::<ComputeResource>() {
+        is_one_of(&[ComputeResource::TYPE, HostSystem::TYPE, ResourcePool::TYPE, VirtualMachine::TYPE])
+    } else if entity.is::<ResourcePool>() {
+        is_one_of(&[ResourcePool::TYPE, VirtualMachine::TYPE])
+    } else {
+        entity.kind().is_a(kind)
     }
 }
 
@@ -73,15 +98,17 @@ pub(crate) fn recompile(transaction: &mut Transaction, change: impl FnOnce(&mut 
     let (mut alarms, mut disabled) = (known.alarms.clone(), known.disabled.clone());
     change(&mut alarms);
     disabled.retain(|(alarm, entity)| alarms.contains(alarm) && transaction.object(entity).is_some());
-    let (mut waiting, mut comparing) = (Vec::new(), Vec::new());
+    let (mut waiting, mut comparing, mut kinds) = (Vec::new(), Vec::new(), Vec::new());
     for moref in &alarms {
-        let Some(alarm) = transaction.view::<Alarm>(moref) else { continue };
+        let alarm = transaction.view::<Alarm>(moref);
+        kinds.push(alarm.map_or_else(Vec::new, |alarm| compare::kinds(alarm.info().expression())));
+        let Some(alarm) = alarm else { continue };
         if alarm.info().enabled() {
             collect(moref, alarm.info().expression(), &mut waiting);
             comparing.extend(Comparing::new(moref, alarm.info().expression()));
         }
     }
-    *transaction.private(&moref())? = Triggers { alarms, waiting, comparing, disabled };
+    *transaction.private(&moref())? = Triggers { alarms, kinds, waiting, comparing, disabled };
     Ok(())
 }
 
@@ -140,17 +167,18 @@ pub(crate) fn trigger(call: &mut Call<'_, ()>, subject: &Moref, event: &Event) -
     };
     // What alarms tell of themselves must not go round in circles.
     let kind = event.as_object().kind();
-    let mut matching = triggers.waiting.iter().filter(|waiting| waiting.matches(subject, event)).peekable();
-    if matching.peek().is_none() || kind.is_a(AlarmEvent::TYPE) {
+    if kind.is_a(AlarmEvent::TYPE) {
         return Ok(());
     }
+    let matching = triggers.waiting.iter().filter(|waiting| waiting.matches(subject, event));
     let matching: Vec<(Moref, ManagedEntityStatus)> =
         matching.map(|waiting| (waiting.alarm.clone(), waiting.status)).collect();
     let (key, now) = (event.key(), event.created_time());
     for (alarm, status) in matching {
         change(call, subject, &alarm, status, Some(key), now)?;
     }
-    Ok(())
+    // There is an event for whatever alarms of states look at.
+    compare_states(call, subject)
 }
 
 /// Brings an alarm at an entity to a status, if the entity is one that it watches.

@@ -19,7 +19,7 @@ use super::{customize, ethernet, guest_disk, power};
 use crate::call::{Call, Context};
 use crate::clock;
 use crate::containers::machine::is_contained;
-use crate::objects::environment_browser;
+use crate::objects::{alarm_manager, environment_browser};
 use crate::rules::ip_key;
 
 /// The version of open-vm-tools that guests report: 12.3.5.
@@ -89,7 +89,8 @@ fn come_up<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fault> {
     }
     guest_disk::report(call.edit::<VirtualMachine>(moref)?, true);
     customize::carry_out(call, moref)?;
-    give_addresses(call, moref)
+    give_addresses(call, moref)?;
+    alarm_manager::compare_states(call, moref)
 }
 
 /// Has VMware Tools of a container report, or not: what runs in a container is Linux, whatever the machine was made for.
