@@ -173,7 +173,8 @@ pub(super) fn check_mode(backing: &VirtualDiskFlatVer2BackingInfo, index: usize)
 /// `InvalidDeviceSpec` for an address that is none of one network adapter.
 pub(super) fn check_address(card: &VirtualEthernetCard, index: usize) -> Result<(), Fault> {
     let Some(address) = card.mac_address().filter(|address| !address.is_empty()) else { return Ok(()) };
-    let byte = |text: &str| u8::from_str_radix(text, 16).ok().filter(|_| text.len() == 2);
+    let is_byte = |text: &str| text.len() == 2 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let byte = |text: &str| u8::from_str_radix(text, 16).ok().filter(|_| is_byte(text));
     let bytes: Option<Vec<u8>> = address.split([':', '-']).map(byte).collect();
     match bytes.filter(|bytes| bytes.len() == 6).is_some_and(|bytes| bytes[0] & 1 == 0) {
         true => Ok(()),
