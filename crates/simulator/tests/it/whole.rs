@@ -249,7 +249,9 @@ fn overhead_is_asked_for_any_size() {
 
 #[test]
 fn a_folder_that_only_a_snapshot_has_is_listed() {
-    let client = Client::virtual_center();
+    // Only vcsim makes the folder with the disk.
+    let fidelity = vimsim_simulator::Fidelity::Vcsim;
+    let client = Client::configured(vimsim_simulator::Config { fidelity, ..vimsim_simulator::Config::default() });
     let machine = machine(&client);
     done(&client, &machine, new_disk(1024, "[LocalDS_0] apart/disk.vmdk"));
     let request = CreateSnapshotTask::with(|it| _ = it.set_name("s").set_memory(false).set_quiesce(false));
