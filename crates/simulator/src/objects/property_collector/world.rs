@@ -6,7 +6,6 @@ use vimsim_types::views::{ContainerView, ManagedEntity, PropertyCollector, Servi
 use vimsim_types::{Fault, Moref, Object, Value};
 
 use crate::call::{Context, is_named};
-use crate::objects::alarm_manager;
 use crate::objects::authorization_manager::Access;
 use crate::service::not_authenticated;
 
@@ -77,9 +76,6 @@ impl World for SessionWorld<'_> {
     }
 
     fn follows(&self, moref: &Moref, object: &Object, slot: usize) -> Option<Value> {
-        if slot == ManagedEntity::DECLARED_ALARM_STATE && moref.is::<ManagedEntity>() {
-            return Some(alarm_manager::declared(self.snapshot, moref));
-        }
         self.context.service.kinds().follows(moref, object, slot, self.context.now)
     }
 

@@ -129,7 +129,7 @@ pub(super) fn power_on(chooser: &mut Chooser) -> Option<Operation> {
     let host = if chooser.random.once_in(10) { chooser.some::<HostSystem>() } else { None };
     let machine = chooser.machine()?;
     let request = PowerOnVMTask::with(|request| _ = request.set_host(host));
-    telling(Operation::new(machine, request), &["VmStartingEvent", "VmPoweredOnEvent"])
+    telling(Operation::new(machine, request), &["VmPoweredOnEvent"])
 }
 
 pub(super) fn power_off(chooser: &mut Chooser) -> Option<Operation> {
