@@ -195,7 +195,7 @@ impl Run {
         }
     }
 
-    /// The events that must be told of what a task did.
+    /// The events that must be told of what a task did; one of several is enough where `|` is between them.
     async fn check_events(&self, info: &TaskInfo, wanted: &[&str]) {
         let filter = EventFilterSpec::with(|filter| _ = filter.set_event_chain_id(info.event_chain_id()));
         let manager = self.content().event_manager().expect("named");
@@ -203,7 +203,7 @@ impl Run {
         let found = found.unwrap_or_default();
         let names: Vec<&str> = found.items().iter().filter_map(|event| Some(event.object()?.kind().name())).collect();
         for wanted in wanted {
-            if !names.contains(wanted) {
+            if !wanted.split('|').any(|wanted| names.contains(&wanted)) {
                 let entity = info.entity_name().cloned().unwrap_or_default();
                 self.fail(format!("no {wanted} of {} on {entity}, only {names:?}", info.description_id()));
             }

@@ -129,7 +129,7 @@ pub(super) fn power_on(chooser: &mut Chooser) -> Option<Operation> {
     let host = if chooser.random.once_in(10) { chooser.some::<HostSystem>() } else { None };
     let machine = chooser.machine()?;
     let request = PowerOnVMTask::with(|request| _ = request.set_host(host));
-    telling(Operation::new(machine, request), &["VmPoweredOnEvent"])
+    telling(Operation::new(machine, request), &["VmStartingEvent|VmResumingEvent", "VmPoweredOnEvent"])
 }
 
 pub(super) fn power_off(chooser: &mut Chooser) -> Option<Operation> {
@@ -204,7 +204,7 @@ pub(super) fn clone(chooser: &mut Chooser) -> Option<Operation> {
             spec.config_mut().set_num_cpus(2);
         }
     });
-    telling(Operation::new(machine, request), &["VmClonedEvent"])
+    telling(Operation::new(machine, request), &["VmClonedEvent|VmDeployedEvent"])
 }
 
 pub(super) fn clone_linked(chooser: &mut Chooser) -> Option<Operation> {
