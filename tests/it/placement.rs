@@ -1,19 +1,21 @@
 //! Where virtual machines would go, and folders that let theirs go.
 
+use std::sync::Arc;
+
 use vimsim::types::enums::ArrayUpdateOperation;
 use vimsim::types::method::{
-    CreateClusterEx, CreateFolder, MoveIntoFolderTask, PlaceVm, PlaceVmsXCluster, PowerOffVMTask, PowerOnMultiVMTask,
-    ReconfigureComputeResourceTask, UnregisterAndDestroyTask,
+    CancelTask, CreateClusterEx, CreateFolder, EnterMaintenanceModeTask, MoveIntoFolderTask, PlaceVm, PlaceVmsXCluster,
+    PowerOffVMTask, PowerOnMultiVMTask, ReconfigureComputeResourceTask, UnregisterAndDestroyTask,
 };
 use vimsim::types::views::{
     ClusterClusterInitialPlacementAction, ClusterClusterRelocatePlacementAction, ClusterConfigInfoEx,
     ClusterConfigSpecEx, ClusterGroupSpec, ClusterPowerOnVmResult, ClusterVmGroup, InvalidArgument, InvalidPowerState,
     InvalidState, ManagedObjectNotFound, NotSupported, PlaceVmsXClusterResult, PlaceVmsXClusterSpec,
-    PlaceVmsXClusterSpecVmPlacementSpec, PlacementAction, PlacementResult, PlacementSpec, VirtualMachine,
-    VirtualMachineConfigSpec, VirtualMachineRelocateSpec,
+    PlaceVmsXClusterSpecVmPlacementSpec, PlacementAction, PlacementResult, PlacementSpec, RequestCanceled,
+    TaskInProgress, Timedout, VirtualMachine, VirtualMachineConfigSpec, VirtualMachineRelocateSpec,
 };
-use vimsim::types::{Moref, View};
-use vimsim::{Client, Error};
+use vimsim::types::{DateTime, Moref, Value, View};
+use vimsim::{Client, Config, Error, ManualClock, Simulator};
 
 use crate::inventory::{found, morefs};
 use crate::{check_fault, create, root_folder, start};
@@ -193,4 +195,37 @@ async fn starting_several_machines_names_those_that_it_does_not_start() {
     let refused = result.not_attempted().first().expect("the other");
     assert_eq!(refused.vm(), running);
     assert!(InvalidPowerState::from_ref(refused.fault().fault().as_object()).is_some());
+}
+
+#[tokio::test]
+async fn a_host_enters_maintenance_when_the_last_machine_on_it_is_off() {
+    let clock = Arc::new(ManualClock::new(DateTime::from_micros(1_700_000_000_000_000)));
+    let simulator = Simulator::start_with_clock(Config::default(), clock.clone()).await.unwrap();
+    let client = Client::login(&simulator).await.unwrap();
+    let host = found(&client, "DC0/host/DC0_H0/DC0_H0").await;
+    let machines = morefs(&client, &host, "vm").await;
+    let enter = |seconds: i32| EnterMaintenanceModeTask::with(|request| _ = request.set_timeout(seconds));
+    let is_in_it = async || client.property(&host, "runtime.inMaintenanceMode").await.unwrap() == Value::Bool(true);
+    let entering = async |seconds: i32| {
+        let task = create(&client, &host, enter(seconds)).await;
+        while client.property(&task, "info.state").await.unwrap().text() != Some("running") {}
+        task
+    };
+
+    let given_up = entering(0).await;
+    check_fault::<TaskInProgress>(client.run(&host, enter(0)).await);
+    client.call(&given_up, CancelTask::new()).await.unwrap();
+    check_fault::<RequestCanceled>(client.wait_for_task(&given_up).await);
+    let late = entering(60).await;
+    clock.advance(61);
+    check_fault::<Timedout>(client.wait_for_task(&late).await);
+    assert!(!is_in_it().await);
+
+    let task = entering(0).await;
+    for machine in &machines {
+        assert!(!is_in_it().await, "a machine still runs");
+        client.run(machine, PowerOffVMTask::new()).await.unwrap();
+    }
+    client.wait_for_task(&task).await.unwrap();
+    assert!(is_in_it().await);
 }

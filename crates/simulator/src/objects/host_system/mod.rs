@@ -10,6 +10,7 @@ mod firewall;
 mod hardware;
 mod health;
 mod license;
+mod maintenance;
 mod managers;
 mod network;
 mod network_config;
@@ -24,15 +25,13 @@ mod storage;
 mod summary;
 
 use vimsim_types::enums::{HostSystemConnectionState, HostSystemPowerState};
-use vimsim_types::method::{EnterMaintenanceModeTask, ExitMaintenanceModeTask};
 use vimsim_types::views::{
-    ComputeResource, DuplicateName, EnteredMaintenanceModeEvent, EnteringMaintenanceModeEvent,
-    ExitMaintenanceModeEvent, HostAddedEvent, HostConnectSpec, HostConnectedEvent, HostRemovedEvent, HostSystem,
+    ComputeResource, DuplicateName, HostAddedEvent, HostConnectSpec, HostConnectedEvent, HostRemovedEvent, HostSystem,
     ManagedEntity, NotSupported, ResourceInUse, VirtualMachine,
 };
 use vimsim_types::{Fault, Moref, View};
 
-use super::{compute_resource, internal_dynamic_type_manager, managed_entity, virtual_machine};
+use super::{compute_resource, internal_dynamic_type_manager, managed_entity};
 use crate::call::Call;
 use crate::containers;
 use crate::kind::Kind;
@@ -61,8 +60,8 @@ pub(crate) fn kind() -> Kind<HostSystem> {
         .write(power::reboot)
         .write(power::enter_standby)
         .write(power::exit_standby)
-        .write(enter_maintenance_mode)
-        .write(exit_maintenance_mode)
+        .write(maintenance::enter)
+        .write(maintenance::exit)
         .derive(derive)
         .destroy(destroy)
 }
@@ -127,49 +126,6 @@ pub(crate) fn is_effective(host: &HostSystem) -> bool {
     runtime.connection_state() == HostSystemConnectionState::Connected
         && runtime.power_state() == HostSystemPowerState::PoweredOn
         && !runtime.in_maintenance_mode()
-}
-
-/// Begins maintenance: no virtual machine runs on the host.
-///
-/// - `InvalidState` if the host is in maintenance mode, is not connected, or virtual machines run on it that cannot be
-///   moved away, as faults of the task.
-fn enter_maintenance_mode(call: &mut Call<'_, HostSystem>, request: EnterMaintenanceModeTask) -> Result<Moref, Fault> {
-    if request.timeout() < 0 {
-        return Err(Fault::invalid_argument("timeout", "is negative"));
-    }
-    let powered_off = request.evacuate_powered_off_vms().unwrap_or_default();
-    call.start_task(move |call| {
-        let this = call.moref();
-        let host = call.this()?;
-        let (name, runtime) = (host.name(), host.runtime());
-        if runtime.in_maintenance_mode() {
-            return Err(invalid_state(format!("the host '{name}' is in maintenance mode")));
-        }
-        if runtime.connection_state() != HostSystemConnectionState::Connected {
-            return Err(invalid_state(format!("the host '{name}' is not connected")));
-        }
-        call.post(&this, EnteringMaintenanceModeEvent::new())?;
-        call.this_mut()?.runtime_mut().set_in_maintenance_mode(true);
-        virtual_machine::evacuate(call, &this, powered_off)?;
-        touch_compute_resource(call, &this)?;
-        call.post(&this, EnteredMaintenanceModeEvent::new())
-    })
-}
-
-/// Ends maintenance.
-///
-/// - `InvalidState` if the host is not in maintenance mode, as a fault of the task.
-fn exit_maintenance_mode(call: &mut Call<'_, HostSystem>, _: ExitMaintenanceModeTask) -> Result<Moref, Fault> {
-    call.start_task(|call| {
-        let this = call.moref();
-        let host = call.this()?;
-        if !host.runtime().in_maintenance_mode() {
-            return Err(invalid_state(format!("the host '{}' is not in maintenance mode", host.name())));
-        }
-        call.this_mut()?.runtime_mut().set_in_maintenance_mode(false);
-        touch_compute_resource(call, &this)?;
-        call.post(&this, ExitMaintenanceModeEvent::new())
-    })
 }
 
 /// Removes the host from the inventory. A standalone one goes with its compute resource.

@@ -427,8 +427,6 @@ fn tell_after<T>(
 
 /// Moves the running machines of a host that enters maintenance mode to others of its cluster, and those that are off if
 /// that is asked for, where DRS does so by itself.
-// Fidelity: vCenter waits for machines that cannot be moved. Scripts written for vcsim do not expect to wait, and find the
-// machines still running there.
 pub(crate) fn evacuate<T>(call: &mut Call<'_, T>, host: &Moref, powered_off: bool) -> Result<(), Fault> {
     let cluster = call.get::<HostSystem>(host)?.parent();
     let cluster = cluster.and_then(|cluster| call.view::<ComputeResource>(&cluster));

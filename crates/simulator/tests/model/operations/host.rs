@@ -8,12 +8,14 @@ use vimsim_types::views::*;
 use crate::chooser::{Chooser, Operation, telling};
 
 pub(super) fn enter_maintenance(chooser: &mut Chooser) -> Option<Operation> {
-    let host = chooser.some::<HostSystem>()?;
+    // One with machines that nobody moves or stops is waited for.
+    let is_empty = |host: &HostSystem| host.vm().is_empty();
+    let host = if chooser.random.once_in(20) { chooser.some::<HostSystem>() } else { chooser.some_where(is_empty) };
     let all = chooser.random.once_in(2);
     let request = EnterMaintenanceModeTask::with(|request| {
-        request.set_timeout(0).set_evacuate_powered_off_vms(all);
+        request.set_timeout(1).set_evacuate_powered_off_vms(all);
     });
-    telling(Operation::new(host, request), &["EnteredMaintenanceModeEvent"])
+    telling(Operation::new(host?, request), &["EnteredMaintenanceModeEvent"])
 }
 
 pub(super) fn exit_maintenance(chooser: &mut Chooser) -> Option<Operation> {
