@@ -294,3 +294,13 @@ async fn as_vcsim_paths_may_have_capitals_and_unknown_ones_are_missing() {
     assert_eq!(missing.path().as_str(), "config.nope");
     assert!(InvalidProperty::from_ref(missing.fault().fault().as_object()).is_some());
 }
+
+#[tokio::test]
+async fn as_vcsim_a_host_says_that_it_uses_the_same_whatever_runs_on_it() {
+    let (_simulator, client) = start_as_vcsim().await;
+    let host = found(&client, "DC0/host/DC0_H0/DC0_H0").await;
+    let stats =
+        client.properties(&host, &["summary.quickStats.overallCpuUsage", "summary.quickStats.overallMemoryUsage"]);
+    let values: Vec<Value> = stats.await.unwrap().prop_set().iter().map(|property| property.val().clone()).collect();
+    assert_eq!(values, [Value::Int(67), Value::Int(1404)]);
+}

@@ -157,7 +157,7 @@ pub enum Fidelity {
     /// - network adapters name no port of a distributed portgroup, however few it has, and have addresses of the type
     ///   `generated`, made of three characters of the machine's UUID;
     /// - machines start whatever has become of their disks, and whoever has them;
-    /// - a host enters maintenance mode whatever runs on it;
+    /// - a host enters maintenance mode whatever runs on it, and says that it uses the same whatever that is;
     /// - property paths may begin their names with a capital; one that there is not is in `missingSet`, and no fault.
     Vcsim,
 }

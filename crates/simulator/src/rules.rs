@@ -9,6 +9,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{Moref, Object};
 
+use crate::config::Fidelity;
 use crate::kinds::Kinds;
 use crate::objects::{alarm_manager, scheduled_task, virtual_machine};
 use crate::usage;
@@ -16,11 +17,12 @@ use crate::usage;
 /// The rules of a vSphere inventory.
 pub(crate) struct InventoryRules {
     kinds: Arc<Kinds>,
+    fidelity: Fidelity,
 }
 
 impl InventoryRules {
-    pub(crate) fn new(kinds: Arc<Kinds>) -> Self {
-        Self { kinds }
+    pub(crate) fn new(kinds: Arc<Kinds>, fidelity: Fidelity) -> Self {
+        Self { kinds, fidelity }
     }
 }
 
@@ -81,7 +83,7 @@ pub(crate) fn link_key(child: &Moref) -> IndexKey {
 
 impl Rules for InventoryRules {
     fn derive(&self, transaction: &mut Transaction, touched: &[Moref]) {
-        if let Err(fault) = usage::follow(transaction, touched) {
+        if let Err(fault) = usage::follow(transaction, touched, self.fidelity) {
             tracing::error!(%fault, "what machines use could not be summed up");
         }
         for moref in touched {

@@ -122,7 +122,7 @@ impl Service {
         let answers = saved::answers(objects, |kind, method| kinds.handler(kind, method.request).is_some());
         let certificate = Certificate::of_service(config.certificate.as_deref(), clock.now())?;
         let service = Arc::new(Self {
-            registry: Registry::new(InventoryRules::new(kinds.clone())),
+            registry: Registry::new(InventoryRules::new(kinds.clone(), config.fidelity)),
             kinds,
             config,
             certificate,

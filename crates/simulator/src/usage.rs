@@ -16,6 +16,7 @@ use vimsim_types::views::{
 };
 use vimsim_types::{DateTime, Fault, Moref, View};
 
+use crate::config::Fidelity;
 use crate::containers;
 use crate::objects::resource_pool;
 
@@ -171,7 +172,7 @@ fn place(object: &ManagedObject) -> Option<([Option<Moref>; 2], Usage)> {
 }
 
 /// Brings what hosts and pools say of their machines up to what this write has made of these so far.
-pub(crate) fn follow(transaction: &mut Transaction, touched: &[Moref]) -> Result<(), Fault> {
+pub(crate) fn follow(transaction: &mut Transaction, touched: &[Moref], fidelity: Fidelity) -> Result<(), Fault> {
     let moved: Vec<Moref> = touched.iter().filter(|moref| moref.is::<ResourcePool>()).cloned().collect();
     for pool in &moved {
         follow_move(transaction, pool)?;
@@ -199,7 +200,9 @@ pub(crate) fn follow(transaction: &mut Transaction, touched: &[Moref]) -> Result
             }
         }
     }
-    for (moref, change) in changes {
+    // Fidelity: vcsim's hosts say the same whatever runs on them.
+    let counts = |moref: &Moref| fidelity == Fidelity::VCenter || !moref.is::<HostSystem>();
+    for (moref, change) in changes.into_iter().filter(|(moref, _)| counts(moref)) {
         // What it was before this write, and not what an earlier round made of it.
         let mut usage = before.object(&moref).map(|object| kept(object)).unwrap_or_default();
         usage.add(&change, 1);
