@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::RwLock;
 use vimsim_simulator::{Peer, Request, Service};
 use vimsim_types::enums::TaskInfoState;
-use vimsim_types::method::{Login, QueryEvents};
+use vimsim_types::method::{CancelTask, Login, QueryEvents};
 use vimsim_types::views::{Event, EventFilterSpec, ServiceInstance, SystemError, Task, TaskInfo};
 use vimsim_types::{ArcStr, Fault, MethodView, Moref, Object, Value, Version, View};
 
@@ -19,6 +19,8 @@ use crate::operations::{KINDS, choose};
 
 /// A task that has not ended after this long is stuck.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// One that waits for others, and can be cancelled, is cancelled after this long.
+const SHORT_PATIENCE: Duration = Duration::from_millis(500);
 /// How many of the last calls are shown when something is wrong.
 const SHOWN: usize = 40;
 /// How many calls a client makes between two looks at the inventory.
@@ -110,6 +112,7 @@ impl Run {
 
     async fn wait(&self, name: &str, task: &Moref) -> (Result<Value, Fault>, Option<TaskInfo>) {
         let begun = Instant::now();
+        let mut is_cancelled = false;
         while begun.elapsed() < PATIENCE {
             let Some(info) = self.service.snapshot().view::<Task>(task).map(|task| task.info().clone()) else {
                 self.fail(format!("{task} of {name} is gone while its client waits for it"));
@@ -123,6 +126,11 @@ impl Run {
                     return (Err(Fault::from_object(error.fault().as_object().clone(), message)), Some(info));
                 }
                 TaskInfoState::Queued | TaskInfoState::Running => tokio::task::yield_now().await,
+            }
+            if !is_cancelled && info.cancelable() && begun.elapsed() > SHORT_PATIENCE {
+                is_cancelled = true;
+                // It may have ended by now.
+                let _ = self.call(task, CancelTask::new()).await;
             }
         }
         self.fail(format!("{task} of {name} is stuck"));

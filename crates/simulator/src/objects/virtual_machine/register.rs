@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use vimsim_types::method::RegisterVMTask;
 use vimsim_types::views::{
-    AlreadyExists, ComputeResource, Datastore, Folder, HostSystem, ResourcePool, VirtualApp, VirtualMachine,
-    VirtualMachineSnapshot, VirtualMachineSnapshotInfo, VmRegisteredEvent,
+    AlreadyExists, ComputeResource, Datastore, Folder, HostSystem, ResourcePool, VirtualApp, VirtualDevice,
+    VirtualEthernetCardNetworkBackingInfo, VirtualMachine, VirtualMachineConfigInfo, VirtualMachineSnapshot,
+    VirtualMachineSnapshotInfo, VmRegisteredEvent,
 };
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
@@ -40,6 +41,22 @@ pub(super) fn keep<T>(call: &mut Call<'_, T>, moref: &Moref, machine: &VirtualMa
     let kept = Snapshots { tree: tree.clone(), objects: objects.collect() };
     call.private::<Kept>(&datacenter)?.0.insert(path, kept);
     Ok(())
+}
+
+/// Has adapters know only the names of networks that went while their machine was not in the inventory.
+fn forget_lost_networks<T>(call: &Call<'_, T>, config: &mut VirtualMachineConfigInfo) {
+    let is_lost = |device: &VirtualDevice| {
+        let backing = device.backing().and_then(|it| it.downcast::<VirtualEthernetCardNetworkBackingInfo>());
+        backing.and_then(|backing| backing.network()).is_some_and(|network| call.object(&network).is_none())
+    };
+    if !config.hardware().device().iter().any(is_lost) {
+        return;
+    }
+    for device in config.hardware_mut().device_mut().iter_mut().filter(|device| is_lost(device)) {
+        if let Some(backing) = device.backing_mut().downcast_mut::<VirtualEthernetCardNetworkBackingInfo>() {
+            backing.set_network(None);
+        }
+    }
 }
 
 /// Adds a machine whose files are there to this folder.
@@ -119,10 +136,12 @@ pub(crate) fn register(call: &mut Call<'_, Folder>, request: &RegisterVMTask) ->
     create::complete_files(config, &file);
     config.set_name(managed_entity::written(&name, &escaped)).set_template(request.as_template());
     config::touch(config, now);
+    forget_lost_networks(call, config);
     device::set_connected(&mut machine, false);
     if let Some(snapshots) = snapshots {
         for (snapshot, mut properties) in snapshots.objects {
             properties.set_vm(moref.clone());
+            forget_lost_networks(call, properties.config_mut());
             call.insert(snapshot, properties);
         }
         machine.set_snapshot(snapshots.tree);
