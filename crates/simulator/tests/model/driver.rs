@@ -130,7 +130,8 @@ impl Run {
             if !is_cancelled && info.cancelable() && begun.elapsed() > SHORT_PATIENCE {
                 is_cancelled = true;
                 // It may have ended by now.
-                let _ = self.call(task, CancelTask::new()).await;
+                let cancel = self.request(task, CancelTask::method(), CancelTask::new().into());
+                let _ = self.service.call(cancel).await;
             }
         }
         self.fail(format!("{task} of {name} is stuck"));
