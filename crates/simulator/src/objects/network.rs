@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use vimsim_types::method::DestroyNetwork;
 use vimsim_types::views::{
     ComputeResource, Datacenter, HostSystem, ManagedEntity, Network, VirtualDevice,
-    VirtualEthernetCardNetworkBackingInfo, VirtualMachineSnapshot,
+    VirtualEthernetCardNetworkBackingInfo, VirtualMachineConfigInfo, VirtualMachineSnapshot,
 };
 use vimsim_types::{ArcStr, Fault, Moref, Object, View};
 
@@ -68,23 +68,38 @@ pub(crate) fn remove<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fau
 
 /// Has the adapters that machines had when snapshots were taken know only the name of a network that is no more.
 fn forget_in_snapshots<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(), Fault> {
-    let is_on = |device: &VirtualDevice| {
-        let backing = device.backing().and_then(|it| it.downcast::<VirtualEthernetCardNetworkBackingInfo>());
-        backing.is_some_and(|backing| backing.network().as_ref() == Some(moref))
-    };
+    let is_it = |network: &Moref| network == moref;
     let snapshots =
         call.objects().filter_map(|object| Some((object.moref(), object.view::<VirtualMachineSnapshot>()?)));
-    let on = snapshots.filter(|(_, snapshot)| snapshot.config().hardware().device().iter().any(is_on));
+    let on = snapshots.filter(|(_, snapshot)| is_on(snapshot.config(), &is_it));
     let on: Vec<Moref> = on.map(|(moref, _)| moref.clone()).collect();
     for snapshot in on {
-        let config = call.edit::<VirtualMachineSnapshot>(&snapshot)?.config_mut();
-        for device in config.hardware_mut().device_mut().iter_mut().filter(|device| is_on(device)) {
-            if let Some(backing) = device.backing_mut().downcast_mut::<VirtualEthernetCardNetworkBackingInfo>() {
-                backing.set_network(None);
-            }
-        }
+        forget_in(call.edit::<VirtualMachineSnapshot>(&snapshot)?.config_mut(), &is_it);
     }
     Ok(())
+}
+
+/// The network of an adapter's backing.
+fn behind(device: &VirtualDevice) -> Option<Moref> {
+    device.backing()?.downcast::<VirtualEthernetCardNetworkBackingInfo>()?.network()
+}
+
+/// Whether an adapter of this configuration is on such a network.
+fn is_on(config: &VirtualMachineConfigInfo, is_such: &dyn Fn(&Moref) -> bool) -> bool {
+    config.hardware().device().iter().any(|device| behind(device).as_ref().is_some_and(is_such))
+}
+
+/// Has the adapters that are on such a network know only its name.
+pub(crate) fn forget_in(config: &mut VirtualMachineConfigInfo, is_such: &dyn Fn(&Moref) -> bool) {
+    if !is_on(config, is_such) {
+        return;
+    }
+    let mut devices = config.hardware_mut().device_mut();
+    for device in devices.iter_mut().filter(|device| behind(device).as_ref().is_some_and(is_such)) {
+        if let Some(backing) = device.backing_mut().downcast_mut::<VirtualEthernetCardNetworkBackingInfo>() {
+            backing.set_network(None);
+        }
+    }
 }
 
 /// Connects a host to a network, if it is not already.

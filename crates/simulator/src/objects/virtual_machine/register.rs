@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use vimsim_types::method::RegisterVMTask;
 use vimsim_types::views::{
-    AlreadyExists, ComputeResource, Datastore, Folder, HostSystem, ResourcePool, VirtualApp, VirtualDevice,
-    VirtualEthernetCardNetworkBackingInfo, VirtualMachine, VirtualMachineConfigInfo, VirtualMachineSnapshot,
-    VirtualMachineSnapshotInfo, VmRegisteredEvent,
+    AlreadyExists, ComputeResource, Datastore, Folder, HostSystem, ResourcePool, VirtualApp, VirtualMachine,
+    VirtualMachineConfigInfo, VirtualMachineSnapshot, VirtualMachineSnapshotInfo, VmRegisteredEvent,
 };
 use vimsim_types::{ArcStr, Fault, Moref, View};
 
@@ -15,7 +14,7 @@ use super::disk::{invalid_datastore, invalid_path};
 use super::{clone, config, create, destination, encryption, places, snapshot, summary, template};
 use crate::call::Call;
 use crate::files::{Content, Place, edit, fault};
-use crate::objects::{folder, managed_entity};
+use crate::objects::{folder, managed_entity, network};
 use crate::rules::path_key;
 
 /// The snapshots of unregistered machines, by the paths of the machines' configuration files; kept by their datacenter.
@@ -45,18 +44,7 @@ pub(super) fn keep<T>(call: &mut Call<'_, T>, moref: &Moref, machine: &VirtualMa
 
 /// Has adapters know only the names of networks that went while their machine was not in the inventory.
 fn forget_lost_networks<T>(call: &Call<'_, T>, config: &mut VirtualMachineConfigInfo) {
-    let is_lost = |device: &VirtualDevice| {
-        let backing = device.backing().and_then(|it| it.downcast::<VirtualEthernetCardNetworkBackingInfo>());
-        backing.and_then(|backing| backing.network()).is_some_and(|network| call.object(&network).is_none())
-    };
-    if !config.hardware().device().iter().any(is_lost) {
-        return;
-    }
-    for device in config.hardware_mut().device_mut().iter_mut().filter(|device| is_lost(device)) {
-        if let Some(backing) = device.backing_mut().downcast_mut::<VirtualEthernetCardNetworkBackingInfo>() {
-            backing.set_network(None);
-        }
-    }
+    network::forget_in(config, &|network| call.object(network).is_none());
 }
 
 /// Adds a machine whose files are there to this folder.
