@@ -1,6 +1,6 @@
 //! The registry: the newest snapshot, and the way to make the next.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -20,6 +20,9 @@ pub trait Rules: Send + Sync + 'static {
 
     /// The keys under which an object is to be found.
     fn index(&self, object: &ManagedObject, keys: &mut Vec<IndexKey>);
+
+    /// Whether the two versions of an object are surely found under the same keys: a quick look, which may say no.
+    fn indexed_alike(&self, old: &ManagedObject, new: &ManagedObject) -> bool;
 
     /// Whether the two differ in who contains whom.
     fn moves(&self, old: &Object, new: &Object) -> bool;
@@ -65,7 +68,7 @@ impl Registry {
     /// Waits until nobody else writes. Until the turn is dropped nobody else will: it must be short.
     pub fn turn(&self) -> Turn<'_> {
         // A writer that panicked left nothing half done, so its poison says nothing.
-        Turn { registry: self, has_written: Cell::new(false), _lock: lock(&self.writer) }
+        Turn { registry: self, replaced: RefCell::default(), lock: Some(lock(&self.writer)) }
     }
 
     /// [`Turn::write`] in a turn of its own.
@@ -73,15 +76,12 @@ impl Registry {
         self.turn().write(work)
     }
 
-    /// Makes what a transaction changed the newest snapshot, if it changed anything.
-    fn publish(&self, transaction: Transaction) -> bool {
-        if let Some((world, objects)) = transaction.finish() {
-            let version = world.version;
-            lock(&self.changes).push(Change { version, objects: objects.into() });
-            self.current.store(Arc::new(world));
-            return true;
-        }
-        false
+    /// Makes what a transaction changed the newest snapshot, if it changed anything. Returns the one before.
+    fn publish(&self, transaction: Transaction) -> Option<Arc<World>> {
+        let (world, objects) = transaction.finish()?;
+        let version = world.version;
+        lock(&self.changes).push(Change { version, objects: objects.into() });
+        Some(self.current.swap(Arc::new(world)))
     }
 }
 
@@ -89,8 +89,9 @@ impl Registry {
 /// woken once.
 pub struct Turn<'a> {
     registry: &'a Registry,
-    has_written: Cell<bool>,
-    _lock: MutexGuard<'a, ()>,
+    /// The versions before those that it wrote. To drop one takes a while, in which others can write.
+    replaced: RefCell<Vec<Arc<World>>>,
+    lock: Option<MutexGuard<'a, ()>>,
 }
 
 impl Turn<'_> {
@@ -99,17 +100,22 @@ impl Turn<'_> {
     pub fn write<T, E>(&self, work: impl FnOnce(&mut Transaction) -> Result<T, E>) -> Result<T, E> {
         let mut transaction = Transaction::new(self.registry.current.load_full(), self.registry.rules.clone());
         let answer = work(&mut transaction)?;
-        if self.registry.publish(transaction) {
-            self.has_written.set(true);
-        }
+        self.replaced.borrow_mut().extend(self.registry.publish(transaction));
         Ok(answer)
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        if self.has_written.get() {
-            self.registry.version.send_replace(self.registry.current.load().version);
+        drop(self.lock.take());
+        if !self.replaced.get_mut().is_empty() {
+            let newest = self.registry.current.load().version;
+            // Others may have written meanwhile, and told so.
+            self.registry.version.send_if_modified(|version| {
+                let is_newer = *version < newest;
+                *version = newest.max(*version);
+                is_newer
+            });
         }
     }
 }

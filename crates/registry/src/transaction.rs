@@ -113,6 +113,20 @@ impl Transaction {
         T::from_mut(object.properties_mut()).ok_or_else(|| not_found(moref))
     }
 
+    /// Writes what [`Rules::derive`] made of an object, and of which nothing further follows: it is not asked for again.
+    /// `ManagedObjectNotFound` if there is no such object.
+    pub fn settle(&mut self, moref: &Moref, properties: impl Into<Object>) -> Result<(), Fault> {
+        let fresh = self.fresh.len();
+        let object = self.touch(moref)?;
+        *object.properties_mut() = properties.into();
+        for moref in self.fresh.drain(fresh..) {
+            if let Some(touch) = self.touched.get_mut(moref.value()) {
+                touch.is_fresh = false;
+            }
+        }
+        Ok(())
+    }
+
     /// What the object's behaviour keeps beside its properties, to change; a new `T` if there is none.
     pub fn private<T>(&mut self, moref: &Moref) -> Result<&mut T, Fault>
     where
@@ -170,10 +184,19 @@ impl Transaction {
     }
 
     fn touch(&mut self, moref: &Moref) -> Result<&mut ManagedObject, Fault> {
-        let Some(object) = self.world.objects.get(moref.value()) else { return Err(not_found(moref)) };
-        self.note(object.moref().clone());
+        // Noted under its own reference: the caller's may be of another type.
+        let known = if self.is_noted(moref) { None } else { self.world.objects.get(moref.value()) };
+        if let Some(object) = known {
+            self.note(object.moref().clone());
+        }
         let object = self.world.objects.get_mut(moref.value()).ok_or_else(|| not_found(moref))?;
         Ok(Arc::make_mut(object))
+    }
+
+    /// Whether a further touch of the object needs no note.
+    fn is_noted(&mut self, moref: &Moref) -> bool {
+        let generation = self.index.get_mut().generation;
+        self.touched.get(moref.value()).is_some_and(|touch| touch.is_fresh && touch.stale == generation)
     }
 
     fn note(&mut self, moref: Moref) {
@@ -205,11 +228,18 @@ impl Transaction {
         for value in std::mem::take(&mut index.stale) {
             before.clear();
             after.clear();
+            let (old, new) = (self.base.objects.get(&value), self.world.objects.get(&value));
+            if let (Some(old), Some(new)) = (old, new)
+                && !index.keys.contains_key(&value)
+                && self.rules.indexed_alike(old, new)
+            {
+                continue;
+            }
             match index.keys.get(&value) {
                 Some(at) => before.extend_from_slice(&index.all_keys[at.start as usize..at.end as usize]),
-                None => self.base.objects.get(&value).into_iter().for_each(|old| self.rules.index(old, &mut before)),
+                None => old.into_iter().for_each(|old| self.rules.index(old, &mut before)),
             }
-            self.world.objects.get(&value).into_iter().for_each(|new| self.rules.index(new, &mut after));
+            new.into_iter().for_each(|new| self.rules.index(new, &mut after));
             for key in before.iter().filter(|key| !after.contains(key)) {
                 Found::remove(&mut index.found, *key, &value);
             }
@@ -277,6 +307,7 @@ fn not_found(moref: &Moref) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use vimsim_types::enums::ManagedEntityStatus;
     use vimsim_types::views::{Datastore, Folder, ManagedEntity};
 
     use super::*;
@@ -301,6 +332,10 @@ mod tests {
             keys.extend(object.view::<ManagedEntity>().map(|entity| IndexKey::new(entity.name().as_str())));
         }
 
+        fn indexed_alike(&self, _: &ManagedObject, _: &ManagedObject) -> bool {
+            false
+        }
+
         fn moves(&self, old: &Object, new: &Object) -> bool {
             old.get(ManagedEntity::PARENT) != new.get(ManagedEntity::PARENT)
         }
@@ -322,6 +357,23 @@ mod tests {
             })
             .expect("succeeds");
         (registry, moref)
+    }
+
+    #[test]
+    fn what_is_settled_is_published_and_not_derived_from() {
+        let (registry, moref) = registry_with_folder();
+        registry
+            .write::<_, Fault>(|tx| {
+                let mut changed = tx.get::<Folder>(&moref)?.clone();
+                changed.set_name("b").set_overall_status(ManagedEntityStatus::Red);
+                tx.settle(&moref, changed)
+            })
+            .expect("succeeds");
+        let snapshot = registry.snapshot();
+        let folder = snapshot.view::<Folder>(&moref).expect("exists");
+        assert_eq!(folder.overall_status(), ManagedEntityStatus::Red);
+        assert_ne!(folder.config_status(), ManagedEntityStatus::Red);
+        assert_eq!(snapshot.indexed(IndexKey::new("b")).count(), 1);
     }
 
     #[test]

@@ -145,6 +145,22 @@ impl Rules for InventoryRules {
         keys.dedup();
     }
 
+    fn indexed_alike(&self, old: &ManagedObject, new: &ManagedObject) -> bool {
+        let (old, new) = (old.properties(), new.properties());
+        let slots: &[usize] = if !new.is::<ManagedEntity>() {
+            return true;
+        } else if new.is::<VirtualMachine>() {
+            &[ManagedEntity::PARENT, ManagedEntity::NAME, VirtualMachine::CONFIG, VirtualMachine::GUEST]
+        } else if new.is::<HostSystem>() {
+            &[ManagedEntity::PARENT, ManagedEntity::NAME, HostSystem::HARDWARE, HostSystem::CONFIG]
+        } else if new.is::<VirtualApp>() {
+            &[ManagedEntity::PARENT, ManagedEntity::NAME, VirtualApp::CHILD_LINK]
+        } else {
+            &[ManagedEntity::PARENT, ManagedEntity::NAME]
+        };
+        slots.iter().all(|slot| old.get(*slot).same(new.get(*slot)))
+    }
+
     fn moves(&self, old: &Object, new: &Object) -> bool {
         containment(old).iter().any(|slot| {
             let (old, new) = (old.get(*slot), new.get(*slot));

@@ -55,8 +55,7 @@ pub(super) fn matching<'a>(
     filter: &Filter,
 ) -> Vec<(i64, &'a TaskInfo)> {
     let manager = inventory.find(&task_manager::moref(context.is_virtual_center()));
-    let mut tasks =
-        manager.and_then(|object| object.private::<Kept>()).map_or_else(Vec::new, |kept| kept.all(inventory));
+    let mut tasks = manager.map_or_else(Vec::new, |manager| task_manager::all(manager, inventory));
     tasks.retain(|(_, info)| filter.matches(info, inventory));
     tasks
 }

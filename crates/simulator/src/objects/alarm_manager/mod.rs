@@ -97,14 +97,14 @@ fn alarms(inventory: &impl Inventory) -> Vec<Moref> {
 
 /// Has what is triggered at an entity follow it to where it is now; with an entity that is gone go the alarms defined on it.
 pub(crate) fn follow(transaction: &mut Transaction, entity: &Moref) -> Result<(), Fault> {
-    let parent = |entity: Option<&ManagedEntity>| entity.and_then(|entity| entity.parent());
-    let is_gone = transaction.object(entity).is_none();
     let before = transaction.before();
     let Some(old) = before.view::<ManagedEntity>(entity) else { return Ok(()) };
-    if !is_gone && old.parent() == parent(transaction.view(entity)) {
+    let now = transaction.view::<ManagedEntity>(entity);
+    if now.is_some_and(|now| old.parent() == now.parent()) {
         return Ok(());
     }
-    let now = transaction.view::<ManagedEntity>(entity).map(|entity| entity.triggered_alarm_state());
+    let is_gone = now.is_none();
+    let now = now.map(|entity| entity.triggered_alarm_state());
     let states: Vec<AlarmState> = now.iter().flat_map(|states| states.iter()).cloned().collect();
     let is_of = |state: &AlarmState| state.entity() == *entity || states.iter().any(|it| it.key() == state.key());
     for place in before.ancestry(entity).iter().skip(1) {

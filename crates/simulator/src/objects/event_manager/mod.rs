@@ -109,15 +109,23 @@ impl Call<'_, ()> {
 
     /// Names the subject and what it is in, as far as the event has not done so itself.
     fn fill_arguments(&self, subject: &Moref, event: &mut Event) {
-        let inventory: &vimsim_registry::Transaction = self;
-        let mut places = inventory.ancestry(subject);
-        if let Some(machine) = inventory.seen::<VirtualMachine>(subject)
-            && let Some(host) = machine.runtime().host()
-        {
-            places.extend(inventory.ancestry(&host));
+        self.name_places(subject, event);
+        if let Some(host) = self.view::<VirtualMachine>(subject).and_then(|machine| machine.runtime().host()) {
+            self.name_places(&host, event);
         }
-        for place in &places {
-            let Some(entity) = inventory.seen::<ManagedEntity>(place) else { continue };
+        if subject.is::<ResourcePool>()
+            && let Some(event) = ResourcePoolEvent::from_mut(event.as_object_mut())
+        {
+            event.set_resource_pool(self.pool_argument(subject));
+        }
+        self.fill_datastore(subject, event);
+    }
+
+    /// Names an entity and what it is in, up to its datacenter.
+    fn name_places(&self, entity: &Moref, event: &mut Event) {
+        let mut next = Some(entity.clone());
+        while let Some(place) = &next {
+            let Some(entity) = self.view::<ManagedEntity>(place) else { return };
             let name = entity.name();
             if place.is::<Datacenter>() && event.datacenter().is_none() {
                 event.set_datacenter(DatacenterEventArgument::with(|argument| {
@@ -155,13 +163,10 @@ impl Call<'_, ()> {
                     argument.set_name(name);
                 }));
             }
+            // A host that its machine's datacenter is known of already has nothing above its compute resource to name.
+            let is_last = place.is::<Datacenter>() || place.is::<ComputeResource>() && event.datacenter().is_some();
+            next = entity.parent().filter(|_| !is_last);
         }
-        if subject.is::<ResourcePool>()
-            && let Some(event) = ResourcePoolEvent::from_mut(event.as_object_mut())
-        {
-            event.set_resource_pool(self.pool_argument(subject));
-        }
-        self.fill_datastore(subject, event);
     }
 
     /// Names the datastore of a machine's configuration, where the event's text does.

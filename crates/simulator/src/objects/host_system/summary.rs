@@ -13,19 +13,38 @@ use crate::usage;
 /// Brings `summary`, and the managers' properties, up to what the host's other properties say.
 pub(crate) fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
     let host = transaction.get::<HostSystem>(moref)?;
+    let before = transaction.before();
+    // Each start of a machine changes what its host uses, and nothing else of it.
+    let is_known = before.object(moref).and_then(|old| old.view()).is_some_and(|old| uses_at_most(old, host));
     let mut changed = host.clone();
-    host_auto_start_manager::forget_absent(&mut changed);
-    host_esx_agent_host_manager::forget_absent(&mut changed);
-    update(&mut changed);
+    if !is_known {
+        host_auto_start_manager::forget_absent(&mut changed);
+        host_esx_agent_host_manager::forget_absent(&mut changed);
+        update(&mut changed);
+    }
     let usage = transaction.object(moref).map(|object| containers::usage(object)).unwrap_or_default();
     let mut summary = changed.summary().clone();
     usage::set_host(&mut summary, &usage);
     put(changed.as_object_mut(), HostSystem::SUMMARY, Value::Object(summary.into()));
     if !changed.as_object().same(host.as_object()) {
-        *transaction.edit::<HostSystem>(moref)? = changed;
+        if is_known {
+            transaction.settle(moref, changed)?;
+        } else {
+            *transaction.edit::<HostSystem>(moref)? = changed;
+        }
     }
     cluster_evc_manager::follow(transaction, moref)?;
-    super::super::host_managers::derive(transaction, moref)
+    if is_known { Ok(()) } else { super::super::host_managers::derive(transaction, moref) }
+}
+
+/// Whether what the machines of a host use is all that differs.
+fn uses_at_most(old: &HostSystem, new: &HostSystem) -> bool {
+    let alike = |old: &Object, new: &Object, but: usize| {
+        old.slots().len() == new.slots().len()
+            && old.slots().iter().zip(new.slots()).enumerate().all(|(slot, (old, new))| slot == but || old.same(new))
+    };
+    alike(old.as_object(), new.as_object(), HostSystem::SUMMARY)
+        && alike(old.summary().as_object(), new.summary().as_object(), HostListSummary::QUICK_STATS)
 }
 
 /// Sets a slot, and leaves the object as it is if it holds an equal value.

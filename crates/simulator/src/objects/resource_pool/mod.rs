@@ -11,10 +11,11 @@ use vimsim_types::method::{CreateResourcePool, QueryResourceConfigOption, Refres
 use vimsim_types::views::{
     ComputeResource, ConcurrentAccess, ManagedEntity, ResourceAllocationInfo, ResourceAllocationOption,
     ResourceConfigOption, ResourceConfigSpec, ResourcePool, ResourcePoolCreatedEvent, ResourcePoolReconfiguredEvent,
-    ResourcePoolResourceUsage, SharesInfo, SharesOption,
+    ResourcePoolResourceUsage, ResourcePoolRuntimeInfo, ResourcePoolSummary, SharesInfo, SharesOption,
 };
 use vimsim_types::{ArcStr, Fault, List, Moref, Ty, Value, View};
 
+use super::host_system::put;
 use super::{managed_entity, virtual_app, virtual_machine};
 use crate::call::{Call, Context, Look};
 use crate::kind::Kind;
@@ -337,8 +338,10 @@ fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
         (i64::from(summary.effective_cpu()), summary.effective_memory())
     });
     let total = total.unwrap_or_default();
-    if parent.is_none() {
+    if parent.is_none() && !owns_all(pool.config().cpu_allocation(), total.0) {
         own_all(changed.config_mut().cpu_allocation_mut(), total.0);
+    }
+    if parent.is_none() && !owns_all(pool.config().memory_allocation(), total.1) {
         own_all(changed.config_mut().memory_allocation_mut(), total.1);
     }
     let below = pool.resource_pool();
@@ -349,25 +352,31 @@ fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
         memory = child.memory_allocation().reservation().unwrap_or_default().saturating_add(memory);
     }
     let config = changed.config().clone();
-    let cpu = usage(config.cpu_allocation(), above.map(|above| above.cpu()), cpu, reserved.cpu, 1);
-    let memory = usage(config.memory_allocation(), above.map(|above| above.memory()), memory, reserved.memory, 1 << 20);
+    let mut cpu = usage(config.cpu_allocation(), above.map(|above| above.cpu()), cpu, reserved.cpu, 1);
+    let mut memory =
+        usage(config.memory_allocation(), above.map(|above| above.memory()), memory, reserved.memory, 1 << 20);
     let (cpu_most, memory_most) = (cpu.max_usage(), memory.max_usage());
     let used = usage::below(&|moref| transaction.object(moref).map(|object| &**object), moref);
     let grew = !same_room(pool.runtime().cpu(), &cpu) || !same_room(pool.runtime().memory(), &memory);
     let children: Vec<Moref> = if grew { pool.resource_pool().iter().collect() } else { Vec::new() };
-    let runtime = changed.runtime_mut();
-    runtime.set_overall_status(pool.overall_status());
-    runtime.set_cpu(cpu).cpu_mut().set_overall_usage(used.cpu.min(cpu_most));
-    runtime.set_memory(memory).memory_mut().set_overall_usage((used.consumed() << 20).min(memory_most));
-    let (name, runtime) = (pool.name().clone(), changed.runtime().clone());
+    cpu.set_overall_usage(used.cpu.min(cpu_most));
+    memory.set_overall_usage((used.consumed() << 20).min(memory_most));
+    let mut runtime = pool.runtime().clone();
+    let object = runtime.as_object_mut();
+    put(object, ResourcePoolRuntimeInfo::OVERALL_STATUS, pool.as_object().get(ManagedEntity::OVERALL_STATUS).clone());
+    put(object, ResourcePoolRuntimeInfo::CPU, Value::Object(cpu.into()));
+    put(object, ResourcePoolRuntimeInfo::MEMORY, Value::Object(memory.into()));
     virtual_app::summarize(transaction, &mut changed, reserved.changing);
-    let summary = changed.summary_mut();
-    summary.set_name(name);
-    summary.set_config(config);
-    summary.set_runtime(runtime);
-    summary.set_quick_stats(usage::of_pool(&used));
+    let mut summary = changed.summary().clone();
+    let object = summary.as_object_mut();
+    put(object, ResourcePoolSummary::NAME, Value::String(pool.name().clone()));
+    put(object, ResourcePoolSummary::CONFIG, Value::Object(config.into()));
+    put(object, ResourcePoolSummary::RUNTIME, Value::Object(runtime.clone().into()));
+    put(object, ResourcePoolSummary::QUICK_STATS, Value::Object(usage::of_pool(&used).into()));
+    put(changed.as_object_mut(), ResourcePool::RUNTIME, Value::Object(runtime.into()));
+    put(changed.as_object_mut(), ResourcePool::SUMMARY, Value::Object(summary.into()));
     if changed.as_object() != transaction.get::<ResourcePool>(moref)?.as_object() {
-        *transaction.edit::<ResourcePool>(moref)? = changed;
+        transaction.settle(moref, changed)?;
     }
     for child in children.iter().filter(|child| transaction.object(child).is_some()).cloned().collect::<Vec<_>>() {
         transaction.edit::<ResourcePool>(&child)?;
@@ -388,6 +397,13 @@ fn own_all(allocation: &mut ResourceAllocationInfo, total: i64) {
     allocation.set_reservation(total);
     allocation.set_limit(total);
     allocation.set_expandable_reservation(false);
+}
+
+/// Whether an allocation says what [`own_all`] makes it say.
+fn owns_all(allocation: &ResourceAllocationInfo, total: i64) -> bool {
+    allocation.reservation() == Some(total)
+        && allocation.limit() == Some(total)
+        && allocation.expandable_reservation() == Some(false)
 }
 
 /// What a pool has of a resource: `children` and `machines` are what they reserve, in units of `scale`.

@@ -2,10 +2,9 @@
 
 mod filter;
 
-use std::collections::VecDeque;
-
 use archery::ArcTK;
 use rpds::{Queue, Vector};
+use vimsim_registry::ManagedObject;
 use vimsim_types::enums::TaskInfoState;
 use vimsim_types::method::{
     CreateCollectorForTasks, CreateCollectorWithInfoFilterForTasks, CreateTask, ReadNextTasksByViewSpec,
@@ -61,11 +60,10 @@ pub(crate) fn properties() -> TaskManager {
 /// The tasks, oldest first.
 ///
 /// ```text
-///  recent (listed in recentTask) ──▶ ended (not listed, can be read) ──▶ past (what is known of tasks that are gone)
+///  recentTask (a property) ──▶ ended (not listed, can be read) ──▶ past (what is known of tasks that are gone)
 /// ```
 #[derive(Clone)]
 pub(crate) struct Kept {
-    recent: VecDeque<Moref>,
     ended: Queue<Moref, ArcTK>,
     past: Vector<TaskInfo, ArcTK>,
     pub(crate) collectors: Made,
@@ -73,34 +71,24 @@ pub(crate) struct Kept {
 
 impl Default for Kept {
     fn default() -> Self {
-        Self {
-            recent: VecDeque::new(),
-            ended: Queue::new_with_ptr_kind(),
-            past: Vector::new_with_ptr_kind(),
-            collectors: Made::default(),
-        }
+        Self { ended: Queue::new_with_ptr_kind(), past: Vector::new_with_ptr_kind(), collectors: Made::default() }
     }
 }
 
+/// What is known of all tasks, with their numbers; oldest first.
+pub(crate) fn all<'a>(manager: &'a ManagedObject, inventory: &'a impl Inventory) -> Vec<(i64, &'a TaskInfo)> {
+    let kept = manager.private::<Kept>();
+    let recent = manager.view::<TaskManager>().into_iter().flat_map(|manager| manager.recent_task().iter());
+    let existing = kept.into_iter().flat_map(|kept| kept.ended.iter().cloned()).chain(recent);
+    let existing = existing.filter_map(|task| Some(inventory.seen::<Task>(&task)?.info()));
+    let past = kept.into_iter().flat_map(|kept| kept.past.iter());
+    let number = |info: &TaskInfo| i64::try_from(number(&info.task())).unwrap_or(i64::MAX);
+    let mut all: Vec<_> = past.chain(existing).map(|info| (number(info), info)).collect();
+    all.sort_by_key(|(number, _)| *number);
+    all
+}
+
 impl Kept {
-    /// What is known of all tasks, with their numbers; oldest first.
-    pub(crate) fn all<'a>(&'a self, inventory: &'a impl Inventory) -> Vec<(i64, &'a TaskInfo)> {
-        let existing = self.ended.iter().chain(&self.recent);
-        let existing = existing.filter_map(|task| Some(inventory.seen::<Task>(task)?.info()));
-        let number = |info: &TaskInfo| i64::try_from(number(&info.task())).unwrap_or(i64::MAX);
-        let mut all: Vec<_> = self.past.iter().chain(existing).map(|info| (number(info), info)).collect();
-        all.sort_by_key(|(number, _)| *number);
-        all
-    }
-
-    fn unlist(&mut self, task: &Moref) {
-        if self.recent.front() == Some(task) {
-            self.recent.pop_front();
-        } else {
-            self.recent.retain(|known| known != task);
-        }
-    }
-
     fn remember_past(&mut self, info: Option<TaskInfo>) {
         if let Some(info) = info {
             self.past.push_back_mut(info);
@@ -138,9 +126,8 @@ pub(crate) fn remember(call: &mut Call<'_, ()>, task: &Moref) -> Result<(), Faul
         let chain = info.event_chain_id();
         call.post_in_chain(&entity, Some(chain), TaskEvent::with(|event| _ = event.set_info(info)))?;
     }
-    let recent = &mut call.private::<Kept>(&manager)?.recent;
-    recent.push_back(task.clone());
-    let surplus: Vec<Moref> = recent.iter().take(recent.len().saturating_sub(MOST_LISTED)).cloned().collect();
+    let recent = call.get::<TaskManager>(&manager)?.recent_task();
+    let surplus: Vec<Moref> = recent.iter().take(recent.len().saturating_sub(MOST_LISTED)).collect();
     for task in surplus {
         let ended = call
             .view::<Task>(&task)
@@ -162,7 +149,8 @@ pub(crate) fn remember(call: &mut Call<'_, ()>, task: &Moref) -> Result<(), Faul
 fn forget_old(call: &mut Call<'_, ()>, manager: &Moref) -> Result<(), Fault> {
     let oldest = call.now().plus_seconds(-KEPT_SECONDS);
     loop {
-        let ended = &call.private::<Kept>(manager)?.ended;
+        let kept = call.object(manager).and_then(|object| object.private::<Kept>());
+        let Some(ended) = kept.map(|kept| &kept.ended) else { return Ok(()) };
         let is_full = ended.len() > MOST_ENDED;
         let Some(task) = ended.peek().cloned() else { return Ok(()) };
         let is_young = |task: &Task| task.info().complete_time().is_some_and(|time| time >= oldest);
@@ -186,7 +174,6 @@ fn forget(call: &mut Call<'_, ()>, manager: &Moref, task: &Moref) -> Result<(), 
 fn unlist(call: &mut Call<'_, ()>, manager: &Moref, task: &Moref) -> Result<(), Fault> {
     let entity = call.view::<Task>(task).and_then(|task| task.info().entity());
     remove_oldest(&mut call.edit::<TaskManager>(manager)?.recent_task_mut(), task);
-    call.private::<Kept>(manager)?.unlist(task);
     if let Some(entity) = entity.filter(|entity| call.object(entity).is_some()) {
         let entity = call.edit::<ManagedEntity>(&entity)?;
         remove_oldest(&mut entity.recent_task_mut(), task);

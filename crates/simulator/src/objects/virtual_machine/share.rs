@@ -7,46 +7,83 @@ use vimsim_types::{Object, Value};
 /// A part that a machine was given (from its specification, or worked out) is its own although another machine's is equal.
 /// After this it is the other machine's.
 pub(super) fn share(object: &mut Object, model: &Object) {
-    if object.same(model) || object.kind() != model.kind() {
-        return;
-    }
-    for slot in 0..object.slots().len() {
-        let (own, other) = (object.get(slot), model.get(slot));
-        if own.same(other) || own.is_unset() || other.is_unset() {
-            continue;
-        }
-        if own == other {
-            object.set(slot, other.clone());
-        } else if holds_values(own) && holds_values(other) {
-            share_within(object.slot_mut(slot), other);
-        }
+    if let Sharing::Partly(Value::Object(shared)) = of_objects(object, model) {
+        *object = shared;
     }
 }
 
-fn holds_values(value: &Value) -> bool {
-    matches!(value, Value::Object(_) | Value::List(_))
+/// What two values have to share.
+enum Sharing {
+    /// They are one already, or nothing that takes room.
+    One,
+    /// All: they are equal.
+    Equal,
+    /// The first, with what is equal in it shared.
+    Partly(Value),
+    Nothing,
 }
 
-/// [`share`] for two values that differ.
-fn share_within(own: &mut Value, model: &Value) {
+fn of(own: &Value, model: &Value) -> Sharing {
+    if own.same(model) {
+        return Sharing::One;
+    }
     match (own, model) {
-        (Value::Object(own), Value::Object(model)) => share(own, model),
-        (Value::List(own), Value::List(model)) if own.items().len() == model.items().len() => {
-            let pairs = own.items().iter().zip(model.items());
-            if pairs.clone().all(|(own, model)| own.same(model) || own != model && !holds_values(own)) {
-                return;
-            }
-            for (own, model) in own.items_mut().iter_mut().zip(model.items()) {
-                if own.same(model) {
-                } else if own == model {
-                    *own = model.clone();
-                } else {
-                    share_within(own, model);
+        (Value::Object(own), Value::Object(model)) => of_objects(own, model),
+        (Value::List(list), Value::List(other)) if list.items().len() == other.items().len() => {
+            match of_all(list.items(), other.items()) {
+                Some(shared) if shared.is_empty() => Sharing::Nothing,
+                Some(shared) => {
+                    let mut list = list.clone();
+                    let items = list.items_mut();
+                    shared.into_iter().for_each(|(at, value)| items[at] = value);
+                    Sharing::Partly(Value::List(list))
                 }
+                // An empty list of another type differs all the same.
+                None if list.element() == other.element() => Sharing::Equal,
+                None => Sharing::Nothing,
             }
         }
-        _ => {}
+        _ if own == model => Sharing::Equal,
+        _ => Sharing::Nothing,
     }
+}
+
+fn of_objects(own: &Object, model: &Object) -> Sharing {
+    if own.kind() != model.kind() {
+        return Sharing::Nothing;
+    }
+    // One of the two may have fewer slots, the others being unset.
+    let both = own.slots().len().min(model.slots().len());
+    let is_whole = own.slots()[both..].iter().chain(&model.slots()[both..]).all(Value::is_unset);
+    let shared = match of_all(&own.slots()[..both], &model.slots()[..both]) {
+        None if is_whole => return Sharing::Equal,
+        // All of the slots that both have.
+        None => (0..both).map(|slot| (slot, model.get(slot).clone())).collect(),
+        Some(shared) => shared,
+    };
+    if shared.is_empty() {
+        return Sharing::Nothing;
+    }
+    let mut object = own.clone();
+    shared.into_iter().for_each(|(slot, value)| object.set(slot, value));
+    Sharing::Partly(Value::Object(object))
+}
+
+/// Which of these values are to be replaced to share with the others, and by what; `None` if all are equal to them.
+fn of_all(own: &[Value], model: &[Value]) -> Option<Vec<(usize, Value)>> {
+    let (mut shared, mut is_equal) = (Vec::new(), true);
+    for (at, (own, model)) in own.iter().zip(model).enumerate() {
+        match of(own, model) {
+            Sharing::One => {}
+            Sharing::Equal => shared.push((at, model.clone())),
+            Sharing::Partly(value) => {
+                is_equal = false;
+                shared.push((at, value));
+            }
+            Sharing::Nothing => is_equal = false,
+        }
+    }
+    (!is_equal).then_some(shared)
 }
 
 #[cfg(test)]
