@@ -193,14 +193,18 @@ async fn a_disk_that_is_taken_is_there_and_is_not_the_machine_s_own() {
     check_fault::<InvalidDeviceBacking>(client.run(&machine(), again).await);
 }
 
-/// What the machine's disks and settings of its firmware take, as `storage` and as `layoutEx` have it.
+/// The bytes of a snapshot's file without memory.
+const STATE: i64 = 28_672;
+
+/// What the machine's disks, snapshots and settings of its firmware take, as `storage` and as `layoutEx` have it.
 async fn sums(client: &Client) -> (i64, i64) {
     let long = |value: &Value| if let Value::Long(number) = value { *number } else { 0 };
     let usage = client.property(&machine(), "storage.perDatastoreUsage").await.unwrap();
     let used = usage.items().iter().map(|usage| long(usage.object().unwrap().field("committed"))).sum();
     let layout = client.property(&machine(), "layoutEx.file").await.unwrap();
     let files = layout.items().iter().filter_map(Value::object);
-    let data = files.filter(|file| ["diskExtent", "nvram"].map(Some).contains(&file.field("type").text()));
+    let counted = ["diskExtent", "nvram", "snapshotData", "snapshotMemory"].map(Some);
+    let data = files.filter(|file| counted.contains(&file.field("type").text()));
     (used, data.map(|file| long(file.field("uniqueSize"))).sum())
 }
 
@@ -233,8 +237,10 @@ async fn the_disks_of_snapshots_are_counted_and_follow_their_datastore_s_name() 
     let with_disk = (sums(&client).await, free(&client).await);
     assert_eq!((with_disk.0.0, with_disk.0.0), (before.0.0 + (1 << 20), with_disk.0.1));
     let kept = take(&client, &machine(), "with the disk").await;
+    let with_state = (sums(&client).await, free(&client).await);
+    assert_eq!(with_state.0, (with_disk.0.0 + STATE, with_disk.0.1 + STATE));
     remove_disk(&client).await;
-    assert_eq!((sums(&client).await, free(&client).await), with_disk);
+    assert_eq!((sums(&client).await, free(&client).await), with_state);
 
     let rename = RenameDatastore::with(|request| _ = request.set_new_name("other"));
     client.call(&datastore, rename).await.unwrap();
@@ -243,9 +249,22 @@ async fn the_disks_of_snapshots_are_counted_and_follow_their_datastore_s_name() 
     let listed = client.property(&machine(), "layout.snapshot").await.unwrap();
     let listed = listed.items()[0].object().unwrap().field("snapshotFile").clone();
     assert_eq!(listed.items()[0].text(), Some("DC0_H0_VM0-Snapshot1.vmsn"), "from the snapshots' directory");
-    assert_eq!((sums(&client).await, free(&client).await), with_disk);
+    assert_eq!((sums(&client).await, free(&client).await), with_state);
 
     run(&client, &kept, RemoveSnapshotTask::with(|request| _ = request.set_remove_children(false))).await;
+    assert_eq!((sums(&client).await, free(&client).await), before);
+}
+
+#[tokio::test]
+async fn the_memory_of_a_snapshot_takes_room_until_it_is_removed() {
+    let (_simulator, client) = start().await;
+    let before = (sums(&client).await, free(&client).await);
+    let Value::Long(room) = before.1 else { panic!("no number") };
+    let snapshot = run(&client, &machine(), snapshot("with memory", true)).await.moref().expect("the snapshot");
+    let taken = (32 << 20) + STATE;
+    assert_eq!(sums(&client).await, (before.0.0 + taken, before.0.1 + taken));
+    assert_eq!(free(&client).await, Value::Long(room - taken));
+    run(&client, &snapshot, RemoveSnapshotTask::with(|request| _ = request.set_remove_children(false))).await;
     assert_eq!((sums(&client).await, free(&client).await), before);
 }
 
@@ -257,8 +276,8 @@ async fn a_machine_comes_back_with_the_disks_of_its_snapshots() {
     let free = async || client.property(&datastore, "summary.freeSpace").await.unwrap();
     let before = free().await;
     run(&client, &machine(), add_disk("[LocalDS_0] DC0_H0_VM0/kept.vmdk")).await;
-    let with_disk = free().await;
     let kept = take(&client, &machine(), "with the disk").await;
+    let with_disk = free().await;
     remove_disk(&client).await;
     let property = async |name: &str| client.property(&machine(), name).await.unwrap();
     let path = property("config.files.vmPathName").await;

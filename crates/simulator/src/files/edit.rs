@@ -411,9 +411,9 @@ pub(crate) fn keep_machine<T>(call: &mut Call<'_, T>, moref: &Moref) -> Result<(
         let files = call.private::<Files>(&datastore)?;
         let mut taken: i64 = 0;
         for mut own in own {
-            // What the machine's disk took is from now on taken by the file that holds its data.
+            // What the machine's disks and snapshots took is from now on taken by the files that hold their data.
             if let Content::Bytes(blob) = &own.file.content
-                && own.path.ends_with(".vmdk")
+                && machine::is_data(&own.path)
             {
                 own.file.allocated = i64::try_from(blob.size()).unwrap_or(i64::MAX);
             }

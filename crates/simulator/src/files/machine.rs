@@ -68,6 +68,11 @@ pub(super) fn each_path(machine: &VirtualMachine, datastore: &str, visit: &mut d
     }
 }
 
+/// Whether a machine's file holds the data of a disk, or a snapshot's state or memory: what counts in the datastore's space.
+pub(super) fn is_data(path: &str) -> bool {
+    [".vmdk", ".vmsn", ".vmem"].iter().any(|end| path.ends_with(end))
+}
+
 /// The files of a machine on this datastore.
 pub(super) fn files(moref: &Moref, machine: &VirtualMachine, datastore: &Datastore) -> Vec<Own> {
     files_on(moref, machine, datastore.name(), false)

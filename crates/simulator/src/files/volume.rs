@@ -206,7 +206,7 @@ impl<'a, I: Inventory> Volume<'a, I> {
         self.machines().filter(|(_, machine)| is_near(machine)).map(|(moref, _)| moref).collect()
     }
 
-    /// Whether a machine has this file, and its disk is counted whole: nothing that is written into it takes more.
+    /// Whether a machine has this file, and what it is of is counted whole: nothing that is written into it takes more.
     pub(super) fn is_counted(&self, path: &str) -> bool {
         let is_it = |moref: &Moref, machine: &VirtualMachine| {
             let mut is_near = false;
@@ -215,8 +215,9 @@ impl<'a, I: Inventory> Volume<'a, I> {
             });
             is_near && machine::files(moref, machine, self.datastore).iter().any(|own| own.path == path)
         };
-        let is_disk = path.ends_with(".vmdk") && !path.ends_with("-delta.vmdk");
-        is_disk && self.machines().any(|(moref, machine)| is_it(&moref, machine))
+        machine::is_data(path)
+            && !path.ends_with("-delta.vmdk")
+            && self.machines().any(|(moref, machine)| is_it(&moref, machine))
     }
 
     fn machines(&self) -> impl Iterator<Item = (Moref, &'a VirtualMachine)> {

@@ -77,6 +77,7 @@ pub(crate) fn create<T>(
     };
     let summary = datastore.summary_mut();
     summary.set_datastore(moref.clone()).set_name(name).set_url(url).set_type(kind);
+    // Nothing is uncommitted: what thin disks may grow to is taken from the free space already (`places::account`).
     summary.set_capacity(0).set_free_space(0).set_uncommitted(0).set_accessible(false);
     summary.set_multiple_host_access(false).set_maintenance_mode(DatastoreSummaryMaintenanceModeState::Normal.name());
     datastore.set_host(std::iter::empty::<DatastoreHostMount>());

@@ -418,7 +418,8 @@ fn grouped(number: i64) -> String {
     out
 }
 
-/// The size and the thin provisioning of every disk, with its datastore: also of those that only a snapshot still has.
+/// The size and the thin provisioning of every disk, with its datastore: also of those that only a snapshot still has, and
+/// of the states and memories of snapshots.
 pub(super) fn usage(machine: &VirtualMachine) -> Vec<(Moref, i64, bool)> {
     let Some(config) = machine.config() else { return Vec::new() };
     let disks = config.hardware().device().iter().filter_map(|device| device.downcast::<VirtualDisk>());
@@ -441,7 +442,7 @@ pub(super) fn usage(machine: &VirtualMachine) -> Vec<(Moref, i64, bool)> {
     usage
 }
 
-/// The data of the disks that only the machine's snapshots still have: datastore, file, size and thin provisioning.
+/// What only the machine's snapshots still have, the data of disks and their own: datastore, file, size and thin provisioning.
 pub(super) fn kept(machine: &VirtualMachine) -> Vec<(Moref, &ArcStr, i64, bool)> {
     let Some(config) = machine.config() else { return Vec::new() };
     let Some(layout) = machine.layout_ex().filter(|layout| !layout.snapshot().is_empty()) else { return Vec::new() };

@@ -10,14 +10,14 @@ use vimsim_types::views::{
 use vimsim_types::{Moref, Value, View};
 
 use super::disk::DatastorePath;
-use super::{chain, snapshot, summary};
+use super::{chain, disk, snapshot, summary};
 use crate::call::Call;
 
 /// The size of the file with the state of a machine's devices, without its memory.
 const STATE: i64 = 28_672;
 
-/// Writes down the files that the machine's snapshots have, for `summary::layout_ex`.
-pub(super) fn keep_layout<T>(call: &Call<'_, T>, machine: &mut VirtualMachine) {
+/// Writes down the files that the snapshots of a machine in this datacenter have, for `summary::layout_ex`.
+pub(super) fn keep_layout<T>(call: &Call<'_, T>, datacenter: Option<&Moref>, machine: &mut VirtualMachine) {
     let directory = machine.config().and_then(|config| config.files().snapshot_directory());
     let directory = directory.and_then(|path| DatastorePath::parse(path));
     let home = machine.config().and_then(|config| config.files().vm_path_name());
@@ -33,6 +33,7 @@ pub(super) fn keep_layout<T>(call: &Call<'_, T>, machine: &mut VirtualMachine) {
         }
         return;
     };
+    let of_states = datacenter.and_then(|datacenter| disk::datastore_by_name(call, datacenter, &directory.datastore));
     let mut layout = VirtualMachineFileLayoutEx::new();
     let mut files: Vec<(String, &'static str, i64, bool, Option<Moref>)> = Vec::new();
     let mut add = |path: String, kind: &'static str, size: i64, is_thin: bool, datastore: Option<Moref>| {
@@ -47,11 +48,13 @@ pub(super) fn keep_layout<T>(call: &Call<'_, T>, machine: &mut VirtualMachine) {
         let name = format!("{stem}-Snapshot{}", node.id());
         let Some(snapshot) = call.view::<VirtualMachineSnapshot>(&node.snapshot()) else { continue };
         let hardware = snapshot.config().hardware();
-        let data = add(directory.join(&format!("{name}.vmsn")).to_string(), "snapshotData", STATE, false, None);
+        let data = directory.join(&format!("{name}.vmsn")).to_string();
+        let data = add(data, "snapshotData", STATE, false, of_states.clone());
         let memory = match node.state() {
             Power::PoweredOn => {
                 let size = i64::from(hardware.memory_mb()).saturating_mul(1 << 20);
-                add(directory.join(&format!("{name}.vmem")).to_string(), "snapshotMemory", size, false, None)
+                let path = directory.join(&format!("{name}.vmem")).to_string();
+                add(path, "snapshotMemory", size, false, of_states.clone())
             }
             _ => -1,
         };
@@ -119,12 +122,12 @@ pub(super) fn keep_written(machine: &mut VirtualMachine, found: Vec<(Moref, Stri
     true
 }
 
-/// The datastore of the data of a disk, as [`keep_layout`] wrote it down where clients do not see it.
+/// The datastore of the data of a disk or of a snapshot's state, as [`keep_layout`] wrote it down where clients do not see it.
 pub(super) fn datastore_of(file: &VirtualMachineFileLayoutExFileInfo) -> Option<Moref> {
     file.backing_object_id().map(|value| Moref::of::<Datastore>(value.as_str()))
 }
 
-/// The datastores of the disks of the machine's snapshots.
+/// The datastores of the disks and states of the machine's snapshots.
 pub(super) fn datastores(machine: &VirtualMachine) -> impl Iterator<Item = Moref> {
     let kept = machine.layout_ex().filter(|kept| !kept.snapshot().is_empty());
     kept.into_iter().flat_map(|kept| kept.file().iter()).filter_map(datastore_of)

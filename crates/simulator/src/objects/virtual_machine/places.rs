@@ -59,7 +59,7 @@ pub(super) fn refresh<T>(
         }
     }
     // A disk that only a snapshot still has may be on another one. Where its files are may have changed.
-    layout::keep_layout(call, machine);
+    layout::keep_layout(call, Some(site.datacenter), machine);
     for datastore in layout::datastores(machine) {
         if !datastores.contains(&datastore) && call.object(&datastore).is_some() {
             datastores.push(datastore);

@@ -270,9 +270,10 @@ pub(super) fn store<T>(call: &mut Call<'_, T>, moref: &Moref, mut machine: Virtu
             call.edit::<VirtualMachineSnapshot>(&snapshot)?.set_child_snapshot(children);
         }
     }
-    keep_layout(call, &mut machine);
+    let datacenter = call.datacenter_of(moref);
+    keep_layout(call, datacenter.as_ref(), &mut machine);
     let home = machine.datastore().first();
-    if let (Some(datacenter), Some(host), Some(home)) = (call.datacenter_of(moref), machine.runtime().host(), home) {
+    if let (Some(datacenter), Some(host), Some(home)) = (datacenter, machine.runtime().host(), home) {
         let uuid = machine.config().map(|config| config.uuid().clone()).unwrap_or_default();
         let is_on = machine.runtime().power_state() == Power::PoweredOn;
         let site = Site { uuid: &uuid, datacenter: &datacenter, host: &host, is_on, is_new: false };
