@@ -14,6 +14,9 @@ use crate::work::{self, ALL, DETAILS, NAME, Repeat, TWO};
 /// Connections that read one virtual machine side by side.
 pub(crate) const CONNECTIONS: [usize; 3] = [1, 16, 128];
 
+/// How long a server has nothing to do before its memory is looked at: allocators keep what is free for a while.
+const REST: Duration = Duration::from_secs(3);
+
 /// Clients that power virtual machines on and off, or create and destroy them, side by side.
 const CLIENTS: [usize; 3] = [1, 8, 64];
 
@@ -116,6 +119,7 @@ impl Step {
         let reads = effort.repeat(3, 7);
         column.measure(Work::Names(machines), work::read_all(server, machines, NAME, reads)).await;
         column.measure(Work::Details(machines), work::read_all(server, machines, DETAILS, reads)).await;
+        tokio::time::sleep(REST).await;
         resident(column, Work::ResidentAfter(machines));
         if self.changes {
             let changed = changes::change_all(server, machines, effort.repeat(1, 1));

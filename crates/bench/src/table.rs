@@ -10,7 +10,7 @@ pub(crate) enum Work {
     Start(Option<usize>),
     /// Resident memory when it is ready.
     Resident(Option<usize>),
-    /// Resident memory after all was read.
+    /// Resident memory 3 seconds after all was read.
     ResidentAfter(usize),
     /// Files made by the start.
     Files(Option<usize>),
@@ -89,7 +89,7 @@ impl fmt::Display for Work {
             Self::Start(machines) => write!(f, "{}, start to ready", inventory(machines)),
             Self::Resident(machines) => write!(f, "{}, resident memory when ready", inventory(machines)),
             Self::ResidentAfter(machines) => {
-                write!(f, "{} VMs, resident memory after all was read", grouped(*machines))
+                write!(f, "{} VMs, resident memory 3 s after all was read", grouped(*machines))
             }
             Self::Files(machines) => write!(f, "{}, files made by the start", inventory(machines)),
             Self::Names(machines) => write!(f, "names of {} VMs through a container view", grouped(*machines)),

@@ -16,7 +16,7 @@ use vimsim_simulator::Service;
 use crate::options::Options;
 use crate::progress::Bar;
 use crate::signals::StopRequests;
-use crate::{environment, logging};
+use crate::{environment, logging, memory};
 
 /// Requests to stop that come within this time of the first are the same one.
 const SAME_REQUEST: Duration = Duration::from_millis(500);
@@ -27,6 +27,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         warn!(%error, "cannot raise the limit of open files");
     }
+    memory::return_what_is_free();
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(serve(options));
     // What still blocks, such as opening a FIFO that nobody reads, ends with the process.
