@@ -32,6 +32,7 @@ pub trait Rules: Send + Sync + 'static {
 pub struct Registry {
     current: ArcSwap<World>,
     writer: Mutex<()>,
+    line: tokio::sync::Mutex<()>,
     changes: Mutex<ChangeLog>,
     version: watch::Sender<u64>,
     rules: Arc<dyn Rules>,
@@ -43,6 +44,7 @@ impl Registry {
         Self {
             current: ArcSwap::from_pointee(World::empty()),
             writer: Mutex::new(()),
+            line: tokio::sync::Mutex::default(),
             changes: Mutex::default(),
             version: watch::Sender::new(0),
             rules: Arc::new(rules),
@@ -63,6 +65,12 @@ impl Registry {
     /// ago to say.
     pub fn changes(&self, from: u64, to: u64) -> Option<Vec<Moref>> {
         lock(&self.changes).between(from, to)
+    }
+
+    /// Waits to be the first in line for a [turn](Self::turn), which is then there at once, or as soon as somebody who did not
+    /// stand in line is done. Many who want to write wait here and not there: meanwhile, the thread does something else.
+    pub async fn line(&self) -> impl Drop {
+        self.line.lock().await
     }
 
     /// Waits until nobody else writes. Until the turn is dropped nobody else will: it must be short.

@@ -322,6 +322,10 @@ impl Service {
                 (result, None)
             }
             handler => {
+                let first = match handler {
+                    Handler::Write(_) => Some(self.registry.line().await),
+                    _ => None,
+                };
                 let context = Context {
                     service: self.clone(),
                     session,
@@ -339,6 +343,7 @@ impl Service {
                     cookie: Default::default(),
                 };
                 let result = self.run(&snapshot, &handler, &context, this, request.arguments);
+                drop(first);
                 self.go_on(&context, result.is_ok());
                 (result, context.cookie.take())
             }
