@@ -38,7 +38,8 @@ pub(crate) fn images(release: bool) -> Result<()> {
 
     let mut arguments = vec!["rustc", "--quiet", "--package", "vimsim-cli", "--bin", "vimsim"];
     arguments.extend(release.then_some("--release"));
-    arguments.extend(["--", "-C", "target-feature=+crt-static"]);
+    // Static, and at a fixed place as `crates/cli/build.rs` has it: with one but not the other, it would ask for a loader.
+    arguments.extend(["--", "-C", "target-feature=+crt-static", "-C", "relocation-model=static"]);
     if !process("cargo", &arguments).status()?.success() {
         bail!("cargo {} failed", arguments.join(" "));
     }
@@ -46,7 +47,12 @@ pub(crate) fn images(release: bool) -> Result<()> {
     let profile = if release { "release" } else { "debug" };
     std::fs::copy(root().join("target").join(profile).join("vimsim"), service.join("vimsim"))?;
     std::fs::create_dir_all(service.join("tmp"))?;
-    build("vimsim", &service)
+    build("vimsim", &service)?;
+    let tried = helper(&["try", "vimsim", "version"])?;
+    if !tried.status.success() {
+        bail!("the image vimsim does not run: {}", String::from_utf8_lossy(&tried.stderr).trim());
+    }
+    Ok(())
 }
 
 /// A fresh copy of a folder of `docker/`.
