@@ -161,7 +161,8 @@ def sizes_are_true(world, machine):
         assert {key for unit in layout.chain for key in unit.fileKey} <= known
     committed = sum(usage.committed for usage in machine.storage.perDatastoreUsage)
     assert committed == machine.summary.storage.committed
-    data = sum(file.uniqueSize for file in machine.layoutEx.file if file.type in ("diskExtent", "nvram"))
+    counted = ("diskExtent", "nvram", "snapshotData", "snapshotMemory")
+    data = sum(file.uniqueSize for file in machine.layoutEx.file if file.type in counted)
     assert committed == data, (committed, machine.layoutEx.file)
 
 
