@@ -107,6 +107,7 @@ impl Rules for InventoryRules {
         }
     }
 
+    // What this reads, `indexed_alike` compares.
     fn index(&self, object: &ManagedObject, keys: &mut Vec<IndexKey>) {
         let Some(entity) = object.view::<ManagedEntity>() else { return };
         keys.extend(entity.parent().map(|parent| child_key(&parent, entity.name())));
@@ -147,6 +148,7 @@ impl Rules for InventoryRules {
 
     fn indexed_alike(&self, old: &ManagedObject, new: &ManagedObject) -> bool {
         let (old, new) = (old.properties(), new.properties());
+        // What `index` reads.
         let slots: &[usize] = if !new.is::<ManagedEntity>() {
             return true;
         } else if new.is::<VirtualMachine>() {

@@ -322,6 +322,7 @@ impl Service {
                 (result, None)
             }
             handler => {
+                // Reads need no turn.
                 let first = match handler {
                     Handler::Write(_) => Some(self.registry.line().await),
                     _ => None,
