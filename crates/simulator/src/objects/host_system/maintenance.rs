@@ -6,7 +6,6 @@
 //!                                  └─ some stay ──▶ the last is off or gone
 //! ```
 
-use vimsim_registry::Snapshot;
 use vimsim_types::enums::{HostSystemConnectionState, VirtualMachinePowerState as Power};
 use vimsim_types::method::{EnterMaintenanceModeTask, ExitMaintenanceModeTask};
 use vimsim_types::views::{
@@ -21,6 +20,7 @@ use crate::clock;
 use crate::config::Fidelity;
 use crate::objects::virtual_machine;
 use crate::task::Cancel;
+use crate::walk::Inventory;
 use crate::work::Work;
 
 /// Begins maintenance. The task ends when nothing runs on the host: machines are moved away where DRS does so by itself, and
@@ -90,10 +90,7 @@ fn begin(call: &mut Call<'_, HostSystem>, powered_off: bool, regardless: bool) -
     // Nothing is moved to a host in maintenance mode.
     call.this_mut()?.runtime_mut().set_in_maintenance_mode(true);
     virtual_machine::evacuate(call, &this, powered_off)?;
-    let stays = call.this()?.vm().iter().any(|machine| {
-        call.view::<VirtualMachine>(&machine).is_some_and(|machine| keeps(call.this().ok(), machine, powered_off))
-    });
-    if stays && !regardless {
+    if !regardless && !is_free(&**call, &this, powered_off) {
         call.this_mut()?.runtime_mut().set_in_maintenance_mode(false);
         return Ok(false);
     }
@@ -102,17 +99,13 @@ fn begin(call: &mut Call<'_, HostSystem>, powered_off: bool, regardless: bool) -
     Ok(true)
 }
 
-/// Whether a machine keeps its host from maintenance: one that runs and, if that is asked of a cluster, one that is off.
-fn keeps(host: Option<&HostSystem>, machine: &VirtualMachine, powered_off: bool) -> bool {
-    let in_cluster = || host.and_then(|host| host.parent()).is_some_and(|parent| parent.is::<ClusterComputeResource>());
-    machine.runtime().power_state() == Power::PoweredOn || powered_off && in_cluster()
-}
-
-/// Whether nothing keeps the host from maintenance any more, or it is gone.
-fn is_free(snapshot: &Snapshot, this: &Moref, powered_off: bool) -> bool {
-    let Some(host) = snapshot.view::<HostSystem>(this) else { return true };
-    let machines = host.vm().iter().filter_map(|machine| snapshot.view::<VirtualMachine>(&machine));
-    !machines.into_iter().any(|machine| keeps(Some(host), machine, powered_off))
+/// Whether nothing keeps the host from maintenance any more, or it is gone: a machine that runs does and, if that is asked of
+/// a cluster, one that is off.
+fn is_free(inventory: &impl Inventory, this: &Moref, powered_off: bool) -> bool {
+    let Some(host) = inventory.seen::<HostSystem>(this) else { return true };
+    let all = powered_off && host.parent().is_some_and(|parent| parent.is::<ClusterComputeResource>());
+    let mut machines = host.vm().iter().filter_map(|machine| inventory.seen::<VirtualMachine>(&machine));
+    !machines.any(|machine| all || machine.runtime().power_state() == Power::PoweredOn)
 }
 
 /// Ends maintenance.

@@ -338,11 +338,12 @@ fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
         (i64::from(summary.effective_cpu()), summary.effective_memory())
     });
     let total = total.unwrap_or_default();
-    if parent.is_none() && !owns_all(pool.config().cpu_allocation(), total.0) {
-        own_all(changed.config_mut().cpu_allocation_mut(), total.0);
-    }
-    if parent.is_none() && !owns_all(pool.config().memory_allocation(), total.1) {
-        own_all(changed.config_mut().memory_allocation_mut(), total.1);
+    let mut config = pool.config().clone();
+    if parent.is_none() {
+        let (cpu, memory) = (own_all(config.cpu_allocation(), total.0), own_all(config.memory_allocation(), total.1));
+        put(config.as_object_mut(), ResourceConfigSpec::CPU_ALLOCATION, Value::Object(cpu.into()));
+        put(config.as_object_mut(), ResourceConfigSpec::MEMORY_ALLOCATION, Value::Object(memory.into()));
+        put(changed.as_object_mut(), ResourcePool::CONFIG, Value::Object(config.clone().into()));
     }
     let below = pool.resource_pool();
     let below = below.iter().filter_map(|child| Some(transaction.view::<ResourcePool>(&child)?.config()));
@@ -351,7 +352,6 @@ fn derive(transaction: &mut Transaction, moref: &Moref) -> Result<(), Fault> {
         cpu = child.cpu_allocation().reservation().unwrap_or_default().saturating_add(cpu);
         memory = child.memory_allocation().reservation().unwrap_or_default().saturating_add(memory);
     }
-    let config = changed.config().clone();
     let mut cpu = usage(config.cpu_allocation(), above.map(|above| above.cpu()), cpu, reserved.cpu, 1);
     let mut memory =
         usage(config.memory_allocation(), above.map(|above| above.memory()), memory, reserved.memory, 1 << 20);
@@ -393,17 +393,12 @@ fn same_room(old: &ResourcePoolResourceUsage, new: &ResourcePoolResourceUsage) -
 }
 
 /// A root pool has all of this resource, and cannot get more.
-fn own_all(allocation: &mut ResourceAllocationInfo, total: i64) {
-    allocation.set_reservation(total);
-    allocation.set_limit(total);
-    allocation.set_expandable_reservation(false);
-}
-
-/// Whether an allocation says what [`own_all`] makes it say.
-fn owns_all(allocation: &ResourceAllocationInfo, total: i64) -> bool {
-    allocation.reservation() == Some(total)
-        && allocation.limit() == Some(total)
-        && allocation.expandable_reservation() == Some(false)
+fn own_all(allocation: &ResourceAllocationInfo, total: i64) -> ResourceAllocationInfo {
+    let mut all = allocation.clone();
+    all.set_reservation(total);
+    all.set_limit(total);
+    all.set_expandable_reservation(false);
+    all
 }
 
 /// What a pool has of a resource: `children` and `machines` are what they reserve, in units of `scale`.
